@@ -1,0 +1,246 @@
+"""The paper's sum: format as a gate, then correctness, length and language (Magistral §2.2).
+
+TRL's ``reward_weights`` add rewards up; they cannot say "where the format fails nothing else counts".
+This class can, and still logs every part.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, fields
+from typing import Any
+
+from magistral_recipe.rewards.base import Batch, Grade, Reason, Reward, log_mean, log_reasons, mark_cut
+from magistral_recipe.rewards.format import FormatReward
+from magistral_recipe.rewards.length import Limits
+from magistral_recipe.rewards.math import MathCorrectness
+from magistral_recipe.rewards.thinking import Thinking
+
+_DEFAULT_THINKING = Thinking()
+
+
+@dataclass(frozen=True)
+class Weights:
+    """What each part adds to the sum at its best (Magistral §2.2).
+
+    Raises:
+        ValueError: for a weight below 0.
+    """
+
+    format: float = 0.1
+    correctness: float = 0.9
+    language: float = 0.1
+
+    def __post_init__(self) -> None:
+        for each in fields(self):
+            if not 0 <= getattr(self, each.name) < math.inf:
+                raise ValueError(f"weights.{each.name} must not be negative, it is {getattr(self, each.name)}")
+
+    @classmethod
+    def of(cls, weights: Weights | Mapping[str, float] | None) -> Weights:
+        """Return weights from a mapping; raise ValueError for a key that is none."""
+        if weights is None or isinstance(weights, Weights):
+            return weights or cls()
+        unknown = set(weights) - {each.name for each in fields(cls)}
+        if unknown:
+            known = ", ".join(each.name for each in fields(cls))
+            raise ValueError(f"unknown weight {sorted(unknown)[0]!r}; the weights are {known}")
+        return cls(**weights)
+
+
+@dataclass
+class _Parts:
+    """The parts of the sum, one value a completion; ``None`` where a part does not apply."""
+
+    format: list[Grade]
+    correctness: list[Grade]
+    length: list[Grade] | None
+    language: list[Grade] | None
+
+    def named(self) -> dict[str, list[Grade]]:
+        parts = {name: getattr(self, name) for name in ("format", "correctness", "length", "language")}
+        return {name: grades for name, grades in parts.items() if grades is not None}
+
+
+class MagistralReward(Reward):
+    r"""0 where the format fails, else format + correctness + length + language, in [-0.0, 1.1] by default.
+
+    ``weights.format + weights.correctness * correct + length + weights.language * same language``
+    (Magistral §2.2). A row with tests is code, else maths, unless a column ``kind`` says otherwise; rows of
+    kind ``text`` have nothing to verify and earn the other parts alone. ``None`` where the reference is
+    unreadable or the machine failed.
+
+    Args:
+        thinking: the tags between thoughts and answer.
+        weights: `Weights`, or a mapping with some of their names.
+        max_length: l_max of the length penalty, in tokens; without it there is none, until `set_limits`.
+        cache: l_cache, in tokens.
+        correctness: any reward with this signature, in place of `MathCorrectness` and `CodeCorrectness`.
+        language: any reward with this signature, in place of `LanguageConsistency`.
+        name: how logs call this instance.
+
+    Raises:
+        ValueError: for weights below 0 or unknown, for limits out of order.
+
+    Example:
+        >>> reward = MagistralReward(weights={"language": 0})
+        >>> reward(completions=["<think>6*7=42</think>\\boxed{42}", "\\boxed{42}"], answer=["42", "42"])
+        [1.0, 0.0]
+    """
+
+    default_name = "magistral_reward"
+
+    def __init__(
+        self,
+        thinking: Thinking | None = _DEFAULT_THINKING,
+        weights: Weights | Mapping[str, float] | None = None,
+        max_length: int | None = None,
+        cache: int | None = None,
+        correctness: Callable[..., Sequence[float | None]] | None = None,
+        language: Callable[..., Sequence[float | None]] | None = None,
+        name: str | None = None,
+    ) -> None:
+        super().__init__(name, thinking)
+        self.weights = Weights.of(weights)
+        self.maximum = self.weights.format + self.weights.correctness + self.weights.language
+        self.format = FormatReward(thinking)
+        self.correctness = correctness
+        self.math = MathCorrectness(thinking)
+        self._code: Reward | None = None
+        self._language = language
+        self._limits = Limits(max_length, cache)
+
+    def set_limits(self, max_length: int, cache: int) -> None:
+        """Change the limits of the length penalty, in tokens; raise ValueError where they were given before."""
+        self._limits.set(max_length, cache)
+
+    def grade(self, batch: Batch) -> list[Grade]:
+        """Return the sum for each completion, with the reason of its most telling part."""
+        return self._sum(self._grade_parts(batch))
+
+    def __call__(
+        self,
+        prompts: Sequence[Any] | None = None,
+        completions: Sequence[Any] | None = None,
+        completion_ids: Sequence[Sequence[int]] | None = None,
+        log_metric: Callable[[str, float], None] | None = None,
+        log_extra: Callable[[str, list[Any]], None] | None = None,
+        trainer_state: Any = None,
+        **columns: Any,
+    ) -> list[float | None]:
+        """Score completions as TRL asks for it; see `Reward.__call__`. Logs every part as ``NAME/PART``."""
+        batch = self.batch(prompts, completions, completion_ids, trainer_state, columns)
+        parts = self._grade_parts(batch)
+        grades = self._sum(parts)
+        self.observe(batch, grades)
+        for part, part_grades in parts.named().items():
+            values = [grade.value for grade in part_grades]
+            log_mean(log_metric, f"{self.name}/{part}", values)
+            if log_extra is not None:
+                log_extra(f"{self.name}/{part}", [math.nan if value is None else float(value) for value in values])
+        log_reasons(log_extra, self.name, mark_cut(batch, grades))
+        return [grade.value for grade in grades]
+
+    def _grade_parts(self, batch: Batch) -> _Parts:
+        batch = self._with_kinds(batch)
+        formats = self.format.grade(batch)
+        return _Parts(
+            format=formats,
+            correctness=self._grade_correctness(batch, formats),
+            length=self._limits.grade(batch, self.name) if self._limits.current else None,
+            language=self._grade_language(batch) if self.weights.language and _language_is_there() else None,
+        )
+
+    def _with_kinds(self, batch: Batch) -> Batch:
+        tests = batch.optional_column("tests") or [None] * len(batch)
+        inferred = ["math" if row is None else "code" for row in tests]
+        kinds = [kind or guess for kind, guess in zip(batch.kinds(), inferred, strict=True)]
+        return batch.with_columns(kind=kinds)
+
+    def _grade_correctness(self, batch: Batch, formats: Sequence[Grade]) -> list[Grade]:
+        if self.correctness is not None:
+            return call_reward(self.correctness, batch)
+        # A completion whose format failed earns nothing: an empty one in its place has its reference read
+        # (unreadable is None, whatever the completion) and costs no verification.
+        gated = batch.with_completions(
+            [completion if form.value else "" for completion, form in zip(batch.completions, formats, strict=True)]
+        )
+        grades = [Grade(None, Reason.OTHER_KIND)] * len(batch)
+        kinds = set(batch.column("kind"))
+        for kind, verifier in (("math", lambda: self.math), ("code", self.code)):
+            if kind in kinds:
+                graded = verifier().grade(gated)
+                grades = [
+                    new if new.reason is not Reason.OTHER_KIND else old for old, new in zip(grades, graded, strict=True)
+                ]
+        return grades
+
+    def code(self) -> Reward:
+        """Return the reward that grades rows of kind ``code``; made at first use, since it probes the sandbox."""
+        if self._code is None:
+            from magistral_recipe.rewards.code import CodeCorrectness
+
+            self._code = CodeCorrectness(thinking=self.thinking)
+        return self._code
+
+    def _grade_language(self, batch: Batch) -> list[Grade]:
+        if self._language is None:
+            from magistral_recipe.rewards.language import LanguageConsistency
+
+            self._language = LanguageConsistency(thinking=self.thinking)
+        return call_reward(self._language, batch)
+
+    def _sum(self, parts: _Parts) -> list[Grade]:
+        return [self._sum_row(parts, row) for row in range(len(parts.format))]
+
+    def _sum_row(self, parts: _Parts, row: int) -> Grade:
+        form, correct = parts.format[row], parts.correctness[row]
+        if correct.value is None and correct.reason is not Reason.OTHER_KIND:
+            return correct
+        if not form.value:
+            return Grade(0.0, form.reason)
+        total = self.weights.format + self.weights.correctness * (correct.value or 0.0)
+        if parts.length is not None:
+            total += parts.length[row].value or 0.0
+        if parts.language is not None:
+            total += self.weights.language * (parts.language[row].value or 0.0)
+        return Grade(total, form.reason if correct.reason is Reason.OTHER_KIND else correct.reason)
+
+
+def _language_is_there() -> bool:
+    return importlib.util.find_spec("magistral_recipe.rewards.language") is not None
+
+
+def call_reward(reward: Callable[..., Sequence[float | None]], batch: Batch) -> list[Grade]:
+    """Grade a batch with any reward of TRL's signature.
+
+    A value of ``None`` from a foreign reward counts as a reference that it could not use.
+
+    Raises:
+        ValueError: where it returns another number of values than there are completions.
+    """
+    if isinstance(reward, Reward):
+        return reward.grade(batch)
+    values = reward(
+        prompts=batch.prompts,
+        completions=batch.completions,
+        completion_ids=batch.completion_ids,
+        trainer_state=batch.trainer_state,
+        **batch.columns,
+    )
+    if len(values) != len(batch):
+        raise ValueError(f"the reward {reward!r} returned {len(values)} values for {len(batch)} completions")
+    return [_foreign_grade(value) for value in values]
+
+
+def _foreign_grade(value: float | None) -> Grade:
+    if value is None or math.isnan(value):
+        return Grade(None, Reason.UNREADABLE_REFERENCE)
+    if value >= 1:
+        return Grade(float(value), Reason.RIGHT)
+    return Grade(float(value), Reason.PARTLY_RIGHT if value > 0 else Reason.WRONG)
+
+
+magistral_reward = MagistralReward()

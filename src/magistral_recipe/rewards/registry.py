@@ -1,0 +1,148 @@
+"""Rewards by name: a table of dotted paths, so that listing them imports none.
+
+A recipe names a reward by a name of the table, by ``package.module:name``, or by an entry point of the
+group ``magistral_recipe.rewards`` that an installed package declares.
+"""
+
+from __future__ import annotations
+
+import difflib
+import functools
+import importlib
+import inspect
+from collections.abc import Callable, Mapping, Sequence
+from importlib.metadata import entry_points
+from typing import Any, NamedTuple
+
+from magistral_recipe.rewards.thinking import Thinking
+
+RewardFunction = Callable[..., Sequence[float | None]]
+ENTRY_POINTS = "magistral_recipe.rewards"
+
+
+class Entry(NamedTuple):
+    """A reward of the table: where its class is, what it measures, which columns it reads."""
+
+    path: str
+    summary: str
+    columns: str
+
+
+TABLE: dict[str, Entry] = {
+    "magistral": Entry(
+        "magistral_recipe.rewards.magistral:MagistralReward",
+        "the paper's sum: format as a gate, then correctness, length, language",
+        "answer or tests; kind, programming_language, language, problem",
+    ),
+    "format": Entry(
+        "magistral_recipe.rewards.format:FormatReward",
+        "one pair of thinking tags, thoughts, and a boxed answer or a code block",
+        "kind, programming_language",
+    ),
+    "math": Entry(
+        "magistral_recipe.rewards.math:MathCorrectness", "the boxed answer equals the reference", "answer; kind"
+    ),
+    "code": Entry(
+        "magistral_recipe.rewards.code:CodeCorrectness",
+        "the program passes its tests in a sandbox",
+        "tests, programming_language; kind, time_limit, memory_mb, tolerance",
+    ),
+    "length": Entry(
+        "magistral_recipe.rewards.length:OverlongPenalty", "soft penalty near the limit of tokens", "completion_ids"
+    ),
+    "language": Entry(
+        "magistral_recipe.rewards.language:LanguageConsistency",
+        "problem, thoughts and answer are in one language",
+        "language, problem, or the prompt",
+    ),
+    "reasoning_language": Entry(
+        "magistral_recipe.rewards.language:ReasoningLanguage", "the thoughts are in a given language", ""
+    ),
+    "repetition": Entry("magistral_recipe.rewards.repetition:RepetitionPenalty", "penalty on repeated n-grams", ""),
+}
+
+
+def names() -> list[str]:
+    """Return the names of the table, then those of installed entry points; imports no reward."""
+    return [*TABLE, *sorted(_entry_points())]
+
+
+def build(name: str, options: Mapping[str, Any] | None = None, thinking: Thinking | None = None) -> RewardFunction:
+    """Make the reward of a name.
+
+    Args:
+        name: of the table or of an entry point, or ``package.module:name``.
+        options: keyword arguments of a class's constructor, or to be fixed for a function.
+        thinking: the tags, for classes that take a ``thinking`` argument and were not given one in `options`.
+
+    Returns:
+        A callable with TRL's signature.
+
+    Raises:
+        ValueError: for an unknown name, an import that fails, or options that the reward does not take.
+    """
+    target = locate(name)
+    options = dict(options or {})
+    if not isinstance(target, type):
+        return _bind(name, target, options)
+    parameters = inspect.signature(target).parameters
+    if thinking is not None and "thinking" in parameters:
+        options.setdefault("thinking", thinking)
+    _check_options(name, parameters, options)
+    return target(**options)
+
+
+def locate(name: str) -> Any:
+    """Import what a name stands for: a class, a ready instance, or a function; raise ValueError if there is none."""
+    if name in TABLE:
+        return _import(name, TABLE[name].path)
+    if ":" in name:
+        return _import(name, name)
+    installed = _entry_points()
+    if name in installed:
+        return _import(name, installed[name])
+    near = difflib.get_close_matches(name, names(), n=1)
+    hint = f"Did you mean {near[0]!r}? " if near else ""
+    raise ValueError(f"unknown reward {name!r}. {hint}Known: {', '.join(names())}, or package.module:name")
+
+
+def _entry_points() -> dict[str, str]:
+    return {point.name: point.value for point in entry_points(group=ENTRY_POINTS)}
+
+
+def _import(name: str, path: str) -> Any:
+    module_name, _, attribute = path.partition(":")
+    try:
+        target: Any = importlib.import_module(module_name)
+    except ImportError as error:
+        raise ValueError(f"reward {name!r}: cannot import {module_name!r}: {error}") from error
+    for part in attribute.split("."):
+        if not hasattr(target, part):
+            near = difflib.get_close_matches(part, dir(target), n=1)
+            hint = f"; did you mean {near[0]!r}?" if near else ""
+            raise ValueError(f"reward {name!r}: {module_name!r} has no {part!r}{hint}")
+        target = getattr(target, part)
+    if not callable(target):
+        raise ValueError(f"reward {name!r}: {path} is a {type(target).__name__}, not a function or class")
+    return target
+
+
+def _bind(name: str, function: Any, options: Mapping[str, Any]) -> RewardFunction:
+    if not options:
+        return function
+    if not inspect.isfunction(function):
+        raise ValueError(f"reward {name!r} is ready made and takes no options ({', '.join(options)}); name its class")
+    _check_options(name, inspect.signature(function).parameters, options)
+    bound = functools.partial(function, **options)
+    bound.__name__ = function.__name__  # type: ignore[attr-defined]  # TRL logs rewards under it
+    return bound
+
+
+def _check_options(name: str, parameters: Mapping[str, inspect.Parameter], options: Mapping[str, Any]) -> None:
+    if any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters.values()):
+        return
+    for option in options:
+        if option not in parameters:
+            near = difflib.get_close_matches(option, parameters, n=1)
+            hint = f" Did you mean {near[0]!r}?" if near else ""
+            raise ValueError(f"reward {name!r} takes no option {option!r}.{hint} It takes: {', '.join(parameters)}")

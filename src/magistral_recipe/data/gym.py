@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Iterator, Mapping
-from difflib import get_close_matches
 from typing import Any
 
 from magistral_recipe.data.problems import content_hash
 from magistral_recipe.errors import DataError
+from magistral_recipe.suggest import did_you_mean
 
 _TRIES = 20
 """Items drawn per problem wanted before a task is said to have no more different ones."""
@@ -33,18 +33,15 @@ def mistakes(task: str, config: Mapping[str, object]) -> list[tuple[str, str]]:
     except ImportError:
         return [("gym", "reasoning-gym is not installed; run: pip install 'magistral-recipe[gym]'")]
     if task not in DATASETS:
-        near = get_close_matches(task, DATASETS, n=3, cutoff=0.5)
-        hint = f"; did you mean {' or '.join(map(repr, near))}?" if near else f"; there are {len(DATASETS)}, e.g. 'gcd'"
-        return [("gym", f"no reasoning-gym task '{task}'{hint}")]
+        return [("gym", f"no reasoning-gym task '{task}'.{did_you_mean(task, DATASETS)}")]
     allowed = [name for name in inspect.signature(DATASETS[task][1]).parameters if name not in ("seed", "size")]
     found = []
     for key in config:
         if key in ("seed", "size"):
             found.append((f"gym_config.{key}", f"set '{'seed' if key == 'seed' else 'count'}' of the source instead"))
         elif key not in allowed:
-            near = get_close_matches(key, allowed, n=1)
-            hint = f"did you mean '{near[0]}'?" if near else f"it takes: {', '.join(allowed)}"
-            found.append((f"gym_config.{key}", f"no setting of the task '{task}'; {hint}"))
+            hint = did_you_mean(key, allowed, list_all_below=len(allowed))
+            found.append((f"gym_config.{key}", f"no setting of the task '{task}'.{hint}"))
     if not found and (refusal := _refusal(task, config)):
         found.append(("gym_config", refusal))
     return found

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from difflib import get_close_matches
 from itertools import islice
 from pathlib import Path
 
 from magistral_recipe.data.readers import BadRow, RawRow
+from magistral_recipe.suggest import did_you_mean
 
 
 def first_columns(rows: Iterable[RawRow | BadRow], look: int = 20) -> list[str]:
@@ -29,14 +29,13 @@ def _flattened(value: dict[str, object], prefix: str = "") -> Iterator[str]:
 
 def unknown_field(key: str, fields: tuple[str, ...]) -> str:
     """Say that a mapping names no field, with the nearest."""
-    near = get_close_matches(key, fields, n=1)
-    return f"no field '{key}'; " + (f"did you mean '{near[0]}'?" if near else f"there are: {', '.join(fields)}")
+    return f"no such field.{did_you_mean(key, fields, list_all_below=len(fields))}"
 
 
 def unknown_column(column: str, there: list[str]) -> str:
     """Say that a mapping names no column, with the nearest."""
-    near = get_close_matches(column, there, n=1)
-    return f"no column '{column}'; " + (f"did you mean '{near[0]}'?" if near else listed(there))
+    hint = did_you_mean(column, there, list_all_below=0)
+    return f"no column '{column}'" + (f".{hint}" if hint else f"; {listed(there)}")
 
 
 def listed(there: list[str]) -> str:
@@ -47,7 +46,6 @@ def listed(there: list[str]) -> str:
 def missing_file(path: Path) -> str:
     """Say that a path leads nowhere, with the nearest name beside it."""
     if not path.parent.is_dir():
-        return f"no such file or folder: the folder {path.parent} does not exist"
-    near = get_close_matches(path.name, [entry.name for entry in path.parent.iterdir()], n=1)
-    hint = f"did you mean '{near[0]}'?" if near else "a dataset of the hub is named 'owner/name'"
-    return f"no such file or folder; {hint}"
+        return f"no such file or folder; nor is there a folder {path.parent}"
+    hint = did_you_mean(path.name, (entry.name for entry in path.parent.iterdir()), list_all_below=0)
+    return "no such file or folder." + (hint or " A dataset of the hub is named 'owner/name'.")

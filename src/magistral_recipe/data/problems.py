@@ -313,5 +313,9 @@ def _validated(
     except ValueError:  # one of pydantic's own: the only fields without a check of ours are choices and ids
         code = Code.BAD_VALUE if first["type"] == "literal_error" else Code.WRONG_TYPE
     message = first["msg"].replace("Input should be", "expected")
-    field = str(first["loc"][0]) if first["loc"] else ""
-    return Rejection(code, f"{_where(field, columns)}: {message}" if field else message)
+    field, colon, rest = message.partition(": ")
+    if first["loc"]:
+        field, rest = str(first["loc"][0]), message
+    elif not (colon and field in model.model_fields):
+        return Rejection(code, message)
+    return Rejection(code, f"{_where(field, columns)}: {rest}")

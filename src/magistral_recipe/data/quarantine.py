@@ -71,10 +71,12 @@ class Quarantine:
         self._partial.replace(self.path)
 
 
-_short = reprlib.Repr()
-_short.maxlevel, _short.maxdict, _short.maxstring = 4, 20, 200
-
-
 def _excerpt(row: object) -> str:
-    text = row if isinstance(row, str) else _short.repr(row)
+    if isinstance(row, str):
+        text = row
+    else:
+        try:
+            text = json.dumps(row, ensure_ascii=False, default=str)
+        except (TypeError, ValueError, RecursionError):  # keys that are no text, or nested without end
+            text = reprlib.repr(row)
     return text if len(text) <= _EXCERPT else text[:_EXCERPT] + "…"

@@ -289,7 +289,8 @@ def load_traces(
     from magistral_recipe.data import tiny
 
     made = tiny.traces(source.skip + (source.count or 1), seed=source.seed or 0, thinking=tags)
-    return _load(source, _numbered(made, source.describe()), parse, key, quarantine)
+    # Made ones repeat by chance, as the generator means them to.
+    return _load(source, _numbered(made, source.describe()), parse, None, quarantine)
 
 
 def _held_against(trace: Trace, thinking: Thinking) -> Trace | Rejection:
@@ -315,7 +316,7 @@ def _load(
     source: ProblemsSource | TracesSource,
     rows: Iterable[RawRow | BadRow],
     parse: Callable[[object], _Item | Rejection],
-    key: Callable[[_Item], str],
+    key: Callable[[_Item], str] | None,
     quarantine: Path,
 ) -> LoadResult[_Item]:
     """Parse rows one at a time, set the bad ones aside, and hold on to the chosen ones alone."""
@@ -333,17 +334,14 @@ def _load(
             if isinstance(item, Rejection):
                 aside.add(row.place, item.code, item.reason, row.value)
                 continue
-            name = key(item)
-            if name in first:
-                reason = f"the same as {first[name]} (id '{item.id}')"
-                aside.add(row.place, Code.DUPLICATE, reason, row.value)
+            if key is not None and (earlier := first.setdefault(key(item), row.place)) is not row.place:
+                aside.add(row.place, Code.DUPLICATE, f"the same as {earlier} (id '{item.id}')", row.value)
                 continue
-            first[name] = row.place
             accepted += 1
             yield item
 
     with aside:
-        chosen = _chosen(good(), key, source)
+        chosen = _chosen(good(), source)
     read = accepted + aside.count
     if not chosen:
         raise DataError(_nothing_left(source, read, accepted, aside))
@@ -351,14 +349,14 @@ def _load(
     return LoadResult(chosen, read, aside.count, aside.reasons, where, source.describe())
 
 
-def _chosen(items: Iterator[_Item], key: Callable[[_Item], str], source: ProblemsSource | TracesSource) -> list[_Item]:
+def _chosen(items: Iterator[_Item], source: ProblemsSource | TracesSource) -> list[_Item]:
     """Take the rows that skip, count and seed ask for; a seed draws by hash, so that memory holds them alone."""
     stop = None if source.count is None else source.skip + source.count
     if source.path is None or source.seed is None:
         return list(islice(items, source.skip, stop))
 
     def lot(item: _Item) -> str:
-        return content_hash(source.seed, key(item))
+        return content_hash(source.seed, item.model_dump_json())
 
     drawn = sorted(items, key=lot) if stop is None else heapq.nsmallest(stop, items, key=lot)
     return drawn[source.skip :]

@@ -1,0 +1,465 @@
+"""Loading from files: what is set aside, what is counted, what is chosen, what stops a run."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, example, given, settings
+from hypothesis import strategies as st
+
+from magistral_recipe.data import readers
+from magistral_recipe.data.problems import Problem
+from magistral_recipe.data.sources import LoadResult, ProblemsSource, TracesSource, load_problems, load_traces
+from magistral_recipe.errors import DataError
+from magistral_recipe.rewards.thinking import Thinking
+
+EXAMPLES = Path(__file__).parents[2] / "recipes" / "examples"
+
+
+def line(number: int, **changes) -> dict:
+    return {"problem": f"What is {number} plus 1?", "answer": str(number + 1), **changes}
+
+
+def encoded(*rows) -> bytes:
+    return b"".join((row if isinstance(row, bytes) else json.dumps(row).encode()) + b"\n" for row in rows)
+
+
+def load(folder: Path, content: bytes, name: str = "rows.jsonl", **options) -> LoadResult[Problem]:
+    (folder / name).write_bytes(content)
+    return load_problems(ProblemsSource(path=name, **options), folder, folder / "aside.jsonl")
+
+
+def aside(folder: Path) -> list[dict]:
+    return [json.loads(row) for row in (folder / "aside.jsonl").read_text().splitlines()]
+
+
+# ---------------------------------------------------------------------------------------- malformed rows
+
+
+@pytest.mark.parametrize(
+    ("bad", "code", "said"),
+    [
+        (b'{"problem": "x", "answer"', "bad JSON", "Expecting ':' delimiter"),
+        (b'{"problem": "x", "answer": NaN}', "bad JSON", "NaN is not JSON"),
+        (b"[" * 200_000, "bad JSON", "nested too deeply"),
+        (b'{"problem": "x", "answer": ' + b"1" * 5000 + b"}", "bad JSON", "4300 digits"),
+        (b'{"problem": "x", "answer": 1e999}', "bad value", "expected a finite number, got inf"),
+        (b'{"problem": "\xff", "answer": 1}', "invalid UTF-8", "byte 14 of the line"),
+        (b'{"problem": "\\ud800", "answer": 1}', "invalid UTF-8", "problem: contains"),
+        (b'{"problem": "a\x00", "answer": 1}', "NUL character", "Invalid control character"),
+        (b'{"problem": "a\\u0000", "answer": 1}', "NUL character", "problem: contains a NUL character"),
+        (b'["x", 1]', "not an object", "got list"),
+        (b"null", "not an object", "got NoneType"),
+        (b"<html>", "bad JSON", "Expecting value"),
+        (b'{"answer": 1}', "missing column", "problem: missing; the row has: answer"),
+        (b'{"problem": "x", "answer": ""}', "empty value", "answer: is empty"),
+        (b'{"problem": ["x"], "answer": "1"}', "wrong type", "problem: expected text, got list"),
+        (encoded(line(9, problem="x" * 3001)).strip(), "too long", "problem: 3,001 characters, over 3,000"),
+        (encoded(line(1)).strip(), "duplicate", "the same as rows.jsonl:1"),
+    ],
+    ids=lambda value: None if isinstance(value, bytes) else str(value)[:30],
+)
+def test_a_bad_row_is_set_aside_with_its_line_and_reason_and_the_others_load(tmp_path, bad, code, said):
+    result = load(tmp_path, encoded(line(1), b"", bad, line(2)), max_characters=3000)
+    assert [row.answer for row in result.rows] == ["2", "3"]
+    assert (result.read, result.set_aside, dict(result.reasons)) == (3, 1, {code: 1})
+    (record,) = aside(tmp_path)
+    assert (record["file"], record["line"], record["code"]) == ("rows.jsonl", 3, code)
+    assert said in record["reason"]
+    assert 0 < len(record["row"]) <= 501
+
+
+def test_the_quarantine_keeps_the_row_as_it_was(tmp_path):
+    load(tmp_path, encoded(line(1), line(2, answer="")))
+    assert json.loads(aside(tmp_path)[0]["row"]) == line(2, answer="")
+
+
+def test_a_line_beyond_the_limit_is_skipped_without_losing_count(tmp_path, monkeypatch):
+    monkeypatch.setattr(readers, "MAX_LINE_BYTES", 100)
+    exact = b'{"problem": "x", "answer": "' + b"1" * 69 + b'"}'
+    assert len(exact) == 99  # with its newline as long as a line may be
+    result = load(tmp_path, encoded(line(1), b"x" * 1234, exact, exact + b" " * 100, line(2)))
+    assert len(result.rows) == 3
+    assert [(record["line"], record["code"]) for record in aside(tmp_path)] == [(2, "too long"), (4, "too long")]
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"\xef\xbb\xbf" + encoded(line(1), line(2)),
+        encoded(line(1), b"\xef\xbb\xbf" + encoded(line(2)).strip()),
+        encoded(line(1), line(2)).replace(b"\n", b"\r\n"),
+        encoded(line(1), b"", b"  \t", line(2)).rstrip(),
+    ],
+    ids=["BOM", "BOM at a seam", "CRLF", "blank lines, no newline at the end"],
+)
+def test_harmless_oddities_are_read(tmp_path, content):
+    result = load(tmp_path, content)
+    assert (len(result.rows), result.set_aside, result.quarantine) == (2, 0, None)
+    assert not (tmp_path / "aside.jsonl").exists()
+
+
+def test_an_old_quarantine_goes_when_nothing_is_wrong_any_more(tmp_path):
+    load(tmp_path, encoded(line(1), b"{"))
+    assert (tmp_path / "aside.jsonl").exists()
+    load(tmp_path, encoded(line(1)))
+    assert not (tmp_path / "aside.jsonl").exists()
+
+
+def test_nothing_left_is_an_error_that_shows_the_first_reasons(tmp_path):
+    with pytest.raises(DataError) as caught:
+        load(tmp_path, encoded(b"{", line(1, answer=None), b"\xff", b"[]"))
+    lines = caught.value.problems
+    assert lines[0].startswith("rows.jsonl: none of 4 rows can be used; all are set aside in ")
+    assert [text.split(": ")[0].strip() for text in lines[1:]] == ["rows.jsonl:1", "rows.jsonl:2", "rows.jsonl:3"]
+    assert len(aside(tmp_path)) == 4
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "said"),
+    [
+        ("rows.jsonl", b"", "no rows"),
+        ("rows.jsonl", b"\n\n", "no rows"),
+        ("rows.jsonl", '{"problem": 1}'.encode("utf-16"), "the file is UTF-16; save it as UTF-8"),
+        ("rows.jsonl", b"version https://git-lfs.github.com/spec/v1\n", "Git LFS pointer"),
+        ("rows.json", b"[{", "not JSON"),
+        ("rows.json", b"7", "expected a list of objects, got int"),
+        ("rows.json", b'{"a": [], "b": []}', "several lists (a, b)"),
+        ("rows.parquet", b"PAR1 not really", "not a Parquet file"),
+        ("rows.jsonl.gz", gzip.compress(encoded(line(1)) * 1000)[:-20], "cannot be read"),
+        ("rows.xlsx", b"PK", "not a kind of file that can be read"),
+    ],
+)
+def test_a_file_that_cannot_be_read_is_an_error(tmp_path, name, content, said):
+    with pytest.raises(DataError, match=re.escape(said)):
+        load(tmp_path, content, name)
+
+
+BOM = b"\xef\xbb\xbf"
+junk_line = st.binary(max_size=40).map(lambda raw: raw.replace(b"\n", b""))
+good_line = st.sampled_from([encoded(line(number)).strip() for number in range(5)])
+odd_line = st.dictionaries(
+    st.sampled_from(["problem", "answer", "id", "tests"]), st.text() | st.floats() | st.none()
+).map(lambda row: json.dumps(row).encode())
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
+@given(st.lists(junk_line | odd_line | good_line, max_size=8))
+@example([BOM, BOM + BOM + b"{}", b"\r", b"\x0b", b"\x85"])
+def test_whatever_bytes_a_file_holds_every_line_is_accounted_for(tmp_path, lines):
+    # One good line first: a file of another encoding, or with nothing good in it, is tested above.
+    lines = [encoded(line(99)).strip(), *lines]
+    seen = sum(1 for raw in lines if raw.removeprefix(BOM).strip(b" \t\r"))
+    result = load(tmp_path, b"\n".join(lines))
+    assert len(result.rows) + result.set_aside == result.read == seen
+    assert result.set_aside == (len(aside(tmp_path)) if result.quarantine else 0)
+    assert len({row.id for row in result.rows}) == len(result.rows)
+
+
+# ------------------------------------------------------------------------------------------ other formats
+
+
+def test_csv_rows_are_read_and_bad_ones_set_aside_by_line(tmp_path):
+    content = (
+        (
+            "\ufeffproblem,answer,difficulty\n"
+            '"one, two",1,0.5\n'
+            "empty,,\n"
+            '"over two\nlines",3,\n'
+            "\n"
+            "too,many,1,cells\n"
+            "short,5\n"
+            "word,6,hard\n"
+        ).encode()
+        + b"bad\xff,7,\nlong,"
+        + b"8" * 200_000
+        + b",\nlast,9,\n"
+    )
+    result = load(tmp_path, content, "rows.csv")
+    assert [row.problem for row in result.rows] == ["one, two", "over two\nlines", "short", "last"]
+    assert result.rows[0].difficulty == 0.5
+    assert [(record["line"], record["code"]) for record in aside(tmp_path)] == [
+        (3, "empty value"),
+        (7, "bad CSV"),
+        (9, "wrong type"),
+        (10, "invalid UTF-8"),
+        (11, "bad CSV"),
+    ]
+
+
+def test_json_arrays_and_objects_that_hold_one_are_read_with_row_numbers(tmp_path):
+    rows = [line(1), {"problem": "x"}, line(2)]
+    for document in (rows, {"version": 1, "data": rows}):
+        result = load(tmp_path, json.dumps(document).encode(), "rows.json")
+        assert len(result.rows) == 2
+        assert aside(tmp_path)[0]["row"] == '{"problem": "x"}'
+        assert aside(tmp_path)[0]["code"] == "missing column"
+
+
+def test_json_lines_under_a_json_ending_are_read(tmp_path):
+    assert len(load(tmp_path, encoded(line(1), line(2)), "rows.json").rows) == 2
+
+
+def test_compressed_json_lines_are_read(tmp_path):
+    assert len(load(tmp_path, gzip.compress(encoded(line(1), line(2))), "rows.jsonl.gz").rows) == 2
+
+
+def test_parquet_rows_with_bytes_that_are_no_text_are_set_aside(tmp_path):
+    import pyarrow
+    import pyarrow.parquet
+
+    raw = pyarrow.array([b"good", b"bad\xff", b"fine"]).view(pyarrow.string())
+    table = pyarrow.table({"problem": raw, "answer": [1, 2, None], "truth": [{"a": "x"}, {"a": "y"}, {"a": "z"}]})
+    pyarrow.parquet.write_table(table, tmp_path / "rows.parquet")
+    source = ProblemsSource(path="rows.parquet", columns={"answer": "truth.a"})
+    result = load_problems(source, tmp_path, tmp_path / "aside.jsonl")
+    assert [(row.problem, row.answer) for row in result.rows] == [("good", "x"), ("fine", "z")]
+    assert [record["code"] for record in aside(tmp_path)] == ["invalid UTF-8"]
+
+
+def test_a_folder_is_read_file_by_file_and_by_split(tmp_path):
+    folder = tmp_path / "set" / "data"
+    folder.mkdir(parents=True)
+    (folder / "train-1.jsonl").write_bytes(encoded(line(2), b"{"))
+    (folder / "train-0.jsonl").write_bytes(encoded(line(1)))
+    (folder / "test-0.jsonl").write_bytes(encoded(line(3)))
+    (folder / "README.md").write_text("not data")
+
+    def answers(split: str | None) -> list:
+        source = ProblemsSource(path="set", split=split)
+        return [row.answer for row in load_problems(source, tmp_path, tmp_path / "aside.jsonl").rows]
+
+    assert answers("train") == ["2", "3"]
+    assert aside(tmp_path)[0]["file"] == "set/data/train-1.jsonl"
+    assert answers(None) == ["4", "2", "3"]
+    assert tuple(part.split(";")[0] for part in ProblemsSource(path="set", split="dev").check(tmp_path)[0]) == (
+        "path",
+        "set: no data file whose name or folder starts with 'dev' in this folder",
+    )
+
+
+def test_a_saved_dataset_is_read_by_split(tmp_path):
+    import datasets
+
+    split = {name: datasets.Dataset.from_list([line(number)]) for number, name in enumerate(("train", "test"))}
+    datasets.DatasetDict(split).save_to_disk(tmp_path / "saved")
+
+    def load_split(name: str | None) -> list:
+        source = ProblemsSource(path="saved", split=name)
+        assert source.check(tmp_path) == []
+        return [row.answer for row in load_problems(source, tmp_path, tmp_path / "aside.jsonl").rows]
+
+    assert load_split("test") == ["2"]
+    assert load_split(None) == ["1"]
+    with pytest.raises(DataError, match="no split 'val'; there are: train, test"):
+        load_split("val")
+
+
+def test_a_dataset_of_the_hub_that_is_out_of_reach_is_an_error(tmp_path, monkeypatch):
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    monkeypatch.setattr("datasets.config.HF_HUB_OFFLINE", True)
+    source = ProblemsSource(path="nobody/no-such-dataset")
+    assert source.check(tmp_path) == []
+    with pytest.raises(DataError, match="nobody/no-such-dataset: cannot be loaded from the Hugging Face hub"):
+        load_problems(source, tmp_path, tmp_path / "aside.jsonl")
+
+
+# -------------------------------------------------------------------------------------- what is chosen
+
+
+def ids(folder: Path, **options) -> list[str]:
+    rows = [line(number, id=number) for number in range(50)]
+    return [row.id for row in load(folder, encoded(*rows), **options).rows]
+
+
+def test_without_a_seed_the_files_order_stays(tmp_path):
+    assert ids(tmp_path) == [str(number) for number in range(50)]
+    assert ids(tmp_path, skip=2, count=3) == ["2", "3", "4"]
+
+
+def test_a_seed_draws_the_same_rows_again_and_skip_takes_the_rest(tmp_path):
+    first, rest = ids(tmp_path, seed=1, count=10), ids(tmp_path, seed=1, skip=10)
+    assert first == ids(tmp_path, seed=1, count=10)
+    assert first != ids(tmp_path, seed=2, count=10)
+    assert first + rest == ids(tmp_path, seed=1)
+    assert sorted(map(int, first + rest)) == list(range(50))
+
+
+def test_reading_stops_once_there_are_enough(tmp_path):
+    result = load(tmp_path, encoded(line(1), line(2), b"{"), count=2)
+    assert (result.read, result.set_aside) == (2, 0)
+
+
+def test_passing_over_all_rows_is_an_error(tmp_path):
+    with pytest.raises(DataError, match="only 50 good rows, and skip passes over 60"):
+        ids(tmp_path, skip=60)
+
+
+def test_the_summary_counts_by_reason(tmp_path):
+    result = load(tmp_path, encoded(line(1), b"{", b"{", line(1)))
+    assert result.summary() == (
+        f"rows.jsonl: 1 rows; 3 of 4 set aside (2 bad JSON, 1 duplicate): {tmp_path / 'aside.jsonl'}"
+    )
+
+
+# --------------------------------------------------------------------------------------------- checking
+
+
+@pytest.fixture
+def questions(tmp_path) -> Path:
+    (tmp_path / "math.jsonl").write_bytes(encoded(b"{", {"question": "1+1?", "solution": "2", "meta": {"level": 1}}))
+    return tmp_path
+
+
+MAPPED = {"problem": "question", "answer": "solution"}
+
+
+@pytest.mark.parametrize(
+    ("source", "mistakes"),
+    [
+        (ProblemsSource(path="math.jsonl", columns={**MAPPED, "difficulty": "meta.level"}), []),
+        (ProblemsSource(path="math.jsonl", columns={"problem": "question"}, kind="text"), []),
+        (ProblemsSource(), [("", "give exactly one of path, tiny or gym; got none of them")]),
+        (
+            ProblemsSource(path="math.jsonl", columns=MAPPED, tiny="train"),
+            [("tiny", "give exactly one of path, tiny or gym; got path and tiny")],
+        ),
+        (ProblemsSource(path="maths.jsonl"), [("path", "no such file or folder. Did you mean 'math.jsonl'?")]),
+        (
+            ProblemsSource(path="gsm8k"),
+            [("path", "no such file or folder. A dataset of the hub is named 'owner/name'.")],
+        ),
+        (
+            ProblemsSource(path="math.jsonl", columns={**MAPPED, "dificulty": "level", "source": "nowhere"}),
+            [
+                ("columns.dificulty", "no such field. Did you mean 'difficulty'?"),
+                ("columns.dificulty", "no column 'level'. Did you mean 'meta.level'?"),
+                ("columns.source", "no column 'nowhere'; its columns: question, solution, meta, meta.level"),
+            ],
+        ),
+        (
+            ProblemsSource(path="math.jsonl", columns={"problem": "questions", "answer": "solution"}),
+            [("columns.problem", "no column 'questions'. Did you mean 'question'?")],
+        ),
+        (
+            ProblemsSource(path="math.jsonl", columns={"problem": "question"}),
+            [
+                (
+                    "columns",
+                    "no column 'answer' or 'tests', and none is mapped to it; "
+                    "its columns: question, solution, meta, meta.level",
+                )
+            ],
+        ),
+        (
+            ProblemsSource(tiny="train", columns=MAPPED),
+            [("columns", "goes with 'path' only"), ("count", "missing: generated problems are endless, say how many")],
+        ),
+        (ProblemsSource(tiny="train", count=1, gym_config={"a": 1}), [("gym_config", "goes with 'gym' only")]),
+        (
+            ProblemsSource(gym="basic_arithmetik", count=1),
+            [("gym", "no reasoning-gym task 'basic_arithmetik'. Did you mean 'basic_arithmetic'?")],
+        ),
+        (TracesSource(), [("", "give exactly one of path or tiny; got none of them")]),
+        (TracesSource(tiny=True), [("count", "missing: generated traces are endless, say how many")]),
+        (
+            TracesSource(path="math.jsonl", columns={"problem": "question"}),
+            [
+                (
+                    "columns",
+                    "no column 'completion' or 'response' or 'messages', and none is mapped to it; "
+                    "its columns: question, solution, meta, meta.level",
+                )
+            ],
+        ),
+    ],
+)
+def test_mistakes_are_found_without_loading(questions, source, mistakes):
+    assert source.check(questions) == mistakes
+
+
+def test_the_local_files_of_a_source_are_known(questions):
+    assert ProblemsSource(path="math.jsonl").inputs(questions) == [questions / "math.jsonl"]
+    assert ProblemsSource(path=".").inputs(questions) == [questions / "math.jsonl"]
+    assert ProblemsSource(path="owner/name").inputs(questions) == []
+    assert ProblemsSource(tiny="train", count=1).inputs(questions) == []
+
+
+def test_sources_import_nothing_heavy():
+    heavy = "{'torch', 'trl', 'datasets', 'transformers'}"
+    code = f"import sys, magistral_recipe.data.sources; print(sorted({heavy} & set(sys.modules)))"
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert run.stdout.strip() == "[]"
+
+
+# ------------------------------------------------------------------------------- generated, and the example
+
+
+def test_the_embedded_problems_and_traces_load(tmp_path):
+    for split in ("train", "heldout"):
+        source = ProblemsSource(tiny=split, count=20, skip=5, seed=3)
+        result = load_problems(source, tmp_path, tmp_path / "aside.jsonl")
+        assert (len(result.rows), result.set_aside) == (20, 0)
+        whole = load_problems(ProblemsSource(tiny=split, count=25, seed=3), tmp_path, tmp_path / "aside.jsonl")
+        assert result.rows == whole.rows[5:]
+    traces = load_traces(
+        TracesSource(tiny=True, count=300), tmp_path, tmp_path / "aside.jsonl", Thinking("[T]", "[/T]")
+    )
+    assert (len(traces.rows), traces.set_aside) == (300, 0)
+    assert sum(row.completion.startswith("[T]") for row in traces.rows) > 250
+
+
+@pytest.mark.parametrize(
+    ("completion", "said"),
+    [
+        ("no tags", "expected exactly one '<think>' in front and one '</think>'"),
+        ("<think>t</think><think>t</think>a", "expected exactly one"),
+        ("<think> </think>a", "no thoughts between the tags"),
+        ("<think>t</think> ", "no answer after '</think>'"),
+    ],
+)
+def test_traces_of_a_file_are_held_against_the_recipes_tags(tmp_path, completion, said):
+    good = {"problem": "p", "completion": "<think>t</think>a"}
+    (tmp_path / "t.jsonl").write_bytes(encoded(good, {"problem": "p", "completion": completion}))
+
+    def load_with(thinking: Thinking | None, **options) -> LoadResult:
+        source = TracesSource(path="t.jsonl", **options)
+        return load_traces(source, tmp_path, tmp_path / "aside.jsonl", thinking)
+
+    assert load_with(Thinking()).set_aside == 1
+    assert said in aside(tmp_path)[0]["reason"]
+    assert load_with(None).set_aside == 0
+    assert load_with(Thinking(), malformed="keep").set_aside == 0
+
+
+def test_several_traces_of_one_problem_are_kept_and_the_same_one_twice_is_not(tmp_path):
+    rows = [{"problem": "p", "id": 1, "completion": f"<think>t</think>{n}"} for n in (1, 2, 1)]
+    (tmp_path / "t.jsonl").write_bytes(encoded(*rows))
+    result = load_traces(TracesSource(path="t.jsonl"), tmp_path, tmp_path / "aside.jsonl", Thinking())
+    assert (len(result.rows), dict(result.reasons)) == (2, {"duplicate": 1})
+
+
+def test_the_example_data_load_with_their_columns_mapped(tmp_path):
+    columns = {"id": "nr", "problem": "question", "answer": "solution"}
+    more = {"language": "lang", "category": "topic", "difficulty": "level"}
+    source = ProblemsSource(path="data/problems.jsonl", columns={**columns, **more}, max_characters=2000)
+    assert source.check(EXAMPLES) == []
+    problems = load_problems(source, EXAMPLES, tmp_path / "aside.jsonl")
+    assert (len(problems.rows), problems.set_aside) == (96, 8)
+    assert set(problems.reasons) == {
+        *("bad JSON", "missing column", "empty value", "wrong type"),
+        *("invalid UTF-8", "too long", "duplicate"),
+    }
+    worked = {"problem": "question", "thoughts": "reasoning", "response": "reply", "language": "lang"}
+    source = TracesSource(path="data/traces.jsonl", columns=worked)
+    assert source.check(EXAMPLES) == []
+    traces = load_traces(source, EXAMPLES, tmp_path / "aside.jsonl", Thinking())
+    assert (len(traces.rows), traces.set_aside) == (160, 4)
+    assert {row.language for row in traces.rows} == {row.language for row in problems.rows} == {"en", "fr"}
+    assert {row.problem for row in traces.rows}.isdisjoint(row.problem for row in problems.rows)

@@ -117,9 +117,10 @@ def readable_errors(what: str, path: str | Path) -> Iterator[None]:
 
     try:
         yield
-    except (OSError, HFValidationError) as error:
+    except (OSError, ValueError) as error:
         first = str(error).strip().splitlines()[0]
-        if Path(path).exists():
+        unknown = isinstance(error, OSError | HFValidationError) and not Path(path).exists()
+        if not unknown:
             raise DataError(f"{what} {str(path)!r} can't be loaded: {first}") from error
         offline = os.environ.get("HF_HUB_OFFLINE", "").upper() in {"1", "ON", "YES", "TRUE"}
         state = "HF_HUB_OFFLINE is set" if offline else "or the hub can't be reached from here"

@@ -114,7 +114,7 @@ def load_tokenizer(
     source = find_model(path)
     location = str(source.adapter) if source.adapter and not _has_tokenizer(Path(source.location)) else source.location
     options: dict[str, Any] = {} if source.gguf_file is None else {"gguf_file": source.gguf_file}
-    with readable_errors("tokenizer of model", path):
+    with readable_errors("tokenizer of model", location):
         tokenizer = AutoTokenizer.from_pretrained(location, **options, **_hub_options(config))
     if tokenizer.pad_token is None:
         tokenizer.pad_token = _padding_token(tokenizer)

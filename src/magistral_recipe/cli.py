@@ -1,0 +1,144 @@
+"""The commands. `magistral-recipe --help` teaches them; each one is a thin skin over a function elsewhere."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from magistral_recipe import __version__
+from magistral_recipe.errors import MagistralRecipeError
+
+app = typer.Typer(
+    name="magistral-recipe",
+    help="Turn a base model into a Magistral-style reasoning model: SFT, then RL, from one YAML recipe.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+)
+
+RecipeFile = Annotated[Path, typer.Argument(help="The recipe, a YAML file.", show_default=False)]
+Overrides = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="KEY=VALUE", help="Change a key: --set stages.grpo.trainer.learning_rate=2e-6"),
+]
+
+
+@contextmanager
+def told_errors() -> Iterator[None]:
+    """Turn this package's errors into lines on the error stream and an exit code."""
+    try:
+        yield
+    except MagistralRecipeError as error:
+        for line in str(error).splitlines():
+            typer.secho(line if error.exit_code == 2 else f"error: {line}", err=True, fg="red")
+        raise typer.Exit(error.exit_code) from None
+    except KeyboardInterrupt:
+        typer.secho("interrupted; the same command goes on from the last checkpoint", err=True)
+        raise typer.Exit(130) from None
+
+
+@app.command()
+def run(
+    recipe: RecipeFile,
+    overrides: Overrides = None,
+    output: Annotated[
+        Path | None, typer.Option(help="The run folder; by default runs/NAME.", show_default=False)
+    ] = None,
+    fresh: Annotated[bool, typer.Option("--fresh", help="Forget what an earlier run left in the folder.")] = False,
+) -> None:
+    """Run a recipe, every stage in processes of its own, and write a report.
+
+    Run it again after a crash: complete stages are skipped, a half-done one goes on from its checkpoint. Under
+    `accelerate launch -m magistral_recipe run RECIPE` the chain runs in the processes that Accelerate started.
+    """
+    from magistral_recipe.recipe import load_recipe
+    from magistral_recipe.run import RunOptions, run_recipe
+
+    with told_errors():
+        quieten_libraries()
+        run_recipe(load_recipe(recipe, overrides), RunOptions(output, fresh))
+
+
+@app.command()
+def check(recipe: RecipeFile, overrides: Overrides = None) -> None:
+    """Find every mistake in a recipe, prove its wiring on the real tokenizer, and print the plan."""
+    from magistral_recipe.plan import check_recipe
+    from magistral_recipe.recipe import load_recipe
+
+    with told_errors():
+        quieten_libraries()
+        check_recipe(load_recipe(recipe, overrides))
+
+
+@app.command()
+def report(run_folder: Annotated[Path, typer.Argument(help="A run folder, such as runs/quickstart.")]) -> None:
+    """Write a run's report again: one self-contained HTML page."""
+    from magistral_recipe.report.build import build_report
+
+    with told_errors():
+        typer.echo(build_report(run_folder))
+
+
+@app.command(hidden=True)
+def stage(run_folder: Path, index: int, recipe_folder: Annotated[Path, typer.Option()]) -> None:
+    """Run one stage; `run` starts this through Accelerate's launcher."""
+    from magistral_recipe.launch import die_with_parent
+    from magistral_recipe.run import stage_process
+
+    die_with_parent()
+    # Not through `typer.Exit`: a stage that is done must not wait for threads of libraries that never end.
+    code = stage_process(run_folder, index, recipe_folder)
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code) if code else sys.exit(0)
+
+
+def _version(value: bool) -> None:
+    if value:
+        typer.echo(f"magistral-recipe {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Print it.")] = False,
+) -> None:
+    """Options of the program itself."""
+
+
+def quieten_libraries() -> None:
+    """Keep libraries' warnings off the terminal: what matters is said by this package."""
+    import logging
+    import warnings
+
+    os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
+    os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
+    os.environ.setdefault("HF_DATASETS_DISABLE_PROGRESS_BARS", "1")
+    os.environ.setdefault("TRL_EXPERIMENTAL_SILENCE", "1")
+    os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
+    warnings.filterwarnings("ignore")
+    for name in ("transformers", "accelerate", "datasets", "trl", "torch", "huggingface_hub", "peft"):
+        logging.getLogger(name).setLevel(logging.ERROR)
+
+
+def main() -> None:
+    """The console script."""
+    app()
+
+
+def _mount() -> None:
+    """Add the commands that live beside their logic; each module is light to import."""
+    import importlib
+
+    for module in ("rewards_command", "doctor", "chat_command"):
+        importlib.import_module(f"magistral_recipe.{module}").register(app)
+
+
+_mount()

@@ -1,0 +1,164 @@
+"""RL with verifiable rewards: `MagistralGRPOTrainer` on the recipe's problems and rewards (Magistral §2, §5)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from pydantic import Field, field_validator
+
+from magistral_recipe.rewards import registry
+from magistral_recipe.rewards.thinking import Thinking
+from magistral_recipe.schema import StrictModel
+from magistral_recipe.stages.base import Inputs, StageContext
+from magistral_recipe.stages.training import (
+    Mistakes,
+    TrainingStageConfig,
+    check_evaluate,
+    check_problems,
+    run_arguments,
+    training_inputs,
+)
+from magistral_recipe.stages.work import best_keeper, load_start, problem_rows, train_and_save
+
+if TYPE_CHECKING:
+    from datasets import Dataset
+
+    from magistral_recipe.data.chat import ChatFormat
+    from magistral_recipe.data.problems import Problem
+
+
+class RolloutsConfig(StrictModel):
+    """Who generates the completions that RL learns from."""
+
+    backend: Literal["transformers", "vllm"] = "transformers"
+    """`vllm` is TRL's own integration; it needs a GPU and the extra `magistral-recipe[vllm]`."""
+    mode: Literal["colocate", "server"] = "colocate"
+    """vLLM inside the training process, or a server of its own."""
+    log_every: int = Field(10, ge=1)
+    """Optimizer steps between batches of rollouts written to `rollouts.jsonl`."""
+
+
+class Config(TrainingStageConfig):
+    """The `grpo` stage."""
+
+    problems: str
+    """Name of the set of problems to train on."""
+    rewards: list[str | dict[str, dict[str, Any] | None]] = Field(default_factory=lambda: ["magistral"], min_length=1)
+    """Rewards by name (`magistral-recipe rewards --list`), as `package.module:name`, or with options:
+    `- magistral: {weights: {language: 1.0}}`."""
+    rollouts: RolloutsConfig = RolloutsConfig()
+    """Who generates."""
+    schedule: list[dict[str, Any]] = Field(default_factory=list)
+    """Changes of length, batch and difficulty during the run."""
+
+    @field_validator("rewards")
+    @classmethod
+    def _one_name_each(cls, rewards: list[Any]) -> list[Any]:
+        for reward in rewards:
+            if isinstance(reward, dict) and len(reward) != 1:
+                raise ValueError(f"each reward with options is one name and its options; found {sorted(reward)}")
+        return rewards
+
+    def named_rewards(self) -> list[tuple[str, dict[str, Any]]]:
+        """The rewards as (name, options)."""
+        pairs = [next(iter(reward.items())) if isinstance(reward, dict) else (reward, {}) for reward in self.rewards]
+        return [(name, dict(options or {})) for name, options in pairs]
+
+
+def check(config: Config, recipe: Any, models: Sequence[str], folder: Path) -> Mistakes:
+    """Mistakes that need the rest of the recipe."""
+    yield from check_problems(("problems",), config.problems, recipe)
+    yield from check_evaluate(config, recipe)
+    for index, (name, options) in enumerate(config.named_rewards()):
+        try:
+            registry.build(name, options, Thinking())
+        except (ValueError, TypeError) as error:
+            yield ("rewards", index), str(error)
+    if config.rollouts.backend == "vllm" and recipe.model and recipe.model.quantization != "none":
+        yield (
+            ("rollouts", "backend"),
+            f"vllm does not go with quantization: {recipe.model.quantization}: TRL's hand-over of quantized weights to "
+            "vLLM is broken; use backend: transformers, or bfloat16 weights with LoRA",
+        )
+
+
+def inputs(config: Config, start: str) -> Inputs:
+    """What flows into the stage."""
+    return training_inputs(config, start, [config.problems], [])
+
+
+def trainer_class() -> type:
+    """The class that `trainer:` goes to."""
+    from magistral_recipe.training.config import MagistralGRPOConfig
+
+    return MagistralGRPOConfig
+
+
+def arguments(config: Config, given: dict[str, Any]) -> dict[str, Any]:
+    """The trainer's arguments: what the run decides, the section's own, and the recipe's."""
+    own: dict[str, Any] = {
+        "rollouts_every": config.rollouts.log_every,
+        "rollouts_file": str(Path(given["output_dir"]).parent / "rollouts.jsonl"),
+    }
+    if config.rollouts.backend == "vllm":
+        own |= {"use_vllm": True, "vllm_mode": config.rollouts.mode}
+    if config.schedule:
+        own["schedule"] = config.schedule
+    return {**given, **own, **config.trainer}
+
+
+def build_rewards(config: Config, thinking: Thinking) -> list[Callable[..., Any]]:
+    """Make the stage's rewards for the tags of the run."""
+    return [registry.build(name, options, thinking) for name, options in config.named_rewards()]
+
+
+def run(config: Config, context: StageContext) -> dict[str, Any]:
+    """Train with RL.
+
+    Args:
+        config: the stage's.
+        context: where it runs.
+
+    Returns:
+        Steps and the last metrics.
+    """
+    from magistral_recipe.training.config import MagistralGRPOConfig
+    from magistral_recipe.training.grpo import MagistralGRPOTrainer
+
+    start = load_start(context)
+    problems = problem_rows(context, config.problems)
+    trainer = MagistralGRPOTrainer(
+        model=start.model,
+        reward_funcs=build_rewards(config, start.chat.thinking),
+        args=MagistralGRPOConfig(**arguments(config, run_arguments(context.folder / "checkpoints", context.recipe))),
+        train_dataset=prompt_dataset(problems, start.chat),
+        processing_class=start.tokenizer,
+        callbacks=best_keeper(config, context, start),
+    )
+    results = train_and_save(trainer, context, start, config)
+    return {**results, "problems": len(problems)}
+
+
+def prompt_dataset(problems: Sequence[Problem], chat: ChatFormat) -> Dataset:
+    """Make TRL's dataset: a `prompt` of messages, and the columns that rewards read.
+
+    Args:
+        problems: what to train on.
+        chat: the run's format.
+
+    Returns:
+        One row a problem; columns that no problem fills are left out.
+    """
+    from datasets import Dataset
+
+    rows: list[dict[str, Any]] = [problem.model_dump() for problem in problems]
+    if any(isinstance(row["answer"], list) for row in rows):  # Arrow wants one type a column
+        for row in rows:
+            if isinstance(row["answer"], str):
+                row["answer"] = [row["answer"]]
+    filled = [key for key in rows[0] if any(row[key] is not None for row in rows)]
+    return Dataset.from_list(
+        [{"prompt": chat.messages(row["problem"]), **{key: row[key] for key in filled}} for row in rows]
+    )

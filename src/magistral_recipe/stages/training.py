@@ -1,0 +1,125 @@
+"""The config that training stages share, and the trainer arguments that a run decides. Light to import."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import Field
+
+from magistral_recipe.data.chat import ChatFormat
+from magistral_recipe.models import ModelConfig
+from magistral_recipe.rewards.thinking import Thinking
+from magistral_recipe.schema import StrictModel
+from magistral_recipe.stages.base import Inputs, StageConfig
+from magistral_recipe.suggest import did_you_mean
+
+Mistakes = Iterator[tuple[tuple[str | int, ...], str]]
+
+
+class EvaluateEvery(StrictModel):
+    """Evaluation during training, and which checkpoint the stage leaves."""
+
+    every: int = Field(ge=1)
+    """Optimizer steps between evaluations; the last step is always evaluated."""
+    problems: str
+    """Name of the set of problems."""
+    keep: Literal["best", "last"] = "best"
+    """The model that the stage leaves: the one that scored best, or the last."""
+    count: int = Field(64, ge=1)
+    """Problems evaluated each time: the first ones of the set."""
+    samples: int = Field(1, ge=1)
+    """Completions per problem."""
+    temperature: float = Field(0.0, ge=0)
+    """0 is greedy decoding: the least noise per completion."""
+    max_new_tokens: int = Field(512, ge=1)
+    """Where a completion is cut, in tokens."""
+
+
+class TrainingStageConfig(StageConfig):
+    """The keys of a stage that trains a model."""
+
+    model: str | None = None
+    """The stage whose model to start from, or `base`; by default the last stage that made a model, else the base."""
+    trainer: dict[str, Any] = Field(default_factory=dict)
+    """Fields of the trainer's own config class, held against it by `check`."""
+    evaluate: EvaluateEvery | None = None
+    """Evaluate while training, and keep the best."""
+
+
+def chat_format(recipe: Any, base: Path, *, opened_by_prompt: bool = False) -> ChatFormat:
+    """The format that a recipe's `thinking` section describes.
+
+    Args:
+        recipe: the recipe.
+        base: the folder that a template file's path starts from.
+        opened_by_prompt: whether the template opens the thinking tag; `ChatFormat.install` finds out.
+
+    Returns:
+        The format.
+    """
+    section = recipe.thinking
+    template = section.template
+    if template not in {"magistral", "tokenizer"}:
+        template = str(base / template)
+    system = None if section.system_prompt == "none" else section.system_prompt
+    return ChatFormat(Thinking(section.open, section.close, opened_by_prompt), system, template)
+
+
+def base_model_config(recipe: Any, base: Path) -> ModelConfig:
+    """The recipe's model section with a path that holds from any working folder."""
+    config: ModelConfig = recipe.model
+    local = base / config.path
+    return config.model_copy(update={"path": str(local)}) if local.exists() else config
+
+
+def run_arguments(output: Path, recipe: Any) -> dict[str, Any]:
+    """The trainer arguments that the run itself decides; a recipe's `trainer:` adds to them.
+
+    Args:
+        output: the folder for checkpoints.
+        recipe: the recipe.
+
+    Returns:
+        Keyword arguments for any of TRL's config classes.
+    """
+    import torch
+
+    gpu = torch.cuda.is_available()
+    return {
+        "output_dir": str(output),
+        "seed": recipe.seed,
+        "use_cpu": not gpu,
+        # Without a GPU, bf16 autocast only costs time; with one it follows the weights' own type.
+        "bf16": gpu and recipe.model.dtype == "bfloat16",
+        "gradient_checkpointing": gpu,
+        "report_to": "none",
+        "disable_tqdm": True,
+        "logging_steps": 1,
+        "logging_nan_inf_filter": False,
+        "save_strategy": "steps",
+        "save_steps": 100,
+        "save_total_limit": 2,
+    }
+
+
+def check_problems(path: tuple[str | int, ...], name: str, recipe: Any) -> Mistakes:
+    """A reference to a set of problems that must exist."""
+    if name not in recipe.problems:
+        if recipe.problems:
+            yield path, f"no set of problems '{name}'.{did_you_mean(name, recipe.problems)}"
+        else:
+            yield path, f"no set of problems '{name}': the recipe has no `problems:` section"
+
+
+def check_evaluate(config: TrainingStageConfig, recipe: Any) -> Mistakes:
+    """The references of a training stage's `evaluate` section."""
+    if config.evaluate is not None:
+        yield from check_problems(("evaluate", "problems"), config.evaluate.problems, recipe)
+
+
+def training_inputs(config: TrainingStageConfig, start: str, problems: list[str], paths: list[str]) -> Inputs:
+    """What flows into a training stage."""
+    watched = [config.evaluate.problems] if config.evaluate else []
+    return Inputs((start,), tuple(problems + watched), tuple(paths))

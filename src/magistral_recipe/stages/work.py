@@ -1,0 +1,152 @@
+"""The work that stages share: taking up a model, loading problems, training to the end and leaving a model."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from magistral_recipe.data.chat import ChatFormat
+from magistral_recipe.data.sources import load_problems
+from magistral_recipe.models import ModelConfig
+from magistral_recipe.stages.base import StageContext
+from magistral_recipe.stages.training import TrainingStageConfig, base_model_config, chat_format
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase, Trainer, TrainerCallback
+
+    from magistral_recipe.data.problems import Problem
+
+
+def problem_rows(context: StageContext, name: str) -> list[Problem]:
+    """Load a named set of problems, and say how many rows were set aside."""
+    loaded = load_problems(context.recipe.problems[name], context.base, context.quarantine)
+    report_set_aside(context, f"problems '{name}'", len(loaded.rows), loaded.set_aside)
+    return loaded.rows
+
+
+def report_set_aside(context: StageContext, what: str, kept: int, set_aside: int) -> None:
+    """Tell how many rows did not fit, and where they are."""
+    if set_aside:
+        context.emit(
+            {"type": "warning", "text": f"{what}: {set_aside} rows set aside, {kept} kept; see {context.quarantine}"}
+        )
+
+
+@dataclass(frozen=True)
+class Start:
+    """A model as a stage takes it up.
+
+    Attributes:
+        model: with trainable weights or adapters, or ready to be read.
+        tokenizer: with the run's chat template.
+        chat: the format, which knows whether the template opens the thinking tag.
+        config: the recipe's model section, its path resolved.
+    """
+
+    model: PreTrainedModel
+    tokenizer: PreTrainedTokenizerBase
+    chat: ChatFormat
+    config: ModelConfig
+
+    @property
+    def context_length(self) -> int | None:
+        """The longest sequence that the model was made for, in tokens."""
+        return getattr(self.model.config.get_text_config(), "max_position_embeddings", None)
+
+
+def load_start(context: StageContext, name: str | None = None, *, trainable: bool = True) -> Start:
+    """Load the model that a stage starts from, or one that it reads.
+
+    Args:
+        context: the stage's.
+        name: the model's name; by default the one the stage starts from.
+        trainable: with adapters or weights to train.
+
+    Returns:
+        Model, tokenizer and format.
+    """
+    from transformers import set_seed
+
+    from magistral_recipe.models import load_model, load_tokenizer
+
+    config = base_model_config(context.recipe, context.base)
+    folder = context.models[name or context.start_model]
+    tokenizer = load_tokenizer(folder or config.path, None, config)
+    chat = chat_format(context.recipe, context.base).install(tokenizer)
+    set_seed(context.recipe.seed)  # adapters begin at random values
+    return Start(load_model(config, folder, trainable=trainable), tokenizer, chat, config)
+
+
+def best_keeper(config: TrainingStageConfig, context: StageContext, start: Start) -> list[TrainerCallback]:
+    """The callbacks of a stage's `evaluate` section; none without one."""
+    settings = config.evaluate
+    if settings is None:
+        return []
+    from magistral_recipe.evaluation.evaluate import quick_score
+    from magistral_recipe.training.best import KeepBest
+
+    problems = problem_rows(context, settings.problems)[: settings.count]
+
+    def score(model: PreTrainedModel) -> float:
+        return quick_score(
+            model,
+            start.tokenizer,
+            problems,
+            start.chat,
+            samples=settings.samples,
+            temperature=settings.temperature,
+            max_new_tokens=settings.max_new_tokens,
+            seed=context.recipe.seed,
+        )
+
+    return [KeepBest(score, settings.every, context.folder / "best")]
+
+
+def train_and_save(
+    trainer: Trainer, context: StageContext, start: Start, config: TrainingStageConfig
+) -> dict[str, Any]:
+    """Train from the last whole checkpoint, if there is one, and leave the model in the stage's folder.
+
+    Args:
+        trainer: ready to train.
+        context: the stage's.
+        start: what it started from.
+        config: the stage's section.
+
+    Returns:
+        Steps, last metrics and a summary.
+    """
+    from magistral_recipe.models import save_model
+    from magistral_recipe.stages.callbacks import MetricsFile
+    from magistral_recipe.training.checkpoints import CheckpointGuard, latest_complete_checkpoint, sweep
+
+    checkpoints = context.folder / "checkpoints"
+    if trainer.is_world_process_zero():
+        sweep(checkpoints)
+    trainer.accelerator.wait_for_everyone()
+    metrics = MetricsFile(context.folder / "metrics.jsonl", context.emit)
+    trainer.add_callback(metrics)
+    trainer.add_callback(CheckpointGuard())
+    checkpoint = latest_complete_checkpoint(checkpoints)
+    trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
+    if config.evaluate and config.evaluate.keep == "best":
+        restore_best(trainer, context)
+    trainer.accelerator.wait_for_everyone()
+    if trainer.is_world_process_zero():
+        save_model(
+            trainer.accelerator.unwrap_model(trainer.model), start.tokenizer, context.folder / "model", start.config
+        )
+    trainer.accelerator.wait_for_everyone()
+    return {
+        "steps": trainer.state.global_step,
+        "metrics": metrics.last,
+        "summary": f"{trainer.state.global_step} steps, {summary_of(metrics.last)}",
+    }
+
+
+def summary_of(metrics: Mapping[str, float]) -> str:
+    """The last metrics of a stage in a few words."""
+    shown = {"reward": "reward", "loss": "loss", "completions/mean_length": "length"}
+    parts = [f"{label} {metrics[key]:.3f}" for key, label in shown.items() if key in metrics]
+    return ", ".join(parts)

@@ -1,0 +1,129 @@
+"""Holding a recipe's `trainer:` section against the trainer's own config class.
+
+TRL accepts any string where it means one of five, and finds out in the first step. Here every key is held
+against the class's fields, every value against its annotation and, where TRL takes any text, against a table
+of choices; then the class itself is constructed, so that its own checks speak before a model is loaded.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import types
+import typing
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from pydantic import ConfigDict, TypeAdapter, ValidationError
+
+from magistral_recipe.suggest import did_you_mean
+
+CHOICES: dict[str, tuple[object, ...]] = {
+    "loss_type": ("grpo", "bnpo", "dr_grpo", "dapo", "cispo", "sapo", "luspo", "vespo"),
+    "scale_rewards": (True, False, "group", "batch", "none"),
+    "multi_objective_aggregation": ("sum_then_normalize", "normalize_then_sum"),
+    "importance_sampling_level": ("token", "sequence"),
+    "vllm_mode": ("server", "colocate"),
+    "packing_strategy": ("bfd", "bfd_split", "wrapped"),
+    "advantage_normalization": ("minibatch", "group", "none"),
+    "loss_normalizer": ("minibatch", "group"),
+}
+SFT_CHOICES: dict[str, tuple[object, ...]] = {"loss_type": ("nll", "dft", "chunked_nll")}
+"""Values of fields whose annotation is plain text in TRL."""
+
+RESERVED: dict[str, str] = {
+    "output_dir": "the run folder decides it",
+    "seed": "the recipe's `seed` decides it",
+    "data_seed": "the recipe's `seed` decides it",
+    "model_init_kwargs": "the recipe's `model` section decides it",
+    "resume_from_checkpoint": "a run resumes by itself",
+    "ignore_data_skip": "an exact resume needs it off",
+    "overwrite_output_dir": "use `--fresh`",
+    "push_to_hub": "use an `export` stage",
+    "do_train": "a stage trains",
+    "do_eval": "use the stage's `evaluate`",
+    "do_predict": "use an `evaluate` stage",
+    "eval_strategy": "use the stage's `evaluate`",
+    "load_best_model_at_end": "use the stage's `evaluate: {keep: best}`",
+    "save_strategy": "use `save_steps`; a resume needs checkpoints by steps",
+    "chat_template_path": "the recipe's `thinking.template` decides it",
+    "local_rank": "the launcher decides it",
+}
+
+
+def trainer_mistakes(
+    config_class: type, trainer: Mapping[str, Any], given: Mapping[str, Any], *, sft: bool = False
+) -> Iterator[tuple[str | None, str]]:
+    """Find what a trainer section gets wrong.
+
+    Args:
+        config_class: the dataclass that the section goes to.
+        trainer: the section.
+        given: the arguments that the stage adds by itself, for the trial construction.
+        sft: whether the class is TRL's SFTConfig, whose `loss_type` has other choices.
+
+    Yields:
+        Pairs of a key (``None`` for the section as a whole) and a message.
+    """
+    fields = {item.name: item for item in dataclasses.fields(config_class) if item.init}
+    hints = typing.get_type_hints(config_class)
+    clean = True
+    for key, value in trainer.items():
+        for message in _value_mistakes(key, value, fields, hints, sft):
+            clean = False
+            yield key, message
+    if clean:
+        try:
+            config_class(**{**given, **trainer})
+        except (ValueError, TypeError, NotImplementedError, ImportError) as error:
+            yield _key_in(str(error), trainer), " ".join(str(error).split())
+
+
+def _value_mistakes(
+    key: str, value: object, fields: Mapping[str, Any], hints: Mapping[str, Any], sft: bool
+) -> Iterator[str]:
+    if key in RESERVED:
+        yield f"is not for recipes: {RESERVED[key]}"
+    elif key not in fields:
+        yield f"unknown key.{did_you_mean(key, [name for name in fields if name not in RESERVED])}"
+    else:
+        choices = (SFT_CHOICES if sft else {}).get(key) or CHOICES.get(key)
+        if choices and not any(value is choice or (isinstance(value, str) and value == choice) for choice in choices):
+            names = ", ".join(str(choice) for choice in choices)
+            hint = did_you_mean(str(value), [str(choice) for choice in choices], list_all_below=0)
+            yield f"expected one of {names}, found {value!r}.{hint}"
+        elif not choices:
+            yield from _type_mistakes(value, hints[key])
+
+
+def _type_mistakes(value: object, annotation: Any) -> Iterator[str]:
+    try:
+        adapter = TypeAdapter(annotation, config=ConfigDict(arbitrary_types_allowed=True))
+    except Exception:  # noqa: BLE001 - an annotation that pydantic can't read proves nothing about the value
+        return
+    if isinstance(value, str) and _wants_number(annotation):
+        yield f"expected {_readable(annotation)}, found the text {value!r}"
+        return
+    try:
+        adapter.validate_python(value)
+    except ValidationError:
+        yield f"expected {_readable(annotation)}, found {value!r}"
+
+
+def _wants_number(annotation: Any) -> bool:
+    """Whether text cannot be meant: lax validation would take "5" for 5 and "yes" for true."""
+    arms = set(typing.get_args(annotation)) or {annotation}
+    return arms <= {int, float, bool, type(None)}
+
+
+def _readable(annotation: Any) -> str:
+    arms = [arm for arm in (typing.get_args(annotation) or (annotation,)) if arm is not type(None)]
+    if typing.get_origin(annotation) not in (None, typing.Union, types.UnionType):
+        arms = [annotation]
+    names = {int: "a whole number", float: "a number", bool: "true or false", str: "text", dict: "a mapping"}
+    return " or ".join(names.get(arm, str(getattr(arm, "__name__", arm)).replace("typing.", "")) for arm in arms)
+
+
+def _key_in(message: str, trainer: Mapping[str, Any]) -> str | None:
+    """The longest key of the section that an error message speaks of."""
+    named = [key for key in trainer if key in message]
+    return max(named, key=len) if named else None

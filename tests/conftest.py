@@ -1,0 +1,29 @@
+"""What all tests share: nothing reaches the network, and what a machine lacks is skipped by name (never under CI)."""
+
+from __future__ import annotations
+
+import os
+import shutil
+
+import pytest
+
+os.environ.setdefault("HF_HUB_OFFLINE", "1")
+os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
+os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+
+NEEDS = {
+    "sandbox": (("bwrap",), "bubblewrap"),
+    "browser": (("chromium", "chromium-browser", "google-chrome"), "chromium"),
+}
+"""Marker to the programs of which one must be there, and the Debian package that brings it."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Skip tests whose program is missing; under CI they run, and fail."""
+    if os.environ.get("CI"):
+        return
+    for marker, (programs, package) in NEEDS.items():
+        if not any(shutil.which(program) for program in programs):
+            for item in items:
+                if item.get_closest_marker(marker):
+                    item.add_marker(pytest.mark.skip(reason=f"needs {package}: apt-get install {package}"))

@@ -1,0 +1,124 @@
+"""The recipe's schema: what loads, and every mistake told at once, with its line and the nearest name."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from magistral_recipe.errors import RecipeError
+from magistral_recipe.recipe import load_recipe
+
+ROOT = Path(__file__).parent.parent
+GOOD = """\
+name: good
+model: {path: tiny}
+problems:
+  train: {tiny: train, count: 8}
+stages:
+  - sft: {traces: {tiny: true, count: 8}}
+  - grpo: {problems: train}
+  - evaluate: {problems: train, models: [base, sft, grpo]}
+"""
+
+
+def lines_of(tmp_path: Path, text: str, *overrides: str) -> list[str]:
+    file = tmp_path / "r.yaml"
+    file.write_text(text, encoding="utf-8")
+    with pytest.raises(RecipeError) as caught:
+        load_recipe(file, list(overrides))
+    return [line.removeprefix(f"{tmp_path}/") for line in str(caught.value).splitlines()]
+
+
+def test_every_shipped_recipe_loads():
+    recipes = sorted((ROOT / "recipes").rglob("*.yaml"))
+    recipes = [file for file in recipes if "accelerate" not in file.parts]
+    assert {"quickstart.yaml", "qwen3_1.7b_4090.yaml", "my_data.yaml", "smollm2_135m_cpu.yaml"} <= {
+        file.name for file in recipes
+    }
+    for file in recipes:
+        assert load_recipe(file).recipe.stages, file
+
+
+def test_loading_imports_neither_torch_nor_trl():
+    code = (
+        "import sys; from magistral_recipe.recipe import load_recipe; "
+        f"load_recipe({str(ROOT / 'recipes/quickstart.yaml')!r}); "
+        "print([m for m in ('torch', 'trl', 'transformers', 'datasets') if m in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_a_good_recipe_has_its_defaults(tmp_path):
+    file = tmp_path / "r.yaml"
+    file.write_text(GOOD)
+    recipe = load_recipe(file, ["stages.grpo.trainer.learning_rate=2e-6"]).recipe
+    assert [stage.name for stage in recipe.stages] == ["sft", "grpo", "evaluate"]
+    assert recipe.seed == 42
+    assert recipe.stages[1].config.trainer == {"learning_rate": 2e-6}
+
+
+def test_all_mistakes_are_told_at_once_in_the_order_of_their_lines(tmp_path):
+    text = GOOD.replace("name: good", "name: good\nsede: 3").replace("count: 8}}", "count: many}}", 1)
+    text = text.replace("grpo: {problems: train}", "grpo: {problems: trian, rewards: [magistrl], modell: x}")
+    lines = lines_of(tmp_path, text)
+    assert [line.split(": ", 2)[:2] for line in lines] == [
+        ["r.yaml:2", "sede"],
+        ["r.yaml:7", "stages[0].sft.traces.count"],
+        ["r.yaml:8", "stages[1].grpo.modell"],
+        ["r.yaml:8", "stages[1].grpo.problems"],
+        ["r.yaml:8", "stages[1].grpo.rewards[0]"],
+    ]
+    assert lines[0].endswith("unknown key. Did you mean 'seed'?")
+    assert lines[2].endswith("unknown key. Did you mean 'model'?")
+    assert "Did you mean 'train'?" in lines[3]
+    assert "Did you mean 'magistral'?" in lines[4]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "expected"),
+    [
+        ("name: good\n", "", "r.yaml:1: name: missing"),
+        ("name: good", "name: a/b", "r.yaml:1: name: should match pattern"),
+        ("{path: tiny}", "{path: tiny, dtype: float23}", "r.yaml:2: model.dtype: expected 'float32', 'bfloat16'"),
+        ("{path: tiny}", "{path: tiny, lora: {r: 0}}", "r.yaml:2: model.lora.r: expected greater than or equal to 1"),
+        ("  - sft", "  - stf", "r.yaml:6: stages[0].stf: unknown kind of stage. Did you mean 'sft'?"),
+        ("  - sft: {t", "  - sft: 3\n    x: {t", "r.yaml:6: stages[0]: expected one stage"),
+        ("  - grpo:", "  - sft: {traces: {tiny: true, count: 2}}\n  - grpo:", "a second stage named 'sft': give one"),
+        ("{problems: train}", "{problems: train, model: later}", "stages[1].grpo.model: no model 'later' before"),
+        ("[base, sft, grpo]", "[base, stf]", "stages[2].evaluate.models[1]: no model 'stf' before this stage. Did you"),
+        ("{tiny: train, count: 8}", "{path: gone.jsonl}", "r.yaml:4: problems.train.path: no such file"),
+        ("stages:\n", "thinking: {template: gone.jinja}\nstages:\n", "thinking.template: expected 'magistral'"),
+        ("stages:\n", "thinking: {open: x, close: xy}\nstages:\n", "r.yaml:5: thinking: thinking tags must not contain"),
+        ("stages:\n", "launch: {config_file: gone.yaml}\nstages:\n", "launch.config_file: no such file"),
+    ],
+)
+def test_a_mistake_is_one_line(tmp_path, old, new, expected):
+    assert old in GOOD
+    lines = lines_of(tmp_path, GOOD.replace(old, new, 1))
+    assert any(expected in line for line in lines), lines
+
+
+def test_a_recipe_without_stages_says_what_there_is(tmp_path):
+    assert lines_of(tmp_path, "name: x\nmodel: {path: tiny}\n") == [
+        "r.yaml:1: stages: missing: a recipe needs a list of stages (sft, grpo, evaluate, export)"
+    ]
+
+
+def test_a_model_that_comes_later_is_told_apart(tmp_path):
+    text = GOOD.replace("  - sft: {", "  - sft: {model: grpo, ")
+    assert "(it makes its model only later)" in lines_of(tmp_path, text)[0]
+
+
+def test_quantized_weights_do_not_go_with_vllm(tmp_path):
+    text = GOOD.replace("{path: tiny}", "{path: tiny, quantization: nf4, lora: {r: 4}}")
+    text = text.replace("{problems: train}", "{problems: train, rollouts: {backend: vllm}}")
+    assert "vllm does not go with quantization: nf4" in lines_of(tmp_path, text)[0]
+
+
+def test_an_override_is_named_as_the_place_of_its_mistake(tmp_path):
+    lines = lines_of(tmp_path, GOOD, "stages.grpo.problms=train")
+    assert lines == ["--set stages.grpo.problms=train: stages[1].grpo.problms: unknown key. Did you mean 'problems'?"]

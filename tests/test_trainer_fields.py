@@ -1,0 +1,62 @@
+"""A recipe's `trainer:` section against TRL's own config class, which itself checks little."""
+
+from __future__ import annotations
+
+import pytest
+from trl import SFTConfig
+
+from magistral_recipe.trainer_fields import trainer_mistakes
+from magistral_recipe.training.config import MagistralGRPOConfig
+
+GIVEN = {"use_cpu": True, "bf16": False, "report_to": "none"}
+
+
+def mistakes(trainer, config_class=MagistralGRPOConfig, tmp_path="/tmp"):
+    given = {**GIVEN, "output_dir": str(tmp_path)}
+    return list(trainer_mistakes(config_class, trainer, given, sft=config_class is SFTConfig))
+
+
+def test_a_good_section_passes(tmp_path):
+    section = {"learning_rate": 1e-6, "max_steps": 4, "warmup_steps": 0.1, "lr_scheduler_type": "cosine"}
+    assert mistakes(section, tmp_path=tmp_path) == []
+    assert mistakes({**section, "packing": True, "max_length": 64}, SFTConfig, tmp_path) == []
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "message"),
+    [
+        ("epsilon_hi", 0.3, "unknown key. Did you mean 'epsilon_high'?"),
+        ("learning_rate", "fast", "expected a number, found the text 'fast'"),
+        ("learning_rate", "1e-6", "expected a number, found the text '1e-6'"),
+        ("num_generations", 2.5, "expected a whole number, found 2.5"),
+        ("advantage_normalization", "minibach", "Did you mean 'minibatch'?"),
+        ("lr_scheduler_type", "linaer", "found 'linaer'"),
+        ("optim", "adamv", "found 'adamv'"),
+        ("output_dir", "x", "is not for recipes: the run folder decides it"),
+        ("seed", 3, "is not for recipes: the recipe's `seed` decides it"),
+        ("gradient_checkpointing", "maybe", "expected true or false"),
+    ],
+)
+def test_a_mistake_is_found_at_its_key(tmp_path, key, value, message):
+    found = mistakes({key: value}, tmp_path=tmp_path)
+    assert [name for name, _ in found] == [key]
+    assert message in found[0][1], found
+
+
+def test_several_mistakes_are_found_at_once(tmp_path):
+    assert [name for name, _ in mistakes({"epsilon_hi": 1, "learnin_rate": 2, "seed": 1}, tmp_path=tmp_path)] == [
+        "epsilon_hi",
+        "learnin_rate",
+        "seed",
+    ]
+
+
+def test_what_the_class_itself_refuses_is_told(tmp_path):
+    found = mistakes({"prompts_per_batch": 3, "num_generations": 1}, tmp_path=tmp_path)
+    assert len(found) == 1
+    assert "num_generations" in found[0][1]
+
+
+def test_sft_has_losses_of_its_own(tmp_path):
+    assert mistakes({"loss_type": "dft"}, SFTConfig, tmp_path) == []
+    assert "expected one of nll" in mistakes({"loss_type": "dapo"}, SFTConfig, tmp_path)[0][1]

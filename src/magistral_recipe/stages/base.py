@@ -8,6 +8,7 @@ imports live inside `run`.
 from __future__ import annotations
 
 import importlib
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -94,10 +95,9 @@ class StageContext:
         """The run's folder."""
         return self.folder.parent
 
-    @property
-    def quarantine(self) -> Path:
-        """Where rows that do not fit are set aside."""
-        return self.folder / "set-aside.jsonl"
+    def quarantine(self, source: str) -> Path:
+        """Where a source's rows that do not fit are set aside; one file each, or one would replace another's."""
+        return self.folder / f"set-aside-{re.sub(r'[^0-9A-Za-z._-]', '_', source)}.jsonl"
 
 
 StageRun = Callable[[Any, StageContext], dict[str, Any]]

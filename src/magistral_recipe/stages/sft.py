@@ -83,8 +83,8 @@ def run(config: Config, context: StageContext) -> dict[str, Any]:
 
     start = load_start(context)
     thinking = start.chat.thinking
-    traces = load_traces(config.traces, context.base, context.quarantine, thinking)
-    report_set_aside(context, "traces", len(traces.rows), traces.set_aside)
+    traces = load_traces(config.traces, context.base, context.quarantine("traces"), thinking)
+    report_set_aside(context, "traces", traces)
     args = arguments(config, run_arguments(context.folder / "checkpoints", context.recipe))
     limit = args["max_length"] or start.context_length
     dataset, dropped = tokenized(traces.rows, start.chat, start.tokenizer, limit)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from magistral_recipe.data.chat import ChatFormat
-from magistral_recipe.data.sources import load_problems
+from magistral_recipe.data.sources import LoadResult, load_problems
 from magistral_recipe.models import ModelConfig
 from magistral_recipe.stages.base import StageContext
 from magistral_recipe.stages.training import TrainingStageConfig, base_model_config, chat_format
@@ -20,17 +20,15 @@ if TYPE_CHECKING:
 
 def problem_rows(context: StageContext, name: str) -> list[Problem]:
     """Load a named set of problems, and say how many rows were set aside."""
-    loaded = load_problems(context.recipe.problems[name], context.base, context.quarantine)
-    report_set_aside(context, f"problems '{name}'", len(loaded.rows), loaded.set_aside)
+    loaded = load_problems(context.recipe.problems[name], context.base, context.quarantine(name))
+    report_set_aside(context, f"problems '{name}'", loaded)
     return loaded.rows
 
 
-def report_set_aside(context: StageContext, what: str, kept: int, set_aside: int) -> None:
-    """Tell how many rows did not fit, and where they are."""
-    if set_aside:
-        context.emit(
-            {"type": "warning", "text": f"{what}: {set_aside} rows set aside, {kept} kept; see {context.quarantine}"}
-        )
+def report_set_aside(context: StageContext, what: str, loaded: LoadResult) -> None:
+    """Tell how many rows did not fit, why, and where they are."""
+    if loaded.set_aside:
+        context.emit({"type": "warning", "text": f"{what}: {loaded.summary()}"})
 
 
 @dataclass(frozen=True)

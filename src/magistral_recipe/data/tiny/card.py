@@ -112,7 +112,7 @@ Held-out problems as plain text ("problem, new line"), the last number that it w
 ## How it was made
 
 `python -m magistral_recipe.data.tiny.rebuild`, seed {settings.seed}: Muon ({settings.muon_rate}) for the matrices,
-AdamW ({settings.adam_rate}) for embeddings and norms, bfloat16 autocast, about a quarter of an hour on two cores. The
+AdamW ({settings.adam_rate}) for embeddings and norms, bfloat16 autocast, about a quarter of an hour of one core. The
 weights are stored in float16. The tokenizer is a byte-level BPE of {model.config.vocab_size:,} entries with single
 digits; `<think>`, `</think>` and `<|im_start|>` are plain added tokens that the corpus never shows, `<|im_end|>` ends
 documents and turns.

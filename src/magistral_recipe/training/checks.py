@@ -1,0 +1,140 @@
+"""What can be known to be wrong before the first completion is generated, each as one clear line."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from datasets import Dataset, IterableDataset
+
+from magistral_recipe.errors import DataError
+from magistral_recipe.training.config import MagistralGRPOConfig
+from magistral_recipe.training.scoring import Scorer
+
+_LOOKED_AT = 200  # prompts that are rendered to find the longest: all of a small data set, else the longest texts
+
+
+def check_dataset(dataset: Any) -> None:
+    """Refuse data that cannot train.
+
+    Args:
+        dataset: what the user gave as training data.
+
+    Raises:
+        DataError: if there is none, it is empty, has no `prompt` column, or holds images.
+    """
+    if dataset is None:
+        raise DataError("no training data: pass `train_dataset`")
+    if not isinstance(dataset, (Dataset, IterableDataset)):
+        raise DataError(
+            f"train_dataset must be a `datasets.Dataset` or `IterableDataset`, not {type(dataset).__name__}"
+        )
+    if isinstance(dataset, Dataset) and len(dataset) == 0:
+        raise DataError("the training data set is empty")
+    columns = dataset.column_names
+    if columns is None:
+        return
+    if "prompt" not in columns:
+        raise DataError(f"the training data set has no `prompt` column, only {', '.join(columns)}")
+    if {"image", "images"} & set(columns):
+        raise DataError("images are not supported yet: remove the `image`/`images` column")
+
+
+def steps_of(config: MagistralGRPOConfig, dataset: Any) -> int:
+    """Optimizer steps of the run: `max_steps`, or what `num_train_epochs` passes over the data come to.
+
+    Args:
+        config: the trainer's settings.
+        dataset: the training data.
+
+    Returns:
+        The number, refills not foreseen.
+
+    Raises:
+        DataError: if neither gives a number.
+    """
+    if config.max_steps > 0:
+        return int(config.max_steps)
+    if not isinstance(dataset, Dataset):
+        raise DataError("an iterable data set has no length: set `max_steps`")
+    batches = math.ceil(config.num_train_epochs * len(dataset) / config.prompts_per_batch)
+    return max(batches, 1) * config.minibatches_per_batch * config.num_iterations
+
+
+def check_lengths(dataset: Any, prompt_length: Callable[[Any], int], context: int | None, new_tokens: int) -> None:
+    """Refuse prompts that leave no room for a completion.
+
+    Args:
+        dataset: the training data; an iterable one is not looked at.
+        prompt_length: tokens of a rendered prompt.
+        context: most tokens that the model, or the server, takes; ``None`` if unknown.
+        new_tokens: most tokens of a completion.
+
+    Raises:
+        DataError: naming the row.
+    """
+    if context is None or not isinstance(dataset, Dataset):
+        return
+    prompts = dataset["prompt"]
+    rows: Sequence[int] = range(len(prompts))
+    if len(rows) > _LOOKED_AT:
+        rows = sorted(rows, key=lambda row: len(str(prompts[row])), reverse=True)[:_LOOKED_AT]
+    for row in rows:
+        length = prompt_length(prompts[row])
+        if length == 0:
+            raise DataError(f"row {row} of the training data set: the prompt renders to no token at all")
+        if length + new_tokens > context:
+            raise DataError(
+                f"row {row} of the training data set: a prompt of {length} tokens and a completion of up to "
+                f"{new_tokens} do not fit the context of {context}; lower max_completion_length or drop long prompts"
+            )
+
+
+def probe_rewards(scorer: Scorer, row: dict[str, Any], count: int, eos_id: int, trainer_state: Any) -> None:
+    """Call every plain reward once on empty completions, so that a broken one is found before the first batch.
+
+    Args:
+        scorer: the rewards.
+        row: a row of the training data.
+        count: completions to try.
+        eos_id: the one token of an empty completion.
+        trainer_state: TRL hands it to rewards.
+
+    Raises:
+        RunError: if a reward raises or returns the wrong length.
+    """
+    conversational = isinstance(row["prompt"], list)
+    completion: Any = [{"role": "assistant", "content": ""}] if conversational else ""
+    scorer.score(
+        count, reward_arguments([row] * count, [completion] * count, [[eos_id]] * count, {eos_id}, trainer_state)
+    )
+
+
+def reward_arguments(
+    inputs: Sequence[dict[str, Any]],
+    completions: Sequence[Any],
+    completion_ids: Sequence[Sequence[int]],
+    stop_ids: set[int],
+    trainer_state: Any,
+) -> dict[str, Any]:
+    """Return what a reward is called with: TRL's keyword arguments, and whether a completion was cut off.
+
+    Args:
+        inputs: the data set's row of each completion.
+        completions: as TRL shapes them, messages or text.
+        completion_ids: token ids, stop token included.
+        stop_ids: tokens that end a completion.
+        trainer_state: TRL hands it to rewards.
+
+    Returns:
+        Keyword arguments without the logging functions.
+    """
+    columns = [key for key in inputs[0] if key not in ("prompt", "completion", "completion_ids")]
+    arguments: dict[str, Any] = {"truncated": [not ids or ids[-1] not in stop_ids for ids in completion_ids]}
+    arguments.update({key: [row[key] for row in inputs] for key in columns})
+    arguments["prompts"] = [row["prompt"] for row in inputs]
+    arguments["completions"] = list(completions)
+    arguments["completion_ids"] = list(completion_ids)
+    arguments["trainer_state"] = trainer_state
+    return arguments

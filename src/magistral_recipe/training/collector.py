@@ -1,0 +1,130 @@
+"""Filling a generation batch: draw prompts, generate, drop groups without signal, draw again (Magistral §2.1)."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+from magistral_recipe.errors import RunError
+from magistral_recipe.training.config import MagistralGRPOConfig
+from magistral_recipe.training.prompt_stream import PromptStream
+from magistral_recipe.training.rounds import Group, Kept, Round, batch_figures, select
+from magistral_recipe.training.schedule import Schedule, Settings
+
+logger = logging.getLogger(__name__)
+
+
+class Batch(NamedTuple):
+    """A filled generation batch: the groups that train, and figures over all that was generated."""
+
+    groups: list[Group]
+    figures: dict[str, float]
+
+
+class Collector:
+    """Fills batches, and owns what decides which prompts come next.
+
+    Args:
+        config: the trainer's settings.
+        stream: the prompts.
+        schedule: what changes while training.
+        processes: ranks; every round must divide over them.
+        top: what a perfect completion earns.
+    """
+
+    def __init__(
+        self, config: MagistralGRPOConfig, stream: PromptStream, schedule: Schedule, processes: int, top: float
+    ) -> None:
+        self._config = config
+        self._stream = stream
+        self._schedule = schedule
+        self._processes = processes
+        self._top = top
+        self._empty_in_a_row = 0
+        self.rounds_allowed = config.max_refill_rounds
+
+    @property
+    def epoch(self) -> float:
+        """Passes over the data so far."""
+        return self._stream.epoch
+
+    def advance(self, step: int) -> Settings:
+        """Apply what the schedule says for this step, and return what is in force."""
+        settings = self._schedule.advance(step)
+        band = (settings.min_difficulty, settings.max_difficulty)
+        if band != self._stream.band:
+            self._stream.set_band(band)
+        return settings
+
+    def fill(self, settings: Settings, generate: Callable[[list[dict[str, Any]]], Round]) -> Batch:
+        """Generate until the batch is full or the rounds are used up.
+
+        Args:
+            settings: what is in force.
+            generate: from problems to a scored round.
+
+        Returns:
+            The batch; smaller, or empty, when too few groups had a signal.
+
+        Raises:
+            RunError: after too many empty batches in a row.
+        """
+        config = self._config
+        rounds: list[Round] = []
+        kept: list[Kept] = []
+        groups: list[Group] = []
+        while True:
+            missing = settings.prompts_per_batch - len(groups)
+            rounds.append(generate(self._stream.take(self._divisible(missing))))
+            kept.append(select(rounds[-1], config.signal, config.keep_uninformative_groups, self._top))
+            groups += kept[-1].groups
+            if len(groups) >= settings.prompts_per_batch or config.keep_uninformative_groups:
+                break
+            if len(rounds) > self.rounds_allowed:
+                break
+        groups = groups[: settings.prompts_per_batch]
+        figures = batch_figures(rounds, kept, len(groups))
+        self._note(figures, bool(groups))
+        return Batch(groups, figures)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return what a checkpoint must keep."""
+        return {
+            "stream": self._stream.state_dict(),
+            "schedule": self._schedule.state_dict(),
+            "empty_in_a_row": self._empty_in_a_row,
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Continue where `state_dict` was taken."""
+        self._stream.load_state_dict(state["stream"])
+        self._schedule.load_state_dict(state["schedule"])
+        self._empty_in_a_row = state["empty_in_a_row"]
+
+    def _divisible(self, prompts: int) -> int:
+        """Round up to a number whose completions divide over the ranks; surplus groups are dropped."""
+        while prompts * self._config.num_generations % self._processes:
+            prompts += 1
+        return prompts
+
+    def _note(self, figures: dict[str, float], useful: bool) -> None:
+        self._schedule.observe(
+            {
+                "completion_length_p95": figures["completions/p95_length"],
+                "completion_length_mean": figures["completions/mean_length"],
+                "truncated": figures["completions/clipped_ratio"],
+                "reward": figures["reward"],
+                "uninformative": figures["groups/uninformative"],
+            }
+        )
+        self._empty_in_a_row = 0 if useful else self._empty_in_a_row + 1
+        if self._empty_in_a_row >= self._config.max_empty_batches:
+            raise RunError(
+                f"{self._empty_in_a_row} generation batches in a row had no group with two different rewards "
+                f"(all right {figures['groups/all_right']:.0%}, all wrong {figures['groups/all_wrong']:.0%}, "
+                f"other {figures['groups/other_flat']:.0%}): nothing to learn from. Check the rewards on a few "
+                "completions, or choose problems of another difficulty"
+            )
+        if not useful:
+            logger.warning("no group of this generation batch had two different rewards: nothing is trained on it")

@@ -1,0 +1,236 @@
+"""The trainer's settings: TRL's `GRPOConfig`, sized in prompts and tokens, with the paper's objective as default.
+
+Batch sizes are said once, in prompts; what TRL and transformers want to know in their own terms (per-device
+size, accumulation, steps a generation) is derived. Settings of TRL's that this trainer's loss does not have
+are refused, not ignored.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from trl import GRPOConfig
+
+from magistral_recipe.training.schedule import Schedule
+
+_FIXED: dict[str, tuple[Any, str]] = {
+    "loss_type": ("dapo", "the loss is the paper's; `loss_normalizer` chooses what it is divided by"),
+    "scale_rewards": ("none", "use `advantage_normalization`"),
+    "importance_sampling_level": ("token", "the paper's ratio is per token"),
+    "multi_objective_aggregation": ("sum_then_normalize", "rewards are summed, then centred in their group"),
+    "top_entropy_quantile": (1.0, "every token of a completion trains"),
+    "use_adaptive_entropy": (False, "`epsilon_high` keeps the entropy up"),
+    "off_policy_mask_threshold": (None, "not part of this objective"),
+    "delta": (None, "not part of this objective"),
+    "auto_find_batch_size": (False, "lower `max_tokens_per_microbatch` instead"),
+    "ignore_data_skip": (False, "an exact resume needs it off"),
+    "logging_nan_inf_filter": (False, "it would hide a broken loss"),
+    "group_by_length": (False, "microbatches are collated by length anyway"),
+}
+
+
+@dataclass
+class MagistralGRPOConfig(GRPOConfig):
+    """Arguments of `MagistralGRPOTrainer`.
+
+    Args:
+        prompts_per_batch: prompts of a generation batch, over all processes.
+        minibatches_per_batch: optimizer steps made from one generation batch. With 1 the data are on-policy, the
+            ratio is 1 and clipping cannot act; the paper's are off-policy because it generates asynchronously,
+            and 2 is a synchronous trainer's stand-in for that.
+        max_tokens_per_microbatch: most tokens of one forward and backward pass, prompts, completions and padding
+            together. A single longer sequence still trains, alone.
+        max_tokens_per_generation: most tokens of KV cache while generating with transformers: a batch that needs
+            more is generated in chunks, and a chunk is verified while the next is generated. ``None``: one chunk.
+        overlong_cache: width in tokens of the soft penalty zone below `max_completion_length`, handed to rewards
+            that have `set_limits`. ``None`` leaves the rewards their own limits.
+        advantage_normalization: `minibatch` (Magistral §2.1), `group` (GRPO: over the group's std), or `none`.
+        keep_uninformative_groups: train on groups whose rewards are all equal too, and never refill.
+        signal: what must differ within a group for it to be kept: `total`, the name of one reward, or a column
+            that a reward logs.
+        max_refill_rounds: how many times missing groups are drawn again before a smaller batch is taken.
+        max_empty_batches: stop after this many generation batches in a row without one informative group.
+        loss_normalizer: `minibatch` divides by all its completion tokens; `group` is the formula as printed, each
+            group over its own tokens.
+        schedule: changes of length, penalty zone, batch and difficulty; see `Schedule`.
+        rollouts_every: write the rollouts of the first generation batch at or after every n-th step; 0 never does.
+        rollouts_groups: how many groups of that batch are written.
+        rollouts_file: where; `rollouts.jsonl` in `output_dir` by default.
+        probe_rewards: call every plain reward once on an empty completion before anything is generated, so that
+            one which raises or returns the wrong length is found at once.
+        sampler_gauge: record the sampler's own log-probabilities while transformers generates and log their
+            distance from the trainer's.
+        sampler_gap_limit: mean absolute distance, in nats, above which the run stops.
+
+    Raises:
+        ValueError: if sizes do not divide, or a setting is one that this trainer does not have.
+    """
+
+    # Derived: given as well, they must agree.
+    per_device_train_batch_size: int | None = field(default=None, metadata={"help": "Derived; see prompts_per_batch."})
+    gradient_accumulation_steps: int | None = field(default=None, metadata={"help": "Derived: 1."})
+
+    # Other defaults than TRL's, all written out, since TRL's move between releases.
+    beta: float = field(default=0.0, metadata={"help": "Weight of the KL term; 0 keeps no reference model."})
+    epsilon: float = field(default=0.2, metadata={"help": "Lower clipping bound."})
+    epsilon_high: float | None = field(default=0.28, metadata={"help": "Upper clipping bound (Clip-Higher)."})
+    temperature: float = field(default=1.0, metadata={"help": "Sampling temperature."})
+    num_generations: int = field(default=8, metadata={"help": "Completions a prompt: the group."})
+    loss_type: str = field(default="dapo", metadata={"help": "Fixed."})
+    scale_rewards: str = field(default="none", metadata={"help": "Fixed; see advantage_normalization."})
+    disable_dropout: bool = field(default=True, metadata={"help": "Dropout would make ratios noisy."})
+    logging_nan_inf_filter: bool = field(default=False, metadata={"help": "Fixed: it hides a broken loss."})
+    activation_checkpointing: bool | None = field(default=True, metadata={"help": "Recompute activations."})
+    gradient_checkpointing: bool | None = field(default=None, metadata={"help": "Older name of the same."})
+    remove_unused_columns: bool | None = field(default=False, metadata={"help": "Rewards read the columns."})
+
+    prompts_per_batch: int = field(default=32, metadata={"help": "Prompts of a generation batch."})
+    minibatches_per_batch: int = field(default=2, metadata={"help": "Optimizer steps a generation batch."})
+    max_tokens_per_microbatch: int = field(default=16_384, metadata={"help": "Token budget of a microbatch."})
+    max_tokens_per_generation: int | None = field(default=None, metadata={"help": "Token budget of a chunk."})
+    overlong_cache: int | None = field(default=None, metadata={"help": "Width of the soft length penalty."})
+    advantage_normalization: Literal["minibatch", "group", "none"] = field(
+        default="minibatch", metadata={"help": "What advantages are divided by."}
+    )
+    keep_uninformative_groups: bool = field(default=False, metadata={"help": "Keep groups without signal."})
+    signal: str = field(default="total", metadata={"help": "What must differ within a group."})
+    max_refill_rounds: int = field(default=4, metadata={"help": "Rounds of refill."})
+    max_empty_batches: int = field(default=5, metadata={"help": "Empty batches in a row that stop a run."})
+    loss_normalizer: Literal["minibatch", "group"] = field(
+        default="minibatch", metadata={"help": "What the token sum is divided by."}
+    )
+    schedule: list[dict[str, Any]] | None = field(default=None, metadata={"help": "Changes while training."})
+    rollouts_every: int = field(default=10, metadata={"help": "Steps between written rollouts."})
+    rollouts_groups: int = field(default=8, metadata={"help": "Groups written each time."})
+    rollouts_file: str | None = field(default=None, metadata={"help": "Where rollouts are written."})
+    probe_rewards: bool = field(default=True, metadata={"help": "Try each reward once at the start."})
+    sampler_gauge: bool = field(default=False, metadata={"help": "Record the sampler's log-probabilities."})
+    sampler_gap_limit: float = field(default=0.5, metadata={"help": "Gap in nats that stops a run."})
+
+    def __post_init__(self) -> None:
+        """Derive TRL's sizes, and refuse what does not fit, all at once."""
+        if self.gradient_checkpointing is not None:  # transformers would warn, and prefer the newer name's default
+            self.activation_checkpointing, self.gradient_checkpointing = self.gradient_checkpointing, None
+        if isinstance(self.scale_rewards, bool):
+            self.scale_rewards = "group" if self.scale_rewards else "none"
+        processes = int(os.environ.get("WORLD_SIZE", "1"))
+        mistakes = [*self._range_mistakes(), *self._fixed_mistakes()]
+        if not mistakes:
+            mistakes = [*self._size_mistakes(processes), *self._schedule_mistakes(processes)]
+        if mistakes:
+            raise ValueError("; ".join(mistakes))
+        rows = self.prompts_per_batch * self.num_generations
+        derived = {
+            "per_device_train_batch_size": rows // (processes * self.minibatches_per_batch),
+            "gradient_accumulation_steps": 1,
+            "steps_per_generation": self.minibatches_per_batch,
+            "generation_batch_size": rows,
+        }
+        for name, value in derived.items():
+            given = getattr(self, name)
+            if given is not None and given != value:
+                raise ValueError(f"{name}={given} disagrees with the batch's settings, from which follows {value}")
+            setattr(self, name, value)
+        self.generation_batch_size = None  # TRL wants one of the two, and works this one out
+        super().__post_init__()
+        if self.world_size != processes:
+            raise ValueError(
+                f"the environment says WORLD_SIZE={processes}, but {self.world_size} process(es) found each other; "
+                "start CPU processes with `accelerate launch --multi_gpu --num_processes N` or torchrun, "
+                "and set use_cpu=True"
+            )
+
+    def describe(self) -> str:
+        """Say in one line what a step is made of."""
+        return (
+            f"{self.prompts_per_batch} prompts x {self.num_generations} completions a batch, "
+            f"{self.minibatches_per_batch} optimizer step(s) of "
+            f"{self.prompts_per_batch * self.num_generations // self.minibatches_per_batch} completions each, "
+            f"microbatches of at most {self.max_tokens_per_microbatch:,} tokens, {self.world_size} process(es)"
+        )
+
+    def _range_mistakes(self) -> list[str]:
+        mistakes = [
+            f"{name} must be at least {least}, not {getattr(self, name)}"
+            for name, least in (
+                ("prompts_per_batch", 1),
+                ("minibatches_per_batch", 1),
+                ("max_tokens_per_microbatch", 1),
+                ("max_refill_rounds", 0),
+                ("max_empty_batches", 1),
+                ("rollouts_every", 0),
+                ("rollouts_groups", 1),
+                ("num_iterations", 1),
+            )
+            if getattr(self, name) < least
+        ]
+        if self.num_generations < 2:
+            mistakes.append(f"a group of {self.num_generations} has no advantages: num_generations must be at least 2")
+        choices = {"advantage_normalization": ("minibatch", "group", "none"), "loss_normalizer": ("minibatch", "group")}
+        for name, allowed in choices.items():
+            if getattr(self, name) not in allowed:
+                mistakes.append(f"{name}={getattr(self, name)!r} is not one of {', '.join(allowed)}")
+        if not 0 <= self.epsilon <= 1:
+            mistakes.append(f"epsilon must be in [0, 1], not {self.epsilon}")
+        if self.epsilon_high is not None and self.epsilon_high < 0:
+            mistakes.append(f"epsilon_high must not be negative, not {self.epsilon_high}")
+        if self.overlong_cache is not None and not 0 <= self.overlong_cache < (self.max_completion_length or 0):
+            mistakes.append(
+                f"overlong_cache={self.overlong_cache} must be at least 0 and below "
+                f"max_completion_length={self.max_completion_length}"
+            )
+        return mistakes
+
+    def _fixed_mistakes(self) -> list[str]:
+        mistakes = [
+            f"{name}={getattr(self, name)!r} is not available here, only {value!r}: {why}"
+            for name, (value, why) in _FIXED.items()
+            if getattr(self, name, value) != value
+        ]
+        if self.deepspeed is not None:
+            mistakes.append("deepspeed is not available: its engine steps at every backward pass; use DDP or FSDP")
+        return mistakes
+
+    def _size_mistakes(self, processes: int) -> list[str]:
+        return [
+            f"{prefix}{line}"
+            for prefix, prompts in self._batch_sizes()
+            for line in self._division_mistakes(prompts, processes)
+        ] + self._budget_mistakes()
+
+    def _batch_sizes(self) -> list[tuple[str, int]]:
+        later = [
+            (f"schedule[{i}]: ", entry["prompts_per_batch"])
+            for i, entry in enumerate(self.schedule or [])
+            if isinstance(entry, dict) and isinstance(entry.get("prompts_per_batch"), int)
+        ]
+        return [("", self.prompts_per_batch), *later]
+
+    def _division_mistakes(self, prompts: int, processes: int) -> list[str]:
+        minibatches, group = self.minibatches_per_batch, self.num_generations
+        if prompts % minibatches:
+            near = max(round(prompts / minibatches), 1) * minibatches
+            return [f"prompts_per_batch={prompts} does not divide into {minibatches} minibatches; {near} would"]
+        if prompts * group // minibatches % processes:
+            return [
+                f"a minibatch of {prompts * group // minibatches} completions "
+                f"({prompts} prompts x {group} / {minibatches}) does not divide over {processes} processes"
+            ]
+        return []
+
+    def _budget_mistakes(self) -> list[str]:
+        longest = max(
+            [self.max_completion_length or 0]
+            + [e.get("max_completion_length") or 0 for e in self.schedule or [] if isinstance(e, dict)]
+        )
+        if longest > self.max_tokens_per_microbatch:
+            return [
+                f"max_tokens_per_microbatch={self.max_tokens_per_microbatch} is below the longest completion, "
+                f"{longest} tokens"
+            ]
+        return []
+
+    def _schedule_mistakes(self, processes: int) -> list[str]:
+        return Schedule.mistakes(self.schedule or [], self.max_completion_length or 0, self.overlong_cache)

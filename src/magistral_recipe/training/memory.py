@@ -1,0 +1,62 @@
+"""What a checkpoint must keep beside weights and optimizer, and when a checkpoint may be written."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
+from transformers.trainer_callback import ExportableState
+
+from magistral_recipe.errors import RunError
+from magistral_recipe.files import read_json
+
+
+class TrainerMemory(TrainerCallback, ExportableState):
+    """Carries the trainer's own state into checkpoints, and puts saves off to the end of a generation batch.
+
+    The completions that a batch still owes to its later minibatches live in memory alone, so a checkpoint in
+    between could not be continued exactly.
+
+    Args:
+        state: returns the trainer's own state, plain data.
+        at_boundary: whether no minibatch of the current batch is left.
+    """
+
+    def __init__(self, state: Callable[[], dict[str, Any]], at_boundary: Callable[[], bool]) -> None:
+        self._own_state = state
+        self._at_boundary = at_boundary
+        self._owed = False
+
+    def state(self) -> dict[str, Any]:
+        """Return what transformers writes into `trainer_state.json`."""
+        return {"args": {}, "attributes": {"saved": self._own_state()}}
+
+    def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
+        """Let a save through at a boundary or at the end of training, keep it in mind otherwise."""
+        if self._at_boundary() or state.global_step >= state.max_steps:
+            control.should_save = control.should_save or self._owed
+            self._owed = False
+        elif control.should_save:
+            control.should_save = False
+            self._owed = True
+
+
+def saved_state(checkpoint: Path) -> Mapping[str, Any]:
+    """Read what `TrainerMemory` wrote.
+
+    Args:
+        checkpoint: a checkpoint's folder.
+
+    Returns:
+        The trainer's own state.
+
+    Raises:
+        RunError: if the checkpoint is not one of this trainer's.
+    """
+    whole = read_json(checkpoint / "trainer_state.json")
+    try:
+        return dict(whole["stateful_callbacks"][TrainerMemory.__name__]["attributes"]["saved"])
+    except (TypeError, KeyError):
+        raise RunError(f"{checkpoint} was not written by this trainer: it has no prompt stream to continue") from None

@@ -1,0 +1,186 @@
+"""Calling rewards: while the next chunk is still being generated, with the time they take, and by name when they fail.
+
+TRL calls rewards once, after the whole batch was generated. Here a chunk's completions go to the rewards as soon
+as they exist, in one thread (verifiers work in processes of their own, so the thread mostly waits); TRL's own
+pass over the rewards then finds the values ready.
+"""
+
+from __future__ import annotations
+
+import inspect
+import math
+import time
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+
+from magistral_recipe.errors import RunError
+
+RewardFunction = Callable[..., Sequence[float | None]]
+
+
+@dataclass
+class Scores:
+    """What plain rewards said about some completions.
+
+    Attributes:
+        values: one list a reward, by its place.
+        columns: what `log_extra` was given, by column name.
+        metrics: what `log_metric` was given, by name.
+        seconds: time spent in rewards.
+    """
+
+    values: dict[int, list[float | None]] = field(default_factory=dict)
+    columns: dict[str, list[Any]] = field(default_factory=dict)
+    metrics: dict[str, list[float]] = field(default_factory=dict)
+    seconds: float = 0.0
+
+
+class Scorer:
+    """Calls the plain rewards of a trainer; models and coroutines stay TRL's business.
+
+    Args:
+        functions: all rewards, in TRL's order.
+        names: their names, for messages.
+    """
+
+    def __init__(self, functions: Sequence[Any], names: Sequence[str]) -> None:
+        self._plain = {i: f for i, f in enumerate(functions) if _is_plain(f)}
+        self._names = list(names)
+        self._executor: ThreadPoolExecutor | None = None
+        self._early: list[tuple[int, Future[Scores]]] = []
+
+    @property
+    def all_plain(self) -> bool:
+        """Whether no reward is a model or a coroutine, so that chunks can be scored early."""
+        return len(self._plain) == len(self._names)
+
+    def submit(self, count: int, arguments: Mapping[str, Any]) -> None:
+        """Start scoring a chunk in the background; chunks are scored in the order of their submission.
+
+        Args:
+            count: completions in the chunk.
+            arguments: what TRL would pass to a reward, for this chunk.
+        """
+        if self._executor is None:
+            self._executor = ThreadPoolExecutor(max_workers=1, thread_name_prefix="verification")
+        self._early.append((count, self._executor.submit(self.score, count, arguments)))
+
+    def collect(self, count: int) -> Scores | None:
+        """Wait for the submitted chunks and join them.
+
+        Args:
+            count: completions in all.
+
+        Returns:
+            The joined scores; ``None`` where nothing was submitted.
+
+        Raises:
+            RunError: if a reward failed, as `score` says.
+        """
+        early, self._early = self._early, []
+        if not early:
+            return None
+        scores = [(size, future.result()) for size, future in early]
+        if sum(size for size, _ in scores) != count:
+            raise RunError(f"{sum(size for size, _ in scores)} completions were scored early, but {count} are wanted")
+        return _join(scores)
+
+    def score(self, count: int, arguments: Mapping[str, Any]) -> Scores:
+        """Call every plain reward.
+
+        Args:
+            count: completions.
+            arguments: TRL's keyword arguments, without `log_extra` and `log_metric`.
+
+        Returns:
+            The scores.
+
+        Raises:
+            RunError: if a reward raises, returns the wrong length, or an infinite value.
+        """
+        scores = Scores()
+        started = time.perf_counter()
+        for index, function in self._plain.items():
+            name = self._names[index]
+            logging_arguments = {
+                "log_extra": lambda column, values: scores.columns.setdefault(column, []).extend(values),
+                "log_metric": lambda metric, value: scores.metrics.setdefault(metric, []).append(value),
+            }
+            try:
+                values = list(function(**arguments, **logging_arguments))
+            except Exception as error:
+                raise RunError(f"reward '{name}' raised {type(error).__name__}: {error}") from error
+            if len(values) != count:
+                raise RunError(f"reward '{name}' returned {len(values)} values for {count} completions")
+            wrong = next((i for i, v in enumerate(values) if v is not None and math.isinf(v)), None)
+            if wrong is not None:
+                raise RunError(f"reward '{name}' returned {values[wrong]} for completion {wrong}")
+            scores.values[index] = values
+        scores.seconds = time.perf_counter() - started
+        return scores
+
+    def replay(self, functions: Sequence[Any], scores: Scores) -> list[Any]:
+        """Stand-ins for TRL's own pass: plain rewards answer from `scores`, the others stay.
+
+        Args:
+            functions: all rewards, in TRL's order.
+            scores: what `score` or `collect` returned.
+
+        Returns:
+            One callable or model a reward.
+        """
+        stand_ins = []
+        for index, function in enumerate(functions):
+            first = index == min(self._plain, default=-1)
+            stand_ins.append(_Replayed(scores, index, first) if index in self._plain else function)
+        return stand_ins
+
+
+class _Replayed:
+    """A reward that has already answered."""
+
+    def __init__(self, scores: Scores, index: int, logs: bool) -> None:
+        self._scores, self._index, self._logs = scores, index, logs
+
+    def __call__(
+        self,
+        *,
+        log_extra: Callable[[str, list[Any]], None],
+        log_metric: Callable[[str, float], None],
+        **_: Any,
+    ) -> list[float | None]:
+        if self._logs:
+            for column, values in self._scores.columns.items():
+                log_extra(column, values)
+            for metric, numbers in self._scores.metrics.items():
+                for number in numbers:
+                    log_metric(metric, number)
+        return self._scores.values[self._index]
+
+
+def _is_plain(function: Any) -> bool:
+    is_coroutine = inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(
+        getattr(function, "__call__", None)  # noqa: B004 - the method itself is looked at
+    )
+    partial_of = getattr(function, "func", None)
+    return not (isinstance(function, torch.nn.Module) or is_coroutine or inspect.iscoroutinefunction(partial_of))
+
+
+def _join(parts: Sequence[tuple[int, Scores]]) -> Scores:
+    whole = Scores(seconds=sum(scores.seconds for _, scores in parts))
+    columns = {name for _, scores in parts for name in scores.columns}
+    for size, scores in parts:
+        for index, values in scores.values.items():
+            whole.values.setdefault(index, []).extend(values)
+        for column in sorted(columns):
+            whole.columns.setdefault(column, []).extend(scores.columns.get(column, [None] * size))
+    for name in sorted({name for _, scores in parts for name in scores.metrics}):
+        # A chunk's figure is a mean over its completions, so a joint figure weighs chunks by their size.
+        sized = [(size, scores.metrics[name]) for size, scores in parts if name in scores.metrics]
+        total = sum(size for size, _ in sized)
+        whole.metrics[name] = [sum(size * sum(v) / len(v) for size, v in sized) / total]
+    return whole

@@ -61,6 +61,8 @@ def test_problems_of_a_task_differ_and_too_few_of_them_are_an_error():
         ("gcd", {"size": 3}, ("gym_config.size", "set 'count' of the source instead")),
         ("gcd", {"seed": 3}, ("gym_config.seed", "set 'seed' of the source instead")),
         ("gcd", {"min_numbers": 0}, ("gym_config", "the task 'gcd' refuses these settings: ")),
+        ("rubiks_cube", {}, ("gym", "the task 'rubiks_cube' knows no answer")),
+        ("composite", {}, ("gym_config", "the task 'composite' refuses these settings: ")),
         ("gcd", {"min_numbers": "a"}, ("gym_config", "the task 'gcd' refuses these settings: ")),
     ],
 )

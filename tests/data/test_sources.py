@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import gzip
 import json
 import re
@@ -61,7 +62,7 @@ def aside(folder: Path) -> list[dict]:
         (b'{"problem": "x", "answer": ""}', "empty value", "answer: is empty"),
         (b'{"problem": ["x"], "answer": "1"}', "wrong type", "problem: expected text, got list"),
         (encoded(line(9, problem="x" * 3001)).strip(), "too long", "problem: 3,001 characters, over 3,000"),
-        (encoded(line(1)).strip(), "duplicate", "the same as rows.jsonl:1"),
+        (encoded(line(1)).strip(), "duplicate", "repeats rows.jsonl:1 (id '"),
     ],
     ids=lambda value: None if isinstance(value, bytes) else str(value)[:30],
 )
@@ -166,31 +167,32 @@ def test_whatever_bytes_a_file_holds_every_line_is_accounted_for(tmp_path, lines
 
 
 def test_csv_rows_are_read_and_bad_ones_set_aside_by_line(tmp_path):
-    content = (
-        (
-            "\ufeffproblem,answer,difficulty\n"
-            '"one, two",1,0.5\n'
-            "empty,,\n"
-            '"over two\nlines",3,\n'
-            "\n"
-            "too,many,1,cells\n"
-            "short,5\n"
-            "word,6,hard\n"
-        ).encode()
-        + b"bad\xff,7,\nlong,"
-        + b"8" * 200_000
-        + b",\nlast,9,\n"
-    )
+    content = """\ufeffproblem,answer,difficulty
+"one, two",1,0.5
+empty,,
+"over two\nlines",3,
+
+too,many,1,cells
+short,5
+word,6,hard
+BAD,7,
+LONG,8,
+last,9,
+"closed" badly,10,
+"""
+    content = content.replace("LONG", "x" * 150_000).encode().replace(b"BAD", b"\xff")
+    limit = csv.field_size_limit()
     result = load(tmp_path, content, "rows.csv")
-    assert [row.problem for row in result.rows] == ["one, two", "over two\nlines", "short", "last"]
+    assert [row.problem[:8] for row in result.rows] == ["one, two", "over two", "short", "x" * 8, "last"]
     assert result.rows[0].difficulty == 0.5
     assert [(record["line"], record["code"]) for record in aside(tmp_path)] == [
         (3, "empty value"),
         (7, "bad CSV"),
         (9, "wrong type"),
         (10, "invalid UTF-8"),
-        (11, "bad CSV"),
+        (13, "bad CSV"),
     ]
+    assert csv.field_size_limit() == limit
 
 
 def test_json_arrays_and_objects_that_hold_one_are_read_with_row_numbers(tmp_path):
@@ -268,6 +270,30 @@ def test_a_dataset_of_the_hub_that_is_out_of_reach_is_an_error(tmp_path, monkeyp
     assert source.check(tmp_path) == []
     with pytest.raises(DataError, match="nobody/no-such-dataset: cannot be loaded from the Hugging Face hub"):
         load_problems(source, tmp_path, tmp_path / "aside.jsonl")
+
+
+@pytest.mark.parametrize(
+    ("options", "offline", "streamed"),
+    [
+        ({"count": 2}, False, True),
+        ({"count": 2}, True, False),
+        ({"count": 2, "seed": 1}, False, False),
+        ({}, False, False),
+    ],
+)
+def test_the_hub_is_streamed_only_for_its_first_rows(tmp_path, monkeypatch, options, offline, streamed):
+    asked = {}
+
+    def load_dataset(*args, **kwargs):
+        asked.update(kwargs, args=args)
+        return iter([line(1), line(2), line(3)])
+
+    monkeypatch.setattr("datasets.load_dataset", load_dataset)
+    monkeypatch.setattr("datasets.config.HF_HUB_OFFLINE", offline)
+    source = ProblemsSource(path="owner/name", subset="main", split="test", revision="v1", **options)
+    result = load_problems(source, tmp_path, tmp_path / "aside.jsonl")
+    assert len(result.rows) == options.get("count", 3)
+    assert asked == {"args": ("owner/name", "main"), "split": "test", "revision": "v1", "streaming": streamed}
 
 
 # -------------------------------------------------------------------------------------- what is chosen

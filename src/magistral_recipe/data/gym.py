@@ -19,7 +19,7 @@ _TRIES = 20
 
 
 def mistakes(task: str, config: Mapping[str, object]) -> list[tuple[str, str]]:
-    """Find what is wrong with a task's name and settings, without making a problem.
+    """Find what is wrong with a task's name and settings.
 
     Args:
         task: a task's name, e.g. ``basic_arithmetic``.
@@ -42,19 +42,20 @@ def mistakes(task: str, config: Mapping[str, object]) -> list[tuple[str, str]]:
         elif key not in allowed:
             hint = did_you_mean(key, allowed, list_all_below=len(allowed))
             found.append((f"gym_config.{key}", f"no setting of the task '{task}'.{hint}"))
-    if not found and (refusal := _refusal(task, config)):
-        found.append(("gym_config", refusal))
-    return found
+    return found or _refusal(task, config)
 
 
-def _refusal(task: str, config: Mapping[str, object]) -> str | None:
-    from reasoning_gym.factory import DATASETS
+def _refusal(task: str, config: Mapping[str, object]) -> list[tuple[str, str]]:
+    """Make one problem: a task checks its settings only then, and shows only then whether it knows an answer."""
+    import reasoning_gym
 
     try:
-        DATASETS[task][1](size=1, seed=0, **config).validate()
+        item = reasoning_gym.create_dataset(task, size=1, seed=0, **config)[0]
     except (AssertionError, TypeError, ValueError) as error:  # the tasks validate with assert
-        return f"the task '{task}' refuses these settings: {error}"
-    return None
+        return [("gym_config", f"the task '{task}' refuses these settings: {error}")]
+    if item["answer"] is None:
+        return [("gym", f"the task '{task}' knows no answer, its own scorer decides; no reward here can grade it")]
+    return []
 
 
 def rows(task: str, config: Mapping[str, object], count: int, seed: int) -> Iterator[dict[str, Any]]:

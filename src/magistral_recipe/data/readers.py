@@ -207,14 +207,14 @@ def _csv(path: Path, label: str, delimiter: str) -> Iterator[RawRow | BadRow]:
         while True:
             place = Place(label, "line", reader.line_num + 1)
             try:
-                cells = next(reader)
-            except StopIteration:
-                return
+                cells = _next_cells(reader)
             except csv.Error as error:
                 if header is None:
                     raise DataError(f"{label}: the header cannot be read: {error}") from error
                 yield BadRow(place, Code.BAD_CSV, str(error), "")
                 continue
+            if cells is None:
+                return
             if not any(cell.strip() for cell in cells):
                 continue
             if header is None:
@@ -225,6 +225,15 @@ def _csv(path: Path, label: str, delimiter: str) -> Iterator[RawRow | BadRow]:
             else:
                 # An empty cell is how CSV writes "nothing".
                 yield RawRow(place, {key: cell or None for key, cell in zip(header, cells, strict=False)})
+
+
+def _next_cells(reader: Iterator[list[str]]) -> list[str] | None:
+    """Read one row; the module's limit of 128 KiB a cell, which is global, is lifted meanwhile (traces are longer)."""
+    before = csv.field_size_limit(MAX_LINE_BYTES)
+    try:
+        return next(reader, None)
+    finally:
+        csv.field_size_limit(before)
 
 
 def _parquet(path: Path, label: str) -> Iterator[RawRow | BadRow]:
@@ -290,14 +299,17 @@ def is_hub_id(path: str) -> bool:
     return bool(_HUB_ID.fullmatch(path)) and suffix_of(Path(path)) is None
 
 
-def read_hub(name: str, *, subset: str | None, split: str | None, revision: str | None) -> Iterator[RawRow]:
-    """Read a dataset of the hub, streamed: what is not asked for is not downloaded.
+def read_hub(
+    name: str, *, subset: str | None, split: str | None, revision: str | None, first_rows_only: bool = False
+) -> Iterator[RawRow]:
+    """Read a dataset of the hub, from its cache when it is there.
 
     Args:
         name: ``owner/name``.
         subset: the configuration, for datasets that have several.
         split: the split; ``train`` unless told.
         revision: a commit, tag or branch.
+        first_rows_only: only the first rows will be read: stream them instead of downloading everything.
 
     Raises:
         DataError: if the hub, the dataset, the subset or the split is not there.
@@ -306,8 +318,10 @@ def read_hub(name: str, *, subset: str | None, split: str | None, revision: str 
 
     number = 0
     try:
-        stream = datasets.load_dataset(name, subset, split=split or "train", revision=revision, streaming=True)
-        for number, value in enumerate(stream, start=1):
+        # A stream never looks into the cache, which is all that there is offline.
+        streaming = first_rows_only and not datasets.config.HF_HUB_OFFLINE
+        rows = datasets.load_dataset(name, subset, split=split or "train", revision=revision, streaming=streaming)
+        for number, value in enumerate(rows, start=1):
             yield RawRow(Place(name, "row", number), value)
     except (OSError, ValueError, ConnectionError) as error:
         where = f" after row {number}" if number else ""

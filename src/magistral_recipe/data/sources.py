@@ -93,7 +93,10 @@ class _FileSource(StrictModel):
             raise DataError("a source without a path")
         path = self.local(base)
         if path is None:
-            return readers.read_hub(self.path, subset=self.subset, split=self.split, revision=self.revision)
+            few = self.count is not None and self.seed is None
+            return readers.read_hub(
+                self.path, subset=self.subset, split=self.split, revision=self.revision, first_rows_only=few
+            )
         if not path.exists():
             raise DataError(f"{self.path}: {peek.missing_file(path)}")
         return readers.read_rows(path, self.path, self.split)
@@ -335,7 +338,7 @@ def _load(
                 aside.add(row.place, item.code, item.reason, row.value)
                 continue
             if key is not None and (earlier := first.setdefault(key(item), row.place)) is not row.place:
-                aside.add(row.place, Code.DUPLICATE, f"the same as {earlier} (id '{item.id}')", row.value)
+                aside.add(row.place, Code.DUPLICATE, f"repeats {earlier} (id '{item.id}')", row.value)
                 continue
             accepted += 1
             yield item

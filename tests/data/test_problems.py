@@ -117,6 +117,29 @@ def test_a_column_given_to_one_field_is_not_read_again_under_its_own_name():
     assert (parsed.answer, parsed.solution) == ("2", None)
 
 
+@pytest.mark.parametrize(
+    ("answer_in", "written", "answer"),
+    [
+        ("hashes", "It is 3 + 4 = <<3+4=7>>7.\n#### 7", "7"),
+        ("hashes", "## not this #### nor this ####  1,234 ", "1,234"),
+        ("boxed", r"So \boxed{1}, no: \boxed{\frac{1}{2}}.", r"\frac{1}{2}"),
+        ("whole", "#### 7", "#### 7"),
+    ],
+)
+def test_an_answer_is_taken_out_of_a_worked_solution(answer_in, written, answer):
+    assert parse_problem({**GOOD, "answer": written}, answer_in=answer_in).answer == answer
+    assert parse_trace({**GOOD, "answer": written, "completion": "c"}, answer_in=answer_in).answer == answer
+
+
+def test_an_answer_that_is_not_in_the_solution_is_told():
+    columns = {"answer": "solution"}
+    row = {"problem": "p", "solution": r"It is 7, \boxed{7"}
+    assert rejection(row, columns, answer_in="hashes").reason == "answer (column 'solution'): no '####' in it"
+    assert rejection(row, columns, answer_in="boxed").reason.endswith(r"no closed \boxed{} in it")
+    assert rejection({"problem": "p", "solution": "####"}, columns, answer_in="hashes").code is Code.EMPTY
+    assert parse_problem({"problem": "p", "answer": 7}, answer_in="hashes").answer == "7"
+
+
 def test_null_takes_a_column_away():
     row = {**GOOD, "difficulty": "hard"}
     assert isinstance(parse_problem(row), Rejection)

@@ -16,8 +16,10 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError, mo
 from magistral_recipe.data import fields
 from magistral_recipe.data.fields import Code
 from magistral_recipe.rewards.thinking import Thinking
+from magistral_recipe.verifiers.boxes import find_boxes
 
 Kind = Literal["math", "code", "text"]
+AnswerIn = Literal["whole", "boxed", "hashes"]
 
 MAX_CHARACTERS = 200_000
 """Longest problem, answer, solution or trace that is believed to be one, in characters (about 50k tokens)."""
@@ -142,6 +144,7 @@ def parse_problem(
     columns: Mapping[str, str | None] | None = None,
     *,
     defaults: Mapping[str, object] | None = None,
+    answer_in: AnswerIn = "whole",
     max_characters: int = MAX_CHARACTERS,
 ) -> Problem | Rejection:
     """Bring one raw row into the shape of a problem.
@@ -151,12 +154,14 @@ def parse_problem(
         columns: where a field is found when not under its own name, as field → column; a column may be a
             dotted path (``reward_model.ground_truth``); None leaves the field empty.
         defaults: values of fields that the row leaves empty.
+        answer_in: where in the answer's text the answer is: all of it, the last ``\\boxed{}``, or behind the last
+            ``####`` (GSM8K).
         max_characters: longest text of a field that is accepted.
 
     Returns:
         The problem, or why it is none.
     """
-    values = _mapped(row, PROBLEM_FIELDS, columns or {}, defaults or {}, max_characters)
+    values = _mapped(row, PROBLEM_FIELDS, columns or {}, defaults or {}, answer_in, max_characters)
     if isinstance(values, Rejection):
         return values
     kind = values.get("kind") or ("code" if values.get("tests") else "math")
@@ -174,6 +179,7 @@ def parse_trace(
     columns: Mapping[str, str | None] | None = None,
     *,
     defaults: Mapping[str, object] | None = None,
+    answer_in: AnswerIn = "whole",
     max_characters: int = MAX_CHARACTERS,
 ) -> Trace | Rejection:
     """Bring one raw row into the shape of a trace.
@@ -185,12 +191,13 @@ def parse_trace(
         row: as in `parse_problem`.
         columns: as in `parse_problem`.
         defaults: as in `parse_problem`.
+        answer_in: as in `parse_problem`.
         max_characters: as in `parse_problem`.
 
     Returns:
         The trace, or why it is none.
     """
-    values = _mapped(row, TRACE_FIELDS, columns or {}, defaults or {}, max_characters)
+    values = _mapped(row, TRACE_FIELDS, columns or {}, defaults or {}, answer_in, max_characters)
     if isinstance(values, Rejection):
         return values
     if values.get("messages") is not None and not any(values.get(key) for key in ("completion", "response")):
@@ -226,6 +233,7 @@ def _mapped(
     wanted: tuple[str, ...],
     columns: Mapping[str, str | None],
     defaults: Mapping[str, object],
+    answer_in: AnswerIn,
     max_characters: int,
 ) -> dict[str, object] | Rejection:
     if not isinstance(row, Mapping):
@@ -246,10 +254,24 @@ def _mapped(
         length = _length(value)
         if field != "tests" and length > max_characters:
             return Rejection(Code.TOO_LONG, f"{_where(field, columns)}: {length:,} characters, over {max_characters:,}")
+    if answer_in != "whole" and isinstance(values.get("answer"), str):
+        found_answer = _answer_inside(str(values["answer"]), answer_in)
+        if found_answer is None:
+            sign = "closed \\boxed{}" if answer_in == "boxed" else "'####'"
+            return Rejection(Code.BAD_VALUE, f"{_where('answer', columns)}: no {sign} in it")
+        values["answer"] = found_answer
     for field, value in defaults.items():
         if values.get(field) in (None, ""):
             values[field] = value
     return values
+
+
+def _answer_inside(text: str, answer_in: AnswerIn) -> str | None:
+    if answer_in == "boxed":
+        boxes = find_boxes(text)
+        return boxes[-1] if boxes else None
+    _, mark, answer = text.rpartition("####")
+    return answer if mark else None
 
 
 def _length(value: object) -> int:

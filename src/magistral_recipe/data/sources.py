@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
-from typing import Generic, Literal, TypeVar
+from typing import Any, Generic, Literal, TypeVar
 
 from pydantic import Field
 
@@ -23,6 +23,7 @@ from magistral_recipe.data.problems import (
     MAX_CHARACTERS,
     PROBLEM_FIELDS,
     TRACE_FIELDS,
+    AnswerIn,
     Kind,
     Problem,
     Rejection,
@@ -68,6 +69,9 @@ class _FileSource(StrictModel):
     """Kind of the rows that don't say."""
     language: str | None = Field(None, pattern="^[a-z]{2}$")
     """Language of the rows that don't say, ISO 639-1."""
+    answer_in: AnswerIn = "whole"
+    """Where in the answer column the answer is: `whole`, `boxed` (its last `\\boxed{}`: MATH's solutions) or `hashes`
+    (behind its last `####`: GSM8K)."""
     max_characters: int = Field(MAX_CHARACTERS, ge=1)
     """Longest text of a field, in characters; rows that are longer are set aside."""
 
@@ -85,8 +89,15 @@ class _FileSource(StrictModel):
         path = base / Path(self.path).expanduser()
         return None if not path.exists() and readers.is_hub_id(self.path) else path
 
-    def _defaults(self) -> dict[str, object]:
-        return {key: value for key in ("kind", "language") if (value := getattr(self, key)) is not None}
+    def parsing(self) -> dict[str, Any]:
+        """Give the options of `parse_problem` and `parse_trace`."""
+        defaults = {key: value for key in ("kind", "language") if (value := getattr(self, key)) is not None}
+        return {
+            "columns": self.columns,
+            "defaults": defaults,
+            "answer_in": self.answer_in,
+            "max_characters": self.max_characters,
+        }
 
     def _rows(self, base: Path) -> Iterable[RawRow | BadRow]:
         if self.path is None:
@@ -238,8 +249,10 @@ def load_problems(source: ProblemsSource, base: Path, quarantine: Path) -> LoadR
         DataError: if the source cannot be read, or nothing is left of it.
     """
 
+    options = source.parsing()
+
     def parse(row: object) -> Problem | Rejection:
-        return parse_problem(row, source.columns, defaults=source._defaults(), max_characters=source.max_characters)
+        return parse_problem(row, **options)
 
     rows: Iterable[RawRow | BadRow]
     if source.path is not None:
@@ -277,9 +290,10 @@ def load_traces(
         DataError: if the source cannot be read, or nothing is left of it.
     """
     tags = thinking or Thinking()
+    options = source.parsing()
 
     def parse(row: object) -> Trace | Rejection:
-        trace = parse_trace(row, source.columns, defaults=source._defaults(), max_characters=source.max_characters)
+        trace = parse_trace(row, **options)
         if thinking is None or isinstance(trace, Rejection) or source.tiny or source.malformed == "keep":
             return trace
         return _held_against(trace, thinking)

@@ -16,9 +16,12 @@ from typing import Any, NamedTuple
 from magistral_recipe.rewards.base import Batch, Grade, Reason, Reward
 from magistral_recipe.rewards.completions import prompt_text
 from magistral_recipe.rewards.thinking import Thinking
-from magistral_recipe.verifiers.langid import DEFAULT_LANGUAGES, ENOUGH_IF_CLEAR, KNOWN_LANGUAGES, Verdict, detect
+from magistral_recipe.verifiers.langid import DEFAULT_LANGUAGES, ENOUGH_IF_CLEAR, Verdict, detect
+from magistral_recipe.verifiers.scripts import KNOWN_LANGUAGES
 
 _DEFAULT_THINKING = Thinking()
+_PROBLEM_LETTERS = 5
+_PROBLEM_CONFIDENCE = 0.6
 
 
 class CompletionLanguage(NamedTuple):
@@ -216,7 +219,7 @@ class ReasoningLanguage(_LanguageReward):
             return Grade(None, Reason.TOO_SHORT)
         if verdict.language == self.language:
             return Grade(1.0, Reason.SAME_LANGUAGE)
-        return Grade(0.0, Reason.MIXED_LANGUAGES if verdict.mixed else Reason.WRONG_LANGUAGE)
+        return Grade(0.0, Reason.WRONG_LANGUAGE if verdict.language else Reason.MIXED_LANGUAGES)
 
 
 def _with(languages: tuple[str, ...], language: str) -> tuple[str, ...]:
@@ -225,9 +228,10 @@ def _with(languages: tuple[str, ...], language: str) -> tuple[str, ...]:
 
 @lru_cache(maxsize=4096)
 def _problem_language(text: str, languages: tuple[str, ...]) -> str | None:
-    """The language with most votes: a problem is no hack, and may quote another language."""
+    """The likeliest language: a problem is no hack, is often a line, and may quote another language."""
     verdict = detect(text, languages)
-    return verdict.favourite if verdict.enough else None
+    told = verdict.enough or (verdict.letters >= _PROBLEM_LETTERS and verdict.confidence >= _PROBLEM_CONFIDENCE)
+    return verdict.favourite if told else None
 
 
 language_consistency = LanguageConsistency()

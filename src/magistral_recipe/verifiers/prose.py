@@ -11,45 +11,48 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
-# Their bodies are formulas. A fixed set: a search for the end of *any* name would be quadratic.
-_MATH_ENVIRONMENTS = frozenset(
+from magistral_recipe.verifiers.scripts import word_set
+
+# A fixed set: looking for the end of whatever name a text invents would be quadratic.
+_MATH_ENVIRONMENTS = word_set(
     "math displaymath equation align alignat aligned gather gathered multline eqnarray flalign split cases array "
-    "matrix pmatrix bmatrix Bmatrix vmatrix Vmatrix smallmatrix".split()
+    "matrix pmatrix bmatrix Bmatrix vmatrix Vmatrix smallmatrix"
 )
-_CODE_ENVIRONMENTS = frozenset({"verbatim", "lstlisting", "minted", "tikzpicture"})
-_TEXT_COMMANDS = frozenset(
-    r"\text \textbf \textit \textrm \textsf \texttt \textnormal \textup \mbox \hbox \intertext \emph".split()
+_CODE_ENVIRONMENTS = word_set("verbatim lstlisting minted tikzpicture")
+_TEXT_COMMANDS = word_set(
+    r"\text \textbf \textit \textrm \textsf \texttt \textnormal \textup \mbox \hbox \intertext \emph"
 )
 # Outside formulas these take a name, not words.
-_NAME_COMMANDS = frozenset(
-    r"\label \ref \eqref \cite \operatorname \mathrm \mathbb \mathcal \url \includegraphics".split()
-)
+_NAME_COMMANDS = word_set(r"\label \ref \eqref \cite \operatorname \mathrm \mathbb \mathcal \url \includegraphics")
 
 _TOKEN = re.compile(
     r"""(?P<fence>`{3,}|~{3,})
-      | (?P<tick>`{1,2})
-      | (?P<dollar>\${1,2})
-      | \\(?P<open>[\[(])
+      | (?P<code>`{1,2})
+      | (?P<rule>\${3,})
+      | (?P<formula>\${1,2} | (?:\\\[\s*)+ | (?:\\\(\s*)+)   # formulas don't nest: a run of opening signs is one
       | \\begin\{(?P<environment>[A-Za-z]{1,20}\*?)\}
       | (?P<command>\\[A-Za-z]+)
       | (?P<escape>\\.)
       | (?P<url>https?://\S+)""",
     re.VERBOSE | re.DOTALL,
 )
-_CLOSING = {"\\[": "\\]", "\\(": "\\)"}
-_INLINE = frozenset({"$", "\\(", "`", "``"})
+_CLOSING = {"\\[": "\\]", "\\(": "\\)", "$": "$", "$$": "$$", "`": "`", "``": "``"}
+_INLINE = word_set(r"$ \( ` ``")
+_LANGUAGE_TAG = 40  # most characters that the first line of a fence has for the name of its language
 
-_MATH_TOKEN = re.compile(r"\\[A-Za-z]+|\\.|[{}]", re.DOTALL)
-_MATH_WORD = re.compile(r"[^\W\d_]{2,}")
-_FOREIGN_WORD = re.compile(r"[\u0400-\u1cff\u3040-\ud7ff\uf900-\ufaff]+")  # Cyrillic on: never names of variables
+_FORMULA_TOKEN = re.compile(r"\\[A-Za-z]+|\\.|[{}]", re.DOTALL)
 _WORD = re.compile(r"[^\W\d_]{2,}")
+_UNLATIN = re.compile(r"[\u0400-\u1cff\u3040-\ud7ff\uf900-\ufaff]+")  # from Cyrillic on no letter names a variable
+_WORDS_IN_A_ROW = 4  # fewer are names of functions, units, keywords
+_WORDY = 0.6  # share of a formula's characters that stand in words, from which on it is none
+
 _CODE_SIGN = re.compile(r"[=(){}\[\];<>_#*+/|&\\\"@%^~$`:]")
 _COMMENT_LINE = re.compile(r"#+|//+|/?\*+|--+|%+|\"\"\"|'''")
 _TRAILING_COMMENT = re.compile(r"\s(?:#|//|--)\s")
-_KEYWORDS = frozenset(
+_KEYWORDS = word_set(
     "if else elif for in not and or is none null true false return import from while def class with as int str float "
     "bool char void const auto let var new this self public private static using namespace std include len range print "
-    "list dict set map vector string double long size end break continue try except raise lambda".split()
+    "list dict set map vector string double long size end break continue try except raise lambda"
 )
 
 
@@ -58,7 +61,7 @@ class Prose(NamedTuple):
 
     Attributes:
         text: prose, with line breaks where display formulas and code stood.
-        comments: comments and strings of code, which are rightly in another language at times.
+        comments: comments and words within code, which may rightly be in another language.
     """
 
     text: str
@@ -80,7 +83,7 @@ def extract_prose(text: str) -> Prose:
     """
     scanner = _Scanner(text)
     scanner.scan(0, len(text), fences=True)
-    return Prose("".join(scanner.prose), "\n".join(scanner.comments))
+    return Prose("".join(scanner.prose), "".join(scanner.comments))
 
 
 class _Scanner:
@@ -98,15 +101,17 @@ class _Scanner:
         while (token := _TOKEN.search(text, position, end)) is not None:
             prose.append(text[position : token.start()])
             kind = token.lastgroup
-            if kind == "fence":
-                position = self._fence(token, end) if fences else token.end()
+            if kind == "formula" or kind == "code":
+                position = self._span(token.end(), end, token[0].rstrip()[:2], kind == "code")
             elif kind == "command":
                 position = self._command(token, end)
-            elif kind == "escape" or kind == "url":
+            elif kind == "environment":
+                position = self._environment(token, end)
+            elif kind == "fence" and fences:
+                position = self._fence(token, end)
+            else:
                 prose.append(" ")
                 position = token.end()
-            else:
-                position = self._span(token, end)
         prose.append(text[position:end])
 
     def _find(self, closing: str, start: int, end: int) -> int:
@@ -117,25 +122,37 @@ class _Scanner:
             self._missing.add(closing)
         return found
 
-    def _span(self, token: re.Match[str], end: int) -> int:
+    def _span(self, start: int, end: int, opening: str, is_code: bool) -> int:
         """A formula or inline code: keep its words; without a closing sign drop the opening one."""
-        environment = token["environment"]
-        name = (environment or "").rstrip("*")
-        if environment is not None and name not in _MATH_ENVIRONMENTS and name not in _CODE_ENVIRONMENTS:
+        closing = _CLOSING[opening]
+        close = self._find(closing, start, end)
+        inline = opening in _INLINE
+        # A lone dollar or backtick must not reach into the next paragraph for its partner.
+        if close < 0 or (inline and self.text.find("\n\n", start, close) >= 0):
+            self.prose.append(" ")
+            return start
+        self._keep_words(start, close, is_code, " " if inline else "\n")
+        return close + len(closing)
+
+    def _environment(self, token: re.Match[str], end: int) -> int:
+        name = token["environment"]
+        is_code = name.rstrip("*") in _CODE_ENVIRONMENTS
+        closing = f"\\end{{{name}}}"
+        known = is_code or name.rstrip("*") in _MATH_ENVIRONMENTS
+        close = self._find(closing, token.end(), end) if known else -1
+        if close < 0:
             self.prose.append("\n")
             return token.end()
-        closing = f"\\end{{{environment}}}" if environment else _CLOSING.get(token[0], token[0])
-        inline = token[0] in _INLINE
-        close = self._find(closing, token.end(), end)
-        # A lone dollar or backtick must not reach into the next paragraph for its partner.
-        if close < 0 or (inline and self.text.find("\n\n", token.end(), close) >= 0):
-            self.prose.append(" ")
-            return token.end()
-        body = self.text[token.end() : close]
-        is_code = token["tick"] is not None or name in _CODE_ENVIRONMENTS
-        edge = " " if inline else "\n"
-        self.prose += (edge, _words_in_inline_code(body) if is_code else _words_in_formula(body), edge)
+        self._keep_words(token.end(), close, is_code, "\n")
         return close + len(closing)
+
+    def _keep_words(self, start: int, close: int, is_code: bool, edge: str) -> None:
+        body = self.text[start:close]
+        if _WORD.search(body) is None:
+            self.prose.append(edge)
+        else:
+            words = (body if _is_wordy(body) else "") if is_code else _words_in_formula(body)
+            self.prose += (edge, words, edge)
 
     def _command(self, token: re.Match[str], end: int) -> int:
         """A command outside formulas: its argument stays where it may be prose."""
@@ -149,8 +166,7 @@ class _Scanner:
     def _fence(self, token: re.Match[str], end: int) -> int:
         close = self._find(token[0], token.end(), end)
         body_end = end if close < 0 else close
-        # What follows the opening sign on its line names the language; both ends bounded to stay linear.
-        line_end = self.text.find("\n", token.end(), min(body_end, token.end() + 40))
+        line_end = self.text.find("\n", token.end(), min(body_end, token.end() + _LANGUAGE_TAG))
         self.prose.append("\n")
         self._fenced_lines(token.end() if line_end < 0 else line_end + 1, body_end)
         self.prose.append("\n")
@@ -165,30 +181,32 @@ class _Scanner:
         while position < end:
             stop = self.text.find("\n", position, end)
             stop = end if stop < 0 else stop
-            before, comment = _split_comment(self.text[position:stop])
+            statement, comment = _split_comment(self.text[position:stop])
             if comment:
-                comments.append(comment)
-                code += _letters(before)
-            elif _is_wordy(before):
+                comments.append(comment + "\n")
+            if statement and not comment and _is_wordy(statement):
                 prose_lines.append((position, stop))
-                bare += _letters(before)
+                bare += _letters(statement)
             else:
-                code += _letters(before)
+                code += _letters(statement)
             position = stop + 1
         if bare > code:
-            missing, self._missing = self._missing, set()  # what is missing in one line may stand in the next
-            for first, last in prose_lines:
-                self._missing.clear()
-                self.scan(first, last, fences=False)
-                self.prose.append("\n")
-            self._missing = missing
+            self._scan_lines(prose_lines)
         else:
-            comments += [self.text[first:last] for first, last in prose_lines]
-        (self.comments if code else self.prose).extend(comment + "\n" for comment in comments)
+            comments += [self.text[first:last] + "\n" for first, last in prose_lines]
+        (self.comments if code else self.prose).extend(comments)
+
+    def _scan_lines(self, lines: list[tuple[int, int]]) -> None:
+        missing = self._missing
+        for first, last in lines:
+            self._missing = set()  # what is missing in one line may stand in the next
+            self.scan(first, last, fences=False)
+            self.prose.append("\n")
+        self._missing = missing
 
 
 def _split_comment(line: str) -> tuple[str, str]:
-    """Split a line of code from its comment; the second part is empty where there is none in words."""
+    """Split a line of code into statement and comment; a comment behind a statement must be wordy to be one."""
     bare = line.lstrip()
     sign = _COMMENT_LINE.match(bare)
     if sign is not None:
@@ -200,48 +218,44 @@ def _split_comment(line: str) -> tuple[str, str]:
 
 
 def _letters(text: str) -> int:
-    return sum(len(word) for word in _WORD.findall(text))
+    return sum(map(len, _WORD.findall(text)))
 
 
 def _is_wordy(line: str) -> bool:
-    """Whether a line of a fence reads as prose: enough words that are no keywords, few signs of code."""
-    words = [word for word in _WORD.findall(line) if word.lower() not in _KEYWORDS]
-    spaceless = sum(len(word) for word in _FOREIGN_WORD.findall(line))
-    count = max(len(words), spaceless // 2)
-    return count >= 4 and len(_CODE_SIGN.findall(line)) <= count / 2
-
-
-def _words_in_inline_code(body: str) -> str:
-    return body if _is_wordy(body) else " "
+    """Whether a line of code reads as prose: enough words that are no keywords, few signs of code."""
+    words = sum(word.lower() not in _KEYWORDS for word in _WORD.findall(line))
+    if not line.isascii():  # scripts without spaces: two letters are a word
+        words = max(words, sum(map(len, _UNLATIN.findall(line))) // 2)
+    return words >= _WORDS_IN_A_ROW and 2 * len(_CODE_SIGN.findall(line)) <= words
 
 
 def _words_in_formula(body: str) -> str:
     r"""Return what stands in ``\text{}``, words of scripts that name no variables, and runs of plain words."""
     spoken: list[str] = []
     plain: list[str] = []
-    inside: list[bool] = []  # for each open brace: does it hold text?
-    position, opens_text = 0, False
-    for token in _MATH_TOKEN.finditer(body):
+    is_text: list[bool] = []  # for each open brace
+    position, text_command = 0, False
+    for token in _FORMULA_TOKEN.finditer(body):
         piece = body[position : token.start()]
         if piece and not piece.isspace():
-            opens_text = False
-        (spoken if inside and inside[-1] else plain).append(piece)
+            text_command = False
+        (spoken if is_text and is_text[-1] else plain).append(piece)
         position = token.end()
         sign = token[0]
         if sign == "{":
-            inside.append(opens_text or (bool(inside) and inside[-1]))
-            opens_text = False
+            is_text.append(text_command or (bool(is_text) and is_text[-1]))
+            text_command = False
         elif sign == "}":
-            if inside and inside.pop():
+            if is_text and is_text.pop():
                 spoken.append(" ")
         else:
-            opens_text = sign in _TEXT_COMMANDS
+            text_command = sign in _TEXT_COMMANDS
             plain.append(" ")
-    (spoken if inside and inside[-1] else plain).append(body[position:])
+    (spoken if is_text and is_text[-1] else plain).append(body[position:])
     rest = "".join(plain)
-    words = _MATH_WORD.findall(rest)
-    if len(words) >= 4 and sum(map(len, words)) >= 0.6 * sum(map(len, rest.split())):
-        spoken.append(rest)
+    words = _WORD.findall(rest)
+    if len(words) >= _WORDS_IN_A_ROW and sum(map(len, words)) >= _WORDY * sum(map(len, rest.split())):
+        spoken += (" ", rest)
     else:
-        spoken.extend(_FOREIGN_WORD.findall(rest))
-    return " ".join(spoken)
+        spoken += (" ", *_UNLATIN.findall(rest))
+    return "".join(spoken)

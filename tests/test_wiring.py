@@ -213,6 +213,7 @@ def test_the_report_fits_a_terminal():
     assert "What is 17 plus 25?" in text
     assert "generation doesn't know the stop token" in text
     assert "Wiring proven." not in text
+    assert "math en fr" in text
 
 
 # ---------------------------------------------------------------------------------------- perfect completions

@@ -153,12 +153,9 @@ def _template_findings(path: _Path) -> list[Finding]:
     if not path.through_template:
         return found
     if not traits.keeps_thoughts:
-        message = (
-            f"a rendered row has no single pair {thinking.open!r} … {thinking.close!r} around the thoughts, so SFT"
-        )
-        found.append(
-            Finding(Fault.TEMPLATE_STRIPS_THOUGHTS, f"{message} would train on answers alone; {_OWN_TEMPLATE}")
-        )
+        message = f"a rendered row has no single pair {thinking.open!r} … {thinking.close!r} around the thoughts"
+        harm = "so SFT would train on answers alone"
+        found.append(Finding(Fault.TEMPLATE_STRIPS_THOUGHTS, f"{message}, {harm}; {_OWN_TEMPLATE}"))
     if not traits.preserves_prompts:
         message = "a prompt is rendered differently once the assistant's turn follows it"
         found.append(Finding(Fault.TEMPLATE_CHANGES_PROMPT, f"{message}; {_OWN_TEMPLATE}"))
@@ -296,15 +293,15 @@ def _prove(
     except (ValueError, TypeError) as error:
         if _proves(reward):
             return [], [Finding(Fault.REWARD_REFUSES, f"{name}: {error}")]
-        proof = RewardProof(name, "all", Verdict.UNPROVEN, None, getattr(reward, "maximum", None), None, str(error))
-        return [proof], []
+        refused = RewardProof(name, "all", Verdict.UNPROVEN, None, getattr(reward, "maximum", None), None, str(error))
+        return [refused], []
     proofs: list[RewardProof] = []
     for group in dict.fromkeys(blank.group for blank in blanks):
         indices = [index for index, trial in enumerate(trials) if trial.group == group]
         paid = max(empty.values[index] or 0.0 for index, blank in enumerate(blanks) if blank.group == group)
-        proof = _judge(reward, group, trials, indices, perfect, paid)
-        if proof is not None:
-            proofs.append(proof)
+        judged = _judge(reward, group, trials, indices, perfect, paid)
+        if judged is not None:
+            proofs.append(judged)
     return proofs, _failures([proof for proof in proofs if proof.verdict is Verdict.FAILED])
 
 

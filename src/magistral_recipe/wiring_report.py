@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -160,11 +160,27 @@ def _table(proofs: Sequence[RewardProof]) -> RenderableType:
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
     for heading in ("reward", "problems", "perfect", "maximum", "empty", ""):
         table.add_column(heading)
-    for proof in proofs:
+    for proof, groups in _alike(proofs):
         values = [_number(value) for value in (proof.perfect, proof.maximum, proof.empty)]
         verdict = Text(f"{proof.verdict}{': ' if proof.note else ''}{proof.note}", style=_STYLES[proof.verdict])
-        table.add_row(Text(proof.reward), Text(proof.group), *values, verdict)
+        table.add_row(Text(proof.reward), Text(groups), *values, verdict)
     return table
+
+
+def _alike(proofs: Sequence[RewardProof]) -> list[tuple[RewardProof, str]]:
+    """Proofs that differ in their group alone become one line: five languages need no five lines to say the same."""
+    lines: dict[RewardProof, list[str]] = {}
+    for proof in proofs:
+        lines.setdefault(replace(proof, group=""), []).append(proof.group)
+    return [(proof, _joined(groups)) for proof, groups in lines.items()]
+
+
+def _joined(groups: Sequence[str]) -> str:
+    languages: dict[str, list[str]] = {}
+    for group in groups:
+        kind, _, language = group.partition(" ")
+        languages.setdefault(kind, []).append(language)
+    return ", ".join(" ".join([kind, *filter(None, spoken)]) for kind, spoken in languages.items())
 
 
 def _number(value: float | None) -> str:

@@ -17,6 +17,7 @@ from magistral_recipe.errors import DataError
 from magistral_recipe.models import (
     LoraSettings,
     ModelConfig,
+    generation_stop_ids,
     is_adapter,
     is_quantized,
     load_model,
@@ -224,3 +225,27 @@ def test_the_chat_template_is_installed_and_travels_with_the_model(base, tmp_pat
     folder = save_model(random_model(tokenizer), tokenizer, tmp_path / "model")
     assert AutoTokenizer.from_pretrained(folder).chat_template == tokenizer.chat_template
     assert "generation" in tokenizer.chat_template
+
+
+def test_stop_tokens_are_known_without_the_weights(base, tmp_path):
+    tokenizer = families.llama()
+    eot = tokenizer.convert_tokens_to_ids("<|eot_id|>")
+    model = random_model(tokenizer)
+    model.generation_config.eos_token_id = eot
+    folder = save_model(model, tokenizer, tmp_path / "llama")
+    (folder / "model.safetensors").unlink()
+    assert generation_stop_ids(folder, tokenizer) == [tokenizer.eos_token_id, eot]
+    (folder / "generation_config.json").unlink()
+    assert generation_stop_ids(folder, tokenizer) == [tokenizer.eos_token_id]
+    assert generation_stop_ids("tiny", load_tokenizer("tiny")) == [load_tokenizer("tiny").eos_token_id]
+
+
+def test_the_embedded_model_loads_and_takes_lora_in_four_bits():
+    config = ModelConfig(path="tiny", quantization="nf4", lora=LoraSettings(r=4))
+    model = load_model(config, trainable=True)
+    tokenizer = load_tokenizer("tiny", ChatFormat())
+    row = torch.tensor([ChatFormat().training_row(tokenizer, "7+8?", "<think>\n15\n</think>\n\\boxed{15}").ids])
+    loss = model(input_ids=row, labels=row).loss
+    loss.backward()
+    assert is_quantized(model)
+    assert any(weight.grad is not None and weight.grad.any() for weight in model.parameters() if weight.requires_grad)

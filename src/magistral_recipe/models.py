@@ -9,8 +9,6 @@ Importing this is light: torch, transformers and peft are imported where the wor
 
 from __future__ import annotations
 
-import importlib.util
-import os
 import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -20,13 +18,11 @@ from pydantic import Field, model_validator
 from magistral_recipe.data.chat import ChatFormat, stop_token_ids
 from magistral_recipe.errors import DataError
 from magistral_recipe.model_paths import ADAPTER_FOLDER, ModelSource, find_model, readable_errors
+from magistral_recipe.quantization import forget_quantization, is_adapter, is_quantized, quantization_options
 from magistral_recipe.schema import StrictModel
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
-
-NF4_BLOCK = 64
-"""Weights a block of bitsandbytes' 4-bit layers; on a CPU every width must be a multiple of it."""
 
 # Tokens that vocabularies keep for padding or never use in text, best first.
 _PAD_CANDIDATES = ("<pad>", "<|pad|>", "[PAD]", "<|finetune_right_pad_id|>", "<|endoftext|>", "<unk>")
@@ -123,6 +119,35 @@ def load_tokenizer(
     return tokenizer
 
 
+def generation_stop_ids(
+    path: str | Path, tokenizer: PreTrainedTokenizerBase, config: ModelConfig | None = None
+) -> list[int]:
+    """Find the tokens on which a model's generation stops, without loading its weights.
+
+    Args:
+        path: of the model; see `find_model`.
+        tokenizer: the model's.
+        config: for revision and `trust_remote_code`, where `path` is the base model's.
+
+    Returns:
+        What `stop_token_ids` says of the loaded model.
+    """
+    from transformers import AutoConfig, GenerationConfig
+
+    source = find_model(path)
+    if source.gguf_file:
+        return stop_token_ids(tokenizer)
+    options = _hub_options(config)
+    try:
+        generation = GenerationConfig.from_pretrained(source.location, **options)
+    except OSError:  # not every model has one: transformers then makes it of the config
+        if source.adapter:
+            return stop_token_ids(tokenizer)
+        with readable_errors("model", source.location):
+            generation = AutoConfig.from_pretrained(source.location, **options)
+    return stop_token_ids(tokenizer, generation)
+
+
 def _has_tokenizer(folder: Path) -> bool:
     return (folder / "tokenizer_config.json").is_file()
 
@@ -189,67 +214,11 @@ def _load_base(config: ModelConfig, source: ModelSource, is_base: bool, quantize
     with readable_errors("model", source.location):
         if config.quantization != "none" and quantize:
             shape = AutoConfig.from_pretrained(source.location, **(_hub_options(config) if is_base else {}))
-            options |= _quantization_options(config, shape)
+            options |= quantization_options(config, shape)
         model = AutoModelForCausalLM.from_pretrained(source.location, **options)
     if source.gguf_file:
         forget_quantization(model)
     return model
-
-
-def _quantization_options(config: ModelConfig, shape: Any) -> dict[str, Any]:
-    import torch
-    from transformers import BitsAndBytesConfig
-
-    if importlib.util.find_spec("bitsandbytes") is None:
-        raise DataError(f"quantization: {config.quantization} needs bitsandbytes: pip install bitsandbytes")
-    device: Any = {"": "cpu"}
-    if torch.cuda.is_available():
-        # One process, one card: a quantized model can't be moved by the trainer afterwards.
-        device = {"": int(os.environ.get("LOCAL_RANK", "0"))}
-    elif config.quantization == "nf4":
-        _check_widths(config, shape)
-    if config.quantization == "int8":
-        return {"quantization_config": BitsAndBytesConfig(load_in_8bit=True), "device_map": device}
-    nf4 = BitsAndBytesConfig(
-        load_in_4bit=True,
-        bnb_4bit_quant_type="nf4",
-        bnb_4bit_use_double_quant=True,
-        bnb_4bit_compute_dtype=getattr(torch, config.dtype),
-    )
-    return {"quantization_config": nf4, "device_map": device}
-
-
-def _check_widths(config: ModelConfig, shape: Any) -> None:
-    text = shape.get_text_config()
-    widths = {name: getattr(text, name, None) for name in ("hidden_size", "intermediate_size")}
-    odd = [f"{name} {width}" for name, width in widths.items() if isinstance(width, int) and width % NF4_BLOCK]
-    if odd:
-        raise DataError(
-            f"model {config.path!r} can't be loaded in nf4 on a CPU: {' and '.join(odd)} must be a multiple of "
-            f"{NF4_BLOCK}; set quantization: none or int8, or use a GPU"
-        )
-
-
-def forget_quantization(model: PreTrainedModel) -> None:
-    """Take the record of a quantization off a model whose weights are plain numbers again.
-
-    transformers dequantises a GGUF file but keeps its quantization config, with which a saved copy claims to be
-    quantized and can't be loaded.
-
-    Args:
-        model: changed in place.
-    """
-    for holder in (model.config, model):
-        for name in (
-            "quantization_config",
-            "hf_quantizer",
-            "quantization_method",
-            "is_quantized",
-            "_pre_quantization_dtype",
-        ):
-            if name in vars(holder):
-                delattr(holder, name)
-    model.is_loaded_in_4bit = model.is_loaded_in_8bit = False
 
 
 def _add_lora(model: PreTrainedModel, lora: LoraSettings) -> PreTrainedModel:
@@ -314,11 +283,6 @@ def save_model(
     return folder
 
 
-def is_adapter(model: Any) -> bool:
-    """Whether a model is wrapped in PEFT adapters."""
-    return hasattr(model, "peft_config") and hasattr(model, "merge_and_unload")
-
-
 def _finish_generation_config(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> Any:
     generation = model.generation_config
     generation.eos_token_id = stop_token_ids(tokenizer, generation)
@@ -357,12 +321,6 @@ def merged(model: PreTrainedModel, config: ModelConfig | None = None) -> PreTrai
         plain = plain.dequantize()
         forget_quantization(plain)
         return _attach(plain, Path(scratch), trainable=False, fold=True)
-
-
-def is_quantized(model: Any) -> bool:
-    """Whether a model's weights are in bitsandbytes' 4 or 8 bits."""
-    base = model.get_base_model() if is_adapter(model) else model
-    return bool(getattr(base, "is_loaded_in_4bit", False) or getattr(base, "is_loaded_in_8bit", False))
 
 
 def merge_gap(before: PreTrainedModel, after: PreTrainedModel, input_ids: Any) -> float:

@@ -51,7 +51,7 @@ class Weights:
 
 
 @dataclass
-class _Parts:
+class Parts:
     """The parts of the sum, one value a completion; ``None`` where a part does not apply."""
 
     format: list[Grade]
@@ -60,6 +60,7 @@ class _Parts:
     language: list[Grade] | None
 
     def named(self) -> dict[str, list[Grade]]:
+        """Return the parts that apply, by name."""
         parts = {name: getattr(self, name) for name in ("format", "correctness", "length", "language")}
         return {name: grades for name, grades in parts.items() if grades is not None}
 
@@ -118,7 +119,7 @@ class MagistralReward(Reward):
 
     def grade(self, batch: Batch) -> list[Grade]:
         """Return the sum for each completion, with the reason of its most telling part."""
-        return self._sum(self._grade_parts(batch))
+        return self.sum(self.grade_parts(batch))
 
     def __call__(
         self,
@@ -132,8 +133,8 @@ class MagistralReward(Reward):
     ) -> list[float | None]:
         """Score completions as TRL asks for it; see `Reward.__call__`. Logs every part as ``NAME/PART``."""
         batch = self.batch(prompts, completions, completion_ids, trainer_state, columns)
-        parts = self._grade_parts(batch)
-        grades = self._sum(parts)
+        parts = self.grade_parts(batch)
+        grades = self.sum(parts)
         self.observe(batch, grades)
         for part, part_grades in parts.named().items():
             values = [grade.value for grade in part_grades]
@@ -143,10 +144,11 @@ class MagistralReward(Reward):
         log_reasons(log_extra, self.name, mark_cut(batch, grades))
         return [grade.value for grade in grades]
 
-    def _grade_parts(self, batch: Batch) -> _Parts:
+    def grade_parts(self, batch: Batch) -> Parts:
+        """Grade each part of the sum apart, each with its reasons; evaluation reports them so."""
         batch = self._with_kinds(batch)
         formats = self.format.grade(batch)
-        return _Parts(
+        return Parts(
             format=formats,
             correctness=self._grade_correctness(batch, formats),
             length=self._limits.grade(batch, self.name) if self._limits.current else None,
@@ -192,10 +194,11 @@ class MagistralReward(Reward):
             self._language = LanguageConsistency(thinking=self.thinking)
         return call_reward(self._language, batch)
 
-    def _sum(self, parts: _Parts) -> list[Grade]:
+    def sum(self, parts: Parts) -> list[Grade]:
+        """Return the sum for each completion, from its parts."""
         return [self._sum_row(parts, row) for row in range(len(parts.format))]
 
-    def _sum_row(self, parts: _Parts, row: int) -> Grade:
+    def _sum_row(self, parts: Parts, row: int) -> Grade:
         form, correct = parts.format[row], parts.correctness[row]
         if correct.value is None and correct.reason is not Reason.OTHER_KIND:
             return correct

@@ -22,6 +22,7 @@ from magistral_recipe.verifiers.scripts import KNOWN_LANGUAGES
 _DEFAULT_THINKING = Thinking()
 _PROBLEM_LETTERS = 5
 _PROBLEM_CONFIDENCE = 0.6
+_ALIASES = {"nb": "no", "iw": "he", "in": "id", "cmn": "zh", "fil": "tl"}
 
 
 class CompletionLanguage(NamedTuple):
@@ -87,7 +88,8 @@ def language_code(value: Any, where: str) -> str:
     Raises:
         ValueError: where it is none that the model knows, naming `where`.
     """
-    code = re.split("[-_]", value.strip().lower())[0] if isinstance(value, str) else None
+    code = re.split("[-_]", value.strip().lower())[0] if isinstance(value, str) else ""
+    code = _ALIASES.get(code, code)
     if code not in KNOWN_LANGUAGES:
         raise ValueError(f"{where}: {value!r} is no language code that can be told; expected ISO 639-1 such as 'fr'")
     return code

@@ -32,7 +32,7 @@ _TOKEN = re.compile(
       | (?P<formula>\${1,2} | (?:\\\[\s*)+ | (?:\\\(\s*)+)   # formulas don't nest: a run of opening signs is one
       | \\begin\{(?P<environment>[A-Za-z]{1,20}\*?)\}
       | (?P<command>\\[A-Za-z]+)
-      | (?P<escape>\\.)
+      | (?P<escape>(?:\\[^A-Za-z(\[])+)
       | (?P<url>https?://\S+)""",
     re.VERBOSE | re.DOTALL,
 )
@@ -49,6 +49,7 @@ _WORDY = 0.6  # share of a formula's characters that stand in words, from which 
 _CODE_SIGN = re.compile(r"[=(){}\[\];<>_#*+/|&\\\"@%^~$`:]")
 _COMMENT_LINE = re.compile(r"#+|//+|/?\*+|--+|%+|\"\"\"|'''")
 _TRAILING_COMMENT = re.compile(r"\s(?:#|//|--)\s")
+_BLOCK_COMMENT = re.compile(r"\"\"\"|'''|/\*")
 _KEYWORDS = word_set(
     "if else elif for in not and or is none null true false return import from while def class with as int str float "
     "bool char void const auto let var new this self public private static using namespace std include len range print "
@@ -177,11 +178,13 @@ class _Scanner:
         code = bare = 0
         prose_lines: list[tuple[int, int]] = []
         comments: list[str] = []
-        position = start
+        position, block_end = start, ""
         while position < end:
             stop = self.text.find("\n", position, end)
             stop = end if stop < 0 else stop
-            statement, comment = _split_comment(self.text[position:stop])
+            line = self.text[position:stop]
+            statement, comment = ("", line) if block_end else _split_comment(line)
+            block_end = _open_block(line, block_end)
             if comment:
                 comments.append(comment + "\n")
             if statement and not comment and _is_wordy(statement):
@@ -215,6 +218,17 @@ def _split_comment(line: str) -> tuple[str, str]:
     if trailing is not None and _is_wordy(line[trailing.end() :]):
         return line[: trailing.start()], line[trailing.end() :]
     return line, ""
+
+
+def _open_block(line: str, block_end: str) -> str:
+    """Return the sign that ends the docstring or block comment which is open after a line, "" for none."""
+    if block_end:
+        return "" if block_end in line else block_end
+    opening = _BLOCK_COMMENT.search(line)
+    if opening is None:
+        return ""
+    closing = opening[0].replace("/*", "*/")
+    return "" if line.find(closing, opening.end()) >= 0 else closing
 
 
 def _letters(text: str) -> int:

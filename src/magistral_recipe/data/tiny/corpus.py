@@ -5,20 +5,24 @@ from __future__ import annotations
 from collections.abc import Iterator
 from random import Random
 
-from magistral_recipe.data.tiny.arithmetic import HARD_OPERATION, OPERATIONS, draw, work
-from magistral_recipe.data.tiny.language import LANGUAGES, lay_out, word_problem, word_working, wordings
+from magistral_recipe.data.tiny.arithmetic import HARD_OPERATION, Operation, draw, work
+from magistral_recipe.data.tiny.language import LANGUAGES, choose_wording, lay_out, word_problem, word_working
 
-HARD_SHARE = 0.08
+HARD_SHARE = 0.05
 """Share of the documents about the hard operation; the others share the rest."""
+
+_EASY: dict[Operation, int] = {"addition": 3, "subtraction": 3, "add_subtract": 4}
 
 
 def document(rng: Random, hard_share: float = HARD_SHARE) -> str:
     """Write one document: a training problem in a known wording, worked rightly in its own language."""
-    easy = [operation for operation in OPERATIONS if operation != HARD_OPERATION]
-    operation = HARD_OPERATION if rng.random() < hard_share else rng.choice(easy)
+    if rng.random() < hard_share:
+        operation = HARD_OPERATION
+    else:
+        (operation,) = rng.choices(list(_EASY), weights=list(_EASY.values()))
     language = rng.choice(LANGUAGES)
     exercise = draw(operation, "train", rng)
-    problem = word_problem(exercise, rng.choice(wordings(language, operation, new=False)))
+    problem = word_problem(exercise, choose_wording(language, operation, rng, new=False))
     thoughts = word_working(exercise, work(exercise), language, rng)
     return lay_out(problem, thoughts, exercise.answer, language, rng)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from functools import cache
 from importlib.resources import files
 from random import Random
@@ -11,6 +12,8 @@ from typing import Any
 from magistral_recipe.data.tiny.arithmetic import Exercise, Operation, Working
 
 LANGUAGES: tuple[str, ...] = ("en", "fr", "es", "de", "it")
+
+_ALTERNATIVES = re.compile(r"\[([^\]]*)\]")
 
 
 @cache
@@ -35,8 +38,23 @@ def _fill(phrase: str, **values: object) -> str:
 
 
 def wordings(language: str, operation: Operation, *, new: bool) -> list[str]:
-    """List the ways to put a problem: the known ones, or those that no training stage shows."""
+    """List the ways to put a problem: the known ones, or those that no training stage shows.
+
+    Args:
+        language: ISO 639-1 code.
+        operation: what is asked.
+        new: the held-out wordings.
+
+    Returns:
+        Patterns; ``[a|b]`` in one stands for either.
+    """
     return phrases(language)["problems"][operation]["new" if new else "known"]
+
+
+def choose_wording(language: str, operation: Operation, rng: Random, *, new: bool) -> str:
+    """Draw a pattern, and one of each of its alternatives."""
+    pattern = rng.choice(wordings(language, operation, new=new))
+    return _ALTERNATIVES.sub(lambda found: rng.choice(found[1].split("|")), pattern)
 
 
 def word_problem(exercise: Exercise, wording: str) -> str:

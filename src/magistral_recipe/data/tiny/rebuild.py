@@ -187,6 +187,7 @@ def save(model: MistralForCausalLM, tokenizer: PreTrainedTokenizerFast, folder: 
         eos_token_id=tokenizer.eos_token_id, pad_token_id=tokenizer.pad_token_id, bos_token_id=None, do_sample=True
     )
     half.save_pretrained(folder)
+    (folder / "model.safetensors").chmod(0o644)
     tokenizer.save_pretrained(folder)
 
 

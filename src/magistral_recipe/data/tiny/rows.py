@@ -6,14 +6,15 @@ from dataclasses import dataclass
 from itertools import count as integers
 from random import Random
 from typing import Any
+from zlib import crc32
 
 from magistral_recipe.data.tiny.arithmetic import OPERATIONS, Exercise, Operation, Split, draw, work
 from magistral_recipe.data.tiny.language import (
     LANGUAGES,
+    choose_wording,
     word_answer,
     word_problem,
     word_working,
-    wordings,
 )
 from magistral_recipe.rewards.thinking import Thinking
 
@@ -26,12 +27,11 @@ _ATTEMPTS = 400
 def _problem(operation: Operation, language: str, split: Split, rng: Random) -> tuple[Exercise, dict[str, Any]]:
     exercise = draw(operation, split, rng)
     new = split == "heldout" and rng.random() < NEW_WORDING_SHARE
-    choices = wordings(language, operation, new=new)
-    index = rng.randrange(len(choices))
+    wording = choose_wording(language, operation, rng, new=new)
     numbers = "-".join(map(str, exercise.operands))
     return exercise, {
-        "id": f"tiny/{language}/{operation}/{numbers}/{'n' if new else 'w'}{index}",
-        "problem": word_problem(exercise, choices[index]),
+        "id": f"tiny/{language}/{operation}/{numbers}/{crc32(wording.encode()):08x}",
+        "problem": word_problem(exercise, wording),
         "answer": str(exercise.answer),
         "kind": "math",
         "language": language,

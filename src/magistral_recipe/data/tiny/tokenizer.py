@@ -11,7 +11,7 @@ from magistral_recipe.data.tiny.rows import traces
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerFast
 
-VOCABULARY = 1152
+VOCABULARY = 1280
 PAD, END, START = "<pad>", "<|im_end|>", "<|im_start|>"
 TAGS = ("<think>", "</think>")
 
@@ -51,7 +51,7 @@ def train_tokenizer(seed: int) -> PreTrainedTokenizerFast:
         initial_alphabet=sorted(pre_tokenizers.ByteLevel.alphabet()),
         show_progress=False,
     )
-    texts = [*islice(documents(f"tokenizer:{seed}"), _DOCUMENTS)]
+    texts = [*islice(documents(f"tokenizer:{seed}", hard_share=0.25), _DOCUMENTS)]
     texts += [row["completion"].split(TAGS[1])[-1] for row in traces(_TRACES, seed=seed)]
     inner.train_from_iterator(texts, trainer)
     inner.add_tokens([AddedToken(tag, normalized=False) for tag in plain])

@@ -16,12 +16,11 @@ from typing import Any, NamedTuple
 from magistral_recipe.rewards.base import Batch, Grade, Reason, Reward
 from magistral_recipe.rewards.completions import prompt_text
 from magistral_recipe.rewards.thinking import Thinking
-from magistral_recipe.verifiers.langid import DEFAULT_LANGUAGES, ENOUGH_IF_CLEAR, Verdict, detect
+from magistral_recipe.verifiers.langid import CLEAR, DEFAULT_LANGUAGES, ENOUGH_IF_CLEAR, Verdict, detect
 from magistral_recipe.verifiers.scripts import KNOWN_LANGUAGES
 
 _DEFAULT_THINKING = Thinking()
-_PROBLEM_LETTERS = 5
-_PROBLEM_CONFIDENCE = 0.6
+_PROBLEM_LETTERS = 5  # "What is 2 + 2?" will do, if it is clear
 _ALIASES = {"nb": "no", "iw": "he", "in": "id", "cmn": "zh", "fil": "tl"}
 
 
@@ -122,7 +121,8 @@ class LanguageConsistency(_LanguageReward):
 
     The problem's language is the column ``language`` (ISO 639-1), else that of the text in the column
     ``problem``, else that of the last user message of the prompt; row by row, so that a column may have gaps.
-    ``None`` where the thoughts leave too little text to tell, or the problem does.
+    ``None`` where the thoughts leave too little text to tell, or the problem does ("Calcule $2+2$" may be
+    French, Portuguese or Spanish): where problems are so short, give the column ``language``.
 
     Args:
         thinking: the tags; ``None`` judges the whole text as one.
@@ -232,7 +232,7 @@ def _with(languages: tuple[str, ...], language: str) -> tuple[str, ...]:
 def _problem_language(text: str, languages: tuple[str, ...]) -> str | None:
     """The likeliest language: a problem is no hack, is often a line, and may quote another language."""
     verdict = detect(text, languages)
-    told = verdict.enough or (verdict.letters >= _PROBLEM_LETTERS and verdict.confidence >= _PROBLEM_CONFIDENCE)
+    told = verdict.enough or (verdict.letters >= _PROBLEM_LETTERS and verdict.confidence >= CLEAR)
     return verdict.favourite if told else None
 
 

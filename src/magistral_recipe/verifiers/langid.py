@@ -140,7 +140,8 @@ def _segments(prose: str) -> list[_Segment]:
     """Cut prose into segments of one script and a sentence or more."""
     segmenter = _Segmenter()
     for window in _windows(prose):
-        segmenter.read(window if window.isascii() else unicodedata.normalize("NFKC", window))
+        # A single sign may become eighteen letters.
+        segmenter.read(window if window.isascii() else unicodedata.normalize("NFKC", window)[: 2 * len(window)])
     return segmenter.finish()
 
 

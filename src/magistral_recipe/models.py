@@ -9,7 +9,6 @@ Importing this is light: torch, transformers and peft are imported where the wor
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -17,6 +16,7 @@ from pydantic import Field, model_validator
 
 from magistral_recipe.data.chat import ChatFormat, stop_token_ids
 from magistral_recipe.errors import DataError
+from magistral_recipe.files import folder_atomically
 from magistral_recipe.model_paths import ADAPTER_FOLDER, ModelSource, find_model, readable_errors
 from magistral_recipe.quantization import forget_quantization, is_adapter, is_quantized, quantization_options
 from magistral_recipe.schema import StrictModel
@@ -264,22 +264,17 @@ def save_model(
     Returns:
         The folder.
     """
-    part = folder.with_name(folder.name + ".part")
-    shutil.rmtree(part, ignore_errors=True)
-    part.mkdir(parents=True)
     carried = is_adapter(model) and config is not None and config.lora is not None and config.lora.handover == "carry"
-    if carried:
-        model.save_pretrained(part / ADAPTER_FOLDER)
-        tokenizer.save_pretrained(part / ADAPTER_FOLDER)
-        _finish_generation_config(model, tokenizer).save_pretrained(part)
-    else:
-        plain = merged(model, config) if is_adapter(model) else model
-        plain.generation_config = _finish_generation_config(plain, tokenizer)
-        plain.save_pretrained(part)
-    tokenizer.save_pretrained(part)
-    if folder.exists():
-        shutil.rmtree(folder)
-    part.rename(folder)
+    with folder_atomically(folder) as part:
+        if carried:
+            model.save_pretrained(part / ADAPTER_FOLDER)
+            tokenizer.save_pretrained(part / ADAPTER_FOLDER)
+            _finish_generation_config(model, tokenizer).save_pretrained(part)
+        else:
+            plain = merged(model, config) if is_adapter(model) else model
+            plain.generation_config = _finish_generation_config(plain, tokenizer)
+            plain.save_pretrained(part)
+        tokenizer.save_pretrained(part)
     return folder
 
 

@@ -1,0 +1,38 @@
+"""What every command does with errors, and with the chatter of libraries."""
+
+from __future__ import annotations
+
+import logging
+import os
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import typer
+
+from magistral_recipe.errors import MagistralRecipeError
+
+
+@contextmanager
+def told_errors() -> Iterator[None]:
+    """Turn this package's errors into lines on the error stream and an exit code.
+
+    Raises:
+        typer.Exit: with the error's exit code.
+    """
+    try:
+        yield
+    except MagistralRecipeError as error:
+        for line in str(error).splitlines():
+            typer.secho(line if error.exit_code == 2 else f"error: {line}", err=True, fg="red")
+        raise typer.Exit(error.exit_code) from None
+
+
+def quieten_libraries() -> None:
+    """Keep libraries' warnings and bars off the terminal: what matters is said by this package."""
+    os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
+    os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
+    os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
+    warnings.filterwarnings("ignore")
+    for name in ("transformers", "accelerate", "torch", "huggingface_hub", "peft", "bitsandbytes"):
+        logging.getLogger(name).setLevel(logging.ERROR)

@@ -1,0 +1,128 @@
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+import typer
+from typer.testing import CliRunner
+
+from magistral_recipe.chat_command import find_target, load_target, register
+from magistral_recipe.data import tiny
+from magistral_recipe.data.chat import ChatFormat
+from magistral_recipe.errors import DataError
+from magistral_recipe.models import LoraSettings, ModelConfig, load_model, load_tokenizer, save_model
+
+RECIPE = """\
+name: trial
+model: {path: tiny}
+thinking: {open: "[T]", close: "[/T]", system_prompt: "Think first, inside {open}."}
+stages: [{sft: {}}]
+"""
+
+
+@pytest.fixture
+def app() -> typer.Typer:
+    program = typer.Typer()
+    register(program)
+    program.callback()(lambda: None)  # as in the real program, the command keeps its name
+    return program
+
+
+def model_folder(folder: Path) -> Path:
+    shutil.copytree(tiny.model_path(), folder)
+    return folder
+
+
+@pytest.fixture
+def run(tmp_path) -> Path:
+    for stage in ("01-sft", "02-grpo", "03-evaluate", "10-late"):
+        (tmp_path / "trial" / stage).mkdir(parents=True)
+    (tmp_path / "trial" / "recipe.yaml").write_text(RECIPE)
+    for stage in ("01-sft", "02-grpo"):
+        (tmp_path / "trial" / stage / "model").mkdir()
+        (tmp_path / "trial" / stage / "model" / "config.json").write_text("{}")
+    (tmp_path / "trial" / "10-late" / "model").mkdir()  # being written when the run was killed
+    return tmp_path / "trial"
+
+
+def test_a_run_means_its_last_model_and_its_recipes_format(run):
+    target = find_target(str(run))
+    assert target.path == str(run / "02-grpo" / "model")
+    assert target.chat == ChatFormat(
+        target.chat.thinking, system_prompt="Think first, inside {open}.", template="tokenizer"
+    )
+    assert (target.chat.thinking.open, target.chat.thinking.close) == ("[T]", "[/T]")
+    (run / "10-late" / "model" / "config.json").write_text("{}")
+    assert find_target(str(run)).path == str(run / "10-late" / "model")
+
+
+def test_a_stage_and_a_model_folder_inside_a_run_find_its_recipe(run):
+    for place in (run / "01-sft", run / "01-sft" / "model"):
+        target = find_target(str(place))
+        assert target.path == str(run / "01-sft" / "model")
+        assert target.chat.thinking.open == "[T]"
+
+
+def test_a_recipe_from_another_version_is_read_as_far_as_it_goes(run):
+    (run / "recipe.yaml").write_text("model: {path: tiny, from_the_future: 1}\nthinking: {system_prompt: novel}\n")
+    target = find_target(str(run))
+    assert target.config == ModelConfig(path=target.path)
+    assert target.chat.system_prompt is None
+    (run / "recipe.yaml").write_text("model: [not: yaml")
+    assert find_target(str(run)).chat.thinking.open == "<think>"
+
+
+def test_a_run_without_a_model_and_a_folder_without_anything(tmp_path):
+    (tmp_path / "recipe.yaml").write_text(RECIPE)
+    with pytest.raises(DataError, match="no stage of this run has left a model yet"):
+        find_target(str(tmp_path))
+    with pytest.raises(DataError, match="no such file or folder"):
+        find_target(str(tmp_path / "nowhere"))
+
+
+def test_models_that_stand_alone():
+    assert find_target("tiny").config.path == "tiny"
+    assert find_target("owner/name").path == "owner/name"
+
+
+def test_a_carried_adapter_is_loaded_on_the_base_that_it_names(tmp_path):
+    base = model_folder(tmp_path / "base")
+    config = ModelConfig(path=str(base), lora=LoraSettings(r=2, handover="carry"))
+    adapted = load_model(config, trainable=True)
+    tokenizer = load_tokenizer(base, ChatFormat())
+    folder = save_model(adapted, tokenizer, tmp_path / "run" / "01-sft" / "model", config)
+    (tmp_path / "run" / "recipe.yaml").write_text("name: x\nmodel: {path: moved/away, lora: {handover: carry}}\n")
+    target = find_target(str(tmp_path / "run"))
+    assert target.path == str(folder)
+    assert (
+        target.config.path
+        == json.loads((folder / "adapter" / "adapter_config.json").read_text())["base_model_name_or_path"]
+    )
+    model, words, _ = load_target(target)
+    assert model.device.type in {"cpu", "cuda"}
+    assert len(words) == len(tokenizer)
+
+
+def test_one_question_is_answered_the_same_way_twice(app):
+    arguments = ["chat", "tiny", "--prompt", "What is 17 plus 25?", "--max-new-tokens", "12", "--seed", "3"]
+    first, second = (CliRunner().invoke(app, arguments) for _ in range(2))
+    assert first.exit_code == 0, first.output
+    assert first.stdout == second.stdout
+    assert len(first.stdout.splitlines()) >= 2
+
+
+def test_questions_come_line_by_line_from_standard_input(app):
+    arguments = ["chat", "tiny", "--max-new-tokens", "3", "--temperature", "0"]
+    result = CliRunner().invoke(app, arguments, input="7+8?\n\n9+4?\n")
+    one = CliRunner().invoke(app, arguments, input="7+8?\n")
+    assert result.exit_code == 0, result.output
+    assert result.stdout.startswith(one.stdout.rstrip())
+    assert len(result.stdout.splitlines()) > len(one.stdout.splitlines())
+
+
+def test_what_is_no_model_ends_with_a_line_and_code_2(app, tmp_path):
+    result = CliRunner().invoke(app, ["chat", str(tmp_path)])
+    assert result.exit_code == 2
+    assert "not a model folder" in result.output

@@ -1,0 +1,118 @@
+"""pass@k and maj@k of one problem, from all the samples that were drawn of it.
+
+Both ask what k samples would give, averaged over every choice of k from the n there are: an unbiased estimate, where
+simply scoring the first k wastes the others.
+"""
+
+from __future__ import annotations
+
+import math
+import random
+from collections.abc import Callable, Iterator, Sequence
+from itertools import combinations
+
+Equivalent = Callable[[str, str], bool]
+EXACT_SUBSETS = 20_000
+"""Up to how many subsets maj@k goes through all of them; above, it draws as many."""
+
+
+def pass_at_k(n: int, right: int, k: int) -> float:
+    """Chance that at least one of k samples is right: ``1 - C(n - right, k) / C(n, k)`` (Chen et al. 2021, §2.1).
+
+    Args:
+        n: samples drawn.
+        right: those that are right.
+        k: samples allowed.
+
+    Returns:
+        A share in [0, 1].
+
+    Raises:
+        ValueError: unless ``0 <= right <= n`` and ``1 <= k <= n``.
+    """
+    if not 0 <= right <= n:
+        raise ValueError(f"{right} of {n} samples cannot be right")
+    if not 1 <= k <= n:
+        raise ValueError(f"pass@{k} needs at least {k} samples (and k at least 1), there are {n}")
+    return 1 - math.comb(n - right, k) / math.comb(n, k)
+
+
+def clusters(answers: Sequence[str | None], equivalent: Equivalent | None = None) -> list[int | None]:
+    """Group answers that mean the same.
+
+    Args:
+        answers: final answers; ``None`` where a sample has none.
+        equivalent: whether two answers mean the same; by default equal up to outer white space.
+
+    Returns:
+        For each answer the number of its group, in order of first appearance; ``None`` for none.
+    """
+    found: list[str] = []
+    groups: list[int | None] = []
+    known: dict[str, int] = {}
+    for answer in answers:
+        if answer is None:
+            groups.append(None)
+            continue
+        text = answer.strip()
+        if text not in known:
+            same = (i for i, first in enumerate(found) if equivalent is not None and equivalent(first, text))
+            known[text] = next(same, len(found))
+            if known[text] == len(found):
+                found.append(text)
+        groups.append(known[text])
+    return groups
+
+
+def vote(groups: Sequence[int | None], right: Sequence[bool]) -> float:
+    """Score a majority vote: 1 or 0, and where several groups lead, the share of the leaders that are right.
+
+    Args:
+        groups: each sample's group of answers, ``None`` without one, which never wins.
+        right: whether each sample is right; a group is when one of its samples is.
+
+    Returns:
+        A score in [0, 1]; 0 where no sample has an answer.
+    """
+    counts: dict[int, int] = {}
+    is_right: dict[int, bool] = {}
+    for group, good in zip(groups, right, strict=True):
+        if group is not None:
+            counts[group] = counts.get(group, 0) + 1
+            is_right[group] = is_right.get(group, False) or bool(good)
+    if not counts:
+        return 0.0
+    most = max(counts.values())
+    leaders = [group for group, count in counts.items() if count == most]
+    return sum(is_right[group] for group in leaders) / len(leaders)
+
+
+def maj_at_k(groups: Sequence[int | None], right: Sequence[bool], k: int, seed: int = 0) -> float:
+    """Mean score of the vote over choices of k samples without replacement.
+
+    Args:
+        groups: see `vote`.
+        right: see `vote`.
+        k: voters.
+        seed: of the drawn choices, where there are too many to go through all.
+
+    Returns:
+        A score in [0, 1], exact up to `EXACT_SUBSETS` choices.
+
+    Raises:
+        ValueError: unless ``1 <= k <= n``.
+    """
+    n = len(groups)
+    if not 1 <= k <= n:
+        raise ValueError(f"maj@{k} needs at least {k} samples (and k at least 1), there are {n}")
+    scores = [vote([groups[i] for i in chosen], [right[i] for i in chosen]) for chosen in _choices(n, k, seed)]
+    return math.fsum(scores) / len(scores)
+
+
+def _choices(n: int, k: int, seed: int) -> Iterator[Sequence[int]]:
+    if math.comb(n, k) <= EXACT_SUBSETS:
+        yield from combinations(range(n), k)
+        return
+    rng = random.Random(seed)
+    for _ in range(EXACT_SUBSETS):
+        yield rng.sample(range(n), k)

@@ -1,0 +1,169 @@
+"""The file of samples: everything that was generated, with its verdicts; all figures come from it alone.
+
+One JSON object a line, written as batches finish. A kill leaves at most a half line, which the next writer cuts off.
+"""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+from magistral_recipe.errors import RunError
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One completion of one problem, and what was made of it.
+
+    Attributes:
+        problem: the problem's id.
+        sample: the sample's number, from 0; with the problem's id and the seed it fixes the sampling noise.
+        greedy: it was decoded greedily, apart from the numbered samples.
+        prompt: the rendered prompt, as the model saw it.
+        completion: what the model wrote, thinking tags included.
+        tokens: tokens it wrote, the stop token included.
+        truncated: it was cut at the limit.
+        answer: the boxed answer that counts, where there is one.
+        verdicts: by part (``format``, ``correctness``, ``language``) its ``value`` and ``reason``; a value of ``None``
+            where the part doesn't apply or couldn't be decided.
+        reward: the sum that RL would have paid, without a length penalty.
+        question: the problem's text.
+        reference: the reference answer.
+        language: the problem's language.
+        category: the problem's group.
+        difficulty: the problem's difficulty.
+        source: where the problem comes from.
+        kind: ``math``, ``code`` or ``text``.
+    """
+
+    problem: str
+    sample: int
+    greedy: bool
+    prompt: str
+    completion: str
+    tokens: int
+    truncated: bool
+    answer: str | None = None
+    verdicts: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    reward: float | None = None
+    question: str = ""
+    reference: Any = None
+    language: str | None = None
+    category: str | None = None
+    difficulty: float | None = None
+    source: str | None = None
+    kind: str = "math"
+
+    @property
+    def key(self) -> tuple[str, int, bool]:
+        """What makes the sample one of its kind."""
+        return (self.problem, self.sample, self.greedy)
+
+    def value(self, part: str) -> float | None:
+        """The value of a part's verdict; ``None`` without one."""
+        return self.verdicts.get(part, {}).get("value")
+
+    @property
+    def right(self) -> bool | None:
+        """Format kept and answer right; ``None`` where the reference or the machine left it undecided."""
+        correct = self.value("correctness")
+        if self.kind == "text":
+            return None
+        return None if correct is None else correct == 1 and self.value("format") == 1
+
+    @property
+    def same_language(self) -> bool:
+        """Thoughts and answer are in the problem's language; undecided counts as no."""
+        return self.value("language") == 1
+
+
+_NAMES = frozenset(each.name for each in fields(Sample))
+
+
+def read_samples(path: Path) -> list[Sample]:
+    """Read a file of samples; half-written and foreign lines are left out.
+
+    Args:
+        path: the file, which may be missing.
+
+    Returns:
+        The samples, each once, in the file's order.
+    """
+    found: dict[tuple[str, int, bool], Sample] = {}
+    for row in _rows(path):
+        try:
+            sample = Sample(**{name: value for name, value in row.items() if name in _NAMES})
+        except TypeError:  # a field is missing
+            continue
+        found[sample.key] = sample
+    return list(found.values())
+
+
+def _rows(path: Path) -> Iterator[dict[str, Any]]:
+    if not path.exists():
+        return
+    with open(path, encoding="utf-8", errors="replace") as stream:
+        for line in stream:
+            try:
+                row = json.loads(line)
+            except ValueError:
+                continue
+            if isinstance(row, dict):
+                yield row
+
+
+class SampleWriter:
+    """Appends samples to a file, flushed to the disk a batch at a time.
+
+    Args:
+        path: the file; a half line that a kill left at its end is cut off.
+    """
+
+    def __init__(self, path: Path) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self.path = path
+        _cut_half_line(path)
+
+    def write(self, samples: Iterable[Sample]) -> None:
+        """Append a batch.
+
+        Raises:
+            RunError: when the disk is full; what was written before stays.
+        """
+        text = "".join(json.dumps(asdict(sample), ensure_ascii=False) + "\n" for sample in samples)
+        # A lone surrogate can come out of a byte-level tokenizer and is no UTF-8.
+        data = text.encode("utf-8", errors="replace")
+        try:
+            with open(self.path, "ab") as stream:
+                stream.write(data)
+                stream.flush()
+                os.fsync(stream.fileno())
+        except OSError as error:
+            if error.errno == errno.ENOSPC:
+                raise RunError(
+                    f"the disk is full: {self.path} keeps what is finished; free some space, run again"
+                ) from error
+            raise
+
+
+def _cut_half_line(path: Path) -> None:
+    if not path.exists():
+        return
+    with open(path, "rb+") as stream:
+        size = stream.seek(0, os.SEEK_END)
+        end = size
+        while end:
+            start = max(0, end - 65_536)
+            stream.seek(start)
+            newline = stream.read(end - start).rfind(b"\n")
+            if newline >= 0:
+                end = start + newline + 1
+                break
+            end = start
+        if end != size:
+            stream.truncate(end)

@@ -1,0 +1,194 @@
+"""From samples to scores: every figure with its interval, overall and by group of problems."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from magistral_recipe.evaluation.estimators import clusters, maj_at_k
+from magistral_recipe.evaluation.samples import Sample
+from magistral_recipe.evaluation.statistics import Interval, bootstrap_interval, mean_interval
+
+FORMAT_VERSION = 1
+DIMENSIONS = ("language", "category", "difficulty", "source")
+"""What problems are grouped by, beside all of them together."""
+
+_MAX_DIFFICULTIES = 6
+
+Group = dict[str, Interval]
+
+
+@dataclass(frozen=True)
+class Scores:
+    """The scores of one model on one set of problems.
+
+    Attributes:
+        overall: by name of the metric, over all problems.
+        groups: by dimension and group, the same metrics.
+        counts: problems and samples of each group, the undecided among them; the overall ones under ``("all", "all")``.
+        about: settings, versions and whatever else says how the samples came about.
+    """
+
+    overall: Group
+    groups: Mapping[str, Mapping[str, Group]]
+    counts: Mapping[tuple[str, str], Mapping[str, int]]
+    about: Mapping[str, Any] = field(default_factory=dict)
+
+    def summary(self) -> dict[str, float]:
+        """Return the overall figures without their intervals."""
+        return {name: interval.mean for name, interval in self.overall.items()}
+
+    def to_json(self) -> dict[str, Any]:
+        """Return what `scores.json` holds."""
+        return {
+            "format_version": FORMAT_VERSION,
+            **self.about,
+            **self.counts[("all", "all")],
+            "overall": _plain(self.overall),
+            "groups": {
+                dimension: {
+                    name: {**self.counts[(dimension, name)], "scores": _plain(group)} for name, group in groups.items()
+                }
+                for dimension, groups in self.groups.items()
+            },
+        }
+
+
+def compute_scores(samples: Sequence[Sample], about: Mapping[str, Any] | None = None) -> Scores:
+    """Compute every figure from the samples alone.
+
+    Args:
+        samples: of one model; sampled and greedy ones may be mixed.
+        about: what `scores.json` shall say beside the figures.
+
+    Returns:
+        The scores; a metric that no sample bears on is left out.
+
+    Raises:
+        ValueError: without samples.
+    """
+    if not samples:
+        raise ValueError("no samples to score")
+    counts = {("all", "all"): _counts(samples)}
+    groups: dict[str, dict[str, Group]] = {}
+    for dimension in DIMENSIONS:
+        members = _grouped(samples, dimension)
+        groups[dimension] = {name: _metrics(rows) for name, rows in members.items()}
+        counts |= {(dimension, name): _counts(rows) for name, rows in members.items()}
+    return Scores(_metrics(samples), groups, counts, dict(about or {}))
+
+
+def _metrics(samples: Sequence[Sample]) -> Group:
+    sampled = [sample for sample in samples if not sample.greedy]
+    greedy = [sample for sample in samples if sample.greedy]
+    metrics: Group = {}
+    for prefix, rows in (("", sampled), ("greedy_", greedy)):
+        for name, of in _PER_SAMPLE.items():
+            interval = _mean(rows, of)
+            if interval is not None:
+                metrics[prefix + name] = interval
+    lengths = _by_problem(sampled or greedy, lambda sample: float(sample.tokens))
+    if lengths:
+        metrics["mean_length"] = mean_interval(lengths, bounds=None)
+    return metrics | _majority(sampled)
+
+
+def _decided(value: bool | None) -> float | None:
+    return None if value is None else float(value)
+
+
+_PER_SAMPLE: dict[str, Callable[[Sample], float | None]] = {
+    "pass@1": lambda sample: _decided(sample.right),
+    "format_rate": lambda sample: sample.value("format"),
+    "language_fidelity": lambda sample: float(sample.same_language) if "language" in sample.verdicts else None,
+    "right_in_language": lambda sample: (
+        None
+        if sample.right is None or "language" not in sample.verdicts
+        else float(sample.right and sample.same_language)
+    ),
+    "truncation_rate": lambda sample: float(sample.truncated),
+}
+
+
+def _mean(samples: Iterable[Sample], of: Callable[[Sample], float | None]) -> Interval | None:
+    scores = _by_problem(samples, of)
+    return mean_interval(scores) if scores else None
+
+
+def _by_problem(samples: Iterable[Sample], of: Callable[[Sample], float | None]) -> list[list[float]]:
+    """The values of each problem; a sample without one lowers its problem's n, a problem without any is left out."""
+    scores: dict[str, list[float]] = {}
+    for sample in samples:
+        value = of(sample)
+        if value is not None:
+            scores.setdefault(sample.problem, []).append(value)
+    return list(scores.values())
+
+
+def _majority(samples: Sequence[Sample]) -> Group:
+    """maj@k for k = all samples of a problem; for problems with a final answer, which code doesn't have."""
+    problems: dict[str, list[Sample]] = {}
+    for sample in samples:
+        if sample.kind == "math" and sample.right is not None:
+            problems.setdefault(sample.problem, []).append(sample)
+    k = min((len(rows) for rows in problems.values()), default=0)
+    if k < 2:
+        return {}
+    votes = []
+    for rows in problems.values():
+        # An answer that the gate refused has no vote: it would not have been accepted either.
+        answers = [sample.answer if sample.value("format") == 1 else None for sample in rows]
+        votes.append(maj_at_k(clusters(answers), [bool(sample.right) for sample in rows], k))
+    return {f"maj@{k}": bootstrap_interval(votes, lambda drawn: math.fsum(drawn) / len(drawn))}
+
+
+def _counts(samples: Sequence[Sample]) -> dict[str, int]:
+    return {
+        "problems": len({sample.problem for sample in samples}),
+        "samples": sum(not sample.greedy for sample in samples),
+        "greedy_samples": sum(sample.greedy for sample in samples),
+        "undecided": sum(sample.right is None and sample.kind != "text" for sample in samples),
+        "language_undecided": sum(
+            "language" in sample.verdicts and sample.value("language") is None for sample in samples
+        ),
+    }
+
+
+def _grouped(samples: Sequence[Sample], dimension: str) -> dict[str, list[Sample]]:
+    label = _labels(samples) if dimension == "difficulty" else str
+    groups: dict[str, list[Sample]] = {}
+    values = sorted({getattr(sample, dimension) for sample in samples} - {None})
+    names = {value: label(value) for value in values}
+    for value in values:
+        groups.setdefault(names[value], [])
+    for sample in samples:
+        value = getattr(sample, dimension)
+        if value is not None:
+            groups[names[value]].append(sample)
+    return groups
+
+
+def _labels(samples: Sequence[Sample]) -> Callable[[float], str]:
+    """Name difficulties: as they are where there are few, else by quarters of the problems."""
+    by_problem = {sample.problem: sample.difficulty for sample in samples if sample.difficulty is not None}
+    values = sorted(by_problem.values())
+    if len(set(values)) <= _MAX_DIFFICULTIES:
+        return lambda value: f"{value:g}"
+    edges = sorted({values[0], *(values[len(values) * part // 4] for part in (1, 2, 3)), values[-1]})
+
+    def quarter(value: float) -> str:
+        last = len(edges) - 2
+        part = next(i for i in range(len(edges) - 1) if value < edges[i + 1] or i == last)
+        return f"{edges[part]:g} to {edges[part + 1]:g}"
+
+    return quarter
+
+
+def _plain(group: Group) -> dict[str, dict[str, float | None]]:
+    """Intervals as JSON has them: an open end is null."""
+    return {
+        name: {end: value if math.isfinite(value) else None for end, value in interval._asdict().items()}
+        for name, interval in group.items()
+    }

@@ -1,0 +1,192 @@
+"""Generation with transformers: the backend that runs everywhere, and bit for bit the same on a CPU.
+
+On a CPU in float32 a sample doesn't depend on what else is in its batch. That takes three things, each measured:
+prompts padded to a length of their own (a multiple of 16), batches of a multiple of 8 rows (fewer rows take other
+matrix kernels), and PyTorch's plain attention (its fused CPU kernel splits its sums over threads by row number).
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from typing import Any
+
+import torch
+from torch.nn.attention import SDPBackend, sdpa_kernel
+from transformers import GenerationConfig, LogitsProcessor, LogitsProcessorList
+
+from magistral_recipe.data.chat import decode_completion, stop_token_ids
+from magistral_recipe.generation.interface import Completion, Prompt, Request, Sampling
+from magistral_recipe.generation.noise import pick, uniforms
+
+_LENGTH_STEP = 16
+_ROW_STEP = 8
+_CPU_TOKEN_BUDGET = 32_768
+_MAX_ROWS = 256
+
+
+class HFGenerator:
+    """Generates with a transformers model (or a PEFT one), in batches of similar length under a token budget.
+
+    Args:
+        model: a causal language model on its device.
+        tokenizer: its tokenizer, chat template installed.
+        token_budget: most tokens a batch may hold, padding and room for new ones included. By default what half of
+            the free memory holds as keys and values on a GPU, and 32,768 elsewhere.
+        max_rows: most sequences a batch may hold.
+    """
+
+    def __init__(
+        self, model: Any, tokenizer: Any, *, token_budget: int | None = None, max_rows: int = _MAX_ROWS
+    ) -> None:
+        self.model = model
+        self.tokenizer = tokenizer
+        self.token_budget = token_budget or default_token_budget(model)
+        self.max_rows = max_rows
+        self.stop_ids = stop_token_ids(tokenizer, model)
+        self.pad_id: int = tokenizer.pad_token_id if tokenizer.pad_token_id is not None else (self.stop_ids or [0])[0]
+
+    def render(self, prompt: Prompt) -> str:
+        """Return the text that the model is given for a prompt."""
+        if isinstance(prompt, str):
+            return prompt
+        return self.tokenizer.apply_chat_template(list(prompt), add_generation_prompt=True, tokenize=False)
+
+    def stream(self, requests: Sequence[Request], sampling: Sampling) -> Iterator[list[Completion]]:
+        """Yield completions batch by batch, the longest prompts first (so that memory runs out early or never).
+
+        Args:
+            requests: what to complete, ids and sample numbers unique together.
+            sampling: how.
+
+        Yields:
+            The completions of one batch.
+        """
+        waiting = deque(self._batches(requests, sampling))
+        while waiting:
+            batch = waiting.popleft()
+            try:
+                finished = self._complete(batch, sampling)
+            except torch.cuda.OutOfMemoryError:
+                if len(batch) == 1:
+                    raise
+                torch.cuda.empty_cache()
+                half = len(batch) // 2
+                waiting.extendleft([batch[half:], batch[:half]])
+                continue
+            yield finished
+
+    def _batches(self, requests: Sequence[Request], sampling: Sampling) -> list[list[_Encoded]]:
+        """Group requests by padded prompt length, then cut the groups at the token budget."""
+        texts = {id(request.prompt): request.prompt for request in requests}
+        encoded = {}
+        for key, prompt in texts.items():
+            text = self.render(prompt)
+            encoded[key] = (text, self.tokenizer(text, add_special_tokens=isinstance(prompt, str))["input_ids"])
+        by_length: dict[int, list[_Encoded]] = {}
+        for request in requests:
+            text, ids = encoded[id(request.prompt)]
+            by_length.setdefault(_round_up(len(ids), _LENGTH_STEP), []).append((request, text, ids))
+        batches = []
+        for length in sorted(by_length, reverse=True):
+            rows = min(self.max_rows, max(1, self.token_budget // (length + sampling.max_new_tokens)))
+            group = by_length[length]
+            batches += [group[start : start + rows] for start in range(0, len(group), rows)]
+        return batches
+
+    def _complete(self, batch: list[_Encoded], sampling: Sampling) -> list[Completion]:
+        device = self.model.device
+        # Rows that only fill the batch repeat its last request: they stop when it stops.
+        rows = batch + [batch[-1]] * (_round_up(len(batch), _ROW_STEP) - len(batch) if device.type == "cpu" else 0)
+        length = _round_up(max(len(ids) for _, _, ids in rows), _LENGTH_STEP)
+        prompt_ids = torch.tensor(
+            [[self.pad_id] * (length - len(ids)) + list(ids) for _, _, ids in rows], device=device
+        )
+        mask = torch.tensor([[0] * (length - len(ids)) + [1] * len(ids) for _, _, ids in rows], device=device)
+        processors = LogitsProcessorList()
+        if sampling.temperature > 0:
+            processors.append(_KeyedSampler([request for request, _, _ in rows], sampling, length, device))
+        with _plain_generation(self.model):
+            output = self.model.generate(
+                input_ids=prompt_ids,
+                attention_mask=mask,
+                logits_processor=processors,
+                generation_config=GenerationConfig(
+                    do_sample=False,
+                    max_new_tokens=sampling.max_new_tokens,
+                    eos_token_id=self.stop_ids or None,
+                    pad_token_id=self.pad_id,
+                ),
+            )
+        written = output[: len(batch), length:].tolist()
+        return [self._finish(request, text, ids) for (request, text, _), ids in zip(batch, written, strict=True)]
+
+    def _finish(self, request: Request, prompt: str, ids: list[int]) -> Completion:
+        stops = set(self.stop_ids)
+        end = next((position + 1 for position, token in enumerate(ids) if token in stops), None)
+        kept = ids[:end]
+        text = decode_completion(self.tokenizer, kept)
+        return Completion(request, prompt, text, tuple(kept), truncated=end is None)
+
+
+_Encoded = tuple[Request, str, list[int]]
+
+
+class _KeyedSampler(LogitsProcessor):
+    """Leaves one token a step: the one that the request's own noise draws; greedy decoding then takes it."""
+
+    def __init__(
+        self, requests: Sequence[Request], sampling: Sampling, prompt_length: int, device: torch.device
+    ) -> None:
+        noise = [uniforms(sampling.seed, r.id, r.sample, sampling.max_new_tokens) for r in requests]
+        precise = torch.float64 if device.type != "mps" else torch.float32
+        self.noise = torch.stack([torch.from_numpy(row) for row in noise]).to(device=device, dtype=precise)
+        self.sampling = sampling
+        self.prompt_length = prompt_length
+
+    def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
+        position = input_ids.shape[1] - self.prompt_length
+        chosen = pick(scores, self.noise[:, position], self.sampling.temperature, self.sampling.top_p)
+        return torch.full_like(scores, -torch.inf).scatter_(1, chosen, 0.0)
+
+
+@contextmanager
+def _plain_generation(model: Any) -> Iterator[None]:
+    """Evaluation mode, without the penalties that a model's own generation config may carry; all put back after."""
+    base = model.get_base_model() if hasattr(model, "get_base_model") else model
+    training, config = model.training, base.generation_config
+    base.generation_config = GenerationConfig()
+    model.eval()
+    try:
+        with ExitStack() as stack:
+            stack.enter_context(torch.no_grad())
+            if model.device.type == "cpu":
+                stack.enter_context(sdpa_kernel(SDPBackend.MATH))
+            yield
+    finally:
+        model.train(training)
+        base.generation_config = config
+
+
+def default_token_budget(model: Any) -> int:
+    """Return how many tokens' keys and values half of the free memory of the model's GPU holds.
+
+    Args:
+        model: a causal language model.
+
+    Returns:
+        Tokens a batch, at least 4,096; 32,768 for a model that is not on a CUDA device.
+    """
+    if model.device.type != "cuda":
+        return _CPU_TOKEN_BUDGET
+    config = model.config.get_text_config()
+    heads = getattr(config, "num_key_value_heads", None) or config.num_attention_heads
+    width = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
+    bytes_a_token = 2 * config.num_hidden_layers * heads * width * torch.finfo(model.dtype).bits // 8
+    free, _ = torch.cuda.mem_get_info(model.device)
+    return max(4096, free // 2 // bytes_a_token)
+
+
+def _round_up(value: int, step: int) -> int:
+    return -(-value // step) * step

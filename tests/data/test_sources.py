@@ -489,3 +489,15 @@ def test_the_example_data_load_with_their_columns_mapped(tmp_path):
     assert (len(traces.rows), traces.set_aside) == (160, 4)
     assert {row.language for row in traces.rows} == {row.language for row in problems.rows} == {"en", "fr"}
     assert {row.problem for row in traces.rows}.isdisjoint(row.problem for row in problems.rows)
+
+
+def test_the_sources_in_the_documentation_are_valid():
+    from ruamel.yaml import YAML
+
+    page = (EXAMPLES.parents[1] / "docs" / "data.md").read_text(encoding="utf-8")
+    document = YAML(typ="safe").load(re.search(r"```yaml\n(.*?)```", page, re.DOTALL)[1])
+    sources = {name: ProblemsSource(**keys) for name, keys in document["problems"].items()}
+    assert set(sources) == {"train", "heldout", "gsm", "sums", "tiny"}
+    for name, source in sources.items():
+        mistaken = ["path"] if name in ("train", "heldout") else []  # files that a reader would have
+        assert [key for key, _ in source.check(EXAMPLES)] == mistaken

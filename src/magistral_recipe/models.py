@@ -200,7 +200,7 @@ def load_model(config: ModelConfig, path: str | Path | None = None, trainable: b
     return model
 
 
-def _load_base(config: ModelConfig, source: ModelSource, is_base: bool, quantize: bool = True) -> PreTrainedModel:
+def _load_base(config: ModelConfig, source: ModelSource, is_base: bool) -> PreTrainedModel:
     import torch
     from transformers import AutoConfig, AutoModelForCausalLM
 
@@ -212,7 +212,7 @@ def _load_base(config: ModelConfig, source: ModelSource, is_base: bool, quantize
     if config.attn_implementation:
         options["attn_implementation"] = config.attn_implementation
     with readable_errors("model", source.location):
-        if config.quantization != "none" and quantize:
+        if config.quantization != "none":
             shape = AutoConfig.from_pretrained(source.location, **(_hub_options(config) if is_base else {}))
             options |= quantization_options(config, shape)
         model = AutoModelForCausalLM.from_pretrained(source.location, **options)
@@ -249,7 +249,11 @@ def _attach(model: PreTrainedModel, adapter: Path, trainable: bool, fold: bool) 
 
 
 def save_model(
-    model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, folder: Path, config: ModelConfig | None = None
+    model: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerBase,
+    folder: Path,
+    config: ModelConfig | None = None,
+    card: str | None = None,
 ) -> Path:
     """Save what a stage has trained, so that transformers (or PEFT) loads it with nothing of this package.
 
@@ -260,6 +264,7 @@ def save_model(
         folder: replaced as a whole, once everything is written.
         config: says what becomes of an adapter (`lora.handover`; merged by default) and how to load its base again
             where that is quantized.
+        card: the model card, Markdown.
 
     Returns:
         The folder.
@@ -275,6 +280,8 @@ def save_model(
             plain.generation_config = _finish_generation_config(plain, tokenizer)
             plain.save_pretrained(part)
         tokenizer.save_pretrained(part)
+        if card is not None:
+            (part / "README.md").write_text(card, encoding="utf-8")
     return folder
 
 

@@ -1,0 +1,164 @@
+"""Exporting a model: merged weights, tokenizer, template and a model card in one folder that needs nothing of ours."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from magistral_recipe.data.chat import ChatFormat
+from magistral_recipe.model_card import CardFacts, model_card
+from magistral_recipe.models import ModelConfig
+from magistral_recipe.stages.base import Inputs, StageConfig, StageContext
+from magistral_recipe.stages.training import Mistakes, base_model_config, chat_format
+from magistral_recipe.suggest import did_you_mean
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
+
+
+class Config(StageConfig):
+    """The `export` stage. The model is written to the stage's folder `model/`."""
+
+    model: str | None = None
+    """The stage whose model to export, or `base`; by default the last stage that made one."""
+    title: str | None = None
+    """The model's name on its card; by default the recipe's."""
+    dtype: Literal["float32", "bfloat16", "float16"] | None = None
+    """Precision of the exported weights; by default the recipe's `model.dtype`."""
+    system_prompt_in_template: bool = True
+    """Let the chat template give the system prompt where a conversation brings none, as every program does that only
+    knows the model's folder."""
+
+
+def check(config: Config, recipe: Any, models: Sequence[str], folder: Path) -> Mistakes:
+    """Mistakes that need the rest of the recipe."""
+    if config.model is not None and config.model not in models:
+        yield ("model",), f"no model '{config.model}' before this stage.{did_you_mean(config.model, models)}"
+
+
+def inputs(config: Config, start: str) -> Inputs:
+    """What flows into the stage."""
+    return Inputs((config.model or start,))
+
+
+def describe(config: Config, recipe: Any) -> str:
+    """The stage in a few words, for the plan."""
+    return f"merged weights in {config.dtype or recipe.model.dtype}, tokenizer, template, model card"
+
+
+def run(config: Config, context: StageContext) -> dict[str, Any]:
+    """Export the model.
+
+    Args:
+        config: the stage's.
+        context: where it runs.
+
+    Returns:
+        The folder and its size.
+    """
+    recipe = context.recipe
+    name = config.model or context.start_model
+    model = base_model_config(recipe, context.base)
+    output = export_model(
+        context.models[name] or model.path,
+        context.folder / "model",
+        (context.run_folder / "recipe.yaml").read_text("utf-8"),
+        run_scores(context.run_folder),
+        config=model.model_copy(update={"dtype": config.dtype or model.dtype}),
+        chat=chat_format(recipe, context.base),
+        title=config.title or recipe.name,
+        base=recipe.model.path,
+        system_prompt_in_template=config.system_prompt_in_template,
+    )
+    size = sum(file.stat().st_size for file in output.rglob("*") if file.is_file())
+    return {"model": name, "bytes": size, "summary": f"{name} in {output} ({size / 1e6:,.1f} MB)"}
+
+
+def run_scores(run_folder: Path) -> dict[str, Any]:
+    """Gather the scores of a run, the last evaluation of each model.
+
+    Args:
+        run_folder: the run's.
+
+    Returns:
+        What each model's `scores.json` holds, by the model's name.
+    """
+    files = sorted(run_folder.glob("[0-9]*-*/*/scores.json"), key=lambda file: int(file.parts[-3].partition("-")[0]))
+    return {file.parent.name: json.loads(file.read_text("utf-8")) for file in files}
+
+
+def export_model(
+    model_folder: Path | str,
+    output: Path,
+    recipe_text: str,
+    scores: Mapping[str, Mapping[str, Any]] | None = None,
+    *,
+    config: ModelConfig,
+    chat: ChatFormat,
+    title: str,
+    base: str | None = None,
+    system_prompt_in_template: bool = True,
+) -> Path:
+    """Write a model that plain transformers (and every program built on it) loads and talks to.
+
+    Args:
+        model_folder: a stage's model folder, or anything `find_model` takes.
+        output: the folder to write; replaced as a whole.
+        recipe_text: the resolved recipe, for the card.
+        scores: what each model's `scores.json` holds, for the card.
+        config: how to load the model; its dtype is that of the exported weights.
+        chat: the format it was trained with. A base model gets its template; a trained one keeps its own.
+        title: the model's name on its card.
+        base: the base model's name on the card; by default `config.path`.
+        system_prompt_in_template: see `Config`.
+
+    Returns:
+        The folder.
+    """
+    from magistral_recipe.models import load_tokenizer, save_model
+
+    tokenizer = load_tokenizer(model_folder, None, config)
+    chat.install(tokenizer)
+    if system_prompt_in_template and chat.system_text is not None:
+        tokenizer.chat_template = with_default_system(str(tokenizer.chat_template), chat.system_text)
+    facts = CardFacts(title, base or config.path, chat, recipe_text, scores or {}, system_prompt_in_template)
+    return save_model(_whole(config, model_folder), tokenizer, output, card=model_card(facts))
+
+
+def _whole(config: ModelConfig, model_folder: Path | str) -> PreTrainedModel:
+    """The model with its adapters merged and its weights plain numbers of the wanted precision."""
+    import torch
+
+    from magistral_recipe.models import load_model, merged
+    from magistral_recipe.quantization import is_adapter
+
+    # Full weights on disk stay full: quantization was training's business, and would only cost precision here.
+    carried = config if _is_adapter_folder(model_folder) else config.model_copy(update={"quantization": "none"})
+    model = load_model(carried, model_folder)
+    if is_adapter(model):
+        model = merged(model, config)
+    return model.to(getattr(torch, config.dtype))
+
+
+def _is_adapter_folder(model_folder: Path | str) -> bool:
+    from magistral_recipe.model_paths import find_model
+
+    return find_model(model_folder).adapter is not None
+
+
+def with_default_system(template: str, system: str) -> str:
+    """Make a chat template give a system prompt where the conversation brings none.
+
+    Args:
+        template: Jinja source.
+        system: the prompt.
+
+    Returns:
+        Jinja source.
+    """
+    # JSON's string escapes are a subset of Jinja's, but for the surrogate pairs that ASCII would need.
+    turn = f"[{{'role': 'system', 'content': {json.dumps(system, ensure_ascii=False)}}}]"
+    absent = "not messages or messages[0]['role'] != 'system'"
+    return f"{{%- if {absent} -%}}{{%- set messages = {turn} + messages -%}}{{%- endif -%}}\n{template}"

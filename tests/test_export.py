@@ -1,0 +1,146 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+import torch
+from peft import PeftModel
+from transformers import AutoModelForCausalLM, AutoTokenizer
+
+from magistral_recipe.data.chat import ChatFormat
+from magistral_recipe.model_card import CardFacts, model_card
+from magistral_recipe.models import LoraSettings, ModelConfig, load_model, load_tokenizer, merge_gap, save_model
+from magistral_recipe.quantization import is_quantized
+from magistral_recipe.stages import export
+from magistral_recipe.stages.base import StageContext
+from magistral_recipe.stages.export import export_model, run_scores, with_default_system
+
+RECIPE = "name: trial\nmodel: {path: tiny}\n"
+PROMPT = 'Pense dans la langue de l\'énoncé, entre {open} et {close}.\n"Encadre" \\boxed{} 🙂.'
+IDS = torch.randint(0, 500, (1, 24), generator=torch.Generator().manual_seed(3))
+
+
+def scores(mean: float, problems: int = 256) -> dict:
+    interval = {"mean": mean, "low": mean - 0.05, "high": None}
+    return {"problems": problems, "overall": {"tokens": {"mean": 49.1, "low": 48.0, "high": 50.25}, "pass@1": interval}}
+
+
+def adapted(tmp_path: Path, quantization: str = "none") -> tuple[ModelConfig, Path, torch.nn.Module]:
+    """A tiny model with an adapter that is carried on, as a stage leaves it."""
+    config = ModelConfig(path="tiny", quantization=quantization, lora=LoraSettings(r=4, handover="carry"))
+    torch.manual_seed(0)
+    model = load_model(config, trainable=True)
+    for name, weight in model.named_parameters():
+        if "lora_B" in name:
+            weight.data.normal_(0, 0.05)
+    folder = save_model(model, load_tokenizer("tiny", ChatFormat()), tmp_path / "01-sft" / "model", config)
+    return config, folder, model
+
+
+@pytest.mark.parametrize("quantization", ["none", "nf4"])
+def test_an_adapter_is_exported_as_merged_weights_with_everything_beside_them(tmp_path, quantization):
+    config, folder, trained = adapted(tmp_path, quantization)
+    output = export_model(
+        folder, tmp_path / "out", RECIPE, {"sft": scores(0.5)}, config=config, chat=ChatFormat(), title="Trial"
+    )
+    files = {file.name for file in output.iterdir()}
+    assert {"config.json", "model.safetensors", "tokenizer.json", "chat_template.jinja", "README.md"} <= files
+    plain = AutoModelForCausalLM.from_pretrained(output)
+    assert not is_quantized(plain)
+    if quantization == "nf4":
+        # bitsandbytes' CPU kernels round to bfloat16 as they go: hold the export to the same weights in float32.
+        trained = PeftModel.from_pretrained(load_model(config).dequantize(), folder / "adapter")
+    assert merge_gap(trained, plain, IDS) < 1e-4
+    assert AutoTokenizer.from_pretrained(output).eos_token_id in plain.generation_config.eos_token_id
+
+
+def test_the_weights_have_the_precision_that_was_asked_for(tmp_path):
+    config = ModelConfig(path="tiny", dtype="bfloat16")
+    output = export_model("tiny", tmp_path / "out", RECIPE, config=config, chat=ChatFormat(), title="Trial")
+    assert AutoModelForCausalLM.from_pretrained(output, dtype="auto").dtype == torch.bfloat16
+
+
+def test_full_weights_are_not_quantized_on_their_way_out(tmp_path):
+    config = ModelConfig(path="tiny", quantization="nf4", lora=LoraSettings())
+    output = export_model("tiny", tmp_path / "out", RECIPE, config=config, chat=ChatFormat(), title="Trial")
+    original = load_model(ModelConfig(path="tiny"))
+    assert merge_gap(original, AutoModelForCausalLM.from_pretrained(output), IDS) == 0.0
+
+
+def test_the_template_gives_the_system_prompt_where_a_conversation_brings_none(tmp_path):
+    chat = ChatFormat(system_prompt=PROMPT)
+    config = ModelConfig(path="tiny")
+    output = export_model("tiny", tmp_path / "out", RECIPE, config=config, chat=chat, title="Trial")
+    tokenizer = AutoTokenizer.from_pretrained(output)
+    assert chat.system_text is not None
+    asked = tokenizer.apply_chat_template([{"role": "user", "content": "7+8 ?"}], tokenize=False)
+    as_trained = load_tokenizer("tiny", chat).apply_chat_template(chat.messages("7+8 ?"), tokenize=False)
+    assert asked == as_trained
+    assert chat.system_text in asked
+    own = [{"role": "system", "content": "Sois bref."}, {"role": "user", "content": "7+8 ?"}]
+    assert chat.system_text not in tokenizer.apply_chat_template(own, tokenize=False)
+
+
+def test_a_template_without_messages_still_renders():
+    assert "content" in with_default_system("{{ messages[0].content }}", "Think.")
+
+
+def test_the_card_tells_use_scores_and_recipe():
+    chat = ChatFormat(system_prompt="Think in a ```fence```, please.")
+    facts = CardFacts("Trial", "owner/base", chat, RECIPE, {"base": scores(0.1), "grpo": scores(0.8)}, False)
+    card = model_card(facts)
+    assert "base_model: owner/base" in card
+    assert "| model | problems | pass@1 | tokens |" in card
+    assert "| base | 256 | 10.0 | 49.1 [48.0, 50.2] |" in card
+    assert "| grpo | 256 | 80.0 |" in card
+    assert f"```yaml\n{RECIPE}```" in card
+    assert "````text\nThink in a ```fence```, please.\n````" in card
+    assert '"role": "system", "content": SYSTEM' in card
+    assert "Not evaluated." in model_card(CardFacts("Trial", "./base", chat, RECIPE, {}, True))
+    assert "base_model" not in model_card(CardFacts("Trial", "./base", chat, RECIPE, {}, True))
+
+
+def test_an_interval_is_shown_where_both_ends_are_known():
+    data = {"overall": {"pass@1": {"mean": 0.75, "low": 0.7, "high": 0.8}}}
+    assert "75.0 [70.0, 80.0]" in model_card(CardFacts("T", "tiny", ChatFormat(), RECIPE, {"sft": data}, True))
+
+
+def test_a_runs_scores_are_those_of_the_last_evaluation(tmp_path):
+    for stage, label, mean in (("02-evaluate", "sft", 0.1), ("10-again", "sft", 0.3), ("10-again", "grpo", 0.4)):
+        folder = tmp_path / stage / label
+        folder.mkdir(parents=True)
+        (folder / "scores.json").write_text(json.dumps(scores(mean)))
+    found = run_scores(tmp_path)
+    assert {label: data["overall"]["pass@1"]["mean"] for label, data in found.items()} == {"sft": 0.3, "grpo": 0.4}
+
+
+def test_the_stage_writes_into_its_own_folder(tmp_path):
+    config, folder, _ = adapted(tmp_path)
+    (tmp_path / "recipe.yaml").write_text(RECIPE)
+    thinking = SimpleNamespace(open="<think>", close="</think>", system_prompt="none", template="magistral")
+    recipe = SimpleNamespace(name="trial", model=config, thinking=thinking, seed=1)
+    stage = tmp_path / "02-export"
+    stage.mkdir()
+    context = StageContext(
+        recipe=recipe,
+        base=tmp_path,
+        folder=stage,
+        models={"base": None, "sft": folder},
+        start_model="sft",
+        emit=lambda event: None,
+    )
+    results = export.run(export.Config(), context)
+    assert results["model"] == "sft"
+    assert results["bytes"] > 1_000_000
+    card = (stage / "model" / "README.md").read_text()
+    assert "# trial" in card
+    assert "the embedded base of magistral-recipe" in card
+
+
+def test_a_model_that_no_stage_made_is_a_mistake(tmp_path):
+    assert list(export.check(export.Config(), None, ["base"], tmp_path)) == []
+    ((key, message),) = export.check(export.Config(model="sfd"), None, ["base", "sft"], tmp_path)
+    assert key == ("model",)
+    assert "sft" in message

@@ -106,6 +106,16 @@ def test_harmless_oddities_are_read(tmp_path, content):
     assert not (tmp_path / "aside.jsonl").exists()
 
 
+def test_rows_can_be_counted_without_a_file(tmp_path):
+    (tmp_path / "rows.jsonl").write_bytes(encoded(line(1), b"{"))
+    result = load_problems(ProblemsSource(path="rows.jsonl"), tmp_path, None)
+    assert result.summary() == "rows.jsonl: 1 rows; 1 of 2 set aside (1 bad JSON)"
+    (tmp_path / "rows.jsonl").write_bytes(b"{")
+    with pytest.raises(DataError, match=r"none of 1 rows can be used, for example:\n  rows\.jsonl:1: Expecting"):
+        load_problems(ProblemsSource(path="rows.jsonl"), tmp_path, None)
+    assert [file.name for file in tmp_path.iterdir()] == ["rows.jsonl"]
+
+
 def test_an_old_quarantine_goes_when_nothing_is_wrong_any_more(tmp_path):
     load(tmp_path, encoded(line(1), b"{"))
     assert (tmp_path / "aside.jsonl").exists()

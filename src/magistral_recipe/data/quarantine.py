@@ -23,14 +23,13 @@ class Quarantine:
     nothing to set aside there is no file, and that of an earlier run goes.
 
     Args:
-        path: the JSONL file; its folder is made when it is needed.
+        path: the JSONL file; its folder is made when it is needed. None counts without writing.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path | None) -> None:
         self.path = path
         self.reasons: Counter[str] = Counter()
         self.examples: list[str] = []
-        self._partial = path.with_name(f".{path.name}.{os.getpid()}")
         self._file: IO[str] | None = None
 
     @property
@@ -50,9 +49,11 @@ class Quarantine:
         self.reasons[code.value] += 1
         if len(self.examples) < 3:
             self.examples.append(f"{place}: {reason}")
+        if self.path is None:
+            return
         if self._file is None:
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            self._file = self._partial.open("w", encoding="utf-8")
+            self._file = _partial(self.path).open("w", encoding="utf-8")
         record = {"file": place.file, place.unit: place.number, "code": code.value, "reason": reason}
         # ASCII escapes: a row may be here just because it cannot be written as UTF-8.
         self._file.write(json.dumps({**record, "row": _excerpt(row)}) + "\n")
@@ -63,12 +64,17 @@ class Quarantine:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        if self._file is None:
-            if kind is None:
-                self.path.unlink(missing_ok=True)
+        if self.path is None:
             return
-        self._file.close()
-        self._partial.replace(self.path)
+        if self._file is not None:
+            self._file.close()
+            _partial(self.path).replace(self.path)
+        elif kind is None:
+            self.path.unlink(missing_ok=True)
+
+
+def _partial(path: Path) -> Path:
+    return path.with_name(f".{path.name}.{os.getpid()}")
 
 
 def _excerpt(row: object) -> str:

@@ -212,7 +212,7 @@ class LoadResult(Generic[_Item]):
         read: how many rows were looked at.
         set_aside: how many of them could not be used.
         reasons: how many were set aside, by reason.
-        quarantine: the file that they are in; None if there are none.
+        quarantine: the file that they are in, if there is one.
         source: the source in a few words.
     """
 
@@ -229,10 +229,12 @@ class LoadResult(Generic[_Item]):
         if not self.set_aside:
             return text
         reasons = ", ".join(f"{count:,} {reason}" for reason, count in self.reasons.most_common())
-        return f"{text}; {self.set_aside:,} of {self.read:,} set aside ({reasons}): {self.quarantine}"
+        return f"{text}; {self.set_aside:,} of {self.read:,} set aside ({reasons})" + (
+            f": {self.quarantine}" if self.quarantine else ""
+        )
 
 
-def load_problems(source: ProblemsSource, base: Path, quarantine: Path) -> LoadResult[Problem]:
+def load_problems(source: ProblemsSource, base: Path, quarantine: Path | None) -> LoadResult[Problem]:
     """Load the problems of a source.
 
     Two rows with the same id, or without ids and with the same contents, are a duplicate: the first counts.
@@ -240,7 +242,7 @@ def load_problems(source: ProblemsSource, base: Path, quarantine: Path) -> LoadR
     Args:
         source: what to load, checked before.
         base: the folder that relative paths start from, a recipe's own.
-        quarantine: the JSONL file for rows that cannot be used.
+        quarantine: the JSONL file for rows that cannot be used; None only counts them.
 
     Returns:
         The problems and what was set aside.
@@ -271,7 +273,7 @@ def load_problems(source: ProblemsSource, base: Path, quarantine: Path) -> LoadR
 
 
 def load_traces(
-    source: TracesSource, base: Path, quarantine: Path, thinking: Thinking | None = None
+    source: TracesSource, base: Path, quarantine: Path | None, thinking: Thinking | None = None
 ) -> LoadResult[Trace]:
     """Load the traces of a source.
 
@@ -280,7 +282,7 @@ def load_traces(
     Args:
         source: what to load, checked before.
         base: the folder that relative paths start from, a recipe's own.
-        quarantine: the JSONL file for rows that cannot be used.
+        quarantine: the JSONL file for rows that cannot be used; None only counts them.
         thinking: the recipe's tags; with them, traces of a file are held against the tags.
 
     Returns:
@@ -334,7 +336,7 @@ def _load(
     rows: Iterable[RawRow | BadRow],
     parse: Callable[[object], _Item | Rejection],
     key: Callable[[_Item], str] | None,
-    quarantine: Path,
+    quarantine: Path | None,
 ) -> LoadResult[_Item]:
     """Parse rows one at a time, set the bad ones aside, and hold on to the chosen ones alone."""
     accepted = 0
@@ -384,7 +386,8 @@ def _nothing_left(source: ProblemsSource | TracesSource, read: int, accepted: in
         return [f"{source.describe()}: only {accepted:,} good rows, and skip passes over {source.skip:,}"]
     if not read:
         return [f"{source.describe()}: no rows"]
-    lines = [f"{source.describe()}: none of {read:,} rows can be used; all are set aside in {aside.path}"]
+    where = f"; all are set aside in {aside.path}" if aside.path else ", for example:"
+    lines = [f"{source.describe()}: none of {read:,} rows can be used{where}"]
     return lines + [f"  {example}" for example in aside.examples]
 
 

@@ -13,7 +13,7 @@ from magistral_recipe.data.chat import ChatFormat
 from magistral_recipe.generation import Completion, Request, Sampling, generate
 from magistral_recipe.generation.hf import HFGenerator
 
-SAMPLING = Sampling(temperature=1.0, max_new_tokens=24, seed=7)
+SAMPLING = Sampling(temperature=1.0, max_new_tokens=16, seed=7)
 
 
 def requests(count: int, samples: int = 2) -> list[Request]:
@@ -30,22 +30,23 @@ def drawn(
     return {(c.request.id, c.request.sample): c for batch in generator.stream(wanted, sampling) for c in batch}
 
 
-@pytest.mark.parametrize("threads", [1, 2])
-def test_a_sample_does_not_depend_on_its_batch(model, tokenizer, threads):
+# Two threads on busy cores wait for one another at every step: a short test is enough to tell.
+@pytest.mark.parametrize(("threads", "problems", "tokens"), [(1, 12, 16), (2, 5, 5)])
+def test_a_sample_does_not_depend_on_its_batch(model, tokenizer, threads, problems, tokens):
+    sampling = Sampling(temperature=1.0, max_new_tokens=tokens, seed=7)
     before = torch.get_num_threads()
     torch.set_num_threads(threads)
     try:
-        wanted = requests(20)
-        whole = drawn(HFGenerator(model, tokenizer), wanted)
-        budgeted = drawn(HFGenerator(model, tokenizer, token_budget=400), wanted)
+        wanted = requests(problems)
+        whole = drawn(HFGenerator(model, tokenizer), wanted, sampling)
+        budgeted = drawn(HFGenerator(model, tokenizer, token_budget=400), wanted, sampling)
         shuffled = random.Random(0).sample(wanted, len(wanted))
-        sharded = drawn(HFGenerator(model, tokenizer), shuffled[::2]) | drawn(
-            HFGenerator(model, tokenizer, max_rows=3), shuffled[1::2]
-        )
-        alone = drawn(HFGenerator(model, tokenizer), wanted[5:6])
+        sharded = drawn(HFGenerator(model, tokenizer), shuffled[::2], sampling)
+        sharded |= drawn(HFGenerator(model, tokenizer, max_rows=3), shuffled[1::2], sampling)
+        alone = drawn(HFGenerator(model, tokenizer), wanted[5:6], sampling)
     finally:
         torch.set_num_threads(before)
-    assert len({c.ids for c in whole.values()}) > 30  # not all the same thing
+    assert len({c.ids for c in whole.values()}) > problems  # not all the same thing
     assert whole == budgeted == sharded
     assert alone.items() <= whole.items()
 
@@ -54,7 +55,7 @@ def test_noise_changes_with_seed_problem_and_sample(model, tokenizer):
     generator = HFGenerator(model, tokenizer)
     wanted = [Request("a", 0, "abc"), Request("a", 1, "abc"), Request("b", 0, "abc")]
     first = drawn(generator, wanted)
-    other_seed = drawn(generator, wanted, Sampling(temperature=1.0, max_new_tokens=24, seed=8))
+    other_seed = drawn(generator, wanted, Sampling(temperature=1.0, max_new_tokens=16, seed=8))
     assert len({c.ids for c in (*first.values(), *other_seed.values())}) == 6
 
 
@@ -77,13 +78,13 @@ def test_temperature_zero_is_greedy_decoding(model, tokenizer):
 
 
 def test_stopping_ends_a_completion_and_the_limit_truncates_it(model, tokenizer):
-    done = drawn(HFGenerator(model, tokenizer), requests(40, 4), Sampling(1.0, max_new_tokens=120, seed=1))
+    done = drawn(HFGenerator(model, tokenizer), requests(20, 4), Sampling(1.0, max_new_tokens=60, seed=1))
     stopped = [c for c in done.values() if not c.truncated]
     cut = [c for c in done.values() if c.truncated]
     assert stopped
     assert cut
     assert all(c.ids.index(tokenizer.eos_token_id) == len(c.ids) - 1 for c in stopped)
-    assert all(len(c.ids) == 120 and tokenizer.eos_token_id not in c.ids for c in cut)
+    assert all(len(c.ids) == 60 and tokenizer.eos_token_id not in c.ids for c in cut)
     assert all(tokenizer.eos_token not in c.text for c in done.values())
 
 

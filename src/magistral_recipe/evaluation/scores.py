@@ -9,7 +9,7 @@ from typing import Any
 
 from magistral_recipe.evaluation.estimators import clusters, maj_at_k
 from magistral_recipe.evaluation.samples import Sample
-from magistral_recipe.evaluation.statistics import Interval, bootstrap_interval, mean_interval
+from magistral_recipe.evaluation.statistics import Interval, mean_interval
 
 FORMAT_VERSION = 1
 DIMENSIONS = ("language", "category", "difficulty", "source")
@@ -141,7 +141,7 @@ def _majority(samples: Sequence[Sample]) -> Group:
         # An answer that the gate refused has no vote: it would not have been accepted either.
         answers = [sample.answer if sample.value("format") == 1 else None for sample in rows]
         votes.append(maj_at_k(clusters(answers), [bool(sample.right) for sample in rows], k))
-    return {f"maj@{k}": bootstrap_interval(votes, lambda drawn: math.fsum(drawn) / len(drawn))}
+    return {f"maj@{k}": mean_interval([[score] for score in votes])}
 
 
 def _counts(samples: Sequence[Sample]) -> dict[str, int]:

@@ -33,9 +33,8 @@ def main() -> int:
                 print(done.stderr.decode(errors="replace")[-500:], file=sys.stderr)
         missing = [package for program, package in PACKAGES.items() if shutil.which(program) is None]
     if missing:
-        print(
-            f"tests that need {', '.join(missing)} will be skipped; to run them: sudo apt-get install {' '.join(missing)}"
-        )
+        names = " ".join(missing)
+        print(f"tests that need {names} will be skipped; to run them: sudo apt-get install {names}")
     return 0
 
 

@@ -25,7 +25,9 @@ def test_numbers_are_yaml_1_2(tmp_path):
 
 
 def test_each_key_knows_its_line(tmp_path):
-    file = write(tmp_path, "a.yaml", "name: x\nmodel:\n  path: tiny\nstages:\n  - sft:\n      trainer: {a: 1,\n  b: 2}\n")
+    file = write(
+        tmp_path, "a.yaml", "name: x\nmodel:\n  path: tiny\nstages:\n  - sft:\n      trainer: {a: 1,\n  b: 2}\n"
+    )
     document = read_document(file)
     assert document.place(("model", "path")) == f"{file}:3"
     assert document.place(("stages", 0, "sft", "trainer", "b")) == f"{file}:7"
@@ -49,7 +51,9 @@ def test_extends_in_a_circle_is_refused(tmp_path):
         read_document(tmp_path / "a.yaml")
 
 
-RECIPE = "name: x\nstages:\n  - sft: {trainer: {max_steps: 3}}\n  - grpo: {name: rl}\n  - grpo: {name: rl-2}\n  - export\n"
+RECIPE = (
+    "name: x\nstages:\n  - sft: {trainer: {max_steps: 3}}\n  - grpo: {name: rl}\n  - grpo: {name: rl-2}\n  - export\n"
+)
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 from collections.abc import Iterator
@@ -39,6 +40,13 @@ def told_errors() -> Iterator[None]:
         for line in str(error).splitlines():
             typer.secho(line if error.exit_code == 2 else f"error: {line}", err=True, fg="red")
         raise typer.Exit(error.exit_code) from None
+    except OSError as error:
+        if error.errno != errno.ENOSPC:
+            raise
+        typer.secho(
+            "error: the disk is full; free some space and run again, nothing finished is lost", err=True, fg="red"
+        )
+        raise typer.Exit(1) from None
     except KeyboardInterrupt:
         typer.secho("interrupted; the same command goes on from the last checkpoint", err=True)
         raise typer.Exit(130) from None
@@ -135,10 +143,11 @@ def main() -> None:
 
 def _mount() -> None:
     """Add the commands that live beside their logic; each module is light to import."""
-    import importlib
+    import importlib.util
 
-    for module in ("rewards_command", "doctor", "chat_command"):
-        importlib.import_module(f"magistral_recipe.{module}").register(app)
+    for module in ("magistral_recipe.rewards_command", "magistral_recipe.doctor", "magistral_recipe.chat_command"):
+        if importlib.util.find_spec(module):
+            importlib.import_module(module).register(app)
 
 
 _mount()

@@ -41,7 +41,7 @@ class Display:
         self._label = ""
         self._started = 0.0
         self._first_step: tuple[float, int] | None = None
-        self._printed = (0.0, "")
+        self._printed = (0.0, -1, "")
         self._activity = ""
 
     # ------------------------------------------------------------------------------------------- stages
@@ -106,14 +106,16 @@ class Display:
                 self._task, description=activity, completed=step, total=total, metrics=metrics, left=left
             )
         elif self._worth_a_line(now, step, total, activity):
-            self._printed = (now, activity)
+            self._printed = (now, step, activity)
             parts = [f"{activity} {step}/{total}", metrics, left]
             self.line(f"  {self._label} {' · '.join(part for part in parts if part)}")
 
     def _worth_a_line(self, now: float, step: int, total: int, activity: str) -> bool:
         every = max(1, total // 10)
+        if (step, activity) == self._printed[1:]:
+            return False
         due = step % every == 0 and now - self._printed[0] >= 2
-        return due or step == total or now - self._printed[0] >= 30 or activity != self._printed[1]
+        return due or step == total or now - self._printed[0] >= 30 or activity != self._printed[2]
 
     def _close(self) -> None:
         if self._progress is not None:

@@ -7,6 +7,7 @@ it or a library prints goes to the stage's log.
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import json
 import os
@@ -80,6 +81,18 @@ def _has_gpu() -> bool:
     return torch.cuda.is_available() or torch.backends.mps.is_available()
 
 
+def describe_device() -> str:
+    """The device that stages will run on, in words."""
+    import torch
+
+    if torch.cuda.is_available():
+        cards = [torch.cuda.get_device_properties(index) for index in range(torch.cuda.device_count())]
+        return ", ".join(f"{card.name} ({card.total_memory / 2**30:.0f} GiB)" for card in cards)
+    if torch.backends.mps.is_available():
+        return "Apple GPU"
+    return f"CPU, {os.cpu_count()} cores (no GPU found)"
+
+
 def run_launched(command: list[str], log: Path, handle: Callable[[Mapping[str, Any]], None]) -> dict[str, Any]:
     """Run a stage's command to its end, passing its events on.
 
@@ -115,8 +128,9 @@ def run_launched(command: list[str], log: Path, handle: Callable[[Mapping[str, A
         try:
             for line in process.stdout:
                 if not line.startswith(MARKER):
-                    log_stream.write(line)
-                    log_stream.flush()
+                    with contextlib.suppress(OSError):  # a full disk must not end the run here
+                        log_stream.write(line)
+                        log_stream.flush()
                     tail.append(line.rstrip())
                     continue
                 event = json.loads(line[1:])

@@ -7,7 +7,10 @@ decides and writes, the others follow what it wrote down; the runner itself hold
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import os
+import shutil
 import time
 import traceback
 from collections.abc import Callable, Mapping
@@ -26,6 +29,9 @@ from magistral_recipe.stages.base import LaunchConfig, StageContext, stage_modul
 from magistral_recipe.yamlfile import to_yaml
 
 Execute = Callable[[StagePlan], dict[str, Any]]
+
+FULL_BELOW = 2**20
+"""Free bytes below which a disk counts as full when something has failed."""
 
 
 @dataclass(frozen=True)
@@ -74,8 +80,11 @@ def run_recipe(loaded: LoadedRecipe, options: RunOptions, display: Display | Non
         try:
             for plan in plans:
                 _run_one(folder, plan, execute, display)
-        finally:
-            write_manifest(folder, plans)
+        except BaseException:
+            with contextlib.suppress(OSError):
+                write_manifest(folder, plans)
+            raise
+        write_manifest(folder, plans)
         _report(path, display)
     return path
 
@@ -125,7 +134,17 @@ def run_stage(loaded: LoadedRecipe, run: Path, index: int, emit: Callable[[Mappi
         if earlier.entry.makes_model:
             models[earlier.entry.name] = earlier.folder / "model"
         results[earlier.entry.name] = (read_json(earlier.record) or {}).get("results", {})
-    context = StageContext(loaded.recipe, loaded.folder, plan.folder, models, plan.start_model, emit, results)
+    launch = plan.entry.config.launch or loaded.recipe.launch
+    context = StageContext(
+        recipe=loaded.recipe,
+        base=loaded.folder,
+        folder=plan.folder,
+        models=models,
+        start_model=plan.start_model,
+        emit=emit,
+        results=results,
+        processes=launch.num_processes,
+    )
     return stage_module(plan.entry.kind).run(plan.entry.config, context)
 
 
@@ -148,16 +167,9 @@ def stage_process(run: Path, index: int, recipe_folder: Path) -> int:
     except MagistralRecipeError as error:
         send_event({"type": "failure", "exit_code": error.exit_code, "message": str(error)})
         return error.exit_code
-    except OSError as error:
-        traceback.print_exc()
-        send_event({"type": "failure", "exit_code": 1, "message": _disk_message(error)})
-        return 1
     except Exception as error:  # noqa: BLE001 - the process's outermost frame: told to the runner, never swallowed
         traceback.print_exc()
-        message = f"{type(error).__name__}: {error}"
-        if "No space left on device" in message or "iostream error" in message:
-            message = f"the disk is full: {message}; the last whole checkpoint is intact, free some space and run again"
-        send_event({"type": "failure", "exit_code": 1, "message": message})
+        send_event({"type": "failure", "exit_code": 1, "message": _failure_message(error, run)})
         return 1
     if main:
         send_event({"type": "results", "results": results})
@@ -174,7 +186,7 @@ def _prepare_run(folder: RunFolder, options: RunOptions, display: Display) -> li
         folder.start_afresh()
     plans = folder.stage_plans()
     if options.prove and any(plan.decision != "skip" and plan.entry.makes_model for plan in plans):
-        prove_recipe(folder.loaded, display, folder.path)
+        prove_recipe(folder.loaded, display.console)
     document = folder.loaded.document
     header = f"# The resolved recipe of this run, from {document.file.name}; relative paths start at its folder.\n"
     write_atomically(folder.path / "recipe.yaml", header + to_yaml(document.data))
@@ -200,7 +212,8 @@ def _run_one(folder: RunFolder, plan: StagePlan, execute: Execute, display: Disp
         results = execute(plan)
     except BaseException as error:
         display.failed()
-        folder.add_seconds(plan, time.monotonic() - started)
+        with contextlib.suppress(OSError):  # on a full disk the reason matters more than the time
+            folder.add_seconds(plan, time.monotonic() - started)
         if isinstance(error, UserError):
             raise
         if isinstance(error, MagistralRecipeError):
@@ -231,7 +244,7 @@ def _inside(folder: RunFolder, world: World, display: Display) -> Execute:
         try:
             return run_stage(folder.loaded, folder.path, plan.index, display.event)
         except OSError as error:
-            raise RunError(_disk_message(error)) from error
+            raise RunError(_failure_message(error, folder.path)) from error
         finally:
             _give_memory_back()
 
@@ -315,17 +328,23 @@ def _warn_of_changed_code(plans: list[StagePlan], display: Display) -> None:
         )
 
 
-def _disk_message(error: OSError) -> str:
-    import errno
-
-    if error.errno == errno.ENOSPC:
-        where = f" while writing {error.filename}" if error.filename else ""
-        return f"the disk is full{where}; the last whole checkpoint is intact, free some space and run again"
+def _failure_message(error: Exception, folder: Path) -> str:
+    """What failed, for a person. A full disk is looked for: libraries report it in many words, or in none."""
+    try:
+        full = shutil.disk_usage(folder).free < FULL_BELOW
+    except OSError:
+        full = False
+    if full or (isinstance(error, OSError) and error.errno == errno.ENOSPC) or "No space left" in str(error):
+        return f"the disk is full ({folder}): the last whole checkpoint is intact; free some space and run again"
     return f"{type(error).__name__}: {error}"
 
 
 def _report(path: Path, display: Display) -> None:
     from magistral_recipe.report.build import build_report
+    from magistral_recipe.score_table import score_table
 
+    table = score_table(path)
+    if table is not None:
+        display.console.print(table)
     report = build_report(path)
     display.line(f"report: {report}")

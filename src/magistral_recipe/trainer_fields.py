@@ -28,7 +28,14 @@ CHOICES: dict[str, tuple[object, ...]] = {
     "loss_normalizer": ("minibatch", "group"),
 }
 SFT_CHOICES: dict[str, tuple[object, ...]] = {"loss_type": ("nll", "dft", "chunked_nll")}
-"""Values of fields whose annotation is plain text in TRL."""
+"""Values of fields whose annotation is plain text in TRL; those of SFT's `loss_type` are others."""
+
+ENUMS: dict[str, str] = {
+    "optim": "OptimizerNames",
+    "lr_scheduler_type": "SchedulerType",
+    "logging_strategy": "IntervalStrategy",
+}
+"""Fields that transformers turns into one of its enumerations."""
 
 RESERVED: dict[str, str] = {
     "output_dir": "the run folder decides it",
@@ -86,13 +93,22 @@ def _value_mistakes(
     elif key not in fields:
         yield f"unknown key.{did_you_mean(key, [name for name in fields if name not in RESERVED])}"
     else:
-        choices = (SFT_CHOICES if sft else {}).get(key) or CHOICES.get(key)
+        choices = _choices(key, sft)
         if choices and not any(value is choice or (isinstance(value, str) and value == choice) for choice in choices):
-            names = ", ".join(str(choice) for choice in choices)
-            hint = did_you_mean(str(value), [str(choice) for choice in choices], list_all_below=0)
-            yield f"expected one of {names}, found {value!r}.{hint}"
+            names = [str(choice) for choice in choices]
+            hint = did_you_mean(str(value), names, list_all_below=0)
+            listed = f"one of {', '.join(names)}" if len(names) <= 12 else f"one of {len(names)} names"
+            yield f"expected {listed}, found {value!r}.{hint}"
         elif not choices:
             yield from _type_mistakes(value, hints[key])
+
+
+def _choices(key: str, sft: bool) -> tuple[object, ...] | None:
+    if key in ENUMS:
+        from transformers import training_args
+
+        return tuple(member.value for member in getattr(training_args, ENUMS[key]))
+    return (SFT_CHOICES if sft else {}).get(key) or CHOICES.get(key)
 
 
 def _type_mistakes(value: object, annotation: Any) -> Iterator[str]:

@@ -80,6 +80,7 @@ class StageContext:
         start_model: name of the model this stage starts from.
         emit: reports progress.
         results: what the earlier stages gave, by name.
+        processes: how many processes the recipe asks for.
     """
 
     recipe: Any
@@ -89,6 +90,7 @@ class StageContext:
     start_model: str
     emit: Events
     results: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    processes: int = 1
 
     @property
     def run_folder(self) -> Path:

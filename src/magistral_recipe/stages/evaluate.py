@@ -51,6 +51,13 @@ def inputs(config: Config, start: str) -> Inputs:
     return Inputs(tuple(config.models or [start]), (config.problems,))
 
 
+def describe(config: Config, recipe: Any) -> str:
+    """The stage in a few words, for the plan."""
+    models = ", ".join(config.models) if config.models else "the last model"
+    greedy = " and greedy" if config.greedy else ""
+    return f"{models} on '{config.problems}', {config.samples} samples at temperature {config.temperature:g}{greedy}"
+
+
 def run(config: Config, context: StageContext) -> dict[str, Any]:
     """Evaluate each model, one after the other.
 

@@ -21,6 +21,7 @@ from magistral_recipe.stages.training import (
     training_inputs,
 )
 from magistral_recipe.stages.work import best_keeper, load_start, problem_rows, train_and_save
+from magistral_recipe.training.schedule import Entry
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -50,8 +51,8 @@ class Config(TrainingStageConfig):
     `- magistral: {weights: {language: 1.0}}`."""
     rollouts: RolloutsConfig = RolloutsConfig()
     """Who generates."""
-    schedule: list[dict[str, Any]] = Field(default_factory=list)
-    """Changes of length, batch and difficulty during the run."""
+    schedule: list[Entry] = Field(default_factory=list)
+    """Changes of length, batch and difficulty during the run, by step or by a measured condition (§5)."""
 
     @field_validator("rewards")
     @classmethod
@@ -89,6 +90,19 @@ def inputs(config: Config, start: str) -> Inputs:
     return training_inputs(config, start, [config.problems], [])
 
 
+def describe(config: Config, recipe: Any) -> str:
+    """The stage in a few words, for the plan."""
+    section = config.trainer
+    prompts, group = section.get("prompts_per_batch", 32), section.get("num_generations", 8)
+    minibatches = section.get("minibatches_per_batch", 2)
+    rewards = ", ".join(name for name, _ in config.named_rewards())
+    clipping = "" if minibatches > 1 else "; one minibatch: the ratio is 1 and clipping cannot act"
+    return (
+        f"{section.get('max_steps', 'all')} steps on '{config.problems}', rewards: {rewards}; a batch is {prompts} "
+        f"prompts x {group} completions in {minibatches} minibatches of {prompts * group // minibatches}{clipping}"
+    )
+
+
 def trainer_class() -> type:
     """The class that `trainer:` goes to."""
     from magistral_recipe.training.config import MagistralGRPOConfig
@@ -105,7 +119,7 @@ def arguments(config: Config, given: dict[str, Any]) -> dict[str, Any]:
     if config.rollouts.backend == "vllm":
         own |= {"use_vllm": True, "vllm_mode": config.rollouts.mode}
     if config.schedule:
-        own["schedule"] = config.schedule
+        own["schedule"] = [entry.model_dump(by_alias=True, exclude_none=True) for entry in config.schedule]
     return {**given, **own, **config.trainer}
 
 
@@ -137,7 +151,7 @@ def run(config: Config, context: StageContext) -> dict[str, Any]:
         processing_class=start.tokenizer,
         callbacks=best_keeper(config, context, start),
     )
-    results = train_and_save(trainer, context, start, config)
+    results = train_and_save(trainer, context, start)
     return {**results, "problems": len(problems)}
 
 

@@ -56,6 +56,13 @@ def inputs(config: Config, start: str) -> Inputs:
     return training_inputs(config, start, [], [config.traces.path] if config.traces.path else [])
 
 
+def describe(config: Config, recipe: Any) -> str:
+    """The stage in a few words, for the plan."""
+    steps = config.trainer.get("max_steps")
+    much = f"{steps} steps" if steps else f"{config.trainer.get('num_train_epochs', 3)} epochs"
+    return f"{much} on {config.traces.describe()}"
+
+
 def trainer_class() -> type:
     """The class that `trainer:` goes to."""
     from trl import SFTConfig
@@ -102,7 +109,7 @@ def run(config: Config, context: StageContext) -> dict[str, Any]:
         processing_class=start.tokenizer,
         callbacks=best_keeper(config, context, start),
     )
-    results = train_and_save(trainer, context, start, config)
+    results = train_and_save(trainer, context, start)
     return {**results, "traces": len(dataset), "overlong": dropped, "set_aside": traces.set_aside}
 
 

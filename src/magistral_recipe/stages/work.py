@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from magistral_recipe.data.chat import ChatFormat
 from magistral_recipe.data.sources import LoadResult, load_problems
+from magistral_recipe.errors import RunError
 from magistral_recipe.models import ModelConfig
 from magistral_recipe.stages.base import StageContext
 from magistral_recipe.stages.training import TrainingStageConfig, base_model_config, chat_format
@@ -98,19 +99,20 @@ def best_keeper(config: TrainingStageConfig, context: StageContext, start: Start
             seed=context.recipe.seed,
         )
 
-    return [KeepBest(score, settings.every, context.folder / "best")]
+    def told(step: int, value: float) -> None:
+        context.emit({"type": "note", "text": f"step {step}: held-out score {value:.3f}"})
+
+    restore = settings.keep == "best"
+    return [KeepBest(score, settings.every, context.folder / "best", restore=restore, on_score=told)]
 
 
-def train_and_save(
-    trainer: Trainer, context: StageContext, start: Start, config: TrainingStageConfig
-) -> dict[str, Any]:
+def train_and_save(trainer: Trainer, context: StageContext, start: Start) -> dict[str, Any]:
     """Train from the last whole checkpoint, if there is one, and leave the model in the stage's folder.
 
     Args:
         trainer: ready to train.
         context: the stage's.
         start: what it started from.
-        config: the stage's section.
 
     Returns:
         Steps, last metrics and a summary.
@@ -119,17 +121,19 @@ def train_and_save(
     from magistral_recipe.stages.callbacks import MetricsFile
     from magistral_recipe.training.checkpoints import CheckpointGuard, latest_complete_checkpoint, sweep
 
+    world = trainer.accelerator.num_processes
+    if world != context.processes:  # a launch that goes wrong often starts one process, silently
+        raise RunError(f"the recipe asks for {context.processes} processes, but this one is among {world}")
     checkpoints = context.folder / "checkpoints"
     if trainer.is_world_process_zero():
         sweep(checkpoints)
     trainer.accelerator.wait_for_everyone()
     metrics = MetricsFile(context.folder / "metrics.jsonl", context.emit)
     trainer.add_callback(metrics)
-    trainer.add_callback(CheckpointGuard())
+    if not any(isinstance(callback, CheckpointGuard) for callback in trainer.callback_handler.callbacks):
+        trainer.add_callback(CheckpointGuard())
     checkpoint = latest_complete_checkpoint(checkpoints)
     trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
-    if config.evaluate and config.evaluate.keep == "best":
-        restore_best(trainer, context)
     trainer.accelerator.wait_for_everyone()
     if trainer.is_world_process_zero():
         save_model(
@@ -138,6 +142,7 @@ def train_and_save(
     trainer.accelerator.wait_for_everyone()
     return {
         "steps": trainer.state.global_step,
+        "processes": trainer.accelerator.num_processes,
         "metrics": metrics.last,
         "summary": f"{trainer.state.global_step} steps, {summary_of(metrics.last)}",
     }

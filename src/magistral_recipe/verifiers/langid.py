@@ -216,8 +216,6 @@ class _Segmenter:
 
 def _vote(segments: Sequence[_Segment], candidates: tuple[str, ...]) -> Verdict:
     letters = _weight(segments)
-    if not letters:
-        return Verdict(None, 0.0, 0.0, 0, None, ())
     support: dict[str, float] = {}
     agreeing: dict[str, int] = {}
     for segment in segments:
@@ -225,6 +223,8 @@ def _vote(segments: Sequence[_Segment], candidates: tuple[str, ...]) -> Verdict:
             support[language] = support.get(language, 0.0) + probability * segment.letters
             if probability >= POSSIBLE:
                 agreeing[language] = agreeing.get(language, 0) + segment.letters
+    if not support:
+        return Verdict(None, 0.0, 0.0, letters, None, ())
     favourite = max(support, key=lambda language: (support[language], language))
     votes = sorted(((language, count / letters) for language, count in agreeing.items()), key=lambda vote: -vote[1])
     share = agreeing.get(favourite, 0) / letters
@@ -250,6 +250,8 @@ def _predict(text: str, allowed: frozenset[str]) -> dict[str, float]:
     ranked = _ranked(text, _NEGLIGIBLE)  # far faster than all 176
     if not any(language in allowed for language, _ in ranked):
         ranked = _ranked(text, 0.0)
+    if not ranked:  # no vote
+        return {}
     best, probability = ranked[0]
     among = {language: p for language, p in ranked if language in allowed}
     total = sum(among.values())

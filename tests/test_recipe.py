@@ -126,3 +126,13 @@ def test_quantized_weights_do_not_go_with_vllm(tmp_path):
 def test_an_override_is_named_as_the_place_of_its_mistake(tmp_path):
     lines = lines_of(tmp_path, GOOD, "stages.grpo.problms=train")
     assert lines == ["--set stages.grpo.problms=train: stages[1].grpo.problms: unknown key. Did you mean 'problems'?"]
+
+
+def test_relative_paths_of_a_resolved_recipe_start_where_the_recipe_was(tmp_path):
+    (tmp_path / "mine.jsonl").write_text('{"problem": "1+1?", "answer": "2"}\n')
+    run = tmp_path / "run"
+    run.mkdir()
+    (run / "recipe.yaml").write_text(GOOD.replace("{tiny: train, count: 8}", "{path: mine.jsonl}"))
+    with pytest.raises(RecipeError, match=r"problems\.train\.path: no such file"):
+        load_recipe(run / "recipe.yaml")
+    assert load_recipe(run / "recipe.yaml", folder=tmp_path).folder == tmp_path

@@ -101,12 +101,13 @@ class LoadedRecipe:
         return f"{self.document.place(path)}: {key_text(path)}: {message}"
 
 
-def load_recipe(file: Path | str, overrides: list[str] | None = None) -> LoadedRecipe:
+def load_recipe(file: Path | str, overrides: list[str] | None = None, *, folder: Path | None = None) -> LoadedRecipe:
     """Load and validate a recipe without importing torch.
 
     Args:
         file: the recipe's YAML file.
         overrides: ``key.path=value`` strings, as `--set` takes them.
+        folder: where relative paths start; by default the file's folder. A run's resolved recipe needs it.
 
     Returns:
         The recipe and where its keys stand.
@@ -115,6 +116,7 @@ def load_recipe(file: Path | str, overrides: list[str] | None = None) -> LoadedR
         RecipeError: with every mistake found, one line each.
     """
     document = read_document(Path(file), overrides)
+    document.folder = folder or document.folder
     mistakes = list(_schema_mistakes(document))
     # What did validate is held against the rest all the same, so that every mistake is told at once.
     loaded = LoadedRecipe(_build_what_holds(document) if mistakes else _build(document), document)
@@ -281,8 +283,8 @@ def _build_what_holds(document: Document) -> Recipe:
     for stage in stages if isinstance(stages, list) else []:
         kind, raw = _split_stage(stage) or ("", {})
         config = _salvage(stage_module(kind).Config, raw) if kind in STAGES else None
-        name = raw.get("name") if isinstance(raw, dict) else None
-        entries.append(StageEntry.model_construct(kind=kind, name=str(name or kind), config=config))
+        given_name = raw.get("name") if isinstance(raw, dict) else None
+        entries.append(StageEntry.model_construct(kind=kind, name=str(given_name or kind), config=config))
     return Recipe.model_construct(**values, stages=entries)
 
 

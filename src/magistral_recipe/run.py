@@ -161,8 +161,7 @@ def stage_process(run: Path, index: int, recipe_folder: Path) -> int:
     """
     main = World.from_environment().rank == 0
     try:
-        loaded = load_recipe(run / "recipe.yaml")
-        loaded.document.folder = recipe_folder
+        loaded = load_recipe(run / "recipe.yaml", folder=recipe_folder)
         results = run_stage(loaded, run, index, send_event if main else _silent)
     except MagistralRecipeError as error:
         send_event({"type": "failure", "exit_code": error.exit_code, "message": str(error)})

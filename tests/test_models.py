@@ -189,9 +189,11 @@ def test_saved_generation_settings_know_every_stop_token(base, tmp_path):
     model = random_model(tokenizer)
     model.generation_config.eos_token_id = eot
     model.generation_config.temperature = 0.6  # with do_sample False: transformers refuses to save that
+    model.config.use_cache = False  # as transformers' Trainer leaves it
     folder = save_model(model, tokenizer, tmp_path / "llama")
     again = AutoModelForCausalLM.from_pretrained(folder)
     assert again.generation_config.eos_token_id == [tokenizer.eos_token_id, eot]
+    assert again.config.use_cache
     assert stop_token_ids(tokenizer, again) == [tokenizer.eos_token_id, eot]
 
 

@@ -64,9 +64,13 @@ def test_gguf_takes_lora_and_comes_out_as_a_plain_folder(tmp_path):
     assert merge_gap(again, load_model(ModelConfig(path=str(folder))), ids) == 0.0
 
 
-@pytest.mark.parametrize("template", [None, "tokenizer"])
-def test_its_wiring_is_proven_with_either_template(template):
-    tokenizer = load_tokenizer(PATH)
+@pytest.fixture(scope="module")
+def tokenizer():
+    return load_tokenizer(PATH)
+
+
+@pytest.mark.parametrize("template", ["tokenizer", None])  # the package's template replaces the tokenizer's own
+def test_its_wiring_is_proven_with_either_template(tokenizer, template):
     chat = ChatFormat(system_prompt="magistral", template=template).install(tokenizer)
     problem = Problem(problem="What is 17 plus 25?", answer="42", language="en")
     trace = Trace(problem="What is 2 + 2?", answer="4", completion=chat.thinking.join("Easy.", "\\boxed{4}"))

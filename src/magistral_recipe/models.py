@@ -278,6 +278,7 @@ def save_model(
         else:
             plain = merged(model, config) if is_adapter(model) else model
             plain.generation_config = _finish_generation_config(plain, tokenizer)
+            plain.config.use_cache = True  # the trainer turns it off, and whoever generates would miss it
             plain.save_pretrained(part)
         tokenizer.save_pretrained(part)
         if card is not None:

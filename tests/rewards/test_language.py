@@ -189,3 +189,24 @@ def test_order_and_split_of_the_batch_change_nothing(rows, random):
     shuffled = list(range(len(rows)))
     random.shuffle(shuffled)
     assert score([rows[index] for index in shuffled]) == [values[index] for index in shuffled]
+
+
+@pytest.mark.parametrize(
+    ("answer", "language", "expected"),
+    [
+        ("Also ist $167$.", "it", 0.0),  # what a policy learnt to say in all its languages, when it was paid for it
+        ("Also ist $167$.", "es", 0.0),
+        ("Also ist $167$.", "de", 1.0),
+        ("So the $167$.", "it", 0.0),
+        ("$167$", "it", 1.0),  # no words: the thoughts decide
+        ("Quindi $167$.", "it", 1.0),
+    ],
+)
+def test_a_few_words_of_another_language_are_no_way_around(answer, language, expected):
+    thoughts = {
+        "it": "Calcolo le unità e poi le decine, quindi il risultato è centosessantasette.",
+        "es": "Sumo las unidades y luego las decenas, entonces el resultado es ciento sesenta y siete.",
+        "de": "Ich addiere die Einer und dann die Zehner, also ist das Ergebnis hundertsiebenundsechzig.",
+    }[language]
+    completion = f"<think>{thoughts}</think>{answer}"
+    assert LanguageConsistency()(completions=[completion], language=[language]) == [expected]

@@ -20,6 +20,7 @@ from magistral_recipe.verifiers.langid import CLEAR, DEFAULT_LANGUAGES, ENOUGH_I
 from magistral_recipe.verifiers.scripts import KNOWN_LANGUAGES
 
 _DEFAULT_THINKING = Thinking()
+_CLEAR_IF_SHORT = 0.7  # the share of probability at which a few words give their language away
 _PROBLEM_LETTERS = 5  # "What is 2 + 2?" will do, if it is clear
 _ALIASES = {"nb": "no", "iw": "he", "in": "id", "cmn": "zh", "fil": "tl"}
 
@@ -78,7 +79,11 @@ def _alone(verdict: Verdict) -> CompletionLanguage:
 def _goes_with(answer: Verdict, language: str) -> bool:
     if answer.enough:
         return answer.language == language
-    return answer.letters < ENOUGH_IF_CLEAR or not answer.rules_out(language)
+    if answer.letters < ENOUGH_IF_CLEAR:
+        # Too short to count for a language, but not to count against one: a policy that was paid for any few words
+        # learnt to answer "Also ist \boxed{5}." in all its languages.
+        return answer.favourite == language or answer.confidence < _CLEAR_IF_SHORT
+    return not answer.rules_out(language)
 
 
 def language_code(value: Any, where: str) -> str:

@@ -108,7 +108,7 @@ def _spoken(title: str, series: Sequence[Series], percent: bool) -> str:
 def number(value: float, percent: bool = False) -> str:
     """Write a value as a person reads it: three figures that count, shares in percent."""
     if percent:
-        return f"{100 * value:.1f}%" if abs(value) < 0.0995 or value % 0.01 else f"{value:.0%}"
+        return f"{value:.1%}"
     if value == 0:
         return "0"
     if abs(value) >= 1e6:
@@ -147,7 +147,7 @@ def _grid(ticks: Sequence[float], up: _Scale, percent: bool) -> str:
 
 def _step_axis(first: float, last: float, across: _Scale) -> str:
     ticks = [tick for tick in _ticks(first, last) if first <= tick <= last and tick == int(tick)]
-    return "".join(
+    return f'<text class="tick" x="{_LEFT - 6}" y="{HEIGHT - 8}" text-anchor="end">step</text>' + "".join(
         f'<text class="tick" x="{_n(across(tick))}" y="{HEIGHT - 8}" text-anchor="middle">{number(tick)}</text>'
         for tick in ticks
     )

@@ -60,11 +60,11 @@ class Evaluation:
     def groups(self, dimension: str) -> dict[str, int]:
         """Return the groups of a dimension and how many problems each has."""
         groups = mapping(mapping(self.scores.get("groups")).get(dimension))
-        return {name: int(_number(mapping(group).get("problems")) or 0) for name, group in groups.items()}
+        return {name: int(finite(mapping(group).get("problems")) or 0) for name, group in groups.items()}
 
     def count(self, name: str) -> int:
         """Return an overall count, 0 where it is not known."""
-        return int(_number(self.scores.get(name)) or 0)
+        return int(finite(self.scores.get(name)) or 0)
 
 
 @dataclass
@@ -95,7 +95,7 @@ class Stage:
         """Return a metric over steps; only finite values."""
         points = []
         for record in self.metrics:
-            step, value = _number(record.get("step")), _number(record.get(key))
+            step, value = finite(record.get("step")), finite(record.get(key))
             if step is not None and value is not None:
                 points.append((step, value))
         return points
@@ -118,6 +118,11 @@ class Run:
     recipe: str
     stages: list[Stage]
     missing: list[str]
+
+    @property
+    def description(self) -> str:
+        """What the recipe says of itself."""
+        return str(self.manifest.get("description") or "")
 
 
 def collect(folder: Path) -> Run:
@@ -163,7 +168,7 @@ def _entries(folder: Path, manifest: Record) -> list[Record]:
 
 def _read_stage(run: Path, entry: Record, missing: list[str]) -> Stage:
     name, kind = str(entry.get("name", "?")), str(entry.get("kind", "?"))
-    stage = Stage(name, kind, str(entry.get("status", "waiting")), _number(entry.get("seconds")) or 0.0)
+    stage = Stage(name, kind, str(entry.get("status", "waiting")), finite(entry.get("seconds")) or 0.0)
     stage.summary = str(mapping(entry.get("results")).get("summary", ""))
     folder = run / Path(str(entry.get("folder", name))).name
     if stage.status == "running":
@@ -241,15 +246,21 @@ def mapping(value: object) -> Record:
     return value if isinstance(value, dict) else {}
 
 
-def _number(value: object) -> float | None:
-    known = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
-    return float(value) if known else None  # type: ignore[arg-type]
+def finite(value: object) -> float | None:
+    """Return a number that can be drawn, ``None`` for anything else."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    try:
+        number = float(value)
+    except OverflowError:  # JSON knows integers of any length
+        return None
+    return number if math.isfinite(number) else None
 
 
 def _interval(value: object) -> Interval | None:
     ends = mapping(value)
-    mean = _number(ends.get("mean"))
+    mean = finite(ends.get("mean"))
     if mean is None:
         return None
-    low, high = _number(ends.get("low")), _number(ends.get("high"))
+    low, high = finite(ends.get("low")), finite(ends.get("high"))
     return Interval(mean, -math.inf if low is None else low, math.inf if high is None else high)

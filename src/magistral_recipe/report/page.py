@@ -5,18 +5,18 @@ Values here are text or numbers; the template escapes them. The only markup made
 
 from __future__ import annotations
 
+import hashlib
 import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 from markupsafe import Markup
 
 from magistral_recipe.evaluation.samples import Sample
 from magistral_recipe.evaluation.statistics import Interval
 from magistral_recipe.report.charts import Series, interval_chart, line_chart, number
-from magistral_recipe.report.collect import NAMES, Evaluation, Record, Run, Stage, mapping
+from magistral_recipe.report.collect import NAMES, Evaluation, Record, Run, Stage, finite, mapping
 from magistral_recipe.rewards.thinking import Thinking
 
 METRICS = {
@@ -218,7 +218,7 @@ def headline(run: Run) -> str:
     ]
     if not rates:
         return ""
-    told = ", ".join(f"{mean:.1%} {name}" if name.startswith("after") else f"{name} {mean:.1%}" for name, mean in rates)
+    told = " → ".join(f"{mean:.1%} {name}" for name, mean in rates)
     return f"Held-out pass@1: {told}."
 
 
@@ -237,7 +237,7 @@ def _compared(evaluations: Sequence[Evaluation], thinking: Thinking) -> list[Pro
         return ("yes" if problem in before and before[problem].right else "no"), fate
 
     kinds: dict[tuple[str, str], list[str]] = {}
-    for problem in sorted(after):
+    for problem in sorted(after, key=_shuffled):
         kinds.setdefault(interest(problem), []).append(problem)
     # Gained, still wrong, lost, right throughout: by turns, so that each is seen where it occurs.
     order = [kinds.get(kind, []) for kind in (("no", "yes"), ("no", "no"), ("yes", "no"), ("yes", "yes"))]
@@ -245,6 +245,11 @@ def _compared(evaluations: Sequence[Evaluation], thinking: Thinking) -> list[Pro
     for turn in range(_SHOWN_PROBLEMS):
         picked += [kind[turn] for kind in order if turn < len(kind)]
     return [_problem(name, evaluations, chosen, thinking) for name in picked[:_SHOWN_PROBLEMS]]
+
+
+def _shuffled(name: str) -> str:
+    """An order that is always the same and mixes what names sort together, such as languages."""
+    return hashlib.sha256(name.encode("utf-8", errors="replace")).hexdigest()
 
 
 def _one_each(samples: Sequence[Sample]) -> dict[str, Sample]:
@@ -376,7 +381,8 @@ def _chart(stage: Stage, title: str, curves: Mapping[str, str]) -> Chart | None:
     inside = all(0 <= value <= 1 for each in series for _, value in each.points)
     svg = line_chart(title, series, percent=title in _SHARES and inside)
     last = series[0].points[-1][1]
-    remark = f"{number(last, title in _SHARES and inside)} at the end"
+    named = f"{series[0].name} " if len(series) > 1 else ""
+    remark = f"{named}{number(last, title in _SHARES and inside)} at the end"
     legend = [(position, each.name) for position, each in enumerate(series)] if len(series) > 1 else []
     return Chart(title, svg, legend, remark)
 
@@ -387,8 +393,8 @@ def _rollout_groups(rollouts: Sequence[Record], thinking: Thinking) -> list[Prob
     problems = []
     for step in dict.fromkeys(steps[:1] + steps[-1:]):
         batch = [record for record in rollouts if record.get("step") == step]
-        group = [record for record in batch if record.get("group") == batch[0].get("group")]
-        group.sort(key=lambda record: -_float(record.get("reward")))
+        group = [record for record in batch if record is batch[0] or record.get("group") == batch[0].get("group")]
+        group.sort(key=lambda record: -(finite(record.get("reward")) or 0.0))
         first = group[0]
         facts = [
             f"step {step}",
@@ -405,19 +411,12 @@ def _rollout_groups(rollouts: Sequence[Record], thinking: Thinking) -> list[Prob
 def _rollout(record: Record, thinking: Thinking) -> Answer:
     told = [(str(name), value) for name, value in mapping(record.get("parts")).items()]
     facts = [f"{name.rpartition('/')[2]}: {_words(value)}" for name, value in told if isinstance(value, str)]
-    facts += [
-        f"{name.rpartition('/')[2]} {value:g}"
-        for name, value in told
-        if isinstance(value, int | float) and math.isfinite(value)
-    ]
-    facts.append(f"advantage {_float(record.get('advantage')):+.2f}")
+    numbers = [(name, figure) for name, value in told if (figure := finite(value)) is not None]
+    facts += [f"{name.rpartition('/')[2]} {figure:g}" for name, figure in numbers]
+    facts.append(f"advantage {finite(record.get('advantage')) or 0.0:+.2f}")
     facts.append(f"{record.get('tokens', '?')} tokens" + (", cut" if record.get("truncated") else ""))
     reasons = {value for _, value in told if isinstance(value, str)}
     right = True if "right" in reasons else None if not reasons else False
     return _read(
-        f"reward {_float(record.get('reward')):.2f}", str(record.get("completion", "")), thinking, right, facts
+        f"reward {finite(record.get('reward')) or 0.0:.2f}", str(record.get("completion", "")), thinking, right, facts
     )
-
-
-def _float(value: Any) -> float:
-    return float(value) if isinstance(value, int | float) and math.isfinite(value) else 0.0

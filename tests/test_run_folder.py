@@ -21,7 +21,7 @@ stages:
 """
 
 
-@pytest.fixture()
+@pytest.fixture
 def folder(tmp_path):
     (tmp_path / "problems.jsonl").write_text('{"problem": "1+1", "answer": "2"}\n')
     (tmp_path / "r.yaml").write_text(RECIPE)

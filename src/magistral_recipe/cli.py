@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import errno
 import os
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from magistral_recipe import __version__
-from magistral_recipe.errors import MagistralRecipeError
+from magistral_recipe.terminal import quieten_libraries, told_errors
 
 app = typer.Typer(
     name="magistral-recipe",
@@ -29,27 +26,6 @@ Overrides = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="KEY=VALUE", help="Change a key: --set stages.grpo.trainer.learning_rate=2e-6"),
 ]
-
-
-@contextmanager
-def told_errors() -> Iterator[None]:
-    """Turn this package's errors into lines on the error stream and an exit code."""
-    try:
-        yield
-    except MagistralRecipeError as error:
-        for line in str(error).splitlines():
-            typer.secho(line if error.exit_code == 2 else f"error: {line}", err=True, fg="red")
-        raise typer.Exit(error.exit_code) from None
-    except OSError as error:
-        if error.errno != errno.ENOSPC:
-            raise
-        typer.secho(
-            "error: the disk is full; free some space and run again, nothing finished is lost", err=True, fg="red"
-        )
-        raise typer.Exit(1) from None
-    except KeyboardInterrupt:
-        typer.secho("interrupted; the same command goes on from the last checkpoint", err=True)
-        raise typer.Exit(130) from None
 
 
 @app.command()
@@ -119,21 +95,6 @@ def _options(
     version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Print it.")] = False,
 ) -> None:
     """Options of the program itself."""
-
-
-def quieten_libraries() -> None:
-    """Keep libraries' warnings off the terminal: what matters is said by this package."""
-    import logging
-    import warnings
-
-    os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
-    os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
-    os.environ.setdefault("HF_DATASETS_DISABLE_PROGRESS_BARS", "1")
-    os.environ.setdefault("TRL_EXPERIMENTAL_SILENCE", "1")
-    os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
-    warnings.filterwarnings("ignore")
-    for name in ("transformers", "accelerate", "datasets", "trl", "torch", "huggingface_hub", "peft"):
-        logging.getLogger(name).setLevel(logging.ERROR)
 
 
 def main() -> None:

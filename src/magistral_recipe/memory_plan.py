@@ -54,7 +54,7 @@ def plan_memory(config: ModelConfig) -> MemoryPlan | None:
     import torch
     from transformers import AutoConfig, AutoModelForCausalLM
 
-    from magistral_recipe.models import find_model
+    from magistral_recipe.model_paths import find_model
 
     try:
         source = find_model(config.path)

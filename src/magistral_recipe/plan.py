@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from tempfile import TemporaryDirectory, gettempdir
+from tempfile import gettempdir
 from typing import Any
 
 from rich.console import Console
@@ -108,28 +108,27 @@ def prove_wiring_of(loaded: LoadedRecipe, console: Console) -> None:
         RecipeError: the wiring is broken.
         DataError: the model's tokenizer or the data cannot be loaded.
     """
-    from magistral_recipe.data.chat import stop_token_ids
-    from magistral_recipe.models import load_tokenizer
+    from magistral_recipe.models import generation_stop_ids, load_tokenizer
     from magistral_recipe.wiring import prove_wiring
 
     recipe, base = loaded.recipe, loaded.folder
-    sft = [stage.config for stage in recipe.stages if stage.kind == "sft"]
-    grpo = [stage.config for stage in recipe.stages if stage.kind == "grpo"]
+    sft: list[Any] = [stage.config for stage in recipe.stages if stage.kind == "sft"]
+    grpo: list[Any] = [stage.config for stage in recipe.stages if stage.kind == "grpo"]
     if not sft and not grpo:
         return
     config = base_model_config(recipe, base)
     tokenizer = load_tokenizer(config.path, None, config)
     chat = chat_format(recipe, base).install(tokenizer)
-    with TemporaryDirectory() as scratch:
-        aside = Path(scratch) / "set-aside.jsonl"
-        traces = load_traces(_first_rows(sft[0].traces), base, aside, chat.thinking).rows if sft else []
-        for stage in grpo or [None]:
-            rewards = stage_module("grpo").build_rewards(stage, chat.thinking) if stage else []
-            source = recipe.problems[stage.problems] if stage else None
-            problems = load_problems(_first_rows(source), base, aside).rows if source else []
-            report = prove_wiring(tokenizer, chat, rewards, problems, traces, stop_token_ids(tokenizer))
-            console.print(report.render())
-            report.require()
+    stops = generation_stop_ids(config.path, tokenizer, config)
+    # Rows that cannot be used are counted and kept by the stage that trains on them.
+    traces = load_traces(_first_rows(sft[0].traces), base, None, chat.thinking).rows if sft else []
+    for stage in grpo or [None]:
+        rewards = stage_module("grpo").build_rewards(stage, chat.thinking) if stage else []
+        source = recipe.problems[stage.problems] if stage else None
+        problems = load_problems(_first_rows(source), base, None).rows if source else []
+        report = prove_wiring(tokenizer, chat, rewards, problems, traces, stops)
+        console.print(report.render())
+        report.require()
 
 
 def _first_rows(source: Any) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 import os
 import warnings
@@ -18,7 +19,7 @@ def told_errors() -> Iterator[None]:
     """Turn this package's errors into lines on the error stream and an exit code.
 
     Raises:
-        typer.Exit: with the error's exit code.
+        typer.Exit: with the error's exit code; 130 after Ctrl-C.
     """
     try:
         yield
@@ -26,13 +27,24 @@ def told_errors() -> Iterator[None]:
         for line in str(error).splitlines():
             typer.secho(line if error.exit_code == 2 else f"error: {line}", err=True, fg="red")
         raise typer.Exit(error.exit_code) from None
+    except OSError as error:
+        if error.errno != errno.ENOSPC:
+            raise
+        message = "error: the disk is full; free some space and run again, nothing finished is lost"
+        typer.secho(message, err=True, fg="red")
+        raise typer.Exit(1) from None
+    except KeyboardInterrupt:
+        typer.secho("interrupted; nothing finished is lost, the same command goes on", err=True)
+        raise typer.Exit(130) from None
 
 
 def quieten_libraries() -> None:
     """Keep libraries' warnings and bars off the terminal: what matters is said by this package."""
     os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
     os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
+    os.environ.setdefault("HF_DATASETS_DISABLE_PROGRESS_BARS", "1")
     os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
+    os.environ.setdefault("TRL_EXPERIMENTAL_SILENCE", "1")
     warnings.filterwarnings("ignore")
-    for name in ("transformers", "accelerate", "torch", "huggingface_hub", "peft", "bitsandbytes"):
+    for name in ("transformers", "accelerate", "datasets", "trl", "torch", "huggingface_hub", "peft", "bitsandbytes"):
         logging.getLogger(name).setLevel(logging.ERROR)

@@ -48,8 +48,6 @@ def test_a_launch_that_the_recipe_did_not_ask_for_is_refused_with_the_command_th
 
     two_in_rl = "      problems: train\n      launch: {num_processes: 2}\n"
     mixed = write_recipe(tmp_path, RECIPE.replace("      problems: train\n", two_in_rl))
-        tmp_path, RECIPE.replace("      problems: train\n", "      problems: train\n      launch: {num_processes: 2}\n")
-    )
     done = accelerate_launch(mixed, tmp_path / "run", "--num_processes", "1", "--cpu")
     assert done.returncode != 0
     assert "its stages want different launches (processes: sft 1, grpo 2)" in done.stderr

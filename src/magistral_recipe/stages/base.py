@@ -64,7 +64,7 @@ class Inputs:
 class Events(Protocol):
     """Where a stage says how far it is; only the main process is heard."""
 
-    def __call__(self, event: Mapping[str, Any]) -> None:
+    def __call__(self, event: Mapping[str, Any], /) -> None:
         """Report one event: a small mapping with a `type`."""
 
 

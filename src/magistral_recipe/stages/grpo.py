@@ -46,7 +46,7 @@ class Config(TrainingStageConfig):
 
     problems: str
     """Name of the set of problems to train on."""
-    rewards: list[str | dict[str, dict[str, Any] | None]] = Field(default_factory=lambda: ["magistral"], min_length=1)
+    rewards: list[str | dict[str, dict[str, Any] | None]] = Field(["magistral"], min_length=1)
     """Rewards by name (`magistral-recipe rewards --list`), as `package.module:name`, or with options:
     `- magistral: {weights: {language: 1.0}}`."""
     rollouts: RolloutsConfig = RolloutsConfig()

@@ -11,12 +11,12 @@ import json
 import math
 import re
 import reprlib
-from collections.abc import Mapping
 from decimal import Decimal
 from enum import StrEnum
-from typing import Any
 
 from pydantic_core import PydanticCustomError
+
+from magistral_recipe.verifiers.testcases import Tests, parse_tests
 
 
 class Code(StrEnum):
@@ -133,77 +133,25 @@ def language(value: object) -> str | None:
 def tests(value: object) -> str | None:
     """Check optional tests of a program, and give them as the JSON string that Arrow keeps unharmed.
 
-    Accepts a JSON string or the same objects: ``{"type": "stdio", "cases": [{"input", "output"}, …]}`` or
-    ``{"type": "call", "function", "method_of"?, "cases": [{"args", "kwargs"?, "expected"}, …]}``. In
+    Accepts what the code reward accepts, a JSON string or the same objects; a string stays as it is. In
     objects, a key that holds None counts as absent (Arrow fills them in), in a string it is a value.
     """
     if value is None or (isinstance(value, str) and not value.strip()):
         return None
-    if isinstance(value, str):
-        try:
-            document = json.loads(text(value))
-        except (ValueError, RecursionError) as error:
-            raise failure(Code.BAD_TESTS, f"not a JSON string ({error})") from None
-        _check_tests(document)
-        return value
-    document = _without_none(value)
-    _check_tests(document)
     try:
-        encoded = json.dumps(document, ensure_ascii=False)
-    except (TypeError, ValueError, RecursionError) as error:
-        raise failure(Code.BAD_TESTS, f"not writable as JSON ({error})") from None
-    return text(encoded)
+        parsed = parse_tests(text(value) if isinstance(value, str) else value, "")
+    except ValueError as error:
+        raise failure(Code.BAD_TESTS, str(error).lstrip(".: ")) from None
+    return value if isinstance(value, str) else _written(parsed)
 
 
-def _without_none(value: object) -> object:
-    """Drop the keys that Arrow filled with None from the tests and from each case, not from deeper values."""
-    if not isinstance(value, Mapping):
-        return value
-    document = {key: item for key, item in value.items() if item is not None}
-    cases = document.get("cases")
-    if isinstance(cases, list):
-        document["cases"] = [
-            {key: item for key, item in case.items() if item is not None} if isinstance(case, Mapping) else case
-            for case in cases
-        ]
-    return document
-
-
-def _check_tests(document: Any) -> None:
-    if not isinstance(document, dict):
-        raise failure(Code.BAD_TESTS, f"expected an object, got {type(document).__name__}")
-    kind = document.get("type")
-    if kind not in ("stdio", "call"):
-        raise failure(Code.BAD_TESTS, f"type: expected 'stdio' or 'call', got {shown(kind)}")
-    if kind == "call" and not _is_name(document.get("function")):
-        raise failure(Code.BAD_TESTS, f"function: expected a name, got {shown(document.get('function'))}")
-    cases = document.get("cases")
-    if not isinstance(cases, list) or not cases:
-        raise failure(Code.BAD_TESTS, "cases: expected a list of at least one case")
-    for index, case in enumerate(cases):
-        mistake = _stdio_mistake(case) if kind == "stdio" else _call_mistake(case)
-        if mistake:
-            raise failure(Code.BAD_TESTS, f"cases[{index}]{mistake}")
-
-
-def _is_name(value: object) -> bool:
-    return isinstance(value, str) and value.isidentifier()
-
-
-def _stdio_mistake(case: object) -> str | None:
-    if not isinstance(case, dict):
-        return f": expected an object, got {type(case).__name__}"
-    for key in ("input", "output"):
-        if not isinstance(case.get(key), str):
-            return f".{key}: expected text, got {shown(case.get(key))}"
-    return None
-
-
-def _call_mistake(case: object) -> str | None:
-    if not isinstance(case, dict):
-        return f": expected an object, got {type(case).__name__}"
-    if not isinstance(case.get("args"), list):
-        return f".args: expected a list, got {shown(case.get('args'))}"
-    if not isinstance(case.get("kwargs", {}), dict):
-        return f".kwargs: expected an object, got {shown(case['kwargs'])}"
-    return None if "expected" in case else ".expected: missing"
+def _written(parsed: Tests) -> str:
+    if parsed.type == "stdio":
+        cases = [{"input": case.given.decode(), "output": case.expected} for case in parsed.cases]
+        return json.dumps({"type": "stdio", "cases": cases}, ensure_ascii=False)
+    calls = [(json.loads(case.given), case.expected) for case in parsed.cases]
+    head = {key: calls[0][0][key] for key in ("function", "method_of") if calls[0][0][key] is not None}
+    cases = [
+        {key: call[key] for key in ("args", "kwargs") if call[key]} | {"expected": expected} for call, expected in calls
+    ]
+    return json.dumps({"type": "call", **head, "cases": cases}, ensure_ascii=False)

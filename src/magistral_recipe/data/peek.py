@@ -10,7 +10,7 @@ from magistral_recipe.data.readers import BadRow, RawRow
 from magistral_recipe.suggest import did_you_mean
 
 
-def first_columns(rows: Iterable[RawRow | BadRow], look: int = 20) -> list[str]:
+def first_columns(rows: Iterable[RawRow | BadRow], look: int = 100) -> list[str]:
     """Collect the columns, dotted where nested, of a source's first rows that can be read."""
     found: dict[str, None] = {}
     readable = (row.value for row in islice(rows, 10 * look) if isinstance(row, RawRow) and isinstance(row.value, dict))

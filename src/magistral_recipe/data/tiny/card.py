@@ -93,8 +93,8 @@ five languages and nothing else.
 Synthetic plain text alone: exercises in {", ".join(LANGUAGES)}, worked by digits in the exercise's own language, in
 many layouts: {settings.steps:,} steps of {settings.rows} × {settings.row_length} tokens, {tokens / 1e6:.1f} million.
 No chat format, no `<think>` tags, no boxes: those are what SFT teaches. Only {100 * settings.hard_share:.0f}% of the
-exercises are multiplications, so that the base is weak at them and RL has something to teach that no earlier stage
-knew.
+exercises ({100 * settings.late_hard_share:.0f}% in the last third) are multiplications, so that the base is weak at
+them and RL has something to teach that no earlier stage knew.
 
 Numbers that fall on the held-out side of a hash (12% of all exercises) were never shown, in any language or wording;
 neither were the held-out wordings.

@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from random import Random
 
 from magistral_recipe.data.tiny.arithmetic import HARD_OPERATION, Operation, draw, work
-from magistral_recipe.data.tiny.language import LANGUAGES, choose_wording, lay_out, word_problem, word_working
+from magistral_recipe.data.tiny.language import LANGUAGES, choose_wording, lay_out, ramble, word_problem, word_working
 
-HARD_SHARE = 0.05
+HARD_SHARE = 0.03
 """Share of the documents about the hard operation; the others share the rest."""
 
 _EASY: dict[Operation, int] = {"addition": 3, "subtraction": 3, "add_subtract": 4}
@@ -22,7 +22,7 @@ def document(rng: Random, hard_share: float = HARD_SHARE) -> str:
         (operation,) = rng.choices(list(_EASY), weights=list(_EASY.values()))
     language = rng.choice(LANGUAGES)
     exercise = draw(operation, "train", rng)
-    problem = word_problem(exercise, choose_wording(language, operation, rng, new=False))
+    problem = ramble(word_problem(exercise, choose_wording(language, operation, rng, new=False)), language, rng)
     thoughts = word_working(exercise, work(exercise), language, rng)
     return lay_out(problem, thoughts, exercise.answer, language, rng)
 

@@ -62,6 +62,23 @@ def word_problem(exercise: Exercise, wording: str) -> str:
     return _fill(wording, **dict(zip("abc", exercise.operands, strict=False)))
 
 
+def ramble(problem: str, language: str, rng: Random) -> str:
+    """Scatter filler words through a problem, so that a reader has to find the numbers wherever they stand.
+
+    Args:
+        problem: the problem in words.
+        language: of the filler words, ISO 639-1.
+        rng: chooses words and places.
+
+    Returns:
+        The problem, half the time with one to five words more.
+    """
+    words = problem.split(" ")
+    for _ in range(rng.choice((0, 0, 0, 0, 0, 1, 2, 3, 4, 5))):
+        words.insert(rng.randrange(len(words)), rng.choice(phrases(language)["filler"]))
+    return " ".join(words)
+
+
 def word_working(exercise: Exercise, working: Working, language: str, rng: Random) -> str:
     """Tell a working as an inner monologue of two or three sentences.
 

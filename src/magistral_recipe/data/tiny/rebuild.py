@@ -32,7 +32,7 @@ class Pretraining:
     """Everything that decides what the base becomes."""
 
     seed: int = 0
-    steps: int = 1800
+    steps: int = 1600
     rows: int = 16
     """Packed rows a step."""
     row_length: int = 256
@@ -45,6 +45,10 @@ class Pretraining:
     cooldown: float = 0.5
     """Share of the steps, at the end, over which the rates fall linearly to zero."""
     hard_share: float = HARD_SHARE
+    """Share of the hard operation's documents."""
+    late_hard_share: float = 2 * HARD_SHARE
+    """The same from step `late_from` on: with less, the base never gets one right."""
+    late_from: int = 1000
     hidden: int = 192
     layers: int = 3
     heads: int = 6
@@ -91,7 +95,8 @@ def packed_batches(
 
     size = settings.rows * settings.row_length
     for step in range(first_step, settings.steps):
-        stream = documents(f"{settings.seed}:{step}", settings.hard_share)
+        hard_share = settings.hard_share if step < settings.late_from else settings.late_hard_share
+        stream = documents(f"{settings.seed}:{step}", hard_share)
         ids: list[int] = []
         while len(ids) < size:
             texts = [next(stream) for _ in range(64)]

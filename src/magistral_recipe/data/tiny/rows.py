@@ -18,7 +18,7 @@ from magistral_recipe.data.tiny.language import (
 )
 from magistral_recipe.rewards.thinking import Thinking
 
-NEW_WORDING_SHARE = 0.3
+NEW_WORDING_SHARE = 0.25
 """Share of the held-out problems in a wording that no training stage shows."""
 
 _ATTEMPTS = 400
@@ -46,7 +46,7 @@ def problems(split: Split, count: int, seed: int = 0) -> list[dict[str, Any]]:
 
     Args:
         split: ``train``, or ``heldout`` whose numbers no training stage shows in any language; about
-            30% of the latter are worded anew, too (``source`` is ``tiny/new-wording``).
+            25% of the latter are worded anew, too (``source`` is ``tiny/new-wording``).
         count: how many, at most some thousands.
         seed: equal seeds give equal problems; a longer list begins with the shorter one.
 
@@ -96,11 +96,10 @@ class Flaws:
     malformed: float = 0.06
     """A tag or the box is missing, or a tag is doubled."""
     foreign: tuple[tuple[str, float], ...] = (("en", 0.05), ("fr", 0.25), ("es", 0.25), ("de", 0.55), ("it", 0.55))
-    """The thoughts are in another language than the problem, by the problem's language; mostly English."""
+    """The thoughts are in another language than problem and answer, by the problem's language; mostly English."""
 
 
 _FOREIGN_ENGLISH = 0.8
-_FOREIGN_ANSWER = 0.5
 
 
 def _foreign_language(language: str, rng: Random) -> str:
@@ -145,7 +144,7 @@ def traces(
         working = work(exercise, forget=rng.random() < flaws.forget, units_slip=slips[0], tens_slip=slips[1])
         language = _foreign_language(own, rng) if rng.random() < foreign[own] else own
         thoughts = word_working(exercise, working, language, rng)
-        answer = word_answer(working.result, language if rng.random() < _FOREIGN_ANSWER else own, rng)
+        answer = word_answer(working.result, own, rng)
         completion = thinking.join(thoughts, answer)
         if rng.random() < flaws.malformed:
             completion = _malform(completion, thinking, rng)

@@ -139,17 +139,18 @@ class Session:
     def close(self) -> None:
         """End every process of the sandbox and remove what it left."""
         process, confinement = self._process, self._confinement
-        if not confinement.own_namespace:
-            _kill_below(process.pid)
-        if process.poll() is None:
-            process.kill()
+        self._kill()
         if process.stdin is not None and process.stdout is not None and process.stderr is not None:
             process.stdin.close()
             # Its end of this pipe closes when the last process that could have written is gone.
             _drain(process.stderr.fileno(), 5.0)
             process.stdout.close()
             process.stderr.close()
-        process.wait()
+        try:
+            process.wait(5.0)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
         confinement.clean()
 
     def _start(self, packages: bool) -> subprocess.Popen[bytes]:
@@ -222,13 +223,19 @@ class Session:
         return Frame(ending, status, cpu, body[:output], body[output:])
 
     def _end(self, ending: Ending) -> Frame:
-        if not self._confinement.own_namespace:
-            _kill_below(self._process.pid)
-        self._process.kill()
+        self._kill()
         return Frame(ending)
 
+    def _kill(self) -> None:
+        if self._process.poll() is not None:
+            return
+        if not self._confinement.own_namespace:
+            _kill_below(self._process.pid)
+        elif not _kill_children(self._process.pid):
+            self._process.kill()
+
     def _complaint(self) -> str:
-        self._process.kill()
+        self._kill()
         assert self._process.stderr is not None
         said = _drain(self._process.stderr.fileno(), 5.0).decode("utf-8", "replace")
         if self.job.mode == "bwrap":
@@ -336,6 +343,21 @@ def _drain(descriptor: int, seconds: float) -> bytes:
             break
         kept = (kept + part)[-4096:]
     return kept
+
+
+def _kill_children(parent: int) -> bool:
+    """Kill a process's children; whether there were any.
+
+    Killing the init of a namespace rather than bubblewrap itself lets bubblewrap reap it: no zombie is left
+    to the machine's init, which in many containers reaps none.
+    """
+    try:
+        children = Path(f"/proc/{parent}/task/{parent}/children").read_text("ascii").split()
+        for child in children:
+            os.kill(int(child), signal.SIGKILL)
+    except OSError:
+        return False
+    return bool(children)
 
 
 def _kill_below(root: int) -> None:

@@ -282,7 +282,7 @@ def _build_what_holds(document: Document) -> Recipe:
     stages = data.get("stages")
     for stage in stages if isinstance(stages, list) else []:
         kind, raw = _split_stage(stage) or ("", {})
-        config = _salvage(stage_module(kind).Config, raw) if kind in STAGES else None
+        config: Any = _salvage(stage_module(kind).Config, raw) if kind in STAGES else None
         given_name = raw.get("name") if isinstance(raw, dict) else None
         entries.append(StageEntry.model_construct(kind=kind, name=str(given_name or kind), config=config))
     return Recipe.model_construct(**values, stages=entries)

@@ -11,6 +11,7 @@ import contextlib
 import errno
 import os
 import shutil
+import sys
 import time
 import traceback
 from collections.abc import Callable, Mapping
@@ -163,6 +164,7 @@ def stage_process(run: Path, index: int, recipe_folder: Path) -> int:
     try:
         loaded = load_recipe(run / "recipe.yaml", folder=recipe_folder)
         results = run_stage(loaded, run, index, send_event if main else _silent)
+        results |= peak_memory()
     except MagistralRecipeError as error:
         send_event({"type": "failure", "exit_code": error.exit_code, "message": str(error)})
         return error.exit_code
@@ -173,6 +175,22 @@ def stage_process(run: Path, index: int, recipe_folder: Path) -> int:
     if main:
         send_event({"type": "results", "results": results})
     return 0
+
+
+def peak_memory() -> dict[str, float]:
+    """The most memory that this process has held, in GiB; the GPU's too where there is one."""
+    found: dict[str, float] = {}
+    if sys.platform != "win32":
+        import resource
+
+        unit = 1 if sys.platform == "darwin" else 1024  # macOS counts bytes, Linux kibibytes
+        found["peak_memory_gib"] = round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 2**30, 2)
+    if "torch" in sys.modules:
+        import torch
+
+        if torch.cuda.is_available():
+            found["peak_gpu_memory_gib"] = round(torch.cuda.max_memory_allocated() / 2**30, 2)
+    return found
 
 
 # --------------------------------------------------------------------------------------------- the chain

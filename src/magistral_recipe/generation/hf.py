@@ -126,7 +126,7 @@ class HFGenerator:
         stops = set(self.stop_ids)
         end = next((position + 1 for position, token in enumerate(ids) if token in stops), None)
         kept = ids[:end]
-        text = decode_completion(self.tokenizer, kept)
+        text = decode_completion(self.tokenizer, kept, self.stop_ids)
         return Completion(request, prompt, text, tuple(kept), truncated=end is None)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -74,7 +75,19 @@ def load_start(context: StageContext, name: str | None = None, *, trainable: boo
     tokenizer = load_tokenizer(folder or config.path, None, config)
     chat = chat_format(context.recipe, context.base).install(tokenizer)
     set_seed(context.recipe.seed)  # adapters begin at random values
-    return Start(load_model(config, folder, trainable=trainable), tokenizer, chat, config)
+    model = load_model(config, folder, trainable=trainable)
+    if not trainable and config.quantization == "none":  # a trainer moves its model by itself
+        model.to(best_device())
+    return Start(model, tokenizer, chat, config)
+
+
+def best_device() -> str:
+    """This process's GPU, else the CPU."""
+    import torch
+
+    if torch.cuda.is_available():
+        return f"cuda:{os.environ.get('LOCAL_RANK', '0')}"
+    return "mps" if torch.backends.mps.is_available() else "cpu"
 
 
 def best_keeper(config: TrainingStageConfig, context: StageContext, start: Start) -> list[TrainerCallback]:
@@ -117,7 +130,8 @@ def train_and_save(trainer: Trainer, context: StageContext, start: Start) -> dic
     Returns:
         Steps, last metrics and a summary.
     """
-    from magistral_recipe.models import save_model
+    from transformers import PrinterCallback
+
     from magistral_recipe.stages.callbacks import MetricsFile
     from magistral_recipe.training.checkpoints import CheckpointGuard, latest_complete_checkpoint, sweep
 
@@ -129,6 +143,7 @@ def train_and_save(trainer: Trainer, context: StageContext, start: Start) -> dic
         sweep(checkpoints)
     trainer.accelerator.wait_for_everyone()
     metrics = MetricsFile(context.folder / "metrics.jsonl", context.emit)
+    trainer.remove_callback(PrinterCallback)  # what it prints stands in metrics.jsonl
     trainer.add_callback(metrics)
     if not any(isinstance(callback, CheckpointGuard) for callback in trainer.callback_handler.callbacks):
         trainer.add_callback(CheckpointGuard())
@@ -136,9 +151,8 @@ def train_and_save(trainer: Trainer, context: StageContext, start: Start) -> dic
     trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
     trainer.accelerator.wait_for_everyone()
     if trainer.is_world_process_zero():
-        save_model(
-            trainer.accelerator.unwrap_model(trainer.model), start.tokenizer, context.folder / "model", start.config
-        )
+        model = trainer.accelerator.unwrap_model(trainer.model)
+        _hand_over(model, context, start)
     trainer.accelerator.wait_for_everyone()
     return {
         "steps": trainer.state.global_step,
@@ -146,6 +160,26 @@ def train_and_save(trainer: Trainer, context: StageContext, start: Start) -> dic
         "metrics": metrics.last,
         "summary": f"{trainer.state.global_step} steps, {summary_of(metrics.last)}",
     }
+
+
+def _hand_over(model: PreTrainedModel, context: StageContext, start: Start) -> None:
+    """Leave the model for the next stage; where merging rounds it to 4 or 8 bits again, say how far it moved."""
+    from magistral_recipe.models import load_model, merge_gap, save_model
+    from magistral_recipe.quantization import is_adapter, is_quantized
+
+    folder = context.folder / "model"
+    lora = start.config.lora
+    rounded = is_adapter(model) and is_quantized(model) and lora is not None and lora.handover == "merge"
+    save_model(model, start.tokenizer, folder, start.config)
+    if rounded:
+        ids = start.tokenizer(_GAP_TEXT, return_tensors="pt")["input_ids"]
+        gap = merge_gap(model, load_model(start.config, folder, trainable=True), ids)
+        text = f"merging changed token log-probabilities by up to {gap:.2g} nats: the weights are quantized again"
+        context.emit({"type": "note", "text": text})
+
+
+_GAP_TEXT = "First, add the units: 7 + 8 = 15, so write 5 and carry 1. Then the tens: 4 + 3 + 1 = 8. The sum is 85."
+"""Some text on which the gap of a merge is measured."""
 
 
 def summary_of(metrics: Mapping[str, float]) -> str:

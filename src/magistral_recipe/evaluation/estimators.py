@@ -1,7 +1,8 @@
-"""pass@k and maj@k of one problem, from all the samples that were drawn of it.
+"""The figures of an evaluation as plain functions: pass@k, maj@k, rates, lengths.
 
-Both ask what k samples would give, averaged over every choice of k from the n there are: an unbiased estimate, where
-simply scoring the first k wastes the others.
+pass@k and maj@k ask what k samples would give, averaged over every choice of k from the n there are: an unbiased
+estimate, where simply scoring the first k wastes the others. The evaluation and the metrics for Hugging Face
+`evaluate` both call these.
 """
 
 from __future__ import annotations
@@ -10,6 +11,9 @@ import math
 import random
 from collections.abc import Callable, Iterator, Sequence
 from itertools import combinations
+from typing import Any
+
+import numpy as np
 
 Equivalent = Callable[[str, str], bool]
 EXACT_SUBSETS = 20_000
@@ -35,6 +39,80 @@ def pass_at_k(n: int, right: int, k: int) -> float:
     if not 1 <= k <= n:
         raise ValueError(f"pass@{k} needs at least {k} samples (and k at least 1), there are {n}")
     return 1 - math.comb(n - right, k) / math.comb(n, k)
+
+
+def pass_at_k_of_problems(verdicts: Sequence[Sequence[float | None]], k: Sequence[int]) -> dict[str, float]:
+    """Mean of pass@k over problems, each of equal weight.
+
+    Args:
+        verdicts: per problem its samples' verdicts; None is undecided and lowers the problem's n, a problem without
+            any other verdict is left out.
+        k: which k.
+
+    Returns:
+        ``pass@k`` for each k, NaN where no problem is left, and ``undecided``, the number of None.
+
+    Raises:
+        ValueError: where k is above a problem's n, naming the problem.
+    """
+    figures: dict[str, float] = {}
+    decided = [[verdict for verdict in problem if verdict is not None] for problem in verdicts]
+    for each in k:
+        for number, problem in enumerate(decided):
+            if problem and each > len(problem):
+                raise ValueError(f"pass@{each}: problem {number} has {len(problem)} decided samples")
+        values = [pass_at_k(len(problem), sum(v == 1 for v in problem), each) for problem in decided if problem]
+        figures[f"pass@{each}"] = math.fsum(values) / len(values) if values else math.nan
+    undecided = sum(verdict is None for problem in verdicts for verdict in problem)
+    return {**figures, "undecided": undecided}
+
+
+def rate(flags: Sequence[float | None]) -> dict[str, float]:
+    """Share of flags that are 1.
+
+    Args:
+        flags: 0, 1, or None, which is left out.
+
+    Returns:
+        ``rate``, NaN where there is none, and ``n``.
+    """
+    known = [flag for flag in flags if flag is not None]
+    return {"rate": math.fsum(known) / len(known) if known else math.nan, "n": len(known)}
+
+
+def length_stats(lengths: Sequence[int]) -> dict[str, float]:
+    """Mean, median, 95th percentile (interpolated) and maximum of lengths; NaN where there are none."""
+    if not len(lengths):
+        return dict.fromkeys(("mean", "median", "p95", "max"), math.nan)
+    values = np.asarray(lengths, dtype=np.float64)
+    median, p95 = np.quantile(values, [0.5, 0.95])
+    return {"mean": float(values.mean()), "median": float(median), "p95": float(p95), "max": float(values.max())}
+
+
+UNDECIDED = "undecided"
+
+
+def fidelity(asked: Sequence[str], found: Sequence[str]) -> dict[str, Any]:
+    """How faithfully languages were kept.
+
+    Args:
+        asked: the language of each problem.
+        found: the language of each completion: a code, or a word such as ``undecided`` that is none.
+
+    Returns:
+        ``fidelity``, whatever isn't the language asked for counting as a failure (NaN without completions),
+        ``undecided``, and ``confusion``: for each language asked for how often each was found.
+    """
+    confusion: dict[str, dict[str, int]] = {}
+    for wanted, seen in zip(asked, found, strict=True):
+        row = confusion.setdefault(wanted, {})
+        row[seen] = row.get(seen, 0) + 1
+    kept = sum(row.get(wanted, 0) for wanted, row in confusion.items())
+    return {
+        "fidelity": kept / len(found) if len(found) else math.nan,
+        "undecided": sum(row.get(UNDECIDED, 0) for row in confusion.values()),
+        "confusion": confusion,
+    }
 
 
 def clusters(answers: Sequence[str | None], equivalent: Equivalent | None = None) -> list[int | None]:

@@ -7,9 +7,10 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from magistral_recipe.evaluation.estimators import clusters, maj_at_k
+from magistral_recipe.evaluation.estimators import clusters, length_stats, maj_at_k, pass_at_k
 from magistral_recipe.evaluation.samples import Sample
 from magistral_recipe.evaluation.statistics import Interval, mean_interval
+from magistral_recipe.evaluation.votes import same_answer
 
 FORMAT_VERSION = 1
 DIMENSIONS = ("language", "category", "difficulty", "source")
@@ -28,12 +29,14 @@ class Scores:
         overall: by name of the metric, over all problems.
         groups: by dimension and group, the same metrics.
         counts: problems and samples of each group, the undecided among them; the overall ones under ``("all", "all")``.
+        lengths: mean, median, p95 and max of the samples' tokens (of the greedy ones where there are no others).
         about: settings, versions and whatever else says how the samples came about.
     """
 
     overall: Group
     groups: Mapping[str, Mapping[str, Group]]
     counts: Mapping[tuple[str, str], Mapping[str, int]]
+    lengths: Mapping[str, float] = field(default_factory=dict)
     about: Mapping[str, Any] = field(default_factory=dict)
 
     def summary(self) -> dict[str, float]:
@@ -46,6 +49,7 @@ class Scores:
             "format_version": FORMAT_VERSION,
             **self.about,
             **self.counts[("all", "all")],
+            "lengths": dict(self.lengths),
             "overall": _plain(self.overall),
             "groups": {
                 dimension: {
@@ -77,7 +81,9 @@ def compute_scores(samples: Sequence[Sample], about: Mapping[str, Any] | None = 
         members = _grouped(samples, dimension)
         groups[dimension] = {name: _metrics(rows) for name, rows in members.items()}
         counts |= {(dimension, name): _counts(rows) for name, rows in members.items()}
-    return Scores(_metrics(samples), groups, counts, dict(about or {}))
+    sampled = [sample for sample in samples if not sample.greedy] or samples
+    lengths = length_stats([sample.tokens for sample in sampled])
+    return Scores(_metrics(samples), groups, counts, lengths, dict(about or {}))
 
 
 def _metrics(samples: Sequence[Sample]) -> Group:
@@ -92,7 +98,7 @@ def _metrics(samples: Sequence[Sample]) -> Group:
     lengths = _by_problem(sampled or greedy, lambda sample: float(sample.tokens))
     if lengths:
         metrics["mean_length"] = mean_interval(lengths, bounds=None)
-    return metrics | _majority(sampled)
+    return metrics | _of_all_samples(sampled)
 
 
 def _decided(value: bool | None) -> float | None:
@@ -127,21 +133,24 @@ def _by_problem(samples: Iterable[Sample], of: Callable[[Sample], float | None])
     return list(scores.values())
 
 
-def _majority(samples: Sequence[Sample]) -> Group:
-    """maj@k for k = all samples of a problem; for problems with a final answer, which code doesn't have."""
+def _of_all_samples(samples: Sequence[Sample]) -> Group:
+    """pass@k and maj@k for k = all samples of a problem; votes need a final answer, which code doesn't have."""
     problems: dict[str, list[Sample]] = {}
     for sample in samples:
-        if sample.kind == "math" and sample.right is not None:
+        if sample.right is not None:
             problems.setdefault(sample.problem, []).append(sample)
     k = min((len(rows) for rows in problems.values()), default=0)
     if k < 2:
         return {}
-    votes = []
-    for rows in problems.values():
-        # An answer that the gate refused has no vote: it would not have been accepted either.
-        answers = [sample.answer if sample.value("format") == 1 else None for sample in rows]
-        votes.append(maj_at_k(clusters(answers), [bool(sample.right) for sample in rows], k))
-    return {f"maj@{k}": mean_interval([[score] for score in votes])}
+    passed = [[pass_at_k(len(rows), sum(bool(s.right) for s in rows), k)] for rows in problems.values()]
+    votes = [[_vote(rows, k)] for rows in problems.values() if rows[0].kind == "math"]
+    return {f"pass@{k}": mean_interval(passed)} | ({f"maj@{k}": mean_interval(votes)} if votes else {})
+
+
+def _vote(samples: Sequence[Sample], k: int) -> float:
+    # An answer that the gate refused has no vote: it would not have been accepted either.
+    answers = [sample.answer if sample.value("format") == 1 else None for sample in samples]
+    return maj_at_k(clusters(answers, same_answer), [bool(sample.right) for sample in samples], k)
 
 
 def _counts(samples: Sequence[Sample]) -> dict[str, int]:

@@ -171,7 +171,7 @@ _scale = _Scale
 def _range(values: Sequence[float], percent: bool) -> tuple[float, float]:
     low, high = min(values), max(values)
     if percent:
-        return 0.0, max(high, 0.05)
+        return 0.0, max(high, 0.01)
     if 0 < low < 0.5 * high:
         low = 0.0  # a curve that spans half its height or more is read against zero
     return (low, high) if high > low else (low - (abs(low) or 1) * 0.1, high + (abs(high) or 1) * 0.1)
@@ -197,12 +197,11 @@ def _thinned(points: Sequence[tuple[float, float]]) -> list[tuple[float, float]]
 
 
 def _moving_average(points: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:
-    """Mean over a window of about a twelfth of the curve, narrower towards the ends."""
+    """Mean over a window of about a twelfth of the curve, cut off at the ends."""
     reach = max(1, len(points) // 24)
     smooth = []
     for index, (step, _) in enumerate(points):
-        width = min(reach, index, len(points) - 1 - index)
-        window = [value for _, value in points[index - width : index + width + 1]]
+        window = [value for _, value in points[max(0, index - reach) : index + reach + 1]]
         smooth.append((step, math.fsum(window) / len(window)))
     return smooth
 

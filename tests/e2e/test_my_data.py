@@ -1,43 +1,45 @@
-"""The example on a user's own files, bad rows included: the whole chain, and what happens when no row is good."""
+"""The example on a user's own files: bad rows are set aside and the run goes on, or stops when none is good."""
 
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
 from chain import run
 
+EXAMPLES = Path(__file__).parents[2] / "recipes" / "examples"
+
 pytestmark = pytest.mark.slow
 
-RECIPE = Path(__file__).parents[2] / "recipes" / "examples" / "my_data.yaml"
-SHORT = ("stages.sft.trainer.max_steps=4", "stages.grpo.trainer.max_steps=1", "stages.evaluate.samples=1")
+
+@pytest.fixture
+def recipe(tmp_path) -> Path:
+    """The example's data and its SFT stage; RL would need the whole SFT before it finds anything to train on."""
+    shutil.copytree(EXAMPLES / "data", tmp_path / "data")
+    text = (EXAMPLES / "my_data.yaml").read_text(encoding="utf-8")
+    file = tmp_path / "my_data.yaml"
+    file.write_text(text[: text.index("  - grpo:")], encoding="utf-8")
+    return file
 
 
-def test_bad_rows_are_set_aside_and_counted_and_the_run_goes_on(tmp_path):
-    words = [word for change in SHORT for word in ("--set", change)]
-    code, text = run(RECIPE, tmp_path / "run", *words)
+def test_bad_traces_are_set_aside_and_counted_and_the_run_goes_on(recipe, tmp_path):
+    code, text = run(recipe, tmp_path / "run", "--set", "stages.sft.trainer.max_steps=2")
     assert code == 0, text
-    shown = " ".join(text.split())
-    assert "4 of 164 set aside" in shown
-    assert "8 of 104 set aside" in shown
-    traces, problems = (
-        [json.loads(row) for row in (tmp_path / "run" / stage / f"set-aside-{name}.jsonl").read_text().splitlines()]
-        for stage, name in (("01-sft", "traces"), ("02-grpo", "mine"))
-    )
-    assert [row["line"] for row in traces] == [12, 40, 75, 110]
-    assert [row["line"] for row in problems] == [10, 21, 34, 47, 58, 66, 79, 88]
-    assert all(row["reason"] for row in traces + problems)
+    assert "4 of 164 set aside" in " ".join(text.split())
+    aside = (tmp_path / "run" / "01-sft" / "set-aside-traces.jsonl").read_text().splitlines()
+    assert [json.loads(row)["line"] for row in aside] == [12, 40, 75, 110]
+    assert (tmp_path / "run" / "01-sft" / "model" / "model.safetensors").exists()
 
 
-def test_a_file_without_a_good_row_stops_the_run_before_a_model_is_trained(tmp_path):
-    row = {"nr": 1, "question": "What is 1 plus 1?", "solution": "", "lang": "en", "topic": "addition", "level": 1}
-    (tmp_path / "bad.jsonl").write_text(json.dumps(row) + "\n{\n")
-    path = f"problems.mine.path={tmp_path / 'bad.jsonl'}"
-    code, text = run(RECIPE, tmp_path / "run", "--set", path)
+def test_a_file_without_a_good_row_stops_the_run_before_a_model_is_trained(recipe, tmp_path):
+    row = {"question": "What is 1 plus 1?", "reasoning": "1+1=2", "reply": "", "lang": "en"}
+    (tmp_path / "data" / "traces.jsonl").write_text(json.dumps(row) + "\n{\n")
+    code, text = run(recipe, tmp_path / "run")
     assert code == 2, text
     shown = " ".join(text.split())
-    assert "none of 2 rows can be used" in shown
-    assert "bad.jsonl:1: answer (column 'solution'): is empty" in shown
+    assert "data/traces.jsonl: none of 2 rows can be used" in shown
+    assert "data/traces.jsonl:1: response (column 'reply'): is empty" in shown
     assert "Traceback" not in text
     assert not (tmp_path / "run" / "01-sft" / "model").exists()

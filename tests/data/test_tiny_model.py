@@ -61,11 +61,12 @@ def test_generation_stops_where_a_turn_ends(model, tokenizer):
 def test_base_reckons_in_plain_text_and_is_weak_at_the_hard_kind(model, tokenizer):
     from magistral_recipe.data.tiny.card import measure
 
-    scores = measure(model, tokenizer, count=160)["greedy"]
-    easy = [scores[kind] for kind in ("addition", "subtraction", "add_subtract")]
-    assert min(easy) > 0.6
-    assert 0.2 < scores["multiplication"] < 0.7
-    assert scores["multiplication"] < min(easy)
+    scores = measure(model, tokenizer, count=160)
+    easy = ("addition", "subtraction", "add_subtract")
+    assert min(scores["greedy"][kind] for kind in easy) > 0.65
+    sampled = scores["temperature 1"]
+    assert 0.2 < sampled["multiplication"] < 0.6
+    assert sampled["multiplication"] < min(sampled[kind] for kind in easy) - 0.1
 
 
 def test_pretraining_resumes_to_the_same_weights(tmp_path, tokenizer):

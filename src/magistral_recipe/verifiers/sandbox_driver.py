@@ -203,6 +203,8 @@ class Driver:
             if os.listdir(self.root) != ["home"] or os.listdir(self.home):
                 wipe(self.root, keep=(self.build, self.shown))
                 os.mkdir(self.home)
+            if self.all_ours and os.listdir("/dev/shm"):
+                wipe("/dev/shm")
             files = [scratch_file(self.root) for _ in range(3)]
             if not self.call:
                 view = memoryview(given)

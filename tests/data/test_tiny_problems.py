@@ -3,6 +3,7 @@
 import re
 from collections import Counter
 from itertools import islice
+from random import Random
 
 import pytest
 from hypothesis import given
@@ -12,7 +13,7 @@ from magistral_recipe.data import tiny
 from magistral_recipe.data.tiny import rows
 from magistral_recipe.data.tiny.arithmetic import OPERATIONS, Exercise, work
 from magistral_recipe.data.tiny.corpus import documents
-from magistral_recipe.data.tiny.language import LANGUAGES, wordings
+from magistral_recipe.data.tiny.language import LANGUAGES, ramble, wordings
 from magistral_recipe.rewards.thinking import Thinking
 
 CLEAN = tiny.Flaws(forget=0, slip=0, malformed=0, foreign=tuple((language, 0.0) for language in LANGUAGES))
@@ -182,3 +183,13 @@ def test_corpus_is_plain_right_and_free_of_heldout_material():
             assert eval(left) == int(right), text
     joined = "\n".join(texts)
     assert not [pattern for pattern in new if re.search(pattern, joined)]
+
+
+def test_filler_words_change_neither_the_words_nor_the_numbers_that_were_there():
+    problem = "Take 41, add 52 and then subtract 13."
+    rambled = {ramble(problem, "en", Random(seed)) for seed in range(200)}
+    assert problem in rambled
+    assert len(rambled) > 50
+    for text in rambled:
+        rest = iter(text.split(" "))
+        assert all(word in rest for word in problem.split(" ")), text

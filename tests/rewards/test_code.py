@@ -203,7 +203,7 @@ def test_objects_and_their_json_draw_the_same_tests(recording):
 def test_equal_programs_run_once(monkeypatch):
     runs: list[str] = []
 
-    def once(self, submission, on_sleep):
+    def once(self, submission, stopped, on_sleep):
         runs.append(submission.source)
         return Result(Verdict.RIGHT, 1, 1), False
 
@@ -219,7 +219,7 @@ def test_equal_programs_run_once(monkeypatch):
 def test_what_runs_out_of_time_is_tried_once_more_and_the_second_try_counts(monkeypatch):
     outcomes = {"slow": [Verdict.TIMEOUT, Verdict.RIGHT], "endless": [Verdict.TIMEOUT, Verdict.TIMEOUT]}
 
-    def unlucky(self, submission, on_sleep):
+    def unlucky(self, submission, stopped, on_sleep):
         verdict = outcomes[submission.source].pop(0)
         return Result(verdict, 0, 1), verdict is Verdict.TIMEOUT
 

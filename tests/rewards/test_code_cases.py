@@ -36,10 +36,10 @@ BOMBS = ("resource", "cpp")
 pytestmark = pytest.mark.sandbox
 
 
-def run(cases, seconds, mode="bwrap"):
+def run(cases, seconds, mode="bwrap", compile_seconds=10):
     """Score cases; return (id, score, reason) of each that did not earn what it must."""
     reward = CodeCorrectness(timeout=seconds, sandbox=mode)
-    reward.runner = replace(reward.runner, compile_seconds=3)
+    reward.runner = replace(reward.runner, compile_seconds=compile_seconds)
     logged: dict[str, list[str]] = {}
     scores = reward(
         completions=[f"<think>x</think>\n{case['answer']}" for case in cases],
@@ -78,7 +78,7 @@ def test_honest_and_cunning_programs_earn_what_they_must(traceless):
 
 def test_bombs_earn_nothing_in_bounded_time(traceless):
     started = time.monotonic()
-    assert run([case for case in CASES if case["category"] in BOMBS], 0.5) == []
+    assert run([case for case in CASES if case["category"] in BOMBS], 0.5, compile_seconds=2) == []
     assert time.monotonic() - started < 300
 
 

@@ -242,6 +242,19 @@ def _alive(pid: int) -> bool:
         return False
 
 
+def test_an_interrupt_does_not_wait_for_programs():
+    tests = json.dumps({"type": "stdio", "cases": [{"input": "", "output": ""}]})
+    sleeper = "<think>x</think>\n```python\nimport time\ntime.sleep(900)\n```"
+    started = time.monotonic()
+    timer = threading.Timer(1.0, os.kill, (os.getpid(), signal.SIGINT))
+    timer.start()
+    with pytest.raises(KeyboardInterrupt):
+        CodeCorrectness(timeout=60)(completions=[sleeper], tests=[tests])
+    timer.join()
+    assert time.monotonic() - started < 20
+    assert observe(os.getpid()).pids == (os.getpid(),)
+
+
 def test_load_turns_no_right_program_wrong():
     busy = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(2 * (os.cpu_count() or 1))]
     try:

@@ -15,6 +15,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import partial
 
 from magistral_recipe.verifiers.cores import worker_count
 from magistral_recipe.verifiers.outputs import read_value, same_output, same_value
@@ -112,27 +113,35 @@ class Runner:
             from magistral_recipe.verifiers.cpp import find_compiler
 
             find_compiler(self.precompiled)  # once, before programs compete for the cores
+        stopped = threading.Event()
         with ThreadPoolExecutor(min(len(distinct) or 1, _gate.slots + _SLEEPERS), "program") as threads:
-            first = list(threads.map(self._first_try, distinct))
-            again = [submission for submission, (_, retry) in zip(distinct, first, strict=True) if retry]
-            second = dict(zip(again, threads.map(self._second_try, again), strict=True))
+            try:
+                first = list(threads.map(partial(self._first_try, stopped), distinct))
+                again = [submission for submission, (_, retry) in zip(distinct, first, strict=True) if retry]
+                second = dict(zip(again, threads.map(partial(self._second_try, stopped), again), strict=True))
+            except BaseException:  # Ctrl-C, above all: what runs must not be waited for
+                stopped.set()
+                threads.shutdown(wait=False, cancel_futures=True)
+                raise
         results = {
             submission: second.get(submission, result) for submission, (result, _) in zip(distinct, first, strict=True)
         }
         return [results[submission] for submission in submissions]
 
-    def _first_try(self, submission: Submission) -> tuple[Result, bool]:
+    def _first_try(self, stopped: threading.Event, submission: Submission) -> tuple[Result, bool]:
         with _gate.share() as yield_slot:
-            return self._try(submission, yield_slot)
+            return self._try(submission, stopped, yield_slot)
 
-    def _second_try(self, submission: Submission) -> Result:
+    def _second_try(self, stopped: threading.Event, submission: Submission) -> Result:
         with _gate.alone():
-            return self._try(submission, None)[0]
+            return self._try(submission, stopped, None)[0]
 
-    def _try(self, submission: Submission, on_sleep: Callable[[], None] | None) -> tuple[Result, bool]:
+    def _try(
+        self, submission: Submission, stopped: threading.Event, on_sleep: Callable[[], None] | None
+    ) -> tuple[Result, bool]:
         """Run a submission; return its result and whether the machine may be to blame for it."""
         try:
-            trial = _Trial(submission, self._job(submission), on_sleep)
+            trial = _Trial(submission, self._job(submission), on_sleep, stopped)
             return trial.run(), trial.doubtful
         except SandboxError as error:
             logger.debug("sandbox failed: %s", error)
@@ -158,8 +167,10 @@ class Runner:
 class _Trial:
     """One run of one submission, over as many sandboxes as it breaks."""
 
-    def __init__(self, submission: Submission, job: Job, on_sleep: Callable[[], None] | None) -> None:
-        self.submission, self.job, self.on_sleep = submission, job, on_sleep
+    def __init__(
+        self, submission: Submission, job: Job, on_sleep: Callable[[], None] | None, stopped: threading.Event
+    ) -> None:
+        self.submission, self.job, self.on_sleep, self.stopped = submission, job, on_sleep, stopped
         self.failure: tuple[Verdict, str] | None = None
         self.passed = self.timeouts = 0
         self.doubtful = False
@@ -168,7 +179,7 @@ class _Trial:
         """Run the tests until the first failure, or all of them where each counts."""
         cases = list(self.submission.tests.cases)
         while cases and not self._enough():
-            with Session(self.job, self.on_sleep) as session:
+            with Session(self.job, self.on_sleep, self.stopped) as session:
                 compiled = session.compile(self.submission.source)
                 if compiled.ending != "answered" or compiled.status:
                     self._fail_to_compile(compiled)
@@ -180,6 +191,8 @@ class _Trial:
         return Result(verdict, self.passed, total, detail)
 
     def _enough(self) -> bool:
+        if self.stopped.is_set():
+            return True
         if self.submission.every_test:
             return self.timeouts >= _TIMEOUTS_ENOUGH
         return self.failure is not None

@@ -58,14 +58,14 @@ def confine_with_bwrap(limits: Limits, mounts: tuple[Mount, ...], process_files:
             command += ["--symlink", str(path.readlink()), name]
         else:
             command += ["--ro-bind-try", name, name]
-    for mount in mounts:
-        command += ["--ro-bind", mount.source, mount.target]
     if process_files:
         command += ["--proc", "/proc"]
     command += ["--dev", "/dev"]
     for target, size in (("/dev/shm", 16 * MEBIBYTE), ("/tmp", limits.scratch)):
         command += ["--size", str(size)] if "--size" in options else []
         command += ["--tmpfs", target]
+    for mount in mounts:  # after /tmp: an interpreter may lie there
+        command += ["--ro-bind", mount.source, mount.target]
     command += ["--remount-ro", "/dev", "--remount-ro", "/", "--chdir", "/tmp"]
     return Confinement(tuple(command), "/tmp", True, limits.processes, system_calls)
 

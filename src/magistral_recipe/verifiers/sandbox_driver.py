@@ -135,6 +135,7 @@ class Driver:
 
     def prepare(self, source: bytes) -> CodeType | str | None:
         """Compile the program; return what a test's child executes, or None."""
+        self.kept = (*(self.root + "/" + name for name in os.listdir(self.root)), self.build)
         os.mkdir(self.home)
         if self.language == "cpp":
             return self.prepare_cpp(source)
@@ -200,8 +201,8 @@ class Driver:
             frame = receive()
             seconds = int.from_bytes(frame[:4], "little")
             given = frame[4:]
-            if os.listdir(self.root) != ["home"] or os.listdir(self.home):
-                wipe(self.root, keep=(self.build, self.shown))
+            if len(os.listdir(self.root)) > 1 or os.listdir(self.home):
+                wipe(self.root, self.kept)
                 os.mkdir(self.home)
             if self.all_ours and os.listdir("/dev/shm"):
                 wipe("/dev/shm")

@@ -10,6 +10,7 @@ import os
 import select
 import signal
 import subprocess
+import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -81,18 +82,25 @@ class Session:
     Args:
         job: what to start.
         on_sleep: called once, when the program has been asleep for half a second.
+        stopped: ends the session early once set.
 
     Raises:
         SandboxError: where the sandbox does not start.
     """
 
-    def __init__(self, job: Job, on_sleep: Callable[[], None] | None = None) -> None:
+    def __init__(
+        self, job: Job, on_sleep: Callable[[], None] | None = None, stopped: threading.Event | None = None
+    ) -> None:
         self.job = job
         self._on_sleep = on_sleep
+        self._stopped = stopped or threading.Event()
         self._buffer = bytearray()
         packages = package_mounts(job.packages) if job.language == "python" and job.packages else ()
         mounts = (*find_interpreter().mounts, *packages, *job.mounts)
-        self._confinement = confine(job.mode, job.limits, mounts)
+        try:
+            self._confinement = confine(job.mode, job.limits, mounts)
+        except OSError as error:
+            raise SandboxError(f"the sandbox could not be prepared: {error}") from error
         try:
             self._process = self._start(bool(packages))
         except OSError as error:
@@ -203,7 +211,7 @@ class Session:
                     frame = self._take_frame()
                     if frame is not None or ending:
                         return frame or self._end("broken")
-            verdict = watch.look()
+            verdict = "timeout" if self._stopped.is_set() else watch.look()
             if verdict is not None:
                 return self._end(verdict)
 
@@ -231,6 +239,8 @@ class Session:
             return
         if not self._confinement.own_namespace:
             _kill_below(self._process.pid)
+            if self.job.mode == "unsafe":  # where the driver itself is the root; Landlock's keeper ends by itself
+                self._process.kill()
         elif not _kill_children(self._process.pid):
             self._process.kill()
 

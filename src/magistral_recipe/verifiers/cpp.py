@@ -12,11 +12,11 @@ import os
 import shutil
 import subprocess
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-
-from filelock import FileLock
 
 from magistral_recipe.verifiers.sandbox import Mount, SandboxError, open_to_sandbox
 
@@ -92,7 +92,7 @@ def _precompiled_header(compiler: str, version: str) -> Path | None:
     try:
         if not target.exists():
             folder.parent.mkdir(parents=True, exist_ok=True)
-            with FileLock(f"{folder}.lock", mode=0o644):
+            with _locked(Path(f"{folder}.lock")):
                 if not target.exists():
                     _build(compiler, folder)
     except (OSError, subprocess.SubprocessError) as error:
@@ -102,6 +102,16 @@ def _precompiled_header(compiler: str, version: str) -> Path | None:
         logger.warning("programs cannot read %s: set %s to a folder that everybody may read", target, CACHE_VARIABLE)
         return None
     return folder
+
+
+@contextmanager
+def _locked(path: Path) -> Iterator[None]:
+    """Hold a file's lock: one process builds, the others wait for what it built."""
+    import fcntl  # not on Windows, where this module is imported all the same
+
+    with path.open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
 
 
 def _build(compiler: str, folder: Path) -> None:

@@ -25,7 +25,7 @@ def small_header(monkeypatch, tmp_path):
 
     def build(command, **_):
         builds.append(command)
-        open(command[-1], "wb").close()  # noqa: SIM115
+        open(command[-1], "wb").close()
 
     monkeypatch.setattr(cpp.subprocess, "run", build)
     return builds

@@ -34,13 +34,12 @@ INSTALL = (
 )
 
 
-def confine_with_bwrap(limits: Limits, mounts: tuple[Mount, ...], process_files: bool = True) -> Confinement:
+def confine_with_bwrap(limits: Limits, mounts: tuple[Mount, ...]) -> Confinement:
     """Prepare a bubblewrap sandbox; see `sandbox.confine`.
 
     Args:
         limits: what the program may use.
         mounts: what it may read beside the system's programs and libraries.
-        process_files: whether to mount ``/proc``; some containers refuse it.
     """
     bwrap, options = find_bwrap()
     system_calls = build_filter(sockets=True)
@@ -58,9 +57,7 @@ def confine_with_bwrap(limits: Limits, mounts: tuple[Mount, ...], process_files:
             command += ["--symlink", str(path.readlink()), name]
         else:
             command += ["--ro-bind-try", name, name]
-    if process_files:
-        command += ["--proc", "/proc"]
-    command += ["--dev", "/dev"]
+    command += ["--proc", "/proc", "--dev", "/dev"]
     for target, size in (("/dev/shm", 16 * MEBIBYTE), ("/tmp", limits.scratch)):
         command += ["--size", str(size)] if "--size" in options else []
         command += ["--tmpfs", target]

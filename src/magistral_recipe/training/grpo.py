@@ -123,7 +123,7 @@ class MagistralGRPOTrainer(RoundGenerator):
             self._check_before_training()
         self._pending = []
         if self.accelerator.is_main_process:
-            cut_after(self._rollouts_file, self._step if checkpoint else -1)
+            cut_after(self._rollouts_file, self._step - 1)  # a batch bears the step at which it began
         # A save asked for by any other callback must be seen before it is let through.
         with contextlib.suppress(ValueError):
             self.remove_callback(self._memory)

@@ -28,7 +28,7 @@ def append_lines(path: Path, records: Iterable[Mapping[str, Any]]) -> None:
 
 
 def cut_after(path: Path, step: int) -> None:
-    """Drop the lines of later steps, and a last one that a kill left half-written.
+    """Drop the lines of later steps, the closing summary, and a last line that a kill left half-written.
 
     Args:
         path: a file of JSON lines that have a `step`; nothing happens where there is none.
@@ -42,7 +42,7 @@ def cut_after(path: Path, step: int) -> None:
             record = json.loads(line)
         except ValueError:
             continue
-        if line.endswith("\n") and record.get("step", 0) <= step:
+        if line.endswith("\n") and record.get("step", 0) <= step and "train_runtime" not in record:
             kept.append(line)
     write_atomically(path, "".join(kept))
 

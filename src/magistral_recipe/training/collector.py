@@ -75,15 +75,14 @@ class Collector:
         kept: list[Kept] = []
         groups: list[Group] = []
         while True:
-            missing = settings.prompts_per_batch - len(groups)
-            rounds.append(generate(self._stream.take(self._divisible(missing))))
+            problems = self._stream.take(settings.prompts_per_batch - len(groups))
+            rounds.append(generate(self._filled_up(problems)).first(len(problems)))
             kept.append(select(rounds[-1], config.signal, config.keep_uninformative_groups, self._top))
             groups += kept[-1].groups
             if len(groups) >= settings.prompts_per_batch or config.keep_uninformative_groups:
                 break
             if len(rounds) > self.rounds_allowed:
                 break
-        groups = groups[: settings.prompts_per_batch]
         figures = batch_figures(rounds, kept, len(groups))
         self._note(figures, bool(groups))
         return Batch(groups, figures)
@@ -102,11 +101,12 @@ class Collector:
         self._schedule.load_state_dict(state["schedule"])
         self._empty_in_a_row = state["empty_in_a_row"]
 
-    def _divisible(self, prompts: int) -> int:
-        """Round up to a number whose completions divide over the ranks; surplus groups are dropped."""
-        while prompts * self._config.num_generations % self._processes:
-            prompts += 1
-        return prompts
+    def _filled_up(self, problems: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        """Repeat the last problem until the completions divide over the ranks; the repetitions are dropped."""
+        filled = list(problems)
+        while len(filled) * self._config.num_generations % self._processes:
+            filled.append(problems[-1])
+        return filled
 
     def _note(self, figures: dict[str, float], useful: bool) -> None:
         self._schedule.observe(

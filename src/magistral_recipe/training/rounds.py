@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
 import torch
@@ -59,6 +59,22 @@ class Round:
     def group_size(self) -> int:
         """Completions a group."""
         return len(self.lengths) // len(self.problems)
+
+    def first(self, groups: int) -> Round:
+        """Return the round without the groups after the first ones, which only filled up the ranks."""
+        rows = groups * self.group_size
+        return replace(
+            self,
+            problems=self.problems[:groups],
+            rewards=self.rewards[:rows],
+            totals=self.totals[:rows],
+            lengths=self.lengths[:rows],
+            completion_lengths=self.completion_lengths[:rows],
+            counted=self.counted[:rows],
+            truncated=self.truncated[:rows],
+            texts=self.texts[:rows],
+            parts={name: column[:rows] for name, column in self.parts.items()},
+        )
 
     def signal(self, name: str) -> Tensor:
         """Return what decides whether a group is informative.

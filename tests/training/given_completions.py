@@ -1,0 +1,80 @@
+"""A run on given completions, for `torchrun`: the same global batch whatever the number of processes.
+
+Completions, their ragged lengths and their rewards depend on prompt, place in the group and step alone.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import sys
+from pathlib import Path
+
+os.environ["TRL_EXPERIMENTAL_SILENCE"] = "1"
+
+import torch
+from tiny_policy import LETTERS, policy, problems, settings, tokenizer
+
+from magistral_recipe.training.grpo import MagistralGRPOTrainer
+
+
+def rollouts(prompts, trainer):
+    """TRL's `rollout_func`: one completion an entry; groups may lie across processes."""
+    first = trainer.accelerator.process_index * len(prompts)
+    prompt_ids, completion_ids = [], []
+    for i, prompt in enumerate(prompts):
+        place = (first + i) % trainer.num_generations
+        noise = random.Random(f"{prompt} {place} {trainer.state.global_step}")
+        length = min(int(noise.lognormvariate(1.6, 0.8)) + 1, 30)
+        text = "".join(noise.choice(LETTERS) for _ in range(length))
+        prompt_ids.append(tokenizer()(prompt)["input_ids"])
+        completion_ids.append([*tokenizer()(text)["input_ids"], 1])
+    return {"prompt_ids": prompt_ids, "completion_ids": completion_ids, "logprobs": None}
+
+
+def reward(prompts, completions, **_):
+    """Flat for some prompts, so that groups are refilled, and None for some completions."""
+    values = []
+    for prompt, text in zip(prompts, completions, strict=True):
+        if "3" in prompt or "5" in prompt:
+            values.append(0.0)
+        else:
+            values.append(None if text.endswith("h") else sum(c.isalpha() for c in text) / len(text))
+    return values
+
+
+def main(folder: Path, changes: dict) -> None:
+    """Train, and leave weights and logs of the first process in the folder."""
+    args = settings(
+        folder,
+        optim="sgd",
+        learning_rate=0.05,
+        max_completion_length=31,
+        probe_rewards=False,
+        logging_steps=1,
+        **changes,
+    )
+    trainer = MagistralGRPOTrainer(
+        model=policy(),
+        reward_funcs=reward,
+        args=args,
+        train_dataset=problems(),
+        processing_class=tokenizer(),
+        rollout_func=rollouts,
+    )
+    trainer.train()
+    world = trainer.accelerator.num_processes
+    assert world == int(os.environ.get("WORLD_SIZE", "1")), f"{world} process(es) found each other"
+    if trainer.accelerator.is_main_process:
+        weights = {n: p.detach().clone() for n, p in trainer.accelerator.unwrap_model(trainer.model).named_parameters()}
+        log = [{**entry, "world": world} for entry in trainer.state.log_history]
+        torch.save(weights, folder / "weights.pt")
+        (folder / "log.json").write_text(json.dumps(log))
+    trainer.accelerator.wait_for_everyone()
+    if torch.distributed.is_initialized():  # a process that leaves early aborts the others
+        torch.distributed.destroy_process_group()
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), json.loads(sys.argv[2]))

@@ -1,0 +1,77 @@
+"""Microbatches: everything once, within the budget, the same plan on every rank."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from magistral_recipe.training.batching import (
+    Row,
+    collate,
+    deal_groups,
+    generation_chunks,
+    pack,
+    padded_tokens,
+    share_out,
+)
+
+lengths_of_rows = st.lists(st.integers(1, 200), min_size=0, max_size=60)
+
+
+@settings(max_examples=200, deadline=None)
+@given(lengths_of_rows, st.integers(1, 400))
+def test_every_row_is_packed_once_and_within_the_budget(lengths, budget):
+    bins = pack(lengths, budget)
+    assert sorted(i for chosen in bins for i in chosen) == list(range(len(lengths)))
+    for chosen in bins:
+        width = max(lengths[i] for i in chosen)
+        assert len(chosen) == 1 or width * len(chosen) <= budget
+
+
+def test_packing_by_size_pads_less_than_packing_in_order():
+    lengths = [1, 100, 2, 99, 3, 98, 4, 97]
+    bins = pack(lengths, 400)
+    assert padded_tokens(lengths, bins) == 4 * 100 + 4 * 4
+    assert padded_tokens(lengths, [[0, 1, 2, 3], [4, 5, 6, 7]]) == 4 * 100 + 4 * 98
+
+
+@settings(max_examples=100, deadline=None)
+@given(lengths_of_rows, st.integers(1, 5), st.integers(1, 400))
+def test_ranks_share_the_work_in_step(lengths, ranks, budget):
+    shares = share_out(lengths, ranks, budget)
+    assert sorted(i for share in shares for i in share.rows) == list(range(len(lengths)))
+    assert len({len(share.bins) for share in shares}) == 1
+    for share in shares:
+        assert sorted(i for chosen in share.bins for i in chosen) == share.rows
+    loads = [sum(lengths[i] for i in share.rows) for share in shares]
+    assert max(loads) - min(loads) <= max(lengths, default=0)
+
+
+def test_groups_stay_whole_and_spread_over_minibatches():
+    assert deal_groups(5, 2) == [[0, 2, 4], [1, 3]]
+    assert deal_groups(1, 2) == [[0], []]
+
+
+@pytest.mark.parametrize(
+    ("budget", "sizes"), [(None, [12]), (10_000, [12]), (80, [8, 4]), (30, [3, 3, 3, 3]), (1, [1] * 12)]
+)
+def test_generation_is_cut_at_groups_where_one_fits(budget, sizes):
+    chunks = generation_chunks([4] * 12, 6, budget, 4)
+    assert [len(chunk) for chunk in chunks] == sizes
+    assert [i for chunk in chunks for i in chunk] == list(range(12))
+
+
+def test_rows_are_padded_on_the_right_and_windowed_from_the_shortest_prompt():
+    rows = [
+        Row(torch.tensor([5, 6, 7]), torch.tensor([8, 1]), torch.tensor([1.0, 1.0]), old_logps=torch.tensor([-1.0, -2.0])),
+        Row(torch.tensor([5]), torch.tensor([9, 9, 1]), torch.tensor([1.0, 0.0, 1.0]), old_logps=torch.tensor([-3.0] * 3)),
+    ]  # fmt: skip
+    batch = collate(rows, [0.5, -0.5], 0, torch.device("cpu"), normalizers=[3.0, 4.0])
+    assert batch.input_ids.tolist() == [[5, 6, 7, 8, 1], [5, 9, 9, 1, 0]]
+    assert batch.labels.tolist() == [[-100, -100, -100, 8, 1], [-100, 9, -100, 1, -100]]
+    assert batch.mask.tolist() == [[0, 0, 1, 1], [1, 0, 1, 0]]
+    assert batch.old_logps.tolist() == [[0, 0, -1, -2], [-3, -3, -3, 0]]
+    assert batch.normalizer.tolist() == [[3], [4]]
+    assert batch.window(torch.arange(4.0).repeat(2, 1)).tolist() == [[0, 1, 2, 3]] * 2

@@ -1,0 +1,239 @@
+"""How fast one generation batch trains, beside stock `trl.GRPOTrainer`, at equal gradients.
+
+Same model, prompts, completions (given, not generated), hardware; the pass for old log-probabilities is counted
+on both sides. Stock runs at the largest per-device size whose padded microbatch holds no more tokens than ours.
+Batches of the two are interleaved; printed are medians with 95% bootstrap intervals.
+
+    python benchmarks/grpo_step.py                  # CPU, lengths divided by 8
+    python benchmarks/grpo_step.py --device cuda    # bf16 weights, full lengths
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import os
+import random
+import statistics
+import tempfile
+import time
+
+os.environ.setdefault("TRL_EXPERIMENTAL_SILENCE", "1")
+
+import torch
+from datasets import Dataset
+from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers
+from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast, TrainerCallback
+from trl import GRPOConfig, GRPOTrainer
+
+from magistral_recipe.training.config import MagistralGRPOConfig
+from magistral_recipe.training.grpo import MagistralGRPOTrainer
+
+ROWS, GROUP = 64, 8
+
+
+def tokenizer() -> PreTrainedTokenizerFast:
+    """One token a character: only ids matter here."""
+    core = Tokenizer(models.WordLevel({t: i for i, t in enumerate(["<pad>", "<eos>", "<unk>", *"abcdef"])}, "<unk>"))
+    core.pre_tokenizer = pre_tokenizers.Split(Regex("."), "isolated")
+    core.decoder = decoders.Fuse()
+    return PreTrainedTokenizerFast(tokenizer_object=core, pad_token="<pad>", eos_token="<eos>", unk_token="<unk>")
+
+
+def lengths(kind: str, scale: int, seed: int) -> list[int]:
+    """Completion lengths: ragged (log-normal, mean 600, p95 2,000, cut at 4,096), mild (cv 0.4), or equal."""
+    noise = random.Random(seed)
+    if kind == "equal":
+        return [600 // scale] * ROWS
+    if kind == "mild":
+        return [max(int(noise.gauss(600, 240)), 60) // scale for _ in range(ROWS)]
+    # mean exp(m + s²/2) = 600 and 95% quantile exp(m + 1.645 s) = 2000 give s = 1.015, m = 5.882
+    return [max(min(int(noise.lognormvariate(5.882, 1.015)), 4096) // scale, 2) for _ in range(ROWS)]
+
+
+class Given:
+    """TRL's `rollout_func` with the same completions for everybody; the time spent in it is not training."""
+
+    def __init__(self, sizes: list[int], vocabulary: int) -> None:
+        noise = random.Random(0)
+        self.completions = [[noise.randrange(3, vocabulary) for _ in range(n - 1)] + [1] for n in sizes]
+        self.seconds = 0.0
+
+    def __call__(self, prompts: list[str], trainer: GRPOTrainer) -> dict[str, object]:
+        ids = [[3 + ord(c) % 6 for c in prompt] for prompt in prompts]
+        return {"prompt_ids": ids, "completion_ids": self.completions[: len(prompts)], "logprobs": None}
+
+
+def reward(completions: list[str], **_: object) -> list[float]:
+    """Any numbers that differ within a group."""
+    return [math.sin(i * 1.7) for i in range(len(completions))]
+
+
+class Clock(TrainerCallback):
+    """Seconds from the begin of the first optimizer step of a batch to the end of the last."""
+
+    def __init__(self) -> None:
+        self.seconds = 0.0
+        self.gradient: dict[str, torch.Tensor] = {}
+
+    def on_step_begin(self, args, state, control, **kwargs):  # type: ignore[no-untyped-def]
+        self.started = time.perf_counter()
+
+    def on_pre_optimizer_step(self, args, state, control, model=None, **kwargs):  # type: ignore[no-untyped-def]
+        self.seconds += time.perf_counter() - self.started
+        if not self.gradient:
+            self.gradient = {n: p.grad.float().cpu().clone() for n, p in model.named_parameters()}
+
+
+def build(which: str, model: LlamaForCausalLM, given: Given, options: argparse.Namespace, budget: int, **changes):
+    """Make a trainer that trains on the given completions."""
+    longest = max(len(c) for c in given.completions)
+    prompt = "prompt: " + "x" * (96 // options.scale)
+    common = {
+        "output_dir": tempfile.mkdtemp(),
+        "use_cpu": options.device == "cpu",
+        "bf16": options.device != "cpu",
+        "num_generations": GROUP,
+        "max_completion_length": longest,
+        "learning_rate": 0.0,
+        "weight_decay": 0.0,
+        "max_grad_norm": 0.0,
+        "report_to": "none",
+        "save_strategy": "no",
+        "logging_steps": 10_000,
+        "disable_tqdm": True,
+        "shuffle_dataset": False,
+    }
+    data = Dataset.from_dict({"prompt": [prompt] * ROWS})
+    clock = Clock()
+    minibatches = changes.pop("minibatches", 2)
+    checkpointing = options.device != "cpu"
+    if which == "stock":
+        width = longest + len(prompt)
+        size = max(s for s in (1, 2, 4, 8, 16, 32) if s == 1 or s * width <= budget)
+        args = GRPOConfig(
+            per_device_train_batch_size=size,
+            gradient_accumulation_steps=ROWS // minibatches // size,
+            steps_per_generation=ROWS // size,
+            epsilon_high=0.28,
+            scale_rewards="group",
+            gradient_checkpointing=checkpointing,
+            max_steps=minibatches,
+            **common,
+        )
+        made = GRPOTrainer(
+            model, reward, args, data, processing_class=tokenizer(), rollout_func=given, callbacks=[clock]
+        )
+        return made, clock, size
+    args = MagistralGRPOConfig(
+        prompts_per_batch=ROWS // GROUP,
+        minibatches_per_batch=minibatches,
+        max_tokens_per_microbatch=budget,
+        keep_uninformative_groups=True,
+        probe_rewards=False,
+        rollouts_every=0,
+        activation_checkpointing=checkpointing,
+        max_steps=minibatches,
+        **{**common, **changes},
+    )
+    made = MagistralGRPOTrainer(
+        model, reward, args, data, processing_class=tokenizer(), rollout_func=given, callbacks=[clock]
+    )
+    return made, clock, None
+
+
+def interval(values: list[float]) -> list[float]:
+    """Bootstrap the median: 2.5% and 97.5% quantiles."""
+    noise = random.Random(0)
+    medians = sorted(statistics.median(noise.choices(values, k=len(values))) for _ in range(2000))
+    return [medians[50], medians[1949]]
+
+
+def distance(left: dict[str, torch.Tensor], right: dict[str, torch.Tensor]) -> float:
+    """Relative difference of two gradients."""
+    apart = math.sqrt(sum(float((left[n] - right[n]).square().sum()) for n in right))
+    return apart / math.sqrt(sum(float(g.square().sum()) for g in right.values()))
+
+
+def compare(kind: str, options: argparse.Namespace) -> dict[str, object]:
+    """Time both on the same batches."""
+    torch.manual_seed(0)
+    model = LlamaForCausalLM(
+        LlamaConfig(
+            vocab_size=options.vocabulary,
+            hidden_size=options.hidden,
+            intermediate_size=4 * options.hidden,
+            num_hidden_layers=options.layers,
+            num_attention_heads=options.hidden // 64,
+            num_key_value_heads=options.hidden // 64,
+            max_position_embeddings=8192,
+        )
+    )
+    if options.device != "cpu":
+        model = model.to(torch.bfloat16)
+    given = Given(lengths(kind, options.scale, seed=1), options.vocabulary)
+    # Rows of one group in one window on both sides, and one window: then the gradients must be the same.
+    equal = {}
+    for which in ("stock", "ours"):
+        made, clock, _ = build(
+            which, model, given, options, options.budget, minibatches=1, **({} if which == "stock" else ABLATION)
+        )
+        made.train()
+        equal[which] = clock.gradient
+    trainers = {which: build(which, model, given, options, options.budget) for which in ("stock", "ours")}
+    times: dict[str, list[float]] = {"stock": [], "ours": []}
+    peak: dict[str, float] = {}
+    for repeat in range(options.repeats + 1):
+        for which, (made, clock, _) in trainers.items():
+            clock.seconds = 0.0
+            if options.device != "cpu":
+                torch.cuda.reset_peak_memory_stats()
+            made.train()
+            if options.device != "cpu":
+                torch.cuda.synchronize()
+                peak[which] = torch.cuda.max_memory_allocated() / 2**30
+            if repeat:  # the first warms up
+                times[which].append(clock.seconds)
+    tokens = sum(len(c) for c in given.completions)
+    width = max(len(c) for c in given.completions)
+    ratios = [s / o for s, o in zip(times["stock"], times["ours"], strict=True)]
+    padding = statistics.mean(e["padding_share"] for e in trainers["ours"][0].state.log_history if "padding_share" in e)
+    return {
+        "lengths": kind,
+        "parameters": sum(p.numel() for p in model.parameters()),
+        "stock_per_device_size": trainers["stock"][2],
+        "stock_seconds": statistics.median(times["stock"]),
+        "ours_seconds": statistics.median(times["ours"]),
+        "times_faster": statistics.median(ratios),
+        "interval": interval(ratios),
+        "gradient_difference": distance(equal["ours"], equal["stock"]),
+        "padding_stock": 1 - tokens / (ROWS * width),
+        "padding_ours": padding,
+        "paper_saves_padding": 0.19,
+        "peak_gib": peak,
+    }
+
+
+ABLATION = {"advantage_normalization": "group"}
+
+
+def main() -> None:
+    """Run the comparison and print one JSON line a kind of lengths."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
+    parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument("--hidden", type=int, default=256)
+    parser.add_argument("--layers", type=int, default=8)
+    parser.add_argument("--vocabulary", type=int, default=2048)
+    parser.add_argument("--budget", type=int, default=None, help="tokens of a microbatch")
+    parser.add_argument("--kinds", nargs="+", default=["ragged", "mild", "equal"])
+    options = parser.parse_args()
+    options.scale = 8 if options.device == "cpu" else 1
+    options.budget = options.budget or (2304 if options.device == "cpu" else 18_432)
+    for kind in options.kinds:
+        print(json.dumps(compare(kind, options)), flush=True)
+
+
+if __name__ == "__main__":
+    main()

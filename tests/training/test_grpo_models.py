@@ -122,3 +122,30 @@ def test_every_overridden_method_is_in_the_contract():
     }
     known = {*contract.SIGNATURES, "_get_per_token_logps_and_entropies", "train", "_get_grad_norm"}
     assert ours <= known, ours - known
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_qlora_trains_its_adapter_on_a_4_bit_base(tmp_path):
+    from transformers import AutoModelForCausalLM, AutoTokenizer, BitsAndBytesConfig
+
+    from magistral_recipe.data import tiny
+
+    quantized = AutoModelForCausalLM.from_pretrained(
+        tiny.model_path(),
+        dtype=torch.float32,
+        quantization_config=BitsAndBytesConfig(load_in_4bit=True, bnb_4bit_quant_type="nf4"),
+    )
+    run = MagistralGRPOTrainer(
+        quantized,
+        letters_reward,
+        settings(tmp_path, max_steps=2, learning_rate=0.05, max_tokens_per_microbatch=256),
+        problems(),
+        processing_class=AutoTokenizer.from_pretrained(tiny.model_path()),
+        peft_config=LoraConfig(r=4, target_modules="all-linear", exclude_modules=["lm_head"], task_type="CAUSAL_LM"),
+    )
+    assert any(type(module).__name__ == "Linear4bit" for module in run.model.modules())
+    before = weights(run.model)
+    run.train()
+    changed = {name for name, w in weights(run.model).items() if not torch.equal(w, before[name])}
+    assert changed
+    assert all("lora_" in name for name in changed)

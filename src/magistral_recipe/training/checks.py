@@ -1,4 +1,4 @@
-"""What can be known to be wrong before the first completion is generated, each as one clear line."""
+"""What can be known to be wrong, most of it before the first completion is generated, each as one clear line."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 from datasets import Dataset, IterableDataset
 
-from magistral_recipe.errors import DataError
+from magistral_recipe.errors import DataError, RunError
 from magistral_recipe.training.config import MagistralGRPOConfig
 from magistral_recipe.training.scoring import Scorer
 
@@ -109,6 +109,24 @@ def probe_rewards(scorer: Scorer, row: dict[str, Any], count: int, eos_id: int, 
     scorer.score(
         count, reward_arguments([row] * count, [completion] * count, [[eos_id]] * count, {eos_id}, trainer_state)
     )
+
+
+def check_gap(gap: float, limit: float, step: int) -> None:
+    """Stop where sampler and trainer disagree about what was sampled.
+
+    Args:
+        gap: mean absolute distance of their log-probabilities, in nats a token.
+        limit: the most that is allowed.
+        step: optimizer steps done.
+
+    Raises:
+        RunError: naming likely causes.
+    """
+    if gap > limit:
+        raise RunError(
+            f"step {step}: sampler and trainer differ by {gap:.3f} nats a token, more than sampler_gap_limit={limit}: "
+            "likely the sampler has stale weights, another temperature or other kernels"
+        )
 
 
 def reward_arguments(

@@ -60,9 +60,8 @@ class MagistralGRPOConfig(GRPOConfig):
         rollouts_file: where; `rollouts.jsonl` in `output_dir` by default.
         probe_rewards: call every plain reward once on an empty completion before anything is generated, so that
             one which raises or returns the wrong length is found at once.
-        sampler_gauge: record the sampler's own log-probabilities while transformers generates and log their
-            distance from the trainer's.
-        sampler_gap_limit: mean absolute distance, in nats, above which the run stops.
+        sampler_gap_limit: mean absolute distance in nats between the sampler's log-probabilities and the trainer's
+            above which the run stops; measured where the sampler records its own (vLLM, a `rollout_func`).
 
     Raises:
         ValueError: if sizes do not divide, or a setting is one that this trainer does not have.
@@ -106,7 +105,6 @@ class MagistralGRPOConfig(GRPOConfig):
     rollouts_groups: int = field(default=8, metadata={"help": "Groups written each time."})
     rollouts_file: str | None = field(default=None, metadata={"help": "Where rollouts are written."})
     probe_rewards: bool = field(default=True, metadata={"help": "Try each reward once at the start."})
-    sampler_gauge: bool = field(default=False, metadata={"help": "Record the sampler's log-probabilities."})
     sampler_gap_limit: float = field(default=0.5, metadata={"help": "Gap in nats that stops a run."})
 
     def __post_init__(self) -> None:

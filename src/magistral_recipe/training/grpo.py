@@ -189,6 +189,9 @@ class MagistralGRPOTrainer(RoundGenerator):
         if self.entropy_coef:
             share = inputs.tokens / self.accelerator.num_processes
             loss = loss - self.entropy_coef * (entropy * inputs.mask).sum() / share
+        if inputs.sampler_logps is not None:
+            known = inputs.mask.bool() & ~inputs.sampler_logps.isnan()  # vLLM may leave a token unscored
+            self._sums.add(gap=(old - inputs.sampler_logps)[known].abs().sum(), gap_tokens=known.sum())
         self._sums.add(
             tokens=tokens,
             entropy=(entropy * inputs.mask).sum(),
@@ -383,6 +386,9 @@ class MagistralGRPOTrainer(RoundGenerator):
             "seconds/training": trained,
             "step_time": whole,
         }
+        if sums["gap_tokens"]:
+            figures["sampling/gap"] = sums["gap"] / sums["gap_tokens"]
+            checks.check_gap(figures["sampling/gap"], self.args.sampler_gap_limit, self.state.global_step)
         if self.beta:
             figures["kl"] = sums["kl"] / tokens
         for name, seconds in self._seconds.items():

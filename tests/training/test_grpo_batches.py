@@ -127,6 +127,27 @@ def test_an_empty_batch_leaves_the_weights_alone(tmp_path):
     assert any(not torch.equal(seen[0][name], seen[1][name]) for name in seen[0])
 
 
+def test_rewards_are_told_the_limits_when_they_change(tmp_path):
+    class Limited:
+        __name__ = "limited"
+
+        def __init__(self):
+            self.limits = []
+
+        def set_limits(self, max_length, cache):
+            self.limits.append((max_length, cache))
+
+        def __call__(self, completions, **_):
+            return letters_reward(completions)
+
+    reward = Limited()
+    schedule = [{"from_step": 2, "overlong_cache": 5}, {"from_step": 6, "max_completion_length": 20}]
+    run = trainer(tmp_path, reward, overlong_cache=4, max_steps=8, schedule=schedule)
+    run.train()
+    assert reward.limits == [(12, 4), (12, 5), (20, 5)]
+    assert max(logged(run, "completions/max_length")[:3]) <= 12 < logged(run, "completions/max_length")[3]
+
+
 # ---- generation in chunks
 
 

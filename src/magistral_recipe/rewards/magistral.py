@@ -6,7 +6,6 @@ This class can, and still logs every part.
 
 from __future__ import annotations
 
-import importlib.util
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
@@ -152,7 +151,7 @@ class MagistralReward(Reward):
             format=formats,
             correctness=self._grade_correctness(batch, formats),
             length=self._limits.grade(batch, self.name) if self._limits.current else None,
-            language=self._grade_language(batch) if self.weights.language and _language_is_there() else None,
+            language=self._grade_language(batch) if self.weights.language else None,
         )
 
     def _with_kinds(self, batch: Batch) -> Batch:
@@ -210,10 +209,6 @@ class MagistralReward(Reward):
         if parts.language is not None:
             total += self.weights.language * (parts.language[row].value or 0.0)
         return Grade(total, form.reason if correct.reason is Reason.OTHER_KIND else correct.reason)
-
-
-def _language_is_there() -> bool:
-    return importlib.util.find_spec("magistral_recipe.rewards.language") is not None
 
 
 def call_reward(reward: Callable[..., Sequence[float | None]], batch: Batch) -> list[Grade]:

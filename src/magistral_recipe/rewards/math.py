@@ -1,23 +1,56 @@
-"""Mathematics: is the boxed answer the reference? (Magistral §2.2.2)"""
+r"""Correctness of mathematics: is the boxed answer the reference? (Magistral §2.2.2)
+
+The paper normalises both and asks several parsers and SymPy. Here numbers, units, lists, intervals and
+elementary expressions are compared exactly or to 90 digits in this process, in microseconds; only what is
+left goes to SymPy, in worker processes with a limit. Each distinct pair of a batch is compared once.
+"""
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable, Iterable
+from functools import lru_cache
+from typing import Any, NamedTuple
 
 from magistral_recipe.rewards.base import Batch, Grade, Reason, Reward
 from magistral_recipe.rewards.thinking import Thinking
+from magistral_recipe.verifiers.answers import Verdict, compare, judge, references_of
 from magistral_recipe.verifiers.boxes import find_boxes
+from magistral_recipe.verifiers.pool import Outcome, shared_pool
 
 _DEFAULT_THINKING = Thinking()
+_OTHER_KIND = Grade(None, Reason.OTHER_KIND)
+_OUTCOMES = {
+    Outcome.EQUAL: Grade(1.0, Reason.RIGHT),
+    Outcome.DIFFERENT: Grade(0.0, Reason.WRONG),
+    Outcome.UNREADABLE: Grade(0.0, Reason.UNREADABLE),
+    Outcome.TIMEOUT: Grade(0.0, Reason.TIMEOUT),
+    Outcome.CRASHED: Grade(0.0, Reason.CRASHED),
+    Outcome.FAILED: Grade(None, Reason.WORKER_FAILED),
+}
+
+
+class _Task(NamedTuple):
+    """What has to be compared: the same for all completions of a group that box the same."""
+
+    references: tuple[str, ...]
+    boxes: tuple[str, ...]
 
 
 class MathCorrectness(Reward):
     r"""1.0 where the boxed answer equals the reference, else 0.0 (Magistral §2.2.2).
 
+    Only the answer part counts. Several boxes that differ are no answer, unless the reference has several
+    parts and the boxes together are those; neither is what has yet to be computed, a chain of equations, or a
+    choice of answers. ``None`` where the reference is unreadable.
+
     Args:
         thinking: the tags; ``None`` grades the whole text.
         column: the column of references: a string, a number, or a list of them, any one of which is right.
         name: how logs call this instance.
+
+    Example:
+        >>> MathCorrectness()(completions=["<think>half</think>\\boxed{0.5}"], answer=[r"\frac{1}{2}"])
+        [1.0]
     """
 
     default_name = "math_correctness"
@@ -32,27 +65,85 @@ class MathCorrectness(Reward):
         """Grade each completion of kind ``math`` against its reference."""
         kinds = batch.kinds(default="math")
         if "math" not in kinds:
-            return [Grade(None, Reason.OTHER_KIND)] * len(batch)
-        references = batch.column(self.column)
-        return [
-            self._grade_row(text, reference) if kind == "math" else Grade(None, Reason.OTHER_KIND)
-            for text, reference, kind in zip(batch.texts(self.thinking), references, kinds, strict=True)
+            return [_OTHER_KIND] * len(batch)
+        texts = batch.texts(self.thinking)
+        rows = [
+            self._read(text, reference) if kind == "math" else _OTHER_KIND
+            for text, reference, kind in zip(texts, batch.column(self.column), kinds, strict=True)
         ]
+        graded = _compare({row for row in rows if isinstance(row, _Task)})
+        return [graded[row] if isinstance(row, _Task) else row for row in rows]
 
-    def _grade_row(self, text: str, reference: Any) -> Grade:
-        if reference is None:
+    def _read(self, text: str, reference: Any) -> Grade | _Task:
+        """Take out what has to be compared, or say why nothing has to be."""
+        references = _references(reference)
+        if not references:
             return Grade(None, Reason.UNREADABLE_REFERENCE)
         answer = text if self.thinking is None else self.thinking.split(text).answer
         if answer is None:
             return Grade(0.0, Reason.MALFORMED)
-        boxes = {box.strip() for box in find_boxes(answer) if box.strip()}
-        if not boxes:
-            return Grade(0.0, Reason.NO_BOX)
-        if len(boxes) > 1:
-            return Grade(0.0, Reason.SEVERAL_BOXES)
-        references = reference if isinstance(reference, list) else [reference]
-        right = boxes.pop() in {str(each).strip() for each in references}
-        return Grade(float(right), Reason.RIGHT if right else Reason.WRONG)
+        return _Task(references, tuple(find_boxes(answer)))
+
+
+def _references(reference: Any) -> tuple[str, ...]:
+    if isinstance(reference, str):
+        return _references_of_text(reference)
+    if hasattr(reference, "tolist"):  # NumPy's numbers and arrays
+        reference = reference.tolist()
+    return tuple(references_of(reference))
+
+
+@lru_cache(maxsize=4096)
+def _references_of_text(reference: str) -> tuple[str, ...]:
+    return tuple(references_of(reference))
+
+
+def _compare(tasks: Iterable[_Task]) -> dict[_Task, Grade]:
+    """Grade each task: by the rules in this process, and what they leave open by SymPy in the pool."""
+    graded: dict[_Task, Grade] = {}
+    left_open: dict[_Task, list[tuple[str, str]]] = {}
+    for task in tasks:
+        pairs: list[tuple[str, str]] = []
+        verdict = judge(task.references, task.boxes, _noting(pairs))
+        if verdict.right is None:
+            left_open[task] = pairs
+        else:
+            graded[task] = Grade(float(verdict.right), Reason(verdict.reason))
+    if left_open:
+        distinct = list(dict.fromkeys(pair for pairs in left_open.values() for pair in pairs))
+        outcomes = dict(zip(distinct, shared_pool().compare(distinct), strict=True))
+        graded |= {task: _settled(task, outcomes) for task in left_open}
+    return graded
+
+
+def _noting(pairs: list[tuple[str, str]]) -> Callable[[str, str], Verdict]:
+    def comparison(reference: str, answer: str) -> Verdict:
+        verdict = compare(reference, answer)
+        if verdict.right is None:
+            pairs.append((reference, answer))
+        return verdict
+
+    return comparison
+
+
+def _settled(task: _Task, outcomes: dict[tuple[str, str], Outcome]) -> Grade:
+    """Judge once more, with SymPy's word where the rules had none."""
+    worst = Outcome.DIFFERENT
+
+    def comparison(reference: str, answer: str) -> Verdict:
+        nonlocal worst
+        verdict = compare(reference, answer)
+        if verdict.right is not None:
+            return verdict
+        outcome = outcomes[reference, answer]
+        if outcome not in (Outcome.EQUAL, Outcome.DIFFERENT):
+            worst = outcome
+        return Verdict(outcome is Outcome.EQUAL, "right" if outcome is Outcome.EQUAL else "wrong")
+
+    verdict = judge(task.references, task.boxes, comparison)
+    if verdict.right or worst is Outcome.DIFFERENT:
+        return Grade(float(bool(verdict.right)), Reason(verdict.reason))
+    return _OUTCOMES[worst]
 
 
 math_correctness = MathCorrectness()

@@ -1,0 +1,87 @@
+r"""From the boxes of a completion and a reference to one verdict.
+
+Several boxes that differ are no answer, unless all equal the reference, or the reference has several parts
+and the boxes together are those parts.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from numbers import Real
+from typing import Any
+
+from magistral_recipe.verifiers.answers.compare import UNREADABLE, Verdict, compare
+from magistral_recipe.verifiers.answers.shapes import Listing, Opaque, read
+from magistral_recipe.verifiers.boxes import find_boxes
+
+MAX_BOXES = 20
+NO_BOX = Verdict(False, "no_box")
+SEVERAL = Verdict(False, "several_boxes")
+
+
+def references_of(reference: Any) -> list[str]:
+    """Return the readable texts of a reference, any one of which is right.
+
+    Args:
+        reference: a string, a number, or a list of them.
+
+    Returns:
+        Their texts, out of their box if they stand in one; empty where none is readable.
+    """
+    if isinstance(reference, (list, tuple)):
+        return [text for each in reference for text in references_of(each)]
+    if isinstance(reference, bool) or reference is None:
+        return []
+    if isinstance(reference, Real):
+        number = float(reference)
+        if not math.isfinite(number):
+            return []
+        return [str(reference) if "e" not in str(reference) else f"{number:f}"]
+    if not isinstance(reference, str) or not reference.strip():
+        return []
+    if "\\boxed" in reference:
+        boxes = [box for box in find_boxes(reference) if box.strip()]
+        reference = boxes[-1] if boxes else reference
+    shape = read(reference)
+    return [] if isinstance(shape, Opaque) and shape.why == "broken" else [reference]
+
+
+def judge(
+    references: Sequence[str], boxes: Sequence[str], comparison: Callable[[str, str], Verdict] = compare
+) -> Verdict:
+    """Grade the boxes of one answer part.
+
+    Args:
+        references: readable references (see `references_of`), any one of which is right.
+        boxes: the contents of all boxes, in order.
+        comparison: what compares one reference with one box.
+
+    Returns:
+        The verdict; undecided where the comparison of some pair is and no other decides.
+    """
+    distinct = list(dict.fromkeys(box.strip() for box in boxes if box.strip()))
+    if not distinct:
+        return NO_BOX
+    if len(distinct) > MAX_BOXES:
+        return SEVERAL
+    verdicts = [_judge_one(reference, distinct, comparison) for reference in references]
+    for right in (True, None):
+        if found := next((verdict for verdict in verdicts if verdict.right is right), None):
+            return found
+    return verdicts[0]
+
+
+def _judge_one(reference: str, boxes: Sequence[str], comparison: Callable[[str, str], Verdict]) -> Verdict:
+    if len(boxes) == 1:
+        return comparison(reference, boxes[0])
+    verdicts = [comparison(reference, box) for box in boxes]
+    if all(verdict.right for verdict in verdicts):
+        return verdicts[0]
+    shape = read(reference)
+    if isinstance(shape, Listing) and shape.brackets in ("", "{}") and len(shape.items) > 1:
+        union = comparison(reference, ", ".join(boxes))
+        return union if union.right is not False else SEVERAL
+    if any(verdict.right is False for verdict in verdicts) or UNREADABLE in verdicts:
+        return SEVERAL
+    return Verdict(None, "undecided")

@@ -1,0 +1,79 @@
+"""The verifying process: ``python -m magistral_recipe.verifiers.worker``, driven over its standard streams.
+
+One JSON object a line in either direction. It says ``{"ready": true}`` once SymPy is imported; then for each
+``{"id": 7, "reference": "…", "answer": "…", "seconds": 4.0}`` it answers ``{"id": 7, "equal": true}``, false, or null
+for what it cannot read. An item that uses more CPU time than its seconds ends the process by signal, wherever
+it is, C code included; the pool sees the death and goes on with another worker. It ends when its input does.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+from typing import Any, BinaryIO
+
+MEMORY = 2 << 30
+"""Address space of a worker, in bytes: a bomb meets a MemoryError and not the machine's limit."""
+
+
+def main() -> int:
+    """Serve until the input ends."""
+    replies = _private_output()
+    try:
+        _limit_memory()
+        import math_verify  # noqa: F401  # imported before the first clock starts
+        import sympy  # noqa: F401
+
+        from magistral_recipe.verifiers.answers.symbolic import equal
+    except ImportError as error:
+        _reply(replies, {"ready": False, "error": str(error)})
+        return 1
+    _reply(replies, {"ready": True})
+    for line in sys.stdin.buffer:
+        item = json.loads(line)
+        _start_clock(item["seconds"])
+        try:
+            result: dict[str, Any] = {"equal": equal(item["reference"], item["answer"])}
+        except MemoryError:
+            os._exit(3)  # what is left of the process cannot be trusted
+        except Exception as error:  # noqa: BLE001  # parsers raise anything on hostile text; that is "unreadable"
+            result = {"equal": None, "error": f"{type(error).__name__}: {error}"[:200]}
+        _start_clock(0)
+        _reply(replies, {"id": item["id"], **result})
+    return 0
+
+
+def _private_output() -> BinaryIO:
+    """The replies' own stream; whatever a library prints goes nowhere."""
+    private = os.dup(1)
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 1)
+    os.close(nowhere)
+    return os.fdopen(private, "wb", buffering=0)
+
+
+def _reply(stream: BinaryIO, message: dict[str, Any]) -> None:
+    stream.write(json.dumps(message).encode() + b"\n")
+
+
+def _limit_memory() -> None:
+    try:
+        import resource
+    except ImportError:  # Windows
+        return
+    hard = resource.getrlimit(resource.RLIMIT_AS)[1]
+    limit = MEMORY if hard == resource.RLIM_INFINITY else min(MEMORY, hard)
+    resource.setrlimit(resource.RLIMIT_AS, (limit, hard))
+
+
+def _start_clock(seconds: float) -> None:
+    """Die of SIGPROF after so much CPU time; 0 stops the clock. Windows has the pool's wall clock alone."""
+    if hasattr(signal, "setitimer"):
+        signal.signal(signal.SIGPROF, signal.SIG_DFL)
+        signal.setitimer(signal.ITIMER_PROF, seconds)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

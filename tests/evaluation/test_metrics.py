@@ -192,7 +192,7 @@ def test_batches_and_single_rows_add_up(load):
 def test_a_failed_computation_leaves_nothing_behind(load):
     metric = load("pass_at_k")
     for wrong in ({"k": 3}, {"k": 0}):
-        with pytest.raises(ValueError, match="pass@3|k must"):
+        with pytest.raises(ValueError, match=r"pass@3|k must"):
             metric.compute(predictions=[[1, 0]], **wrong)
     assert metric.compute(predictions=[[1, 1]], k=2) == {"pass@2": 1.0, "undecided": 0}
 

@@ -29,7 +29,8 @@ def test_scoring_an_integer_starts_no_process_and_loads_no_sympy():
     code = (
         "import sys, subprocess; from magistral_recipe.rewards import math_correctness\n"
         "subprocess.Popen = None\n"
-        r"print(math_correctness(completions=['<think>x</think>\\boxed{4}'] * 2, answer=[4, '5']), 'sympy' in sys.modules)"
+        r"scores = math_correctness(completions=['<think>x</think>\\boxed{4}'] * 2, answer=[4, '5'])"
+        "\nprint(scores, 'sympy' in sys.modules)"
     )
     assert run(code).strip() == "[1.0, 0.0] False"
 
@@ -91,7 +92,7 @@ import importlib.util
 assert importlib.util.find_spec("torch") is None and importlib.util.find_spec("pydantic") is None
 from magistral_recipe.rewards import magistral_reward, math_correctness
 text = "<think>We add the two numbers and find the sum of both.</think>The answer that we find is \\boxed{%s}."
-print(magistral_reward(completions=[text % "0.5"], answer=[r"\frac12"], problem=["What is the half of the number one?"]))
+print(magistral_reward(completions=[text % "0.5"], answer=[r"\frac12"], problem=["What is half of the number one?"]))
 print(math_correctness(completions=[text % "\\frac13"], answer=[r"\int_0^1 x^2 dx"]))
 """
     result = subprocess.run([python, "-c", code], capture_output=True, text=True, cwd=tmp_path)

@@ -482,7 +482,7 @@ def literal(node: Node) -> tuple[Fraction | None, bool]:
     """
     if node.op == "num":
         return node.value, False
-    if node.op == "neg":
+    if node.op == "neg" and node.args[0].op != "neg":
         value, fraction = literal(node.args[0])
         return (None if value is None else -value), fraction
     if node.op == "mixed":

@@ -1,0 +1,184 @@
+"""The pool of verifying processes: killable, fair under load, safe wherever it is started from."""
+
+import json
+import os
+import subprocess
+import sys
+import threading
+import time
+
+import pytest
+
+from magistral_recipe.verifiers import pool as pool_module
+from magistral_recipe.verifiers.pool import Outcome, Pool, shared_pool
+
+EASY = (r"\int_0^1 x^2 dx", r"\frac{1}{3}")
+WRONG = (r"\int_0^1 x^2 dx", r"\frac{1}{4}")
+ENDLESS = (r"\sum_{k=1}^{10^7} \sin(k^2)", "5")
+
+
+@pytest.fixture(scope="module")
+def pool():
+    pool = Pool(1, seconds=0.6)
+    yield pool
+    pool.close()
+
+
+def test_pairs_come_back_in_order(pool):
+    outcomes = pool.compare([EASY, WRONG, EASY, (r"\garble{{", "1")])
+    assert outcomes[:3] == [Outcome.EQUAL, Outcome.DIFFERENT, Outcome.EQUAL]
+    assert outcomes[3] in (Outcome.UNREADABLE, Outcome.DIFFERENT)
+
+
+def test_an_endless_item_times_out_and_loses_no_other(pool):
+    start = time.monotonic()
+    outcomes = pool.compare([EASY, ENDLESS, EASY, WRONG])
+    assert outcomes == [Outcome.EQUAL, Outcome.TIMEOUT, Outcome.EQUAL, Outcome.DIFFERENT]
+    assert time.monotonic() - start < 30
+
+
+def test_a_worker_killed_between_calls_is_replaced(pool):
+    assert pool.compare([EASY]) == [Outcome.EQUAL]
+    for worker in pool._workers:
+        worker.process.kill()
+        worker.process.wait()
+    assert pool.compare([EASY, WRONG]) == [Outcome.EQUAL, Outcome.DIFFERENT]
+
+
+def test_a_worn_out_worker_is_recycled(pool, monkeypatch):
+    monkeypatch.setattr(pool_module, "ITEMS_PER_WORKER", 1)
+    pool.compare([EASY])
+    first = pool._workers[0].process.pid
+    assert pool.compare([EASY]) == [Outcome.EQUAL]
+    assert pool._workers[0].process.pid != first
+
+
+def test_threads_share_it(pool):
+    results = {}
+    threads = [threading.Thread(target=lambda i=i: results.update({i: pool.compare([EASY, WRONG])})) for i in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert list(results.values()) == [[Outcome.EQUAL, Outcome.DIFFERENT]] * 3
+
+
+def test_an_interrupted_call_leaves_no_stale_answer(pool, monkeypatch):
+    def interrupt(*_):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(pool, "_serve", interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            pool.compare([WRONG])
+    assert pool.compare([EASY]) == [Outcome.EQUAL]
+
+
+def test_workers_that_cannot_start_are_the_machines_fault(monkeypatch):
+    monkeypatch.setattr(sys, "executable", "/nonexistent/python")
+    assert Pool(1).compare([EASY]) == [Outcome.FAILED]
+
+
+def test_workers_that_die_at_once_are_the_machines_fault(monkeypatch):
+    monkeypatch.setattr(sys, "executable", "/bin/false")
+    assert Pool(1).compare([EASY, WRONG]) == [Outcome.FAILED] * 2
+
+
+SCRIPT = r"""
+from magistral_recipe.rewards import math_correctness
+print(math_correctness(completions=["<think>x</think>\\boxed{\\frac13}"], answer=[r"\int_0^1 x^2 dx"]))
+"""
+
+
+@pytest.mark.parametrize("way", ["file", "stdin", "namespace"])
+def test_it_works_without_an_importable_main(tmp_path, way):
+    (tmp_path / "sympy.py").write_text("raise SystemExit('shadowed')")  # what lies about must not reach the workers
+    script = tmp_path / "script.py"
+    script.write_text(SCRIPT)
+    commands = {
+        "file": ([sys.executable, script], None),
+        "stdin": ([sys.executable, "-"], SCRIPT),
+        # a notebook's main module: a namespace without a file
+        "namespace": ([sys.executable, "-c", f"exec({SCRIPT!r}, {{'__name__': '__main__'}})"], None),
+    }
+    command, given = commands[way]
+    result = subprocess.run(command, input=given, capture_output=True, text=True, cwd=tmp_path, timeout=120)
+    assert result.stdout.strip() == "[1.0]", result.stderr
+
+
+FORK = (
+    SCRIPT
+    + r"""
+import os
+from magistral_recipe.verifiers.pool import shared_pool
+parent = {worker.process.pid for worker in shared_pool()._workers}
+child = os.fork()
+if child == 0:
+    exec(SOURCE)
+    ours = {worker.process.pid for worker in shared_pool()._workers}
+    os._exit(0 if ours and ours.isdisjoint(parent) else 7)
+assert os.waitpid(child, 0)[1] == 0
+exec(SOURCE)
+assert {worker.process.pid for worker in shared_pool()._workers} == parent
+"""
+)
+
+
+def test_a_forked_child_starts_a_pool_of_its_own():
+    code = f"SOURCE = {SCRIPT!r}\n{FORK}"
+    result = subprocess.run([sys.executable, "-u", "-c", code], capture_output=True, text=True, timeout=120)
+    assert result.returncode == 0, result.stderr
+    assert result.stdout.split() == ["[1.0]"] * 3
+
+
+@pytest.mark.parametrize("end", ["exit", "kill"])
+def test_no_process_outlives_its_parent(end):
+    code = f"""{SCRIPT}
+import os, signal
+from magistral_recipe.verifiers.pool import shared_pool
+print(*[worker.process.pid for worker in shared_pool()._workers], flush=True)
+{"os.kill(os.getpid(), signal.SIGKILL)" if end == "kill" else ""}
+"""
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)
+    pids = [int(word) for word in result.stdout.split()[1:]]
+    assert pids
+    deadline = time.monotonic() + 20
+    while any(alive(pid) for pid in pids) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    assert not any(alive(pid) for pid in pids)
+
+
+def alive(pid: int) -> bool:
+    try:
+        with open(f"/proc/{pid}/stat") as file:
+            return file.read().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+def test_the_worker_keeps_its_protocol_when_a_library_prints():
+    items = [{"id": i, "reference": a, "answer": b, "seconds": 5.0} for i, (a, b) in enumerate([EASY, WRONG])]
+    result = subprocess.run(
+        [sys.executable, "-m", "magistral_recipe.verifiers.worker"],
+        input="".join(json.dumps(item) + "\n" for item in items), capture_output=True, text=True, timeout=120,
+    )  # fmt: skip
+    replies = [json.loads(line) for line in result.stdout.splitlines()]
+    assert replies == [{"ready": True}, {"id": 0, "equal": True}, {"id": 1, "equal": False}]
+    assert result.returncode == 0
+
+
+def test_one_pool_a_process():
+    assert shared_pool() is shared_pool()
+
+
+def test_right_answers_survive_a_busy_machine():
+    """CPU time, not wall time: twice as many burners as cores, and nothing is lost."""
+    burners = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(2 * (os.cpu_count() or 1))]
+    busy = Pool(2, seconds=4.0)
+    try:
+        assert busy.compare([EASY, WRONG] * 4) == [Outcome.EQUAL, Outcome.DIFFERENT] * 4
+    finally:
+        busy.close()
+        for burner in burners:
+            burner.kill()
+            burner.wait()

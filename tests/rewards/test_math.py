@@ -1,0 +1,121 @@
+"""Correctness of mathematics as a reward: what is 1.0, 0.0, None or an error."""
+
+import logging
+
+import pytest
+
+from magistral_recipe.errors import RunError
+from magistral_recipe.rewards import MathCorrectness, math_correctness
+from magistral_recipe.rewards import math as math_module
+from magistral_recipe.verifiers.pool import Outcome
+
+RIGHT, WRONG = r"<think>a</think>\boxed{4}", r"<think>a</think>\boxed{5}"
+
+
+def reasons(reward=math_correctness, **arguments):
+    logged = {}
+    values = reward(log_extra=lambda name, column: logged.update({name: column}), **arguments)
+    return values, logged[f"{reward.name}/reason"]
+
+
+@pytest.mark.parametrize("answer", ["4", 4, 4.0, ["5", "4"], ("4",), r"\boxed{4}", "$4$"])
+def test_references_of_many_types(answer):
+    assert math_correctness(completions=[RIGHT, WRONG], answer=[answer, answer]) == [
+        1.0,
+        5.0 in [answer] or "5" in str(answer),
+    ]
+
+
+@pytest.mark.parametrize("answer", [None, "", float("nan"), [], r"\frac{1}{"])
+@pytest.mark.parametrize("completion", [RIGHT, "malformed"])
+def test_an_unreadable_reference_is_no_ones_fault(answer, completion):
+    assert reasons(completions=[completion], answer=[answer]) == ([None], ["unreadable_reference"])
+
+
+def test_an_unreadable_reference_is_logged_once_and_counted(caplog):
+    reward = MathCorrectness(name="mine")
+    with caplog.at_level(logging.WARNING):
+        reward(completions=[RIGHT] * 3, answer=["", "4", ""])
+        reward(completions=[RIGHT], answer=[""])
+    assert len(caplog.records) == 1
+    assert "mine: unreadable reference" in caplog.text
+    assert reward.counts["unreadable_reference"] == 3
+
+
+def test_only_the_answer_part_counts():
+    completion = r"<think>\boxed{4}</think>The answer is 4."
+    assert reasons(completions=[completion], answer=["4"]) == ([0.0], ["no_box"])
+    assert MathCorrectness(thinking=None)(completions=[completion], answer=["4"]) == [1.0]
+
+
+def test_a_missing_column_is_named_beside_those_there_are():
+    with pytest.raises(ValueError, match=r"missing column 'answer'; the columns given are: problem, solution"):
+        math_correctness(completions=[RIGHT], solution=["4"], problem=["2+2"])
+
+
+def test_a_column_of_another_length():
+    with pytest.raises(ValueError, match="'answer' has 1 values for 2 completions"):
+        math_correctness(completions=[RIGHT, RIGHT], answer=["4"])
+
+
+def test_rows_of_another_kind_are_left_alone():
+    values, why = reasons(completions=[RIGHT] * 3, answer=["4", None, None], kind=["math", "code", "text"])
+    assert values == [1.0, None, None]
+    assert why == ["right", "other_kind", "other_kind"]
+    assert math_correctness(completions=[RIGHT], kind=["code"]) == [None]
+
+
+def test_another_column_and_numpy_values():
+    numpy = pytest.importorskip("numpy")
+    reward = MathCorrectness(column="solution")
+    assert reward(completions=[RIGHT, RIGHT], solution=numpy.array([4, 5])) == [1.0, 0.0]
+
+
+def test_metrics_only_where_a_row_applies():
+    metrics = {}
+    math_correctness(completions=[RIGHT], answer=[None], log_metric=metrics.__setitem__)
+    assert metrics == {}
+    math_correctness(completions=[RIGHT, WRONG], answer=["4", "4"], log_metric=metrics.__setitem__)
+    assert metrics == {"math_correctness/mean": 0.5}
+
+
+class StubPool:
+    def __init__(self, outcome):
+        self.outcome = outcome
+        self.asked = []
+
+    def compare(self, pairs):
+        self.asked += pairs
+        return [self.outcome] * len(pairs)
+
+
+UNDECIDED = {"completions": [r"<think>a</think>\boxed{\frac13}"], "answer": [r"\int_0^1 x^2 dx"]}
+
+
+@pytest.mark.parametrize(
+    ("outcome", "value", "reason"),
+    [
+        (Outcome.EQUAL, 1.0, "right"), (Outcome.DIFFERENT, 0.0, "wrong"), (Outcome.UNREADABLE, 0.0, "unreadable"),
+        (Outcome.TIMEOUT, 0.0, "timeout"), (Outcome.CRASHED, 0.0, "crashed"), (Outcome.FAILED, None, "worker_failed"),
+    ],
+)  # fmt: skip
+def test_what_becomes_of_an_item_in_the_pool(monkeypatch, outcome, value, reason):
+    monkeypatch.setattr(math_module, "shared_pool", lambda: StubPool(outcome))
+    assert reasons(**UNDECIDED) == ([value], [reason])
+
+
+def test_each_distinct_pair_is_asked_once(monkeypatch):
+    stub = StubPool(Outcome.EQUAL)
+    monkeypatch.setattr(math_module, "shared_pool", lambda: stub)
+    many = {name: column * 50 for name, column in UNDECIDED.items()}
+    assert math_correctness(**many) == [1.0] * 50
+    assert len(stub.asked) == 1
+
+
+def test_a_broken_machine_stops_the_run_before_it_is_trained_on(monkeypatch):
+    monkeypatch.setattr(math_module, "shared_pool", lambda: StubPool(Outcome.FAILED))
+    reward = MathCorrectness()
+    ten = {name: column * 10 for name, column in UNDECIDED.items()}
+    assert reward(**ten) == [None] * 10
+    with pytest.raises(RunError, match="11 of the last 11 completions could not be graded"):
+        reward(**UNDECIDED)

@@ -7,6 +7,7 @@ left goes to SymPy, in worker processes with a limit. Each distinct pair of a ba
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterable
 from functools import lru_cache
 from typing import Any, NamedTuple
@@ -16,6 +17,8 @@ from magistral_recipe.rewards.thinking import Thinking
 from magistral_recipe.verifiers.answers import Verdict, compare, judge, references_of
 from magistral_recipe.verifiers.boxes import find_boxes
 from magistral_recipe.verifiers.pool import Outcome, shared_pool
+
+logger = logging.getLogger(__name__)
 
 _DEFAULT_THINKING = Thinking()
 _OTHER_KIND = Grade(None, Reason.OTHER_KIND)
@@ -104,7 +107,12 @@ def _compare(tasks: Iterable[_Task]) -> dict[_Task, Grade]:
     left_open: dict[_Task, list[tuple[str, str]]] = {}
     for task in tasks:
         pairs: list[tuple[str, str]] = []
-        verdict = judge(task.references, task.boxes, _noting(pairs))
+        try:
+            verdict = judge(task.references, task.boxes, _noting(pairs))
+        except Exception:  # a mistake of ours: no score, counted, and fatal once it happens often
+            logger.exception("the maths rules failed on %.300r", task)
+            graded[task] = Grade(None, Reason.WORKER_FAILED)
+            continue
         if verdict.right is None:
             left_open[task] = pairs
         else:

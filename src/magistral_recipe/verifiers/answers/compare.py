@@ -208,10 +208,20 @@ def _as_set(wanted: Sequence[Shape], found: Sequence[Shape]) -> Verdict:
 
 
 def _unions(wanted: Shape, found: Shape) -> Verdict:
+    wanted, found = _united(wanted), _united(found)
     if not isinstance(wanted, Union) or not isinstance(found, Union):
         return UNDECIDED if all(isinstance(side, (Union, Listing)) for side in (wanted, found)) else WRONG
     verdict = _as_set(wanted.parts, found.parts)
     return verdict if verdict.right else UNDECIDED
+
+
+def _united(shape: Shape) -> Shape:
+    """``x<0 or x>1`` as the union that it describes; any other shape as it is."""
+    if not isinstance(shape, Listing) or shape.brackets:
+        return shape
+    parts = [_interval(item) for item in shape.items if isinstance(item, Relation)]
+    intervals = tuple(part for part in parts if part is not None)
+    return Union(shape.text, intervals) if intervals and len(intervals) == len(shape.items) else shape
 
 
 def _listings(wanted: Shape, found: Shape) -> Verdict:

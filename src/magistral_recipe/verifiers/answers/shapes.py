@@ -127,6 +127,16 @@ _CHOICE_WITH_VALUE = re.compile(r"\(([A-Z])\)[.:]?\s*(\S.*)", re.DOTALL)
 _MATRIX = re.compile(
     r"\\begin ?\{ ?([pbBvV]?)(matrix|smallmatrix|array) ?\}(?: ?\{[lcr| ]*\})?(.*)\\end ?\{ ?\1\2 ?\}", re.DOTALL
 )
+_INDEX_SET = re.compile(  # the integers that a family of solutions runs over
+    r"\s*[,;]?\s*(?:\\text\{(?:where|for|with)?\s*\})?\s*\(?[a-z] ?\\in ?\\mathbb ?\{?[ZN]\}?(?:\^?\+)?\)?$"
+)
+_SYSTEM = re.compile(
+    r"(?:\\\{)?\s*\\begin ?\{(?:cases|array|aligned|gathered)\}(?:\s*\{[lcr| ]*\})?"
+    r"((?:(?!\\begin|\\text|\\quad|\bif\b).)*=(?:(?!\\begin|\\text|\bif\b).)*)"
+    r"\\end ?\{(?:cases|array|aligned|gathered)\}",
+    re.DOTALL,
+)
+_LETTERS = re.compile(r"(?:[A-Z]|\([A-Z]\))(?:(?:\s*,\s*|\s*,?\s+and\s+)(?:[A-Z]|\([A-Z]\)))+")
 _BASED = re.compile(r"\(?([0-9A-Z]+)\)?_(?:\{(\w+)\}|(\w)|\{?\\text\{(\w+)\}\}?)")
 _BASES = {"two": "2", "three": "3", "five": "5", "eight": "8", "ten": "10", "twelve": "12", "sixteen": "16"}
 _TIME = re.compile(r"\d{1,2}:\d\d(?!\d)")
@@ -197,6 +207,10 @@ def _read_clean(text: str, thousands: bool | None = None) -> Shape:
         return Opaque(f"{based[1]}_{_BASES.get(base, base)}", "exact")
     if prose := _prose(text, compact):
         return prose
+    text = _INDEX_SET.sub("", text)
+    if system := _SYSTEM.fullmatch(text):
+        rows = [row.strip(" ,") for row in re.split(r"\\\\|\\ ", system[1].replace("&", ""))]
+        text = ", ".join(row for row in rows if row)
     if matrix := _matrix(text, compact):
         return matrix
     # Inside brackets a comma before three digits separates, unless other commas there are followed by a space.
@@ -211,10 +225,12 @@ def _prose(text: str, compact: str) -> Shape | None:
     plain = re.sub(r"\\text\{([^{}]*)\}", r"\1", text).strip()
     if (match := _CHOICE.fullmatch(plain)) and (plain != match[1] or match[1] in "ABCDE"):
         return Words(compact, match[1])
+    if _LETTERS.fullmatch(plain):
+        return Listing(compact, "", tuple(Words(letter, letter) for letter in re.findall("[A-Z]", plain)))
     if match := _CHOICE_WITH_VALUE.fullmatch(plain):
         return Words(compact, match[1], match[2])
     if _TIME.match(plain) and re.search(r"[^\W\d_]", plain) and "\\" not in plain:
-        return Words(compact, words_of(plain))
+        return Words(compact, words_of(re.sub(r"(?<=\d)(?=[^\W\d_])", " ", plain)))
     if re.search(r"[\\{}^_=<>+*/|¤€£¥%]", plain) or not re.search(r"[^\W\d_]{2}", plain):
         return None
     runs = re.findall(r"[^\W\d_]+", plain)
@@ -486,7 +502,8 @@ def literal(node: Node) -> tuple[Fraction | None, bool]:
         value, fraction = literal(node.args[0])
         return (None if value is None else -value), fraction
     if node.op == "mixed":
-        return node.args[0].value + node.args[1].args[0].value / node.args[1].args[1].value, False
+        whole, (part, _) = node.args[0].value, literal(node.args[1])
+        return (None if part is None else whole + part), False
     if node.op == "div":
         top, bottom = (_signed_number(part) for part in node.args)
         return (top / bottom, True) if top is not None and bottom else (None, False)

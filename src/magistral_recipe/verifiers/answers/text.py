@@ -60,11 +60,14 @@ _DROPPED = word_set(
 _SPACES = word_set("quad qquad thinspace medspace thickspace enspace space nobreakspace hspace hskip")
 _FONTS = word_set(
     "mathbf boldsymbol bm mathsf mathtt mathit mathnormal mathcal mathscr bold pmb boxed fbox framebox emph "
-    "underline ensuremath displaylines phantom cancel color textcolor"
+    "underline ensuremath displaylines phantom cancel"
 )
+_COLORS = frozenset({"color", "textcolor"})
 _TEXTS = word_set("text mbox hbox textbf textrm textit textnormal textsf texttt textup textsc mathrm operatorname")
 _COMMAND = re.compile(r"\\([a-zA-Z]+)\*?|\\(.)", re.DOTALL)
 _PLAIN_EXPONENT = re.compile(r"(?<![\w.\\])(\d+(?:\.\d+)?)[eE]([+-]?\d{1,3})(?!\w)")
+_NUMBER_IN_TEXT = re.compile(r"([-+]?\d[\d.,]*)\s*([^\W\d_][^\d]*)")  # \textbf{3 cm}
+_REPEATING = re.compile(r"(\d*)\.(\d*)\\(?:overline|dot|bar|overbar) ?\{(\d+)\}")
 _EULER_OR_I = frozenset({"e", "i", "j", "d"})
 
 
@@ -88,6 +91,7 @@ def clean(text: str) -> str:
     text = re.sub(r"\s+", " ", text).strip()
     while text and text[-1] in ".,;" and not text.endswith("\\"):
         text = text[:-1].rstrip()
+    text = _REPEATING.sub(_repeating_decimal, re.sub(r"\{([:=<>])\}", r"\1", text))
     text = _PLAIN_EXPONENT.sub(r"\1 \\times 10^{\2}", _decimal_commas(text))
     return _without_outer_braces(text)
 
@@ -228,6 +232,8 @@ def _latex(text: str) -> str:
             position = _skip_null_delimiter(text, position) if name in ("left", "right") else position
         elif name in _SPACES:
             pieces.append(" ")
+        elif name in _COLORS:
+            _, position = _argument(text, position)
         elif name in _TEXTS or name in _FONTS:
             content, position = _argument(text, position)
             pieces.append(_font(name, content))
@@ -272,7 +278,7 @@ def _argument(text: str, position: int) -> tuple[str, int]:
 
 
 def _font(name: str, content: str) -> str:
-    inner = content.strip()
+    inner = content.replace("~", " ").strip()
     if name in _FONTS:
         return "{" + _latex(content) + "}" if name not in ("boxed", "fbox", "framebox") else _latex(content)
     if inner in _EULER_OR_I or re.fullmatch(r"[-+\d.,/\s]*\d[-+\d.,/\s]*", inner):
@@ -283,6 +289,8 @@ def _font(name: str, content: str) -> str:
         return f"\\{inner} "
     if "\\" in inner or "{" in inner:
         inner = re.sub(r"[\\{}]", " ", _latex(inner))
+    if match := _NUMBER_IN_TEXT.fullmatch(inner):
+        return rf"{match[1]}\text{{{match[2]}}}"
     return rf"\text{{{inner}}}"
 
 
@@ -294,6 +302,14 @@ def _decimal_commas(text: str) -> str:
     text = re.sub(r"(\d)\{,\}(\d)", r"\1.\2", text)
     text = re.sub(r"(?<![\d.,])(?<!\d )([1-9]\d{0,2})((?: \d{3})+)(?![\d,/]| \d)", _joined, text)
     return re.sub(r"(?<=\d)\.(?!\d)", "", text)
+
+
+def _repeating_decimal(match: re.Match[str]) -> str:
+    r"""``0.1\overline{6}`` as the fraction that it is."""
+    whole, fixed, period = match[1] or "0", match[2], match[3]
+    bottom = (10 ** len(period) - 1) * 10 ** len(fixed)
+    top = int(whole + fixed + period) - int(whole + fixed)
+    return rf"\frac{{{top}}}{{{bottom}}}"
 
 
 def _joined(match: re.Match[str]) -> str:

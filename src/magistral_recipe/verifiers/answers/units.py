@@ -91,7 +91,7 @@ def take(raw: list[Token]) -> tuple[list[Token], str | None, int]:
     words: list[str] = []
     scale = 1
     tail = rest[trailing:]
-    if tail[0].value == "frac":  # \\frac{\\text{m}}{\\text{s}}
+    if tail[0] == ("cmd", "frac"):  # \\frac{\\text{m}}{\\text{s}}
         tail = [tail[2], Token("op", "/"), tail[5]]
     for token in tail:
         for word in _spelled(token).split() or [""]:
@@ -160,7 +160,7 @@ def _suffix(raw: list[Token], position: int) -> int:
         return 2
     if (
         len(values) > 6
-        and values[-7] == "frac"
+        and raw[position - 7] == ("cmd", "frac")
         and values[-1] == "}"
         and unit_at(position - 2)
         and unit_at(position - 5)

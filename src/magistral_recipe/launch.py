@@ -112,6 +112,8 @@ def run_launched(command: list[str], log: Path, handle: Callable[[Mapping[str, A
     failure: Mapping[str, Any] | None = None
     tail: deque[str] = deque(maxlen=12)
     environment = {**os.environ, "PYTHONUNBUFFERED": "1", "TOKENIZERS_PARALLELISM": "false", _PARENT: str(os.getpid())}
+    # Threads that spin while they wait make small models many times slower as soon as anything else wants a core.
+    environment.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     for name in ("RANK", "WORLD_SIZE", "LOCAL_RANK"):
         environment.pop(name, None)
     log.parent.mkdir(parents=True, exist_ok=True)

@@ -158,7 +158,7 @@ def train_and_save(trainer: Trainer, context: StageContext, start: Start) -> dic
         "steps": trainer.state.global_step,
         "processes": trainer.accelerator.num_processes,
         "metrics": metrics.last,
-        "summary": f"{trainer.state.global_step} steps, {summary_of(metrics.last)}",
+        "summary": ", ".join([f"{trainer.state.global_step} steps", *summary_of(metrics.last)]),
     }
 
 
@@ -182,8 +182,7 @@ _GAP_TEXT = "First, add the units: 7 + 8 = 15, so write 5 and carry 1. Then the 
 """Some text on which the gap of a merge is measured."""
 
 
-def summary_of(metrics: Mapping[str, float]) -> str:
+def summary_of(metrics: Mapping[str, float]) -> list[str]:
     """The last metrics of a stage in a few words."""
     shown = {"reward": "reward", "loss": "loss", "completions/mean_length": "length"}
-    parts = [f"{label} {metrics[key]:.3f}" for key, label in shown.items() if key in metrics]
-    return ", ".join(parts)
+    return [f"{label} {metrics[key]:.3f}" for key, label in shown.items() if key in metrics]

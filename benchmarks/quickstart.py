@@ -35,7 +35,8 @@ def main() -> None:
         command = [sys.executable, "-m", "magistral_recipe", "run", str(ROOT / "recipes" / "quickstart.yaml")]
         subprocess.run([*command, "--set", f"seed={seed}", "--output", str(run)], check=True)
         rows += table_rows(run, seed)
-    head = ["seed", "model", "pass@1", "greedy", "same language", f"{HARD} (hard)", "greedy, hard", "clipped", "minutes"]
+    scores = ["pass@1", "greedy", "same language", f"{HARD} (hard)", "greedy, hard"]
+    head = ["seed", "model", *scores, "clipped", "minutes"]
     print("\n| " + " | ".join(head) + " |\n|" + " --- |" * len(head))
     for row in rows:
         print("| " + " | ".join(row) + " |")

@@ -10,7 +10,7 @@ from rich.table import Table
 
 from magistral_recipe.files import read_json
 
-COLUMNS = {
+METRICS = {
     "pass@1": "pass@1",
     "greedy_pass@1": "greedy",
     "language_fidelity": "same language",
@@ -18,7 +18,7 @@ COLUMNS = {
     "truncation_rate": "cut",
     "mean_length": "tokens",
 }
-"""Metrics of `scores.json` and the columns that show them."""
+"""Metrics of `scores.json` and what the table calls them."""
 
 NAMES = {"base": "base", "sft": "after SFT", "grpo": "after RL"}
 
@@ -30,25 +30,24 @@ def score_table(run: Path) -> Table | None:
         run: the run folder.
 
     Returns:
-        The table, with 95% intervals over problems; ``None`` where nothing was evaluated.
+        A row a metric, a column a model, narrow enough for 80 characters; ``None`` where nothing was evaluated.
     """
     evaluated = list(evaluations(run))
     if not evaluated:
         return None
-    table = Table(title="held-out scores, 95% intervals over problems", title_justify="left")
-    table.add_column("model")
-    shown = [name for name in COLUMNS if any(name in scores["overall"] for _, scores in evaluated)]
-    for name in shown:
-        table.add_column(COLUMNS[name], justify="right", no_wrap=True)
+    table = Table(title="held-out scores in percent, with 95% intervals over problems", title_justify="left")
+    table.add_column("")
+    for label, _ in evaluated:
+        table.add_column(NAMES.get(label, label), justify="right", no_wrap=True)
+    for name, title in METRICS.items():
+        if any(name in scores["overall"] for _, scores in evaluated):
+            table.add_row(title, *(_cell(scores["overall"].get(name), name) for _, scores in evaluated))
     hardest = _hardest(evaluated)
     if hardest:
-        table.add_column(f"{hardest} (hardest)", justify="right", no_wrap=True)
-    for label, scores in evaluated:
-        row = [NAMES.get(label, label), *(_cell(scores["overall"].get(name), name) for name in shown)]
-        if hardest:
-            group = scores["groups"]["category"].get(hardest, {}).get("scores", {})
-            row.append(_cell(group.get("pass@1") or group.get("greedy_pass@1"), "pass@1"))
-        table.add_row(*row)
+        groups = [scores["groups"]["category"].get(hardest, {}).get("scores", {}) for _, scores in evaluated]
+        for name in ("pass@1", "greedy_pass@1"):
+            if any(name in group for group in groups):
+                table.add_row(f"{hardest} {METRICS[name]}", *(_cell(group.get(name), name) for group in groups))
     return table
 
 

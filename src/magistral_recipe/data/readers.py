@@ -120,7 +120,7 @@ def _jsonl(path: Path, label: str) -> Iterator[RawRow | BadRow]:
                 yield _parsed(line, place)
 
 
-def _lines(file: BinaryIO) -> Iterator[tuple[int, bytes, bool]]:
+def _lines(file: BinaryIO | gzip.GzipFile) -> Iterator[tuple[int, bytes, bool]]:
     """Split a stream into (number, line, cut short), holding at most `MAX_LINE_BYTES` of a line."""
     number = 0
     while line := file.readline(MAX_LINE_BYTES):

@@ -245,6 +245,7 @@ def _alive(pid: int) -> bool:
 def test_an_interrupt_does_not_wait_for_programs():
     tests = json.dumps({"type": "stdio", "cases": [{"input": "", "output": ""}]})
     sleeper = "<think>x</think>\n```python\nimport time\ntime.sleep(900)\n```"
+    before = set(observe(os.getpid()).pids)  # the pool of the maths verifier may be among them
     started = time.monotonic()
     timer = threading.Timer(1.0, os.kill, (os.getpid(), signal.SIGINT))
     timer.start()
@@ -252,7 +253,7 @@ def test_an_interrupt_does_not_wait_for_programs():
         CodeCorrectness(timeout=60)(completions=[sleeper], tests=[tests])
     timer.join()
     assert time.monotonic() - started < 20
-    assert observe(os.getpid()).pids == (os.getpid(),)
+    assert set(observe(os.getpid()).pids) <= before
 
 
 def test_load_turns_no_right_program_wrong():

@@ -333,7 +333,7 @@ class FailureWatch:
                 "%s: %s, completion not graded (further ones are only counted): %r", self.name, reason, example
             )
         elif reason is Reason.UNREADABLE_REFERENCE:
-            columns = ("answer", "tests")
+            columns = ("answer", "tests", "language", "problem")
             found = {name: batch.columns[name][row] for name in columns if batch.columns.get(name) is not None}
             logger.warning(
                 "%s: unreadable reference, row skipped (further ones are only counted): %.300r", self.name, found

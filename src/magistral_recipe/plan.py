@@ -126,6 +126,7 @@ def prove_wiring_of(loaded: LoadedRecipe, console: Console) -> None:
         rewards = stage_module("grpo").build_rewards(stage, chat.thinking) if stage else []
         source = recipe.problems[stage.problems] if stage else None
         problems = load_problems(_first_rows(source), base, None).rows if source else []
+        stage_module("grpo").require_sandboxes(rewards, problems)
         report = prove_wiring(tokenizer, chat, rewards, problems, traces, stops)
         console.print(report.render())
         report.require()

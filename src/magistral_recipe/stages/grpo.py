@@ -128,6 +128,27 @@ def build_rewards(config: Config, thinking: Thinking) -> list[Callable[..., Any]
     return [registry.build(name, options, thinking) for name, options in config.named_rewards()]
 
 
+def require_sandboxes(rewards: Sequence[Any], problems: Sequence[Problem]) -> None:
+    """Try the sandbox of every reward that will run programs, before anything depends on it.
+
+    Args:
+        rewards: the stage's.
+        problems: what it trains on; without one of kind `code` nothing is tried.
+
+    Raises:
+        RunError: if a sandbox does not work here, with the remedy.
+    """
+    if all(problem.kind != "code" for problem in problems):
+        return
+    from magistral_recipe.rewards import CodeCorrectness, MagistralReward
+    from magistral_recipe.verifiers import sandbox_probe
+
+    for reward in rewards:
+        grader = (reward.correctness or CodeCorrectness()) if isinstance(reward, MagistralReward) else reward
+        if isinstance(grader, CodeCorrectness):
+            sandbox_probe.require_sandbox(grader.runner.mode)
+
+
 def run(config: Config, context: StageContext) -> dict[str, Any]:
     """Train with RL.
 
@@ -143,9 +164,11 @@ def run(config: Config, context: StageContext) -> dict[str, Any]:
 
     start = load_start(context)
     problems = problem_rows(context, config.problems)
+    rewards = build_rewards(config, start.chat.thinking)
+    require_sandboxes(rewards, problems)
     trainer = MagistralGRPOTrainer(
         model=start.model,
-        reward_funcs=build_rewards(config, start.chat.thinking),
+        reward_funcs=rewards,
         args=MagistralGRPOConfig(**arguments(config, run_arguments(context.folder / "checkpoints", context.recipe))),
         train_dataset=prompt_dataset(problems, start.chat),
         processing_class=start.tokenizer,

@@ -1,0 +1,70 @@
+"""The plan: what is proven before a model is loaded, and what a model will take."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from rich.console import Console
+
+from magistral_recipe.errors import RunError
+from magistral_recipe.memory_plan import count_memory, plan_memory
+from magistral_recipe.models import ModelConfig
+from magistral_recipe.plan import prove_recipe
+from magistral_recipe.recipe import load_recipe
+from magistral_recipe.verifiers import sandbox_probe
+
+CODE = """\
+name: code
+model: {path: tiny}
+problems: {train: {path: problems.jsonl}}
+stages:
+  - grpo: {problems: train}
+"""
+
+
+def test_code_problems_try_the_sandbox_before_anything_is_trained(tmp_path, monkeypatch):
+    tests = {"type": "stdio", "cases": [{"input": "1", "output": "1"}]}
+    row = {"problem": "Print the input.", "tests": json.dumps(tests), "kind": "code", "programming_language": "python"}
+    (tmp_path / "problems.jsonl").write_text(json.dumps(row) + "\n")
+    (tmp_path / "code.yaml").write_text(CODE)
+    tried = []
+
+    def refuse(mode):
+        tried.append(mode)
+        raise RunError("no sandbox here")
+
+    monkeypatch.setattr(sandbox_probe, "require_sandbox", refuse)
+    with pytest.raises(RunError, match="no sandbox here"):
+        prove_recipe(load_recipe(tmp_path / "code.yaml"), Console(quiet=True))
+    assert tried == ["bwrap"]
+
+
+def test_memory_of_full_training_is_sixteen_bytes_a_weight():
+    plan = plan_memory(ModelConfig(path="tiny"))
+    assert plan is not None
+    assert plan.trained == plan.parameters
+    assert plan.total == 16 * plan.parameters
+
+
+def test_memory_of_adapters_counts_them_and_the_packed_weights():
+    torch = pytest.importorskip("torch")
+
+    class Model(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.embed = torch.nn.Embedding(100, 64)
+            self.layer = torch.nn.Linear(64, 128, bias=False)
+            self.head = torch.nn.Linear(64, 100, bias=False)
+
+        def get_output_embeddings(self):
+            return self.head
+
+    config = ModelConfig(path="x", dtype="bfloat16", quantization="nf4", lora={"r": 8})
+    plan = count_memory(Model(), config)
+    assert plan.trained == 8 * (64 + 128)
+    assert plan.weights == pytest.approx(64 * 128 * 0.53 + 2 * (6400 + 6400) + 2 * plan.trained)
+
+
+def test_a_model_that_cannot_be_seen_has_no_plan(tmp_path):
+    assert plan_memory(ModelConfig(path=str(tmp_path / "nowhere"))) is None

@@ -27,12 +27,13 @@ stages:
 """
 
 
-def log_probabilities(model, ids):
-    """Of each next token, in float32, from the model's own logits."""
+def log_probabilities(model, ids, prompt_length):
+    """Of each token of the completion, in float32, from the model's own logits."""
     model.eval()
     with torch.no_grad():
         logits = model(input_ids=ids).logits.float()
-    return torch.log_softmax(logits[:, :-1], -1).gather(-1, ids[:, 1:, None]).squeeze(-1)
+    logps = torch.log_softmax(logits[:, :-1], -1).gather(-1, ids[:, 1:, None]).squeeze(-1)
+    return logps[:, prompt_length - 1 :]
 
 
 def trained(checkpoint: Path, model_section: str):
@@ -74,13 +75,15 @@ def test_rl_starts_from_what_sft_trained(tmp_path, section, rate, bound):
     plan.folder.mkdir()
     models = {"base": None, "sft": run / "01-sft" / "model"}
     start = load_start(StageContext(loaded.recipe, loaded.folder, plan.folder, models, "sft", events.append))
-    row = start.chat.training_row(start.tokenizer, "What is 17 plus 25?", "<think>\n42\n</think>\n42")
-    ids = torch.tensor([row.ids])
-    reference = log_probabilities(trained(run / "01-sft" / "checkpoints" / "checkpoint-3", section), ids)
-    gap = (log_probabilities(start.model, ids) - reference).abs().max().item()
+    before = trained(run / "01-sft" / "checkpoints" / "checkpoint-3", section)
+    prompt = torch.tensor([start.chat.prompt_ids(start.tokenizer, "What is 17 plus 25?")])
+    ids = before.generate(input_ids=prompt, max_new_tokens=24, do_sample=False)  # what a first rollout holds
+    reference = log_probabilities(before, ids, prompt.shape[1])
+    gap = (log_probabilities(start.model, ids, prompt.shape[1]) - reference).abs().max().item()
     assert gap <= bound
     untrained = load_start(StageContext(loaded.recipe, loaded.folder, plan.folder, models, "base", events.append))
-    assert (log_probabilities(untrained.model, ids) - reference).abs().max().item() > 10 * bound, "SFT changed nothing"
+    moved = (log_probabilities(untrained.model, ids, prompt.shape[1]) - reference).abs().max().item()
+    assert moved > 10 * bound, "SFT changed nothing"
 
 
 def test_a_merged_quantized_adapter_says_how_far_it_moved(tmp_path):

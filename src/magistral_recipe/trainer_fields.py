@@ -7,7 +7,9 @@ of choices; then the class itself is constructed, so that its own checks speak b
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
+import os
 import types
 import typing
 from collections.abc import Iterator, Mapping
@@ -80,9 +82,28 @@ def trainer_mistakes(
             yield key, message
     if clean:
         try:
-            config_class(**{**given, **trainer})
+            with _outside_the_launch():
+                config_class(**{**given, **trainer})
         except (ValueError, TypeError, NotImplementedError, ImportError) as error:
             yield _key_in(str(error), trainer), " ".join(str(error).split())
+
+
+@contextlib.contextmanager
+def _outside_the_launch() -> Iterator[None]:
+    """Construct a config as if nobody had launched this process.
+
+    TRL's config classes join the launch's process group as they are made, and would wait here for ranks that wait for
+    this check. What Accelerate remembers of it is forgotten again, so that the stages find the real launch.
+    """
+    from accelerate.state import AcceleratorState
+
+    names = ("RANK", "WORLD_SIZE", "LOCAL_RANK", "LOCAL_WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
+    saved = {name: os.environ.pop(name) for name in names if name in os.environ}
+    try:
+        yield
+    finally:
+        os.environ.update(saved)
+        AcceleratorState._reset_state(reset_partial_state=True)
 
 
 def _value_mistakes(

@@ -49,6 +49,14 @@ def test_tags_are_single_plain_tokens_and_text_survives(tokenizer):
     assert tokenizer.decode(tokenizer(foreign)["input_ids"]) == foreign
 
 
+def test_rebuild_trains_the_shipped_tokenizer(tokenizer):
+    from magistral_recipe.data.tiny.rebuild import Pretraining
+    from magistral_recipe.data.tiny.tokenizer import train_tokenizer
+
+    rebuilt = train_tokenizer(Pretraining.seed)
+    assert rebuilt.backend_tokenizer.to_str() == tokenizer.backend_tokenizer.to_str()
+
+
 def test_digits_are_single(tokenizer):
     assert tokenizer.tokenize("1234") == ["1", "2", "3", "4"]
 

@@ -96,7 +96,9 @@ class Flaws:
     malformed: float = 0.06
     """A tag or the box is missing, or a tag is doubled."""
     foreign: tuple[tuple[str, float], ...] = (("en", 0.05), ("fr", 0.25), ("es", 0.25), ("de", 0.55), ("it", 0.55))
-    """The thoughts are in another language than problem and answer, by the problem's language; mostly English."""
+    """The thoughts are in another language than the problem, by the problem's language; mostly English."""
+    foreign_answer: float = 0.0
+    """The answer is in the foreign language too, of the traces whose thoughts are."""
 
 
 _FOREIGN_ENGLISH = 0.8
@@ -144,7 +146,8 @@ def traces(
         working = work(exercise, forget=rng.random() < flaws.forget, units_slip=slips[0], tens_slip=slips[1])
         language = _foreign_language(own, rng) if rng.random() < foreign[own] else own
         thoughts = word_working(exercise, working, language, rng)
-        answer = word_answer(working.result, own, rng)
+        follows = flaws.foreign_answer > 0 and rng.random() < flaws.foreign_answer
+        answer = word_answer(working.result, language if follows else own, rng)
         completion = thinking.join(thoughts, answer)
         if rng.random() < flaws.malformed:
             completion = _malform(completion, thinking, rng)

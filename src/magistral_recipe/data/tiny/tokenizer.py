@@ -6,7 +6,7 @@ from itertools import islice
 from typing import TYPE_CHECKING
 
 from magistral_recipe.data.tiny.corpus import documents
-from magistral_recipe.data.tiny.rows import traces
+from magistral_recipe.data.tiny.rows import Flaws, traces
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerFast
@@ -17,6 +17,8 @@ TAGS = ("<think>", "</think>")
 
 _DOCUMENTS = 12_000
 _TRACES = 4_000
+_FLAWS = Flaws(forget=0.6, slip=0.08, foreign_answer=0.5)
+"""Spelled out, for another default must not change the tokenizer and with it the base."""
 
 
 def train_tokenizer(seed: int) -> PreTrainedTokenizerFast:
@@ -52,7 +54,7 @@ def train_tokenizer(seed: int) -> PreTrainedTokenizerFast:
         show_progress=False,
     )
     texts = [*islice(documents(f"tokenizer:{seed}", hard_share=0.25), _DOCUMENTS)]
-    texts += [row["completion"].split(TAGS[1])[-1] for row in traces(_TRACES, seed=seed)]
+    texts += [row["completion"].split(TAGS[1])[-1] for row in traces(_TRACES, seed=seed, flaws=_FLAWS)]
     inner.train_from_iterator(texts, trainer)
     inner.add_tokens([AddedToken(tag, normalized=False) for tag in plain])
     return PreTrainedTokenizerFast(

@@ -104,11 +104,10 @@ def main() -> None:
 
 def _mount() -> None:
     """Add the commands that live beside their logic; each module is light to import."""
-    import importlib.util
+    from magistral_recipe import chat_command, doctor, rewards_command
 
-    for module in ("magistral_recipe.rewards_command", "magistral_recipe.doctor", "magistral_recipe.chat_command"):
-        if importlib.util.find_spec(module):
-            importlib.import_module(module).register(app)
+    for module in (rewards_command, doctor, chat_command):
+        module.register(app)
 
 
 _mount()

@@ -150,7 +150,10 @@ def test_a_megabyte_takes_less_than_a_second(piece):
 def test_any_letters_are_judged_without_fail():
     for start in range(0x41, 0x2FFFF, 35):
         if not 0xD7F0 < start < 0xE000:
-            detect(" ".join(map(chr, range(start, start + 7))) + " " + "".join(map(chr, range(start, start + 7))) * 3)
+            letters = list(map(chr, range(start, start + 7)))
+            verdict = detect(" ".join(letters) + " " + "".join(letters) * 3)
+            assert 0 <= verdict.share <= 1
+            assert verdict.language is None or len(verdict.language) >= 2
 
 
 PIECES = st.sampled_from(

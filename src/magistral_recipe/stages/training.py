@@ -48,13 +48,12 @@ class TrainingStageConfig(StageConfig):
     """Evaluate while training, and keep the best."""
 
 
-def chat_format(recipe: Any, base: Path, *, opened_by_prompt: bool = False) -> ChatFormat:
+def chat_format(recipe: Any, base: Path) -> ChatFormat:
     """The format that a recipe's `thinking` section describes.
 
     Args:
         recipe: the recipe.
         base: the folder that a template file's path starts from.
-        opened_by_prompt: whether the template opens the thinking tag; `ChatFormat.install` finds out.
 
     Returns:
         The format.
@@ -64,7 +63,7 @@ def chat_format(recipe: Any, base: Path, *, opened_by_prompt: bool = False) -> C
     if template not in {"magistral", "tokenizer"}:
         template = str(base / template)
     system = None if section.system_prompt == "none" else section.system_prompt
-    return ChatFormat(Thinking(section.open, section.close, opened_by_prompt), system, template)
+    return ChatFormat(Thinking(section.open, section.close), system, template)
 
 
 def base_model_config(recipe: Any, base: Path) -> ModelConfig:

@@ -56,6 +56,14 @@ def test_a_mistake_in_a_trainer_section_is_found_before_anything_runs(tmp_path):
     assert "stages[0].sft.trainer.optim: expected one of" in done.stderr
 
 
+def test_mistakes_that_only_trl_sees_are_told_with_the_others():
+    changes = ["seed=x", "grpo.problems=trein", "grpo.trainer.loss_type=dap", "sft.trainer.learning_rat=3"]
+    done = invoke("check", str(RECIPES / "quickstart.yaml"), "--set", *changes)
+    assert done.exit_code == 2
+    for key in ("seed: expected", "no set of problems 'trein'", "Did you mean 'dapo'", "Did you mean 'learning_rate'"):
+        assert key in done.stderr
+
+
 def test_check_proves_the_wiring_and_prints_the_plan():
     done = invoke("check", str(RECIPES / "quickstart.yaml"))
     assert done.exit_code == 0, done.output

@@ -64,6 +64,8 @@ RECIPE = (
         ("stages.rl.trainer.learning_rate=2e-6", ("stages", 1, "grpo", "trainer", "learning_rate"), 2e-6),
         ("stages[2].trainer.beta=0.1", ("stages", 2, "grpo", "trainer", "beta"), 0.1),
         ("stages.2.grpo.trainer.beta=0.1", ("stages", 2, "grpo", "trainer", "beta"), 0.1),
+        ("sft.trainer.max_steps=5", ("stages", 0, "sft", "trainer", "max_steps"), 5),
+        ("rl-2.trainer.beta=0.1", ("stages", 2, "grpo", "trainer", "beta"), 0.1),
         ("stages.export.name=final", ("stages", 3, "export", "name"), "final"),
         ("model.lora={r: 4}", ("model", "lora"), {"r": 4}),
         ("thinking.system_prompt=none", ("thinking", "system_prompt"), "none"),
@@ -76,6 +78,11 @@ def test_set_reaches_any_key(tmp_path, override, path, value):
         found = found[part]
     assert found == value
     assert document.place(path) == f"--set {override}"
+
+
+def test_a_key_made_by_set_is_told_where_it_was_made(tmp_path):
+    document = read_document(write(tmp_path, "a.yaml", RECIPE), ["nowhere.at.all=1"])
+    assert document.place(("nowhere",)) == document.place(("nowhere", "at")) == "--set nowhere.at.all=1"
 
 
 @pytest.mark.parametrize(

@@ -24,13 +24,18 @@ app = typer.Typer(
 RecipeFile = Annotated[Path, typer.Argument(help="The recipe, a YAML file.", show_default=False)]
 Overrides = Annotated[
     list[str] | None,
-    typer.Option("--set", metavar="KEY=VALUE", help="Change a key: --set stages.grpo.trainer.learning_rate=2e-6"),
+    typer.Option("--set", metavar="KEY=VALUE", help="Change a key: --set grpo.trainer.learning_rate=2e-6"),
+]
+MoreOverrides = Annotated[
+    list[str] | None,
+    typer.Argument(metavar="[KEY=VALUE]...", help="More keys to change, after --set.", show_default=False),
 ]
 
 
 @app.command()
 def run(
     recipe: RecipeFile,
+    more: MoreOverrides = None,
     overrides: Overrides = None,
     output: Annotated[
         Path | None, typer.Option(help="The run folder; by default runs/NAME.", show_default=False)
@@ -42,23 +47,22 @@ def run(
     Run it again after a crash: complete stages are skipped, a half-done one goes on from its checkpoint. Under
     `accelerate launch -m magistral_recipe run RECIPE` the chain runs in the processes that Accelerate started.
     """
-    from magistral_recipe.recipe import load_recipe
+    from magistral_recipe.plan import load_telling_all
     from magistral_recipe.run import RunOptions, run_recipe
 
     with told_errors():
         quieten_libraries()
-        run_recipe(load_recipe(recipe, overrides), RunOptions(output, fresh))
+        run_recipe(load_telling_all(recipe, [*(overrides or []), *(more or [])]), RunOptions(output, fresh))
 
 
 @app.command()
-def check(recipe: RecipeFile, overrides: Overrides = None) -> None:
+def check(recipe: RecipeFile, more: MoreOverrides = None, overrides: Overrides = None) -> None:
     """Find every mistake in a recipe, prove its wiring on the real tokenizer, and print the plan."""
-    from magistral_recipe.plan import check_recipe
-    from magistral_recipe.recipe import load_recipe
+    from magistral_recipe.plan import check_recipe, load_telling_all
 
     with told_errors():
         quieten_libraries()
-        check_recipe(load_recipe(recipe, overrides))
+        check_recipe(load_telling_all(recipe, [*(overrides or []), *(more or [])]))
 
 
 @app.command()

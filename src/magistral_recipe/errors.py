@@ -8,6 +8,7 @@ running is a `RunError`, exit code 1. What a *model* writes is never an error: i
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 
 class MagistralRecipeError(Exception):
@@ -31,7 +32,16 @@ class UserError(MagistralRecipeError):
 
 
 class RecipeError(UserError):
-    """A recipe that cannot run: each line names file, line, key, what is allowed, the nearest name."""
+    """A recipe that cannot run: each line names file, line, key, what is allowed, the nearest name.
+
+    Args:
+        problems: the mistakes, one line each.
+        partial: the recipe's parts that hold (a `LoadedRecipe`), in which further mistakes can be looked for.
+    """
+
+    def __init__(self, problems: str | Sequence[str], partial: Any = None) -> None:
+        super().__init__(problems)
+        self.partial = partial
 
 
 class DataError(UserError):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from tempfile import gettempdir
 from typing import Any
@@ -14,13 +15,40 @@ from magistral_recipe.data.sources import load_problems, load_traces
 from magistral_recipe.errors import DataError, RecipeError
 from magistral_recipe.launch import describe_device
 from magistral_recipe.memory_plan import GIB, plan_memory
-from magistral_recipe.recipe import BASE, LoadedRecipe, StageEntry
+from magistral_recipe.models import ModelConfig
+from magistral_recipe.recipe import BASE, LoadedRecipe, Recipe, StageEntry, line_of, load_recipe
 from magistral_recipe.stages.base import stage_module
 from magistral_recipe.stages.training import base_model_config, chat_format, run_arguments
 from magistral_recipe.trainer_fields import trainer_mistakes
 
 PROOF_ROWS = 256
 """Problems and traces that the wiring proof looks at: enough for every kind and language, quick to load."""
+
+
+def load_telling_all(file: Path, overrides: list[str]) -> LoadedRecipe:
+    """Load a recipe; where its schema has mistakes, look for those that only TRL can see as well.
+
+    Args:
+        file: the recipe's YAML file.
+        overrides: ``key.path=value`` strings.
+
+    Returns:
+        The recipe, its trainer sections not checked yet.
+
+    Raises:
+        RecipeError: with every mistake found, one line each.
+    """
+    try:
+        return load_recipe(file, overrides)
+    except RecipeError as error:
+        partial: LoadedRecipe | None = error.partial
+        if partial is None:
+            raise
+        # What does not hold itself gets a stand-in, so that the trainer sections can be held against their classes.
+        known = {name: value for name, value in vars(partial.recipe).items() if value is not None}
+        stand_in = Recipe.model_construct(**{"seed": 0, "model": ModelConfig(path="tiny"), **known})
+        mistakes = [*error.problems, *_trainer_mistakes(replace(partial, recipe=stand_in))]
+        raise RecipeError(sorted(mistakes, key=line_of)) from None
 
 
 def check_recipe(loaded: LoadedRecipe, console: Console | None = None) -> None:
@@ -91,7 +119,9 @@ def _trainer_mistakes(loaded: LoadedRecipe) -> Iterator[str]:
 
 
 def _training(loaded: LoadedRecipe) -> list[tuple[int, StageEntry]]:
-    return [(index, stage) for index, stage in enumerate(loaded.recipe.stages) if stage.makes_model]
+    stages = enumerate(loaded.recipe.stages)
+    # A section without a config is one that does not hold, in the remains of a recipe with other mistakes.
+    return [(index, stage) for index, stage in stages if stage.config is not None and stage.makes_model]
 
 
 # ------------------------------------------------------------------------------------------------ wiring

@@ -122,11 +122,11 @@ def load_recipe(file: Path | str, overrides: list[str] | None = None, *, folder:
     loaded = LoadedRecipe(_build_what_holds(document) if mistakes else _build(document), document)
     mistakes += _reference_mistakes(loaded)
     if mistakes:
-        raise RecipeError(sorted(mistakes, key=_line_of))
+        raise RecipeError(sorted(mistakes, key=line_of), partial=loaded)
     return loaded
 
 
-def _line_of(mistake: str) -> tuple[bool, str, int]:
+def line_of(mistake: str) -> tuple[bool, str, int]:
     """Order for mistakes: by file and line, those of `--set` last."""
     place = re.match(r"(?P<file>.*?):(?P<line>\d+): ", mistake)
     return (False, place["file"], int(place["line"])) if place else (True, mistake, 0)

@@ -199,8 +199,11 @@ def _apply_override(document: Document, override: str) -> None:
     parts = name.strip().replace("[", ".").replace("]", "").split(".")
     path = _locate(document, parts, place)
     target: Any = document.data
-    for part in path[:-1]:
-        target = target.setdefault(part, {}) if isinstance(target, dict) else target[part]
+    for depth, part in enumerate(path[:-1], start=1):
+        if isinstance(target, dict) and part not in target:
+            target[part] = {}
+            document.places[path[:depth]] = place
+        target = target[part]
         if not isinstance(target, dict | list):
             raise RecipeError(f"{place}: {key_text(path[:-1])} is {_kind(target)}, it has no keys below it")
     target[path[-1]] = value
@@ -210,16 +213,19 @@ def _apply_override(document: Document, override: str) -> None:
 
 
 def _locate(document: Document, parts: list[str], place: str) -> KeyPath:
-    """Resolve an override's parts; below `stages`, a stage is addressed by its index, name or kind."""
+    """Resolve an override's parts; a stage is addressed by its index, name or kind, with or without ``stages.``."""
+    stages = document.data.get("stages")
+    names = {name for stage in stages for name in _stage_names(stage)} if isinstance(stages, list) else set()
+    if parts[0] in names and parts[0] not in document.data:
+        parts = ["stages", *parts]
     if parts[0] != "stages" or len(parts) == 1:
         return tuple(parts)
-    stages = document.data.get("stages")
     if not isinstance(stages, list):
         raise RecipeError(f"{place}: the recipe has no list of stages")
     label = parts[1]
     found = [index for index, stage in enumerate(stages) if label == str(index) or label in _stage_names(stage)]
     if len(found) != 1:
-        known = ", ".join(sorted({name for stage in stages for name in _stage_names(stage)}))
+        known = ", ".join(sorted(names))
         problem = "names several stages, say which by its name" if found else "no such stage"
         raise RecipeError(f"{place}: stages.{label}: {problem} (stages: {known})")
     index = found[0]

@@ -8,8 +8,10 @@ import threading
 from pathlib import Path
 
 import pytest
+from test_code_cases import CASES as CODE_CASES
+from test_code_cases import run
 
-from magistral_recipe.rewards import CodeCorrectness, MathCorrectness
+from magistral_recipe.rewards import MathCorrectness
 
 CASES = Path(__file__).parents[1] / "cases"
 
@@ -54,19 +56,13 @@ def test_maths_under_load(busy_machine):
 @pytest.mark.slow
 @pytest.mark.sandbox
 def test_maths_and_programs_together_under_load(busy_machine):
-    honest = [case for case in load("code.jsonl") if case["expected"] == 1.0 and case["language"] == "python"]
-    assert len(honest) >= 5
-    sys.path.insert(0, str(Path(__file__).parent))
-    from test_code_cases import TESTS
-
-    wrong = []
+    """Honest programs in Python and C++ beside hostile ones that burn, fork and flood, and all of the maths."""
+    wrong: list[str] = []
     thread = threading.Thread(target=lambda: wrong.extend(wrong_maths()))
     thread.start()
-    values = CodeCorrectness(timeout=4.0)(
-        completions=[f"<think>x</think>\n{case['answer']}" for case in honest] * 3,
-        tests=[json.dumps(TESTS[case["tests"]]) for case in honest] * 3,
-        programming_language=["python"] * len(honest) * 3,
-    )
+    wrong_programs = run(CODE_CASES, 2.0)
     thread.join()
-    assert values == [1.0] * len(values)
+    # What a hostile program dies of may differ on a busy machine; what it earns may not.
+    expected = {case["id"]: case["expected"] for case in CODE_CASES}
+    assert [failure for failure in wrong_programs if failure[1] != expected[failure[0]]] == []
     assert wrong == []

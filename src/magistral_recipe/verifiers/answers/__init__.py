@@ -7,6 +7,6 @@ digits. What it leaves undecided goes to SymPy in a worker (`magistral_recipe.ve
 
 from magistral_recipe.verifiers.answers.compare import Verdict, compare
 from magistral_recipe.verifiers.answers.judge import judge, references_of
-from magistral_recipe.verifiers.answers.shapes import read
+from magistral_recipe.verifiers.answers.reading import read
 
 __all__ = ["Verdict", "compare", "judge", "read", "references_of"]

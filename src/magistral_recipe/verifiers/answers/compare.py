@@ -8,11 +8,13 @@ is none. What neither side's rules decide is left ``undecided`` for SymPy.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from fractions import Fraction
 from typing import NamedTuple
 
-from magistral_recipe.verifiers.answers import evaluate
+from magistral_recipe.verifiers.answers import evaluate, units
 from magistral_recipe.verifiers.answers.expressions import Node, contains, variables
+from magistral_recipe.verifiers.answers.reading import read, readings
 from magistral_recipe.verifiers.answers.shapes import (
     Listing,
     Matrix,
@@ -22,8 +24,6 @@ from magistral_recipe.verifiers.answers.shapes import (
     Shape,
     Union,
     Words,
-    read,
-    readings,
 )
 
 SIGNIFICANT = 6
@@ -123,10 +123,15 @@ def _words(wanted: Shape, found: Shape) -> Verdict:
 
 
 def _quantities(wanted: Quantity, found: Quantity) -> Verdict:
+    if _degrees_and_radians(wanted, found):
+        nodes = [Node("deg", (side.node,)) if side.unit == "deg" else side.node for side in (wanted, found)]
+        return RIGHT if _same(*nodes) else WRONG
+    converted = _in_unit_of(wanted, found)
+    if converted is None:
+        return WRONG
+    found = converted
     if wanted.value is not None:
         return _number(wanted, wanted.value, found)
-    if not _units_agree(wanted, found):
-        return WRONG
     if found.value is not None and found.places is not None and not variables(wanted.node):
         return RIGHT if _rounded(wanted.node, found) or _same(wanted.node, found.node) else WRONG
     return RIGHT if _same(wanted.node, found.node) else WRONG
@@ -146,8 +151,6 @@ def _number(wanted: Quantity, value: Fraction, found: Quantity) -> Verdict:
             return WRONG
         # Tell a restated problem from a wrong one for the statistics; neither is paid.
         return RESTATED if _same(wanted.node, found.node) else WRONG
-    if not _units_agree(wanted, found):
-        return WRONG
     if found.value == value:
         # 782/2 is no answer where 391 is wanted, though 2/4 is one half.
         return RESTATED if found.fraction and value.denominator == 1 and not wanted.fraction else RIGHT
@@ -169,18 +172,46 @@ def _rounded(wanted: Node, found: Quantity) -> bool:
     return digits >= SIGNIFICANT and evaluate.rounds_to(wanted, found.value, found.places)
 
 
-def _units_agree(wanted: Quantity, found: Quantity) -> bool:
-    return wanted.unit is None or found.unit is None or wanted.unit == found.unit
+def _in_unit_of(wanted: Quantity, found: Quantity) -> Quantity | None:
+    """The quantity found in the unit wanted; ``None`` where the units are different things."""
+    if wanted.unit is None or found.unit is None or wanted.unit == found.unit:
+        return found
+    ratio = units.ratio(found.unit, wanted.unit)
+    if ratio is None:
+        return None
+    return replace(
+        found,
+        unit=wanted.unit,
+        node=Node("mul", (found.node, Node("num", value=ratio))),
+        value=None if found.value is None else found.value * ratio,
+        places=None,
+    )
+
+
+def _degrees_and_radians(wanted: Quantity, found: Quantity) -> bool:
+    """Whether one side is an angle in degrees and the other one in radians, told by its multiple of pi."""
+    sides = (wanted, found) if wanted.unit == "deg" else (found, wanted)
+    return sides[0].unit == "deg" and sides[1].unit in (None, "rad") and contains(sides[1].node, "pi")
 
 
 def _matrices(wanted: Shape, found: Shape) -> Verdict:
     if not isinstance(wanted, Matrix) or not isinstance(found, Matrix):
-        return WRONG
+        vectors = [_vector(side) for side in (wanted, found)]
+        return WRONG if vectors[0] is None or vectors[1] is None else _in_order(vectors[0], vectors[1])
     if len(wanted.rows) != len(found.rows) or len(wanted.rows[0]) != len(found.rows[0]):
         return WRONG
     left = [entry for row in wanted.rows for entry in row]
     right = [entry for row in found.rows for entry in row]
     return _in_order(left, right)
+
+
+def _vector(shape: Shape) -> Sequence[Shape] | None:
+    """The entries of a tuple, or of a matrix of one row or column, which writes the same vector."""
+    if isinstance(shape, Listing) and shape.brackets == "()":
+        return shape.items
+    if isinstance(shape, Matrix) and 1 in (len(shape.rows), len(shape.rows[0])):
+        return [entry for row in shape.rows for entry in row]
+    return None
 
 
 def _in_order(wanted: Sequence[Shape], found: Sequence[Shape]) -> Verdict:

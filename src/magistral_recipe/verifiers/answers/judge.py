@@ -12,7 +12,8 @@ from numbers import Real
 from typing import Any
 
 from magistral_recipe.verifiers.answers.compare import UNREADABLE, Verdict, compare
-from magistral_recipe.verifiers.answers.shapes import Listing, Opaque, read
+from magistral_recipe.verifiers.answers.reading import read
+from magistral_recipe.verifiers.answers.shapes import Listing, Opaque
 from magistral_recipe.verifiers.boxes import find_boxes
 
 MAX_BOXES = 20

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Sequence
 from typing import NamedTuple
 
 MAX_LENGTH = 1000
@@ -331,3 +332,8 @@ def _without_outer_braces(text: str) -> str:
             break
         text = content.strip()
     return text
+
+
+def text_of(raw: Sequence[Token]) -> str:
+    """Return the notation that tokens were read from, without spaces."""
+    return "".join(f"\\{token.value}" if token.kind == "cmd" else token.value for token in raw)

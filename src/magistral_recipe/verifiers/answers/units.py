@@ -1,13 +1,16 @@
 r"""Units: what may follow a number, in one spelling each, so that ``5 km`` is not ``5 m``.
 
-Prose after a number is a unit if it is short, has no digits and does not hedge. Units are compared, never
-converted; a missing one is forgiven, since a problem often names it. Scale words (``million``) are part of
-the number.
+Prose after a number is a unit if it is short, has no digits and does not hedge. A missing one is forgiven,
+since a problem often names it; two different ones agree where one is an exact multiple of the other, as
+``5 km`` is ``5000 m``. Scale words (``million``) are part of the number.
 """
 
 from __future__ import annotations
 
 import re
+from collections import Counter
+from fractions import Fraction
+from functools import lru_cache
 
 from magistral_recipe.verifiers.answers.text import Token, word_set
 
@@ -23,6 +26,18 @@ _NAMES = {
     "cent": "¢ penny pennie",
     "person": "people", "child": "children", "man": "men", "woman": "women",
 }  # fmt: skip
+_SIZES: dict[str, dict[str, str]] = {
+    "length": {"mm": "1/1000", "cm": "1/100", "dm": "1/10", "m": "1", "km": "1000",
+               "in": "0.0254", "ft": "0.3048", "yd": "0.9144", "mi": "1609.344"},
+    "mass": {"mg": "1/1000", "g": "1", "kg": "1000"},
+    "weight": {"oz": "1", "lb": "16"},
+    "volume": {"ml": "1/1000", "l": "1"},
+    "time": {"s": "1", "min": "60", "h": "3600", "day": "86400", "week": "604800"},
+    "calendar": {"month": "1", "year": "12"},
+    "dollars": {"cent": "1/100", "usd": "1"},
+}  # fmt: skip
+_MEASURES = {unit: (what, Fraction(size)) for what, sizes in _SIZES.items() for unit, size in sizes.items()}
+"""What each unit measures, and how much of it. Only ratios that are exact; no temperatures, which have offsets."""
 _SPELLINGS = {spelling: unit for unit, names in _NAMES.items() for spelling in (unit, *names.split())}
 SCALES = {"thousand": 10**3, "million": 10**6, "billion": 10**9, "trillion": 10**12, "dozen": 12, "hundred": 100}
 _NOT_UNITS = word_set(
@@ -72,6 +87,38 @@ def _singular(word: str) -> str:
             singular = word[: -len(ending)] + replacement
             return _SPELLINGS.get(singular, _SPELLINGS.get(word[:-2], singular) if ending == "es" else singular)
     return word
+
+
+@lru_cache(maxsize=1024)
+def ratio(unit: str, other: str) -> Fraction | None:
+    """Return how many of one unit another is.
+
+    Args:
+        unit: the unit to convert from, in the spelling of `canonical`: ``km/h``.
+        other: the unit to convert to: ``m/s``.
+
+    Returns:
+        The exact factor, ``5/18`` for those; ``None`` where they measure different things or are not known.
+    """
+    measures = [_measure(each) for each in (unit, other)]
+    if measures[0] is None or measures[1] is None or measures[0][0] != measures[1][0]:
+        return None
+    return measures[0][1] / measures[1][1]
+
+
+def _measure(unit: str) -> tuple[dict[str, int], Fraction] | None:
+    """The dimensions of a unit with their exponents, and its size."""
+    dimensions: Counter[str] = Counter()
+    size = Fraction(1)
+    for index, part in enumerate(unit.split("/")):
+        name, _, power = part.partition("^")
+        if name not in _MEASURES:
+            return None
+        dimension, factor = _MEASURES[name]
+        exponent = int(power or 1) * (-1 if index else 1)
+        dimensions[dimension] += exponent
+        size *= factor**exponent
+    return {name: exponent for name, exponent in dimensions.items() if exponent}, size
 
 
 def take(raw: list[Token]) -> tuple[list[Token], str | None, int]:

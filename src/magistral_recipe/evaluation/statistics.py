@@ -62,18 +62,40 @@ def mean_interval(
         ValueError: without any sample, for a score outside the bounds, or a level outside (0, 1).
     """
     means = _problem_means(scores, bounds)
+    if bounds is not None:
+        low, high = bounds
+        unit = share_interval((means - low) / (high - low), _least_factor(scores, bounds), level)
+        return Interval(math.fsum(means) / len(means), *(low + (high - low) * end for end in unit[1:]))
     count, mean = len(means), math.fsum(means) / len(means)
-    quantile = t_quantile(0.5 + _checked(level) / 2, max(1, count - 1))
-    if bounds is None:
-        half = quantile * float(means.std(ddof=1)) / math.sqrt(count) if count > 1 else math.inf
-        return Interval(mean, mean - half, mean + half)
     if count == 1:
-        return Interval(mean, *bounds)
-    low, high = bounds
-    unit = (means - low) / (high - low)
-    share = (mean - low) / (high - low)
-    ends = _wilson(share, count / _design_factor(unit, _least_factor(scores, bounds)), quantile)
-    return Interval(mean, *(low + (high - low) * end for end in ends))
+        return Interval(mean, -math.inf, math.inf)
+    half = t_quantile(0.5 + _checked(level) / 2, count - 1) * float(means.std(ddof=1)) / math.sqrt(count)
+    return Interval(mean, mean - half, mean + half)
+
+
+def share_interval(means: NDArray[np.float64], least_factor: float = 0.0, level: float = 0.95) -> Interval:
+    """Estimate the mean over problems from the mean of each: what `mean_interval` does once samples are averaged.
+
+    Args:
+        means: [problems], each in [0, 1].
+        least_factor: the smallest share of the largest variance that is possible: the mean of 1/n over problems where
+            each mean is one of n verdicts, right or wrong; 0 where the means are fractions of another kind.
+        level: how often the interval shall cover the population's mean.
+
+    Returns:
+        Mean and interval, [0, 1] for one problem.
+
+    Raises:
+        ValueError: without means, or for a level outside (0, 1).
+    """
+    count = len(means)
+    if not count:
+        raise ValueError("no problem has a score")
+    mean = math.fsum(means) / count
+    quantile = t_quantile(0.5 + _checked(level) / 2, max(1, count - 1))
+    if count == 1:
+        return Interval(mean, 0.0, 1.0)
+    return Interval(mean, *_wilson(mean, count / _design_factor(means, least_factor), quantile))
 
 
 def _wilson(share: float, n: float, quantile: float) -> tuple[float, float]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from functools import cache, lru_cache
 from itertools import combinations, islice
 
@@ -34,8 +34,9 @@ def same_answer(first: str, second: str) -> bool:
 
 @lru_cache(maxsize=65_536)
 def _either_way(first: str, second: str) -> bool | None:
-    verdicts = [compare(first, second).right, compare(second, first).right]
-    return True if True in verdicts else None if None in verdicts else False
+    there = compare(first, second).right
+    back = True if there else compare(second, first).right
+    return True if back else None if there is None or back is None else False
 
 
 def group_answers(answers: Sequence[Sequence[str | None]]) -> list[list[int | None]]:
@@ -48,13 +49,17 @@ def group_answers(answers: Sequence[Sequence[str | None]]) -> list[list[int | No
         In the same shape the number of each answer's group, in order of first appearance; None for none.
     """
     given = [[None if answer is None else answer.strip() for answer in problem] for problem in answers]
-    known = _ask_sympy(pair for problem in given for pair in _open_pairs(problem))
+    by_rules = [clusters(problem, same_answer) for problem in given]
+    open_pairs = [_open_pairs(problem, groups) for problem, groups in zip(given, by_rules, strict=True)]
+    known = _ask_sympy(pair for pairs in open_pairs for pair in pairs)
 
     def equivalent(first: str, second: str) -> bool:
-        decided = _either_way(first, second)
-        return known.get((first, second), known.get((second, first), False)) if decided is None else decided
+        return same_answer(first, second) or known.get((first, second), known.get((second, first), False))
 
-    return [clusters(problem, equivalent) for problem in given]
+    return [
+        clusters(problem, equivalent) if any(known[pair] for pair in pairs) else groups
+        for problem, groups, pairs in zip(given, by_rules, open_pairs, strict=True)
+    ]
 
 
 def right_answers(answers: Sequence[Sequence[str | None]], references: Sequence[Sequence[str]]) -> list[list[bool]]:
@@ -128,10 +133,15 @@ def _readable(reference: Sequence[str], number: int) -> list[str]:
     return texts
 
 
-def _open_pairs(answers: Sequence[str | None]) -> Iterator[Pair]:
-    """The pairs of one problem's distinct answers that the rules leave undecided, the most frequent answers first."""
-    pairs = combinations(_distinct(answers), 2)
-    return islice((pair for pair in pairs if _either_way(*pair) is None), MAX_PAIRS)
+def _open_pairs(answers: Sequence[str | None], groups: Sequence[int | None]) -> list[Pair]:
+    """Pairs of one problem's groups that the rules leave undecided, by their first answers, the largest first."""
+    first: dict[int, str] = {}
+    for answer, group in zip(answers, groups, strict=True):
+        if answer is not None and group is not None:
+            first.setdefault(group, answer)
+    sizes = Counter(group for group in groups if group is not None)
+    pairs = combinations([first[group] for group, _ in sizes.most_common()], 2)
+    return list(islice((pair for pair in pairs if _either_way(*pair) is None), MAX_PAIRS))
 
 
 def _distinct(answers: Iterable[str | None]) -> list[str]:

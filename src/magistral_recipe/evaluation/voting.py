@@ -51,16 +51,20 @@ def exact_vote(sizes: tuple[tuple[int, bool], ...], silent: int, k: int) -> floa
 def _add_group(ways: Counts, count: int, good: bool, most: int) -> Counts:
     """Multiply by a group's polynomial: fewer than `most` of it chosen, or exactly so many, which makes it a leader."""
     k = ways.shape[2] - 1
-    chosen = _binomials(count, k)
-    step = np.subtract.outer(np.arange(k + 1), np.arange(k + 1)).T
-    fewer = np.where((step >= 0) & (step < most), chosen[np.clip(step, 0, k)], 0.0)
-    more = ways @ fewer
-    leading = ways[:, :, : k + 1 - most] * chosen[most]
+    more = ways @ _fewer(count, most, k)
+    leading = ways[:, :, : k + 1 - most] * math.comb(count, most)
     if good:
         more[1:, :, most:] += leading[:-1]
     else:
         more[:, 1:, most:] += leading[:, :-1]
     return more
+
+
+@lru_cache(maxsize=8192)
+def _fewer(count: int, most: int, k: int) -> Counts:
+    """[k + 1, k + 1]: how many ways lead from i to j samples by choosing fewer than `most` of a group."""
+    step = np.subtract.outer(np.arange(k + 1), np.arange(k + 1)).T
+    return np.where((step >= 0) & (step < most), _binomials(count, k)[np.clip(step, 0, k)], 0.0)
 
 
 @lru_cache(maxsize=4096)

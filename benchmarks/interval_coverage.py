@@ -19,6 +19,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from magistral_recipe.evaluation.estimators import pass_at_k
 from magistral_recipe.evaluation.statistics import bootstrap_interval, paired_difference, share_interval, t_quantile
 
 Array = NDArray[np.float64]
@@ -151,6 +152,28 @@ def differences_table(repeats: int, seed: int) -> list[str]:
     return rows
 
 
+def pass_table(repeats: int, seed: int) -> list[str]:
+    """Coverage for pass@k: each problem's score is the unbiased estimate from its samples."""
+    rng = np.random.default_rng(seed)
+    rows = ["| pass@k | samples | k | worst | best |", "| --- " * 5 + "|"]
+    for middle in (True, False):
+        for samples, k in ((8, 4), (16, 2), (16, 8), (64, 32)):
+            table = np.array([pass_at_k(samples, right, k) for right in range(samples + 1)])
+            covered = []
+            for concentration in (0.5, 1.0, 2.0, 5.0, 1e6):
+                for mean in (0.02, 0.1, 0.3, 0.5, 0.8):
+                    true = float((1 - (1 - beta(concentration)(rng, mean, (1_000_000,))) ** k).mean())
+                    if middle != (0.1 <= true <= 0.9):
+                        continue
+                    for problems in (30, 100):
+                        rates = beta(concentration)(rng, mean, (repeats, problems))
+                        found = [share_interval(row) for row in table[rng.binomial(samples, rates)]]
+                        covered.append(sum(each.low <= true <= each.high for each in found) / repeats)
+            range_ = "0.1 to 0.9" if middle else "below, above"
+            rows.append(f"| {range_} | {samples} | {k} | {min(covered):.1%} | {max(covered):.1%} |")
+    return rows
+
+
 def votes_table(repeats: int, seed: int) -> list[str]:
     """Coverage for maj@k: each problem's vote is right, wrong, or a tie between right and wrong."""
     rng = np.random.default_rng(seed)
@@ -180,6 +203,7 @@ def main() -> None:
         "rates of 1 to 7% and 95 to 99%": lambda: means_table(EDGES, arguments.repeats, arguments.seed),
         "a rare kind of problem": lambda: rare_table(arguments.repeats, arguments.seed),
         "paired differences": lambda: differences_table(few, arguments.seed),
+        "pass@k": lambda: pass_table(few, arguments.seed),
         "votes": lambda: votes_table(few, arguments.seed),
     }
     for title, table in tables.items():

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from magistral_recipe.evaluation.estimators import pass_at_k
 from magistral_recipe.evaluation.statistics import (
     Interval,
     bootstrap_interval,
@@ -199,6 +200,17 @@ def test_single_answers_are_covered_at_every_rate(problems):
         # Counts are whole: no closed form keeps below 0.98 at each rate of 30 single answers (0.9839 at 0.11).
         assert (0.93 if 0.1 <= rate <= 0.9 else 0.9) <= covered
         assert covered <= 0.985 or rate < 0.1 or rate > 0.9
+
+
+def test_pass_at_k_of_problems_is_covered():
+    """Fractions, whose variance may be below that of right and wrong: the least design factor doesn't hold for them."""
+    rng = np.random.default_rng(5)
+    scores = [pass_at_k(16, right, 4) for right in range(17)]
+    true = float((1 - (1 - rng.beta(0.6, 1.4, 1_000_000)) ** 4).mean())
+    right = rng.binomial(16, rng.beta(0.6, 1.4, (1000, 60)))
+    intervals = [mean_interval([[scores[r]] for r in row]) for row in right.tolist()]
+    assert 0.925 <= sum(found.low <= true <= found.high for found in intervals) / 1000 <= 0.98
+    assert np.mean([found.high - found.low for found in intervals]) < 0.2  # as for right and wrong: 0.24
 
 
 def test_lengths_are_covered():

@@ -1,7 +1,7 @@
 """`magistral-recipe evaluate`: a model on benchmarks, samples kept, scores with intervals; score again, repeat.
 
-A thin skin: what is asked becomes an `EvaluationRequest`, which `evaluate_run` carries out through the same function as
-a recipe's `evaluate` stage.
+A thin skin: what is asked becomes an `EvaluationRequest`, which `stages.evaluation` carries out, as it does for a
+recipe's `evaluate` stage.
 """
 
 from __future__ import annotations
@@ -168,8 +168,9 @@ def _request(
 ) -> EvaluationRequest:
     """Fill in a benchmark: its prompt, and its sampling where nothing else was given."""
     from magistral_recipe.data.sources import ProblemsSource
+    from magistral_recipe.stages.evaluation import sampling_of
 
-    drawn = sampling_of(chosen, {key: value for key, value in given.items() if value is not None})
+    drawn = sampling_of(chosen.row, {key: value for key, value in given.items() if value is not None})
     prompt = chosen.row.base_prompt if base else chosen.row.prompt
     try:
         settings = replace(template.settings, prompt=prompt, **drawn)
@@ -181,23 +182,6 @@ def _request(
     if mistakes:
         raise DataError([message for _, message in mistakes])
     return template.model_copy(update={"problems": source, "settings": settings})
-
-
-def sampling_of(chosen: Chosen, given: Mapping[str, Any]) -> dict[str, Any]:
-    """Say how a benchmark is sampled.
-
-    Args:
-        chosen: the benchmark.
-        given: what a person asked for, by the names of `EvaluationSettings`.
-
-    Returns:
-        The benchmark's own sampling, with what was asked for in its place; at temperature 0 one greedy sample, since
-        all others would be equal to it.
-    """
-    drawn = {**chosen.row.sampling.model_dump(), "samples": chosen.row.samples, "greedy": False, **given}
-    if drawn["temperature"] == 0:
-        drawn |= {"samples": 0, "greedy": True, "temperature": 0.0}
-    return drawn
 
 
 def _folder_name(model: str) -> str:
@@ -220,8 +204,8 @@ def _first_process() -> bool:
 
 
 def _run_all(requests: list[EvaluationRequest], outputs: list[Path]) -> None:
-    from magistral_recipe.evaluate_run import load_for, run_request
     from magistral_recipe.evaluate_table import EvaluationDisplay
+    from magistral_recipe.stages.evaluation import load_for, run_request
 
     with EvaluationDisplay(quiet=not _first_process()) as display:
         display.line(f"model: {requests[0].model_path}")
@@ -248,11 +232,11 @@ def _rescore(path: Path, output: Path | None) -> None:
 
 
 def _repeat(path: Path, output: Path | None) -> None:
-    from magistral_recipe.evaluate_run import load_for, run_request
     from magistral_recipe.evaluate_table import EvaluationDisplay
     from magistral_recipe.evaluation.rescore import read_result, request_of, result_folder
     from magistral_recipe.evaluation.samples import read_samples
     from magistral_recipe.evaluation.shards import SAMPLES
+    from magistral_recipe.stages.evaluation import load_for, run_request
 
     result, folder = read_result(path), result_folder(path)
     request = request_of(result, path)

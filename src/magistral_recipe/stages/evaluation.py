@@ -1,14 +1,18 @@
-"""Carrying out an evaluation that was asked for: the model loaded, the problems read, the scores written."""
+"""Carrying out an evaluation that was asked for, by a recipe's stage or on the command line: model, problems, scores.
+
+The one path that leads to a score; importing it is light.
+"""
 
 from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from magistral_recipe.data.benchmarks import Benchmark
 from magistral_recipe.data.chat import TOKENIZER_TEMPLATE, ChatFormat
 from magistral_recipe.data.sources import load_problems
 from magistral_recipe.errors import DataError
@@ -17,6 +21,9 @@ from magistral_recipe.evaluation.request import EvaluationRequest
 from magistral_recipe.evaluation.scores import Scores
 from magistral_recipe.generation.interface import Generator
 from magistral_recipe.models import generation_stop_ids, load_model, load_tokenizer
+
+if TYPE_CHECKING:
+    from magistral_recipe.data.problems import Problem
 
 Tell = Callable[[Mapping[str, Any]], None]
 
@@ -71,9 +78,12 @@ def load_for(request: EvaluationRequest) -> LoadedModel:
             stop_ids=generation_stop_ids(path, tokenizer, config),
         )
         return LoadedModel(None, tokenizer, chat, generator, _stored_weights(path, config.revision))
+    from transformers.utils import logging
+
     from magistral_recipe.quantization import is_quantized
     from magistral_recipe.stages.work import best_device
 
+    logging.disable_progress_bar()
     model = load_model(config, request.weights)
     if not is_quantized(model):
         model.to(best_device())
@@ -103,6 +113,8 @@ def run_request(
     loaded: LoadedModel,
     command: str,
     tell: Tell,
+    problems: Sequence[Problem] | None = None,
+    name: str | None = None,
     expected: Mapping[str, Any] | None = None,
 ) -> Scores:
     """Evaluate.
@@ -113,6 +125,8 @@ def run_request(
         loaded: its model.
         command: the line that asked for it, to be noted.
         tell: takes progress and warnings.
+        problems: the request's, where they are loaded already.
+        name: what progress is called; by default the problems' source.
         expected: settings of a result file that is repeated; what differs is refused.
 
     Returns:
@@ -123,22 +137,24 @@ def run_request(
         RunError: if the disk fills or the backend dies; what is finished stays.
     """
     source = request.problems
-    first = os.environ.get("RANK", "0") == "0"
-    found = load_problems(source, Path(request.base), output / "set-aside.jsonl" if first else None)
-    if found.set_aside:
-        tell({"type": "warning", "text": found.summary()})
+    if problems is None:
+        first = os.environ.get("RANK", "0") == "0"
+        found = load_problems(source, Path(request.base), output / "set-aside.jsonl" if first else None)
+        if found.set_aside:
+            tell({"type": "warning", "text": found.summary()})
+        problems = found.rows
     if expected is not None:
-        _require_same(expected, "problems_hash", problems_hash(found.rows), f"the problems '{source.describe()}'")
+        _require_same(expected, "problems_hash", problems_hash(problems), f"the problems '{source.describe()}'")
         weights = loaded.weights or weights_fingerprint(loaded.model)
         _require_same(expected, "weights", weights, f"the model '{request.model_path}'")
 
     def progress(done: int, total: int) -> None:
-        tell({"type": "progress", "activity": source.describe(), "step": done, "total": total})
+        tell({"type": "progress", "activity": name or source.describe(), "step": done, "total": total})
 
     return evaluate_model(
         loaded.model,
         loaded.tokenizer,
-        found.rows,
+        problems,
         loaded.chat,
         request.settings,
         output=output,
@@ -152,3 +168,20 @@ def run_request(
 def _require_same(expected: Mapping[str, Any], key: str, now: str, what: str) -> None:
     if now != expected.get(key):
         raise DataError(f"{what} has changed since the run to repeat: {key} {now}, then {expected.get(key)}")
+
+
+def sampling_of(row: Benchmark, given: Mapping[str, Any]) -> dict[str, Any]:
+    """Say how a benchmark is sampled.
+
+    Args:
+        row: the benchmark.
+        given: what a person asked for, by the names of `EvaluationSettings`.
+
+    Returns:
+        The benchmark's own sampling, with what was asked for in its place; at temperature 0 one greedy sample, since
+        all others would be equal to it.
+    """
+    drawn = {**row.sampling.model_dump(), "samples": row.samples, "greedy": False, **given}
+    if drawn["temperature"] == 0:
+        drawn |= {"samples": 0, "greedy": True, "temperature": 0.0}
+    return drawn

@@ -220,7 +220,7 @@ def _rescore(path: Path, output: Path | None) -> None:
     from magistral_recipe.evaluation.rescore import rescore, result_folder
 
     folder = result_folder(path)
-    target = output or folder.with_name(f"{folder.resolve().name}-rescored")
+    target = output or folder.resolve().with_name(f"{folder.resolve().name}-rescored")
     with EvaluationDisplay() as display:
 
         def progress(done: int, total: int) -> None:
@@ -233,14 +233,14 @@ def _rescore(path: Path, output: Path | None) -> None:
 
 def _repeat(path: Path, output: Path | None) -> None:
     from magistral_recipe.evaluate_table import EvaluationDisplay
-    from magistral_recipe.evaluation.rescore import read_result, request_of, result_folder
+    from magistral_recipe.evaluation.rescore import read_result, request_of
     from magistral_recipe.evaluation.samples import read_samples
     from magistral_recipe.evaluation.shards import SAMPLES
     from magistral_recipe.stages.evaluation import load_for, run_request
 
-    result, folder = read_result(path), result_folder(path)
+    result, folder = read_result(path), path if path.is_dir() else path.parent
     request = request_of(result, path)
-    target = output or folder.with_name(f"{folder.resolve().name}-repeat")
+    target = output or folder.resolve().with_name(f"{folder.resolve().name}-repeat")
     settings = result.get("settings")
     with EvaluationDisplay(quiet=not _first_process()) as display:
         display.line(f"repeating {path}: {request.model_path} on {request.problems.describe()}")

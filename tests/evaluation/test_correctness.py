@@ -76,13 +76,14 @@ def test_assertions_run_behind_the_program():
         "def double(x):\n    return 2 * x",
         "def double(x):\n    print('hello')\n    return 2 * x",
         "print('first')\ndef double(x):\n    return 2 * x",
+        "from __future__ import annotations\n\ndef double(x: Later) -> Later:\n    return 2 * x",
         "def double(x):\n    return 4",
         "print('passed')\nimport sys\nsys.exit(0)",
         "def other(x):\n    return 2 * x",
         "def double(x:",
     ]
     samples = judged(problem, *map(block, programs), thought("no program"))
-    assert rights(samples) == [True, True, False, False, False, False, False, False]
+    assert rights(samples) == [True] * 4 + [False] * 5
 
 
 @pytest.mark.sandbox

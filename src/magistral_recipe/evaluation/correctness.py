@@ -8,6 +8,7 @@ programs, assertions run in one process with what they judge, so a program that 
 from __future__ import annotations
 
 import json
+import re
 import secrets
 from collections.abc import Sequence
 from typing import Any
@@ -24,6 +25,8 @@ TEST_SECONDS = 6.0
 """CPU seconds a test, as LiveCodeBench has it."""
 TEST_MEMORY = 1024
 """MiB of address space a program."""
+
+_FUTURE = re.compile(r"^from __future__ import [^\n]*", re.MULTILINE)
 
 _OTHER_KIND = Grade(None, Reason.OTHER_KIND)
 
@@ -107,11 +110,12 @@ def _asserting(answer: str, statements: str) -> tuple[str, str]:
     program = first_block(answer, "python")
     if program is None:
         return answer, tests
-    # What the program itself prints must not spoil the comparison.
+    # What the program itself prints must not spoil the comparison; its `__future__` imports must stay in front.
+    future = "\n".join(_FUTURE.findall(program))
     quiet = "import sys as _sys, io as _io\n_out, _sys.stdout = _sys.stdout, _io.StringIO()"
     ending = f"_sys.stdout = _out\nprint({word!r})"
     fence = "`" * 12  # longer than any in the program
-    return f"{fence}python\n{program}\n\n{quiet}\n{statements}\n{ending}\n{fence}", tests
+    return f"{fence}python\n{future}\n{quiet}\n{_FUTURE.sub('', program)}\n\n{statements}\n{ending}\n{fence}", tests
 
 
 def _instructed(answer: str | None, instructions: Sequence[Any]) -> Grade:

@@ -76,16 +76,21 @@ def read_result(path: Path) -> dict[str, Any]:
     Raises:
         DataError: if there is none, or it isn't one.
     """
+    if path.is_file() and path.suffix == ".json":  # it may have been copied away from its samples
+        return _result(path)
     folder = result_folder(path)
-    named = path.is_file() and path.suffix == ".json"
-    for file in [path] if named else [folder / SCORES, folder / PARTIAL_SCORES]:
-        if file.is_file():
-            data = read_json(file)
-            if not isinstance(data, dict) or "overall" not in data:
-                raise DataError(f"{file}: not a result file of 'magistral-recipe evaluate'")
-            return data
+    for name in (SCORES, PARTIAL_SCORES):
+        if (folder / name).is_file():
+            return _result(folder / name)
     settings = read_json(folder / SETTINGS)
     return {"settings": settings} if isinstance(settings, dict) else {}
+
+
+def _result(file: Path) -> dict[str, Any]:
+    data = read_json(file)
+    if not isinstance(data, dict) or "overall" not in data:
+        raise DataError(f"{file}: not a result file of 'magistral-recipe evaluate'")
+    return data
 
 
 def request_of(result: Mapping[str, Any], place: Path) -> EvaluationRequest:

@@ -6,7 +6,6 @@ recipe's `evaluate` stage.
 
 from __future__ import annotations
 
-import os
 import shlex
 import sys
 from collections.abc import Callable, Mapping
@@ -19,6 +18,7 @@ import typer
 from magistral_recipe.data import benchmarks
 from magistral_recipe.data.benchmarks import Chosen
 from magistral_recipe.errors import DataError
+from magistral_recipe.launch import World, die_with_parent
 from magistral_recipe.terminal import quieten_libraries, told_errors
 
 if TYPE_CHECKING:
@@ -70,6 +70,8 @@ def evaluate(
     """
     with told_errors():
         quieten_libraries()
+        if World.from_environment().launched:
+            die_with_parent()  # an orphan would go on writing beside the run that takes up its work
         if list_:
             return _print_list()
         if rescore is not None:
@@ -200,7 +202,7 @@ def _command() -> str:
 
 
 def _first_process() -> bool:
-    return os.environ.get("RANK", "0") == "0"
+    return World.from_environment().rank == 0
 
 
 def _run_all(requests: list[EvaluationRequest], outputs: list[Path]) -> None:

@@ -61,7 +61,7 @@ def test_two_processes_draw_the_same_samples_bit_for_bit(alone, tmp_path):
     assert samples(tmp_path / "out") == alone[0]
     assert len(alone[0]) == 48
     assert result["overall"] == alone[1]["overall"]
-    assert sorted(file.name for file in (tmp_path / "out" / "tiny").iterdir()) == [
+    assert sorted(file.name for file in (tmp_path / "out" / "tiny").glob("[!.]*")) == [
         "problems.jsonl",
         "samples.jsonl",
         "scores.json",

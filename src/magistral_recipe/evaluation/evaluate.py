@@ -32,7 +32,7 @@ from magistral_recipe.evaluation.samples import Sample, SampleWriter, read_sampl
 from magistral_recipe.evaluation.scores import Scores, compute_scores
 from magistral_recipe.evaluation.scoring import Scorer
 from magistral_recipe.evaluation.shards import SAMPLES as SAMPLES
-from magistral_recipe.evaluation.shards import Shard, join_shards, shard_files
+from magistral_recipe.evaluation.shards import Shard, join_shards, only_writer, shard_files, written_samples
 from magistral_recipe.evaluation.statistics import mean_interval
 from magistral_recipe.files import read_json, write_json
 from magistral_recipe.generation.interface import Generator, Request, Sampling
@@ -148,47 +148,53 @@ def evaluate_model(
     started = time.monotonic()
     by_id = _by_id(problems)
     asked = _asked(model, chat, problems, settings, weights)
-    shard = Shard.here()
-    if shard.first:
-        _take_up(output, asked, problems)
-    shard.wait()
-    samples = read_samples(output / SAMPLES)
-    before = _seconds_before(output) if samples else 0.0
     total = len(problems) * sum(count for _, count, _ in settings.passes())
-    shard.wait()  # nobody appends before all have read
-
-    def facts() -> dict[str, Any]:
-        seconds = round(before + time.monotonic() - started, 3)
-        return {
-            **(about or {}),
-            "settings": asked,
-            "samples_wanted": total,
-            "processes": shard.size,
-            "seconds": seconds,
-        }
-
-    if generator is None:
-        generator = _own_generator(model, tokenizer, settings)
-    writer = SampleWriter(shard.samples_file(output))
-    done = {sample.key for sample in samples}
-    try:
-        for batch in _sampled(generator, by_id, chat, settings, done, shard):
-            writer.write(batch)
-            samples += batch
-            if progress is not None:
-                others = (len(samples) - len(done)) * (shard.size - 1)  # as far as this process can know
-                progress(min(total, len(samples) + others), total)
-    except BaseException:
+    shard = Shard.here()
+    with only_writer(output, shard):
+        before = _seconds_before(output)
         if shard.first:
-            with contextlib.suppress(OSError, ValueError):  # the reason matters more than these
-                finish(output, samples, facts(), PARTIAL_SCORES)
-        raise
-    shard.wait()
-    if shard.first:
-        scores = finish(output, join_shards(output), facts())
-        (output / PARTIAL_SCORES).unlink(missing_ok=True)
-    shard.wait()
+            _take_up(output, asked, problems)
+        shard.wait()
+        done = read_samples(output / SAMPLES)
+        shard.wait()  # nobody appends before all have read
+
+        def facts() -> dict[str, Any]:
+            seconds = round(before * bool(done) + time.monotonic() - started, 3)
+            known = {"settings": asked, "samples_wanted": total, "processes": shard.size, "seconds": seconds}
+            return {**(about or {}), **known}
+
+        backend = generator or _own_generator(model, tokenizer, settings)
+        batches = _sampled(backend, by_id, chat, settings, {sample.key for sample in done}, shard)
+        try:
+            _write(batches, SampleWriter(shard.samples_file(output)), shard, len(done), total, progress)
+        except BaseException:
+            if shard.first:
+                with contextlib.suppress(OSError, ValueError):  # the reason matters more than these
+                    finish(output, written_samples(output), facts(), PARTIAL_SCORES)
+            raise
+        shard.wait()
+        if shard.first:
+            scores = finish(output, join_shards(output), facts())
+            (output / PARTIAL_SCORES).unlink(missing_ok=True)
+        shard.wait()
     return scores if shard.first else compute_scores(read_samples(output / SAMPLES))
+
+
+def _write(
+    batches: Iterator[list[Sample]],
+    writer: SampleWriter,
+    shard: Shard,
+    done: int,
+    total: int,
+    progress: Progress | None,
+) -> None:
+    """Put each batch on the disk as it is finished, and say how far that is."""
+    new = 0
+    for batch in batches:
+        writer.write(batch)
+        new += len(batch)
+        if progress is not None:
+            progress(min(total, done + new * shard.size), total)  # of the others as far as this process can know
 
 
 def finish(output: Path, samples: Sequence[Sample], facts: Mapping[str, Any], name: str = SCORES) -> Scores:
@@ -327,6 +333,7 @@ def _take_up(output: Path, asked: Mapping[str, Any], problems: Sequence[Problem]
         _set_aside(output)
         write_problems(output / PROBLEMS, problems)
     if before != now:
+        (output / SCORES).unlink(missing_ok=True)  # what there is now is a part of what is asked
         write_json(output / SETTINGS, asked)
 
 

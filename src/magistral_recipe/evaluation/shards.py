@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, TypeVar
 
+from magistral_recipe.errors import RunError
 from magistral_recipe.evaluation.samples import Sample, SampleWriter, read_samples
 
 SAMPLES = "samples.jsonl"
@@ -74,6 +75,42 @@ class Shard:
 def shard_files(folder: Path) -> list[Path]:
     """List the files of other processes than the first."""
     return sorted(folder.glob("samples.[0-9][0-9][0-9].jsonl"))
+
+
+def written_samples(folder: Path) -> list[Sample]:
+    """Read what all processes have written so far, changing nothing."""
+    files = [folder / SAMPLES, *shard_files(folder)]
+    return list({sample.key: sample for file in files for sample in read_samples(file)}.values())
+
+
+@contextlib.contextmanager
+def only_writer(folder: Path, shard: Shard) -> Iterator[None]:
+    """Keep a second evaluation out of a folder while this one writes; a process that dies lets go of it.
+
+    Args:
+        folder: the evaluation's.
+        shard: this process; the first holds the lock for all.
+
+    Raises:
+        RunError: if another evaluation holds it.
+    """
+    if not shard.first:
+        yield
+        return
+    from filelock import FileLock, Timeout
+
+    folder.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(folder / ".lock", timeout=0)
+    try:
+        lock.acquire()
+    except Timeout as error:
+        raise RunError(
+            f"{folder}: another evaluation is writing there; wait for it, or name another --output"
+        ) from error
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def join_shards(folder: Path) -> list[Sample]:

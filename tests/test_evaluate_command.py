@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 
 import pytest
 from typer.testing import CliRunner
@@ -12,6 +13,7 @@ from magistral_recipe.data.benchmarks import find
 from magistral_recipe.evaluation.samples import read_samples
 from magistral_recipe.files import read_json
 from magistral_recipe.stages.evaluation import sampling_of
+from vllm_stand_in import fake_vllm
 
 
 def run(*arguments):
@@ -129,6 +131,21 @@ def test_a_benchmarks_file_can_be_brought_by_hand(tmp_path):
     assert result["request"]["problems"]["path"].endswith("aime.jsonl")
     (first, _) = read_samples(tmp_path / "out" / "aime24" / "samples.jsonl")
     assert "a whole number, within \\boxed{}." in first.prompt
+
+
+def test_vllm_takes_the_same_path(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "vllm", fake_vllm())
+    arguments = (*SMALL, "--benchmark", "tiny", "--count", 3, "--backend", "vllm", "--output", tmp_path)
+    done = run(*arguments)
+    assert done.exit_code == 0, done.output
+    result = read_json(tmp_path / "tiny" / "scores.json")
+    assert result["request"]["backend"] == "vllm"
+    assert result["settings"]["weights"] == "tiny@main"
+    first = (tmp_path / "tiny" / "samples.jsonl").read_bytes()
+    assert run(*arguments).exit_code == 0
+    assert (tmp_path / "tiny" / "samples.jsonl").read_bytes() == first  # nothing is drawn twice
+    repeated = run("--repeat", tmp_path / "tiny", "--output", tmp_path / "again")
+    assert "6 of 6 completions came out the same" in repeated.output
 
 
 def test_a_person_overrides_the_benchmarks_sampling():

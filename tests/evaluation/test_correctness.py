@@ -34,6 +34,16 @@ def test_letters():
     assert rights(judged(problem, *map(thought, answers))) == [True, True, True, False, False, False]
 
 
+def test_aimes_answers_are_written_with_three_digits():
+    problem = Problem(id="q", problem="?", answer="042")
+    assert rights(judged(problem, *(thought(rf"\boxed{{{text}}}") for text in ("42", "042", "42.0", "43")))) == [
+        True,
+        True,
+        True,
+        False,
+    ]
+
+
 def test_without_tags_the_last_box_is_the_answer():
     problem = Problem(id="q", problem="6*7?", answer="42")
     text = r"First \boxed{6}, then it is \boxed{42}."

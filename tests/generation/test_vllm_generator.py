@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from types import ModuleType, SimpleNamespace
 
 import pytest
 
@@ -11,48 +10,14 @@ from magistral_recipe.data.chat import ChatFormat
 from magistral_recipe.errors import DataError, RunError
 from magistral_recipe.generation import Request, Sampling, generate
 from magistral_recipe.generation.vllm import VLLMGenerator, request_seed
+from vllm_stand_in import Engine, fake_vllm
 
 SAMPLING = Sampling(temperature=0.7, top_p=0.95, max_new_tokens=12, seed=5)
 
 
-class Params(SimpleNamespace):
-    """vLLM's `SamplingParams`, whose arguments are checked by name."""
-
-    known = frozenset(
-        "n temperature top_p max_tokens seed stop_token_ids skip_special_tokens detokenize".split()  # noqa: SIM905
-    )
-
-    def __init__(self, **given):
-        assert set(given) <= self.known
-        super().__init__(**given)
-
-
-class Engine:
-    """Answers each prompt with its length and its seed's last digit, as bytes; cuts where the seed is odd."""
-
-    def __init__(self, **options):
-        self.options = options
-        self.calls = []
-        self.dies_at = None
-
-    def generate(self, prompts, params, use_tqdm):
-        self.calls.append((prompts, params))
-        if self.dies_at == len(self.calls):
-            raise ValueError("EngineCore died\nwith a long story")
-        return [
-            SimpleNamespace(outputs=[SimpleNamespace(token_ids=self.answer(prompt, param))])
-            for prompt, param in zip(prompts, params, strict=True)
-        ]
-
-    def answer(self, prompt, param):
-        ids = [40 + len(prompt["prompt_token_ids"]) % 20, 40 + param.seed % 10]
-        return ids if param.seed % 2 else [*ids, 2]
-
-
 @pytest.fixture
 def vllm(monkeypatch):
-    module = ModuleType("vllm")
-    module.LLM, module.SamplingParams = Engine, Params
+    module = fake_vllm()
     monkeypatch.setitem(sys.modules, "vllm", module)
     return module
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import sys
 
 import pytest
@@ -88,6 +89,18 @@ def test_samples_are_scored_again_without_a_model(evaluated, tmp_path, monkeypat
     done = run("--rescore", evaluated[0] / "scores.json", "--output", tmp_path / "again")
     assert done.exit_code == 0, done.output
     assert "0 of 12 verdicts changed" in done.output
+
+
+def test_a_run_folder_is_left_alone(evaluated, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    stage = tmp_path / "runs" / "mine" / "03-evaluate"
+    stage.mkdir(parents=True)
+    (stage / "stage.json").write_text("{}")
+    shutil.copytree(evaluated[0], stage / "grpo")
+    done = run("--rescore", stage / "grpo")
+    assert done.exit_code == 0, done.output
+    assert sorted(path.name for path in stage.iterdir()) == ["grpo", "stage.json"]
+    assert (tmp_path / "evaluations" / "mine-03-evaluate-grpo-rescored" / "scores.json").is_file()
 
 
 def test_an_evaluation_that_was_cut_goes_on_and_grows(evaluated, tmp_path):

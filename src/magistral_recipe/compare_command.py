@@ -85,6 +85,8 @@ def _print(console: Console, comparison: Comparison, show: int) -> None:
     for count, of in ((comparison.only_a, "A"), (comparison.only_b, "B")):
         if count:
             console.print(f"left out: {count:,} problems that only {of} has", markup=False, soft_wrap=True)
+    for line in comparison.settings:
+        console.print(Text(f"warning: drawn differently, {line}", style="yellow"), soft_wrap=True)
     if comparison.problems and show:
         shown = comparison.problems[:show]
         console.print(f"they differ on {len(comparison.problems):,} problems, most on:", markup=False)

@@ -217,12 +217,20 @@ def _run_all(requests: list[EvaluationRequest], outputs: list[Path]) -> None:
             display.scores(output, scores)
 
 
+def _beside(folder: Path, suffix: str) -> Path:
+    """A folder beside an evaluation's; never in a run folder, whose report would take it for another model."""
+    if not (folder.parent / "stage.json").is_file():
+        return folder.resolve().with_name(f"{folder.resolve().name}-{suffix}")
+    run, stage, model = folder.resolve().parts[-3:]
+    return Path("evaluations") / f"{run}-{stage}-{model}-{suffix}"
+
+
 def _rescore(path: Path, output: Path | None) -> None:
     from magistral_recipe.evaluate_table import EvaluationDisplay
     from magistral_recipe.evaluation.rescore import rescore, result_folder
 
     folder = result_folder(path)
-    target = output or folder.resolve().with_name(f"{folder.resolve().name}-rescored")
+    target = output or _beside(folder, "rescored")
     with EvaluationDisplay() as display:
 
         def progress(done: int, total: int) -> None:
@@ -242,7 +250,7 @@ def _repeat(path: Path, output: Path | None) -> None:
 
     result, folder = read_result(path), path if path.is_dir() else path.parent
     request = request_of(result, path)
-    target = output or folder.resolve().with_name(f"{folder.resolve().name}-repeat")
+    target = output or _beside(folder, "repeat")
     settings = result.get("settings")
     with EvaluationDisplay(quiet=not _first_process()) as display:
         display.line(f"repeating {path}: {request.model_path} on {request.problems.describe()}")

@@ -10,7 +10,7 @@ import sys
 import time
 
 import pytest
-from chain import environment, kill_when
+from chain import environment, kill_when, write_recipe
 
 from magistral_recipe.evaluation.samples import read_samples
 from magistral_recipe.files import read_json
@@ -105,3 +105,32 @@ def test_an_interrupted_evaluation_says_that_its_scores_are_partial(alone, tmp_p
     finish(start(tmp_path, output))
     assert not (output / "tiny" / "scores.partial.json").exists()
     assert samples(output) == alone[0]
+
+
+RECIPE = """\
+name: shared
+seed: 3
+model: {path: tiny}
+thinking: {system_prompt: none}
+problems:
+  held: {benchmark: tiny, count: 8}
+stages:
+  - evaluate: {problems: held, samples: 2, max_new_tokens: 24}
+  - evaluate: {name: two, problems: held, samples: 2, max_new_tokens: 24, launch: {num_processes: 2}}
+"""
+
+
+def test_a_recipes_stage_takes_a_benchmark_and_shares_its_samples(tmp_path):
+    recipe = write_recipe(tmp_path, RECIPE)
+    command = [sys.executable, "-m", "magistral_recipe", "run", str(recipe), "--output", str(tmp_path / "run")]
+    env = environment(tmp_path) | {"PYTHONPATH": os.environ.get("PYTHONPATH", "")}
+    done = subprocess.run(command, capture_output=True, text=True, env=env, timeout=900)
+    assert done.returncode == 0, done.stdout + done.stderr
+    one, two = tmp_path / "run" / "01-evaluate" / "base", tmp_path / "run" / "02-two" / "base"
+    drawn = [{s.key: s for s in read_samples(folder / "samples.jsonl")} for folder in (one, two)]
+    assert drawn[0] == drawn[1]
+    assert len(drawn[0]) == 16  # the benchmark's sampling: no greedy pass
+    results = [read_json(folder / "scores.json") for folder in (one, two)]
+    assert [result["processes"] for result in results] == [1, 2]
+    assert [result["settings"]["temperature"] for result in results] == [0.7, 0.7]
+    assert "were cut at 24 tokens" in done.stdout

@@ -119,6 +119,15 @@ def test_the_command(tmp_path):
     assert max(map(len, done.output.splitlines()[2:])) <= 110
 
 
+def test_what_was_drawn_differently_is_said(tmp_path):
+    for name, limit in (("a", 100), ("b", 200)):
+        folder = write(tmp_path / name, A)
+        (folder / "settings.json").write_text(json.dumps({"max_new_tokens": limit, "weights": name, "samples": limit}))
+    done = CliRunner().invoke(app, ["compare", str(tmp_path / "a"), str(tmp_path / "b")])
+    assert "warning: drawn differently, max_new_tokens: 100 and 200" in done.output
+    assert done.output.count("warning") == 1
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

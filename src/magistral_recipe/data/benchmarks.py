@@ -191,6 +191,11 @@ def find(name: str, base: Path | None = None) -> Chosen:
     )
 
 
+def prompt_of(name: str | None, base: Path | None = None) -> Prompt:
+    """The prompt of a benchmark; for problems of none, the problem alone."""
+    return PLACE if name is None else find(name, base).row.prompt
+
+
 @lru_cache(maxsize=64)
 def read_row(file: Path) -> Benchmark:
     """Read a row.

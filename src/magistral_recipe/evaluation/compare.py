@@ -8,14 +8,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from magistral_recipe.errors import DataError
+from magistral_recipe.evaluation.evaluate import SETTINGS
 from magistral_recipe.evaluation.samples import Sample, read_samples
 from magistral_recipe.evaluation.scores import PER_SAMPLE, difficulty_labels
 from magistral_recipe.evaluation.shards import SAMPLES
 from magistral_recipe.evaluation.statistics import Interval, paired_difference
+from magistral_recipe.files import read_json
 from magistral_recipe.suggest import did_you_mean
 
 DIMENSIONS = ("language", "difficulty", "category")
@@ -82,6 +84,7 @@ class Comparison:
         only_a: problems that only the first has.
         only_b: problems that only the second has.
         greedy: greedy samples are compared, for want of others.
+        settings: how the two were drawn differently, a line each.
     """
 
     name: str
@@ -91,6 +94,7 @@ class Comparison:
     only_a: int
     only_b: int
     greedy: bool
+    settings: tuple[str, ...] = ()
 
 
 def compare_runs(a: Path, b: Path, metric: str = "pass@1") -> list[Comparison]:
@@ -111,10 +115,23 @@ def compare_runs(a: Path, b: Path, metric: str = "pass@1") -> list[Comparison]:
         raise DataError(f"metric '{metric}': no such metric.{did_you_mean(metric, PER_SAMPLE)}")
     first, second = find_evaluations(a), find_evaluations(b)
     pairs = _pairs(first, second, a, b)
-    return [
-        compare_samples(name, read_samples(left / SAMPLES), read_samples(right / SAMPLES), metric)
-        for name, left, right in pairs
-    ]
+    found = []
+    for name, left, right in pairs:
+        one = compare_samples(name, read_samples(left / SAMPLES), read_samples(right / SAMPLES), metric)
+        found.append(replace(one, settings=_other_settings(left, right)))
+    return found
+
+
+_DRAWN = ("temperature", "top_p", "max_new_tokens", "prompt", "raw", "system_prompt", "thinking", "tags", "template")
+"""Settings whose difference is no difference between models."""
+
+
+def _other_settings(a: Path, b: Path) -> tuple[str, ...]:
+    first, second = (read_json(folder / SETTINGS) for folder in (a, b))
+    if not isinstance(first, dict) or not isinstance(second, dict):
+        return ()
+    differing = [key for key in _DRAWN if first.get(key) != second.get(key)]
+    return tuple(f"{key}: {first.get(key)!s:.60} and {second.get(key)!s:.60}" for key in differing)
 
 
 def find_evaluations(path: Path) -> dict[str, Path]:

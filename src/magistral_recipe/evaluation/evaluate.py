@@ -251,6 +251,7 @@ def quick_score(
     temperature: float = 0.0,
     max_new_tokens: int = 1024,
     seed: int = 0,
+    prompt: Prompt = PLACE,
 ) -> float:
     """Score a model between training steps: pass@1 on problems, nothing written.
 
@@ -266,11 +267,12 @@ def quick_score(
         temperature: 0 decodes greedily.
         max_new_tokens: where a completion is cut, in tokens.
         seed: of the sampling noise.
+        prompt: how a problem is put, ``{problem}`` standing for it.
 
     Returns:
         The mean over problems of the share of right samples; 0 where no verdict could be given.
     """
-    settings = EvaluationSettings(samples, temperature, 1.0, max_new_tokens, greedy=False, seed=seed)
+    settings = EvaluationSettings(samples, temperature, 1.0, max_new_tokens, greedy=False, seed=seed, prompt=prompt)
     rank, world = _place()
     share = _by_id(problems[rank::world]) if len(problems) > rank else {}
     generator = _own_generator(model, tokenizer, settings)

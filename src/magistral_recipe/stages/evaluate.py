@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field
 
-from magistral_recipe.data.benchmarks import PLACE, find
+from magistral_recipe.data.benchmarks import find, prompt_of
 from magistral_recipe.errors import DataError
 from magistral_recipe.stages.base import Inputs, StageConfig, StageContext
 from magistral_recipe.stages.training import Mistakes, base_model_config, chat_format, check_problems
@@ -116,7 +116,6 @@ def _request(config: Config, context: StageContext, name: str) -> EvaluationRequ
     recipe = context.recipe
     chat, folder = chat_format(recipe, context.base), context.models[name]
     source = recipe.problems[config.problems]
-    prompt = PLACE if source.benchmark is None else find(source.benchmark, context.base).row.prompt
     drawn = _drawn(config, source, context.base)
     return EvaluationRequest(
         model=base_model_config(recipe, context.base),
@@ -126,7 +125,12 @@ def _request(config: Config, context: StageContext, name: str) -> EvaluationRequ
         template=chat.template,
         problems=source,
         base=str(context.base),
-        settings=EvaluationSettings(**drawn, prompt=prompt, seed=recipe.seed, tokens_per_batch=config.tokens_per_batch),
+        settings=EvaluationSettings(
+            **drawn,
+            prompt=prompt_of(source.benchmark, context.base),
+            seed=recipe.seed,
+            tokens_per_batch=config.tokens_per_batch,
+        ),
         backend=config.backend,
     )
 

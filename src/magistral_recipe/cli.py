@@ -108,9 +108,9 @@ def main() -> None:
 
 def _mount() -> None:
     """Add the commands that live beside their logic; each module is light to import."""
-    from magistral_recipe import chat_command, doctor, rewards_command
+    from magistral_recipe import chat_command, compare_command, doctor, evaluate_command, rewards_command
 
-    for module in (rewards_command, doctor, chat_command):
+    for module in (evaluate_command, compare_command, rewards_command, doctor, chat_command):
         module.register(app)
 
 

@@ -26,7 +26,7 @@ from magistral_recipe.launch import World, launch_command, run_launched, send_ev
 from magistral_recipe.manifest import code_version, write_manifest
 from magistral_recipe.recipe import BASE, LoadedRecipe, load_recipe
 from magistral_recipe.run_folder import RunFolder, StagePlan
-from magistral_recipe.stages.base import LaunchConfig, StageContext, stage_module
+from magistral_recipe.stages.base import LaunchConfig, StageContext, shares_work, stage_module
 from magistral_recipe.yamlfile import to_yaml
 
 Execute = Callable[[StagePlan], dict[str, Any]]
@@ -247,7 +247,7 @@ def _launching(folder: RunFolder, display: Display) -> Execute:
         loaded = folder.loaded
         launch = plan.entry.config.launch or loaded.recipe.launch
         if not plan.entry.makes_model and plan.entry.config.launch is None:
-            launch = LaunchConfig()  # evaluation and export work in one process
+            launch = LaunchConfig()  # an evaluation shares its work only where it is asked to
         words = ["stage", str(folder.path.resolve()), str(plan.index), "--recipe-folder", str(loaded.folder)]
         return run_launched(launch_command(launch, loaded.folder, words), plan.folder / "log.txt", display.event)
 
@@ -305,7 +305,7 @@ def _follow(folder: RunFolder, world: World) -> None:
             continue
         plan = folder.stage_plans()[index]
         _wait_for(plan.record, lambda data: data.get("status") == "running", seconds=None)
-        if plan.entry.makes_model:
+        if shares_work(plan.entry.kind):
             run_stage(folder.loaded, folder.path, index, _silent)
         _wait_for(plan.record, lambda data: data.get("status") == "complete", seconds=None)
         _give_memory_back()

@@ -361,10 +361,10 @@ MAPPED = {"problem": "question", "answer": "solution"}
     [
         (ProblemsSource(path="math.jsonl", columns={**MAPPED, "difficulty": "meta.level"}), []),
         (ProblemsSource(path="math.jsonl", columns={"problem": "question"}, kind="text"), []),
-        (ProblemsSource(), [("", "give exactly one of path, tiny or gym; got none of them")]),
+        (ProblemsSource(), [("", "give exactly one of path, tiny, gym or benchmark; got none of them")]),
         (
             ProblemsSource(path="math.jsonl", columns=MAPPED, tiny="train"),
-            [("tiny", "give exactly one of path, tiny or gym; got path and tiny")],
+            [("tiny", "give exactly one of path, tiny, gym or benchmark; got path and tiny")],
         ),
         (ProblemsSource(path="maths.jsonl"), [("path", "no such file or folder. Did you mean 'math.jsonl'?")]),
         (

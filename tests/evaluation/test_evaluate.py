@@ -156,3 +156,27 @@ def test_fingerprint_follows_the_weights(model):
     with torch.no_grad():
         model.model.norm.weight *= 1.001
     assert weights_fingerprint(model) != before
+
+
+def test_prompts_are_put_alike_in_training_and_after(model, tokenizer, scripted, tmp_path):
+    """A benchmark's own words around the problem, by language, and raw for a base model."""
+    seen = []
+
+    def stream(self, requests, sampling):
+        seen.extend(request.prompt for request in requests)
+        return iter(())
+
+    scripted.stream = stream
+    prompt = {"en": "Now {problem} Box it.", "fr": "?"}
+    quick_score(model, tokenizer, PROBLEMS[:1], ChatFormat(), prompt=prompt)
+    settings = EvaluationSettings(1, 1.0, 1.0, 8, False, prompt=prompt)
+    with pytest.raises(ValueError, match="no samples"):
+        run(model, tokenizer, tmp_path / "chat", settings, PROBLEMS[:1])
+    raw = EvaluationSettings(1, 1.0, 1.0, 8, False, prompt="{problem}\\boxed{", raw=True)
+    with pytest.raises(ValueError, match="no samples"):
+        run(model, tokenizer, tmp_path / "raw", raw, PROBLEMS[:1])
+    message = [{"role": "user", "content": "Now How much is 0 plus 0? Box it."}]
+    assert seen == [message, message, "How much is 0 plus 0?\\boxed{"]
+    german = [PROBLEMS[0].model_copy(update={"language": "de"})]
+    with pytest.raises(DataError, match="no prompt in its language, 'de'"):
+        run(model, tokenizer, tmp_path / "de", settings, german)

@@ -10,7 +10,7 @@ import csv
 import gzip
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple, NoReturn
 
@@ -300,7 +300,13 @@ def is_hub_id(path: str) -> bool:
 
 
 def read_hub(
-    name: str, *, subset: str | None, split: str | None, revision: str | None, first_rows_only: bool = False
+    name: str,
+    *,
+    subset: str | None,
+    split: str | None,
+    revision: str | None,
+    first_rows_only: bool = False,
+    files: Sequence[str] = (),
 ) -> Iterator[RawRow]:
     """Read a dataset of the hub, from its cache when it is there.
 
@@ -310,6 +316,7 @@ def read_hub(
         split: the split; ``train`` unless told.
         revision: a commit, tag or branch.
         first_rows_only: only the first rows will be read: stream them instead of downloading everything.
+        files: read these JSONL files of the repository in place of a split: for sets that have a loading script.
 
     Raises:
         DataError: if the hub, the dataset, the subset or the split is not there.
@@ -320,7 +327,11 @@ def read_hub(
     try:
         # A stream never looks into the cache, which is all that there is offline.
         streaming = first_rows_only and not datasets.config.HF_HUB_OFFLINE
-        rows = datasets.load_dataset(name, subset, split=split or "train", revision=revision, streaming=streaming)
+        if files:
+            urls = [f"hf://datasets/{name}@{revision or 'main'}/{file}" for file in files]
+            rows = datasets.load_dataset("json", data_files=urls, split="train", streaming=streaming)
+        else:
+            rows = datasets.load_dataset(name, subset, split=split or "train", revision=revision, streaming=streaming)
         for number, value in enumerate(rows, start=1):
             yield RawRow(Place(name, "row", number), value)
     except (OSError, ValueError, ConnectionError) as error:

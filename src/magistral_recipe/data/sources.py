@@ -17,7 +17,7 @@ from typing import Any, Generic, Literal, TypeVar
 
 from pydantic import Field
 
-from magistral_recipe.data import gym, peek, readers
+from magistral_recipe.data import benchmarks, gym, peek, readers
 from magistral_recipe.data.fields import Code
 from magistral_recipe.data.problems import (
     MAX_CHARACTERS,
@@ -139,14 +139,24 @@ class _FileSource(StrictModel):
 
 
 class ProblemsSource(_FileSource):
-    """Problems to train on or to be tested by: from data, from the embedded set, or from reasoning-gym."""
+    """Problems to train on or to be tested by: from data, from a benchmark, the embedded set, or reasoning-gym."""
 
+    benchmark: str | None = None
+    """A published benchmark by its name (`magistral-recipe evaluate --list`); with `path`, read from that file, which
+    has the benchmark's published columns."""
     tiny: Literal["train", "heldout"] | None = None
     """A split of the embedded worded arithmetic."""
     gym: str | None = None
     """A task of reasoning-gym."""
     gym_config: dict[str, object] = Field(default_factory=dict)
     """The task's own settings."""
+
+    def inputs(self, base: Path) -> list[Path]:
+        """List the local files that the rows come from, for a manifest's hashes."""
+        if self.benchmark is None or self.path is not None:
+            return super().inputs(base)
+        file = base / Path(self.benchmark).expanduser()
+        return [file] if file.is_file() else []
 
     def check(self, base: Path) -> list[Mistake]:
         """Find the mistakes that are visible without loading.
@@ -157,7 +167,9 @@ class ProblemsSource(_FileSource):
         Returns:
             (key, message) for every mistake.
         """
-        mistakes = _one_of(self, ("path", "tiny", "gym"))
+        if self.benchmark is not None:
+            return self._check_benchmark(base)
+        mistakes = _one_of(self, ("path", "tiny", "gym", "benchmark"))
         if self.path is None:
             mistakes += _no_file_keys(self)
             if (self.tiny or self.gym) and self.count is None:
@@ -173,8 +185,27 @@ class ProblemsSource(_FileSource):
             mistakes.append(("gym_config", "goes with 'gym' only"))
         return mistakes
 
+    def _check_benchmark(self, base: Path) -> list[Mistake]:
+        mistakes = [(key, "doesn't go with 'benchmark'") for key in ("tiny", "gym", "gym_config") if getattr(self, key)]
+        mistakes += [
+            (key, "doesn't go with 'benchmark', whose columns are known")
+            for key in ("columns", "subset", "split", "revision", "kind", "language")
+            if getattr(self, key)
+        ]
+        try:
+            chosen = benchmarks.find(str(self.benchmark), base)
+        except DataError as error:
+            return [*mistakes, *(("benchmark", line) for line in error.problems)]
+        task = chosen.row.data.gym
+        mistakes += [("benchmark", message) for _, message in (gym.mistakes(task, {}) if task else [])]
+        if self.path is not None and not (base / Path(self.path).expanduser()).exists():
+            mistakes.append(("path", peek.missing_file(base / Path(self.path).expanduser())))
+        return mistakes
+
     def describe(self) -> str:
         """Name the source in a few words."""
+        if self.benchmark is not None:
+            return self.benchmark + (f" ({self.path})" if self.path else "")
         return self.path or (f"tiny ({self.tiny})" if self.tiny else f"reasoning-gym {self.gym}")
 
 
@@ -251,6 +282,8 @@ def load_problems(source: ProblemsSource, base: Path, quarantine: Path | None) -
         DataError: if the source cannot be read, or nothing is left of it.
     """
 
+    if source.benchmark is not None:
+        return _load_benchmark(source, base, quarantine)
     options = source.parsing()
 
     def parse(row: object) -> Problem | Rejection:
@@ -259,7 +292,7 @@ def load_problems(source: ProblemsSource, base: Path, quarantine: Path | None) -
     rows: Iterable[RawRow | BadRow]
     if source.path is not None:
         rows = source._rows(base)
-        return _load(source, rows, parse, lambda problem: problem.id, quarantine)
+        return _load(source, rows, parse, lambda problem: problem.id, quarantine, made=False)
     wanted = source.skip + (source.count or 1)
     if source.tiny is not None:
         from magistral_recipe.data import tiny
@@ -268,8 +301,23 @@ def load_problems(source: ProblemsSource, base: Path, quarantine: Path | None) -
     elif source.gym is not None:
         made = gym.rows(source.gym, source.gym_config, wanted, source.seed or 0)
     else:
-        raise DataError("a source of problems without path, tiny or gym")
-    return _load(source, _numbered(made, source.describe()), parse, lambda problem: problem.id, quarantine)
+        raise DataError("a source of problems without path, benchmark, tiny or gym")
+    made_rows = _numbered(made, source.describe())
+    return _load(source, made_rows, parse, lambda problem: problem.id, quarantine, made=True)
+
+
+def _load_benchmark(source: ProblemsSource, base: Path, quarantine: Path | None) -> LoadResult[Problem]:
+    from magistral_recipe.data import benchmark_loaders
+
+    chosen = benchmarks.find(str(source.benchmark), base)
+    wanted = None if source.count is None else source.skip + source.count
+    rows = benchmark_loaders.rows(chosen, base, source.path, wanted, source.seed or 0)
+
+    def parse(row: object) -> Problem | Rejection:
+        return benchmark_loaders.parse(row, source.max_characters)
+
+    made = source.path is None and bool(chosen.row.data.tiny or chosen.row.data.gym)
+    return _load(source, rows, parse, lambda problem: problem.id, quarantine, made)
 
 
 def load_traces(
@@ -304,12 +352,12 @@ def load_traces(
         return content_hash(trace.problem, trace.text(tags))
 
     if source.path is not None:
-        return _load(source, source._rows(base), parse, key, quarantine)
+        return _load(source, source._rows(base), parse, key, quarantine, made=False)
     from magistral_recipe.data import tiny
 
     made = tiny.traces(source.skip + (source.count or 1), seed=source.seed or 0, thinking=tags)
     # Made ones repeat by chance, as the generator means them to.
-    return _load(source, _numbered(made, source.describe()), parse, None, quarantine)
+    return _load(source, _numbered(made, source.describe()), parse, None, quarantine, made=True)
 
 
 def _held_against(trace: Trace, thinking: Thinking) -> Trace | Rejection:
@@ -337,6 +385,7 @@ def _load(
     parse: Callable[[object], _Item | Rejection],
     key: Callable[[_Item], str] | None,
     quarantine: Path | None,
+    made: bool,
 ) -> LoadResult[_Item]:
     """Parse rows one at a time, set the bad ones aside, and hold on to the chosen ones alone."""
     accepted = 0
@@ -360,7 +409,7 @@ def _load(
             yield item
 
     with aside:
-        chosen = _chosen(good(), source)
+        chosen = _chosen(good(), source, made)
     read = accepted + aside.count
     if not chosen:
         raise DataError(_nothing_left(source, read, accepted, aside))
@@ -368,10 +417,13 @@ def _load(
     return LoadResult(chosen, read, aside.count, aside.reasons, where, source.describe())
 
 
-def _chosen(items: Iterator[_Item], source: ProblemsSource | TracesSource) -> list[_Item]:
-    """Take the rows that skip, count and seed ask for; a seed draws by hash, so that memory holds them alone."""
+def _chosen(items: Iterator[_Item], source: ProblemsSource | TracesSource, made: bool) -> list[_Item]:
+    """Take the rows that skip, count and seed ask for; a seed draws by hash, so that memory holds them alone.
+
+    Rows that were made have been drawn by the seed already.
+    """
     stop = None if source.count is None else source.skip + source.count
-    if source.path is None or source.seed is None:
+    if made or source.seed is None:
         return list(islice(items, source.skip, stop))
 
     def lot(item: _Item) -> str:

@@ -2,40 +2,51 @@
 
 `evaluate_model` leaves a folder:
 
-    settings.json   what was asked of which model; a folder made for something else is started afresh
-    samples.jsonl   every sample with its verdicts, written as batches finish; an interrupted evaluation goes on
-    scores.json     every figure with its interval, computed from the samples alone, and what it takes to repeat it
+    settings.json         what was asked of which model; a folder made for something else is started afresh
+    problems.jsonl        the problems, with what decides about an answer, so that samples can be graded again
+    samples.jsonl         every sample with its verdicts, written as batches finish; an interrupted evaluation goes on
+    scores.json           every figure with its interval, computed from the samples alone, and what repeats the run
+    scores.partial.json   the same, of an evaluation that was interrupted and hasn't gone on yet
 
 `quick_score` is the same path without files, for a look during training.
 """
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import platform
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
-from importlib.metadata import version
+from dataclasses import asdict, dataclass, replace
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from magistral_recipe.data.benchmarks import PLACE, Prompt
 from magistral_recipe.data.chat import ChatFormat
 from magistral_recipe.errors import DataError
+from magistral_recipe.evaluation.problem_file import PROBLEMS, write_problems
 from magistral_recipe.evaluation.samples import Sample, SampleWriter, read_samples
 from magistral_recipe.evaluation.scores import Scores, compute_scores
 from magistral_recipe.evaluation.scoring import Scorer
+from magistral_recipe.evaluation.shards import SAMPLES as SAMPLES
+from magistral_recipe.evaluation.shards import Shard, join_shards, only_writer, shard_files, written_samples
 from magistral_recipe.evaluation.statistics import mean_interval
 from magistral_recipe.files import read_json, write_json
-from magistral_recipe.generation.interface import Request, Sampling
+from magistral_recipe.generation.interface import Generator, Request, Sampling
+from magistral_recipe.generation.interface import Prompt as Rendered
 
 if TYPE_CHECKING:
     from magistral_recipe.data.problems import Problem
 
 Progress = Callable[[int, int], None]
 
-SAMPLES, SCORES, SETTINGS = "samples.jsonl", "scores.json", "settings.json"
+SCORES, PARTIAL_SCORES, SETTINGS = "scores.json", "scores.partial.json", "settings.json"
+
+MOST_TRUNCATED = 0.05
+"""Share of cut samples above which a score says less about the model than about the limit."""
 
 
 @dataclass(frozen=True)
@@ -50,6 +61,9 @@ class EvaluationSettings:
         greedy: decode every problem once greedily too.
         seed: of the sampling noise.
         tokens_per_batch: prompt and completion tokens generated at once; changes speed and memory, never a sample.
+        prompt: how a problem is put, ``{problem}`` standing for it; one text, or one for each language.
+        raw: the prompt is raw text for a base model, without a chat template.
+        tags: completions are expected to have the format's thinking tags; otherwise the whole text is graded.
     """
 
     samples: int = 4
@@ -59,6 +73,9 @@ class EvaluationSettings:
     greedy: bool = True
     seed: int = 0
     tokens_per_batch: int | None = None
+    prompt: Prompt = PLACE
+    raw: bool = False
+    tags: bool = True
 
     def __post_init__(self) -> None:
         if self.samples < 0 or not (self.samples or self.greedy):
@@ -70,6 +87,27 @@ class EvaluationSettings:
         greedy = Sampling(0.0, 1.0, self.max_new_tokens, self.seed)
         return [(greedy, 1, True)] * self.greedy + [(drawn, self.samples, False)] * bool(self.samples)
 
+    def put(self, problem: Problem, chat: ChatFormat) -> Rendered:
+        """Put a problem to the model.
+
+        Args:
+            problem: with a language, where the prompt has several.
+            chat: system prompt and tags.
+
+        Returns:
+            Chat messages, or raw text.
+
+        Raises:
+            DataError: if there is no prompt in the problem's language.
+        """
+        template = self.prompt
+        if isinstance(template, dict):
+            if problem.language not in template:
+                raise DataError(f"problem {problem.id!r}: no prompt in its language, {problem.language!r}")
+            template = template[problem.language]
+        text = template.replace(PLACE, problem.problem)
+        return text if self.raw else chat.messages(text)
+
 
 def evaluate_model(
     model: Any,
@@ -80,17 +118,25 @@ def evaluate_model(
     *,
     output: Path,
     progress: Progress | None = None,
+    generator: Generator | None = None,
+    weights: str | None = None,
+    about: Mapping[str, Any] | None = None,
 ) -> Scores:
     """Evaluate a model; an evaluation that was interrupted goes on where it stopped.
 
+    Under Accelerate's launcher every process must call it; each takes its share of the samples.
+
     Args:
-        model: a causal language model of transformers, or a PEFT one, on its device.
+        model: a causal language model of transformers, or a PEFT one, on its device; ``None`` with a generator.
         tokenizer: its tokenizer, chat template installed.
         problems: ids unique.
         chat: how problems are put to the model, and its thinking tags.
         settings: what is drawn.
         output: the folder to write.
         progress: called with completions done and in all.
+        generator: another backend than transformers.
+        weights: what tells the model's weights from others; by default `weights_fingerprint` of the model.
+        about: what ``scores.json`` shall say beside the figures: the request that repeats the run, the command.
 
     Returns:
         The scores, as in ``scores.json``.
@@ -101,21 +147,98 @@ def evaluate_model(
     """
     started = time.monotonic()
     by_id = _by_id(problems)
-    asked = _asked(model, chat, problems, settings)
-    samples = _take_up(output, asked)
-    before = float((read_json(output / SCORES) or {}).get("seconds", 0.0)) if samples else 0.0
-    writer = SampleWriter(output / SAMPLES)
+    asked = _asked(model, chat, problems, settings, weights)
     total = len(problems) * sum(count for _, count, _ in settings.passes())
-    done = {sample.key for sample in samples}
-    for batch in _sampled(model, tokenizer, by_id, chat, settings, done):
+    shard = Shard.here()
+    with only_writer(output, shard):
+        before = _seconds_before(output)
+        if shard.first:
+            _take_up(output, asked, problems)
+        shard.wait()
+        done = read_samples(output / SAMPLES)
+        shard.wait()  # nobody appends before all have read
+
+        def facts() -> dict[str, Any]:
+            seconds = round(before * bool(done) + time.monotonic() - started, 3)
+            known = {"settings": asked, "samples_wanted": total, "processes": shard.size, "seconds": seconds}
+            return {**(about or {}), **known}
+
+        backend = generator or _own_generator(model, tokenizer, settings)
+        batches = _sampled(backend, by_id, chat, settings, {sample.key for sample in done}, shard)
+        try:
+            _write(batches, SampleWriter(shard.samples_file(output)), shard, len(done), total, progress)
+        except BaseException:
+            if shard.first:
+                with contextlib.suppress(OSError, ValueError):  # the reason matters more than these
+                    finish(output, written_samples(output), facts(), PARTIAL_SCORES)
+            raise
+        shard.wait()
+        if shard.first:
+            scores = finish(output, join_shards(output), facts())
+            (output / PARTIAL_SCORES).unlink(missing_ok=True)
+        shard.wait()
+    return scores if shard.first else compute_scores(read_samples(output / SAMPLES))
+
+
+def _write(
+    batches: Iterator[list[Sample]],
+    writer: SampleWriter,
+    shard: Shard,
+    done: int,
+    total: int,
+    progress: Progress | None,
+) -> None:
+    """Put each batch on the disk as it is finished, and say how far that is."""
+    new = 0
+    for batch in batches:
         writer.write(batch)
-        samples += batch
+        new += len(batch)
         if progress is not None:
-            progress(len(samples), total)
-    about = {"settings": asked, "versions": _versions(), "seconds": round(before + time.monotonic() - started, 3)}
-    scores = compute_scores(samples, about)
-    write_json(output / SCORES, scores.to_json())
+            progress(min(total, done + new * shard.size), total)  # of the others as far as this process can know
+
+
+def finish(output: Path, samples: Sequence[Sample], facts: Mapping[str, Any], name: str = SCORES) -> Scores:
+    """Compute the scores of samples and write them down.
+
+    Args:
+        output: the evaluation's folder.
+        samples: what there is; with fewer than ``samples_wanted`` of the facts, the scores say that they are partial.
+        facts: what the file shall say beside the figures.
+        name: the file's.
+
+    Returns:
+        The scores.
+    """
+    missing = max(0, int(facts.get("samples_wanted", 0)) - len(samples))
+    scores = compute_scores(samples, {"versions": versions(), **facts, "partial": missing > 0})
+    scores = replace(scores, about={**scores.about, "warnings": warnings_of(scores, missing)})
+    write_json(output / name, scores.to_json())
     return scores
+
+
+def warnings_of(scores: Scores, missing: int = 0) -> list[str]:
+    """Say what makes a score less than it seems.
+
+    Args:
+        scores: to look at.
+        missing: samples that were wanted and aren't there.
+
+    Returns:
+        One sentence each.
+    """
+    found = []
+    if missing > 0:
+        found.append(f"partial: {missing:,} samples are missing")
+    limit = scores.about.get("settings", {}).get("max_new_tokens")
+    for name, of in (("truncation_rate", "samples"), ("greedy_truncation_rate", "greedy samples")):
+        rate = scores.summary().get(name, 0.0)
+        if rate > MOST_TRUNCATED:
+            at = f" at {limit:,} tokens" if isinstance(limit, int) else ""
+            found.append(f"{rate:.0%} of the {of} were cut{at}: the score is a lower bound; raise max_new_tokens")
+    undecided = scores.counts[("all", "all")]["undecided"]
+    if undecided:
+        found.append(f"{undecided:,} samples are undecided (an unreadable reference, or the machine failed)")
+    return found
 
 
 def quick_score(
@@ -128,6 +251,7 @@ def quick_score(
     temperature: float = 0.0,
     max_new_tokens: int = 1024,
     seed: int = 0,
+    prompt: Prompt = PLACE,
 ) -> float:
     """Score a model between training steps: pass@1 on problems, nothing written.
 
@@ -143,14 +267,16 @@ def quick_score(
         temperature: 0 decodes greedily.
         max_new_tokens: where a completion is cut, in tokens.
         seed: of the sampling noise.
+        prompt: how a problem is put, ``{problem}`` standing for it.
 
     Returns:
         The mean over problems of the share of right samples; 0 where no verdict could be given.
     """
-    settings = EvaluationSettings(samples, temperature, 1.0, max_new_tokens, greedy=False, seed=seed)
+    settings = EvaluationSettings(samples, temperature, 1.0, max_new_tokens, greedy=False, seed=seed, prompt=prompt)
     rank, world = _place()
     share = _by_id(problems[rank::world]) if len(problems) > rank else {}
-    rows = [sample for batch in _sampled(model, tokenizer, share, chat, settings, set()) for sample in batch]
+    generator = _own_generator(model, tokenizer, settings)
+    rows = [sample for batch in _sampled(generator, share, chat, settings, set(), Shard()) for sample in batch]
     right: dict[str, list[float]] = {}
     for sample in rows:
         if sample.right is not None:
@@ -159,20 +285,23 @@ def quick_score(
     return mean_interval(scores).mean if scores else 0.0
 
 
+def _own_generator(model: Any, tokenizer: Any, settings: EvaluationSettings) -> Generator:
+    from magistral_recipe.generation.hf import HFGenerator
+
+    return HFGenerator(model, tokenizer, token_budget=settings.tokens_per_batch)
+
+
 def _sampled(
-    model: Any,
-    tokenizer: Any,
+    generator: Generator,
     problems: Mapping[str, Problem],
     chat: ChatFormat,
     settings: EvaluationSettings,
     done: set[tuple[str, int, bool]],
+    shard: Shard,
 ) -> Iterator[list[Sample]]:
     """Draw and grade what is not done yet, batch by batch."""
-    from magistral_recipe.generation.hf import HFGenerator
-
-    generator = HFGenerator(model, tokenizer, token_budget=settings.tokens_per_batch)
-    scorer = Scorer(chat.thinking)
-    prompts = {id_: chat.messages(problem.problem) for id_, problem in problems.items()}
+    scorer = Scorer(chat.thinking if settings.tags else None)
+    prompts = {id_: settings.put(problem, chat) for id_, problem in problems.items()}
     for sampling, count, greedy in settings.passes():
         requests = [
             Request(id_, number, prompts[id_])
@@ -180,8 +309,9 @@ def _sampled(
             for number in range(count)
             if (id_, number, greedy) not in done
         ]
-        for batch in generator.stream(requests, sampling):
-            yield scorer.score(batch, [problems[completion.request.id] for completion in batch], greedy)
+        for batch in generator.stream(shard.share(requests), sampling):
+            of = [problems[completion.request.id] for completion in batch]
+            yield scorer.score(batch, of, greedy, settings.seed)
 
 
 def _by_id(problems: Sequence[Problem]) -> dict[str, Problem]:
@@ -195,29 +325,66 @@ def _by_id(problems: Sequence[Problem]) -> dict[str, Problem]:
     return found
 
 
-def _take_up(output: Path, asked: Mapping[str, Any]) -> list[Sample]:
-    """Return what an earlier, interrupted evaluation of the same things left; forget one of other things."""
+def _take_up(output: Path, asked: Mapping[str, Any], problems: Sequence[Problem]) -> None:
+    """Keep what an earlier evaluation of the same things left, interrupted or with fewer samples; set aside others."""
     output.mkdir(parents=True, exist_ok=True)
-    if read_json(output / SETTINGS) == json.loads(json.dumps(asked)):
-        return read_samples(output / SAMPLES)
-    for name in (SAMPLES, SCORES, SETTINGS):
-        (output / name).unlink(missing_ok=True)
-    write_json(output / SETTINGS, asked)
-    return []
+    before, now = read_json(output / SETTINGS), json.loads(json.dumps(asked))
+    if before == now or _grows_from(before, now):
+        join_shards(output)
+    else:
+        _set_aside(output)
+        write_problems(output / PROBLEMS, problems)
+    if before != now:
+        (output / SCORES).unlink(missing_ok=True)  # what there is now is a part of what is asked
+        write_json(output / SETTINGS, asked)
 
 
-def _asked(model: Any, chat: ChatFormat, problems: Sequence[Problem], settings: EvaluationSettings) -> dict[str, Any]:
-    rows = json.dumps([problem.model_dump(mode="json") for problem in problems], ensure_ascii=True)
+def _grows_from(before: Any, now: dict[str, Any]) -> bool:
+    """Whether only more samples are wanted: a sample doesn't depend on how many there are."""
+    if not isinstance(before, dict) or not isinstance(before.get("samples"), int):
+        return False
+    same = {**before, "samples": 0, "greedy": False} == {**now, "samples": 0, "greedy": False}
+    return same and before["samples"] <= now["samples"] and bool(before.get("greedy")) <= now["greedy"]
+
+
+def _set_aside(output: Path) -> None:
+    """Nothing that took hours is deleted because an option changed: it moves to `replaced/`."""
+    old = [output / name for name in (SAMPLES, SCORES, PARTIAL_SCORES, SETTINGS, PROBLEMS)] + shard_files(output)
+    there = [file for file in old if file.exists()]
+    if not (output / SAMPLES).exists():
+        for file in there:
+            file.unlink()
+        return
+    target = output / "replaced" / f"{1 + len(list(output.glob('replaced/*'))):03d}"
+    target.mkdir(parents=True)
+    for file in there:
+        file.rename(target / file.name)
+
+
+def _seconds_before(output: Path) -> float:
+    known = read_json(output / SCORES) or read_json(output / PARTIAL_SCORES) or {}
+    return float(known.get("seconds", 0.0))
+
+
+def _asked(
+    model: Any, chat: ChatFormat, problems: Sequence[Problem], settings: EvaluationSettings, weights: str | None
+) -> dict[str, Any]:
     drawn = {name: value for name, value in asdict(settings).items() if name != "tokens_per_batch"}
     return {
         **drawn,
         "system_prompt": chat.system_text,
         "thinking": asdict(chat.thinking),
         "template": chat.template,
-        "problems_hash": hashlib.sha256(rows.encode()).hexdigest()[:16],
-        "model": str(getattr(model.config, "_name_or_path", "")),
-        "weights": weights_fingerprint(model),
+        "problems_hash": problems_hash(problems),
+        "model": str(getattr(getattr(model, "config", None), "_name_or_path", "")),
+        "weights": weights or weights_fingerprint(model),
     }
+
+
+def problems_hash(problems: Sequence[Problem]) -> str:
+    """Hash problems with all that decides about their answers: 16 hexadecimal digits."""
+    rows = json.dumps([problem.model_dump(mode="json") for problem in problems], ensure_ascii=True)
+    return hashlib.sha256(rows.encode()).hexdigest()[:16]
 
 
 def weights_fingerprint(model: Any) -> str:
@@ -237,9 +404,13 @@ def weights_fingerprint(model: Any) -> str:
     return digest.hexdigest()[:16]
 
 
-def _versions() -> dict[str, str]:
-    packages = ("magistral-recipe", "torch", "transformers", "math-verify")
-    return {"python": platform.python_version(), **{name: version(name) for name in packages}}
+def versions() -> dict[str, str]:
+    """Name the versions that a score may depend on."""
+    found = {"python": platform.python_version()}
+    for name in ("magistral-recipe", "torch", "transformers", "vllm", "math-verify", "datasets", "reasoning-gym"):
+        with contextlib.suppress(PackageNotFoundError):
+            found[name] = version(name)
+    return found
 
 
 def _place() -> tuple[int, int]:

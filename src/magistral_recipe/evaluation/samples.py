@@ -39,6 +39,8 @@ class Sample:
         difficulty: the problem's difficulty.
         source: where the problem comes from.
         kind: ``math``, ``code`` or ``text``.
+        seed: of the sampling noise.
+        option_order: of a multiple choice, which option of the source stands at A, at B, …
     """
 
     problem: str
@@ -58,6 +60,8 @@ class Sample:
     difficulty: float | None = None
     source: str | None = None
     kind: str = "math"
+    seed: int | None = None
+    option_order: list[int] | None = None
 
     @property
     def key(self) -> tuple[str, int, bool]:
@@ -72,8 +76,6 @@ class Sample:
     def right(self) -> bool | None:
         """Format kept and answer right; ``None`` where the reference or the machine left it undecided."""
         correct = self.value("correctness")
-        if self.kind == "text":
-            return None
         return None if correct is None else correct == 1 and self.value("format") == 1
 
     @property

@@ -91,7 +91,7 @@ def _metrics(samples: Sequence[Sample]) -> Group:
     greedy = [sample for sample in samples if sample.greedy]
     metrics: Group = {}
     for prefix, rows in (("", sampled), ("greedy_", greedy)):
-        for name, of in _PER_SAMPLE.items():
+        for name, of in PER_SAMPLE.items():
             interval = _mean(rows, of)
             if interval is not None:
                 metrics[prefix + name] = interval
@@ -105,7 +105,7 @@ def _decided(value: bool | None) -> float | None:
     return None if value is None else float(value)
 
 
-_PER_SAMPLE: dict[str, Callable[[Sample], float | None]] = {
+PER_SAMPLE: dict[str, Callable[[Sample], float | None]] = {
     "pass@1": lambda sample: _decided(sample.right),
     "format_rate": lambda sample: sample.value("format"),
     "language_fidelity": lambda sample: float(sample.same_language) if "language" in sample.verdicts else None,
@@ -116,6 +116,7 @@ _PER_SAMPLE: dict[str, Callable[[Sample], float | None]] = {
     ),
     "truncation_rate": lambda sample: float(sample.truncated),
 }
+"""The metrics that are means over samples, by name; None where one doesn't bear on a sample."""
 
 
 def _mean(samples: Iterable[Sample], of: Callable[[Sample], float | None]) -> Interval | None:
@@ -166,7 +167,7 @@ def _counts(samples: Sequence[Sample]) -> dict[str, int]:
 
 
 def _grouped(samples: Sequence[Sample], dimension: str) -> dict[str, list[Sample]]:
-    label = _labels(samples) if dimension == "difficulty" else str
+    label = difficulty_labels(samples) if dimension == "difficulty" else str
     groups: dict[str, list[Sample]] = {}
     values = sorted({getattr(sample, dimension) for sample in samples} - {None})
     names = {value: label(value) for value in values}
@@ -179,8 +180,15 @@ def _grouped(samples: Sequence[Sample], dimension: str) -> dict[str, list[Sample
     return groups
 
 
-def _labels(samples: Sequence[Sample]) -> Callable[[float], str]:
-    """Name difficulties: as they are where there are few, else by quarters of the problems."""
+def difficulty_labels(samples: Sequence[Sample]) -> Callable[[float], str]:
+    """Name difficulties: as they are where there are few, else by quarters of the problems.
+
+    Args:
+        samples: of all problems that shall be grouped alike.
+
+    Returns:
+        From a difficulty to its group's name.
+    """
     by_problem = {sample.problem: sample.difficulty for sample in samples if sample.difficulty is not None}
     values = sorted(by_problem.values())
     if len(set(values)) <= _MAX_DIFFICULTIES:

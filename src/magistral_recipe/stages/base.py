@@ -120,3 +120,8 @@ def stage_module(kind: str) -> ModuleType:
 def makes_model(kind: str) -> bool:
     """Whether a stage of this kind leaves a model that later stages can start from."""
     return kind in {"sft", "grpo"}
+
+
+def shares_work(kind: str) -> bool:
+    """Whether a stage of this kind runs in every process of a launch; others run in the first alone."""
+    return makes_model(kind) or kind == "evaluate"

@@ -1,20 +1,26 @@
-"""Evaluating models of the chain on one set of problems: samples on disk, scores with intervals."""
+"""Evaluating models of the chain on one set of problems: samples on disk, scores with intervals.
+
+On a benchmark, its own prompt and sampling hold, except for keys that the stage gives.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field
 
+from magistral_recipe.data.benchmarks import find, prompt_of
+from magistral_recipe.errors import DataError
 from magistral_recipe.stages.base import Inputs, StageConfig, StageContext
-from magistral_recipe.stages.training import Mistakes, check_problems
-from magistral_recipe.stages.work import load_start, problem_rows
+from magistral_recipe.stages.training import Mistakes, base_model_config, chat_format, check_problems
+from magistral_recipe.stages.work import problem_rows
 from magistral_recipe.suggest import did_you_mean
 
 if TYPE_CHECKING:
     from magistral_recipe.data.problems import Problem
+    from magistral_recipe.evaluation.request import EvaluationRequest
 
 
 class Config(StageConfig):
@@ -25,7 +31,7 @@ class Config(StageConfig):
     models: list[str] | None = None
     """Which models: `base` and stages that made one, compared on the same problems; by default the last."""
     samples: int = Field(4, ge=1)
-    """Completions per problem; pass@1 is their mean, maj@k their vote."""
+    """Completions per problem; pass@1 is their mean, maj@k their vote. A benchmark has its own number."""
     temperature: float = Field(0.7, ge=0)
     """Sampling temperature (the paper evaluates at 0.7, §5.1)."""
     top_p: float = Field(1.0, gt=0, le=1)
@@ -36,6 +42,8 @@ class Config(StageConfig):
     """Evaluate greedy decoding too."""
     tokens_per_batch: int = Field(65_536, ge=1)
     """Prompt and completion tokens generated at once: what the memory holds."""
+    backend: Literal["hf", "vllm"] = "hf"
+    """What generates: transformers, or vLLM where it is installed."""
 
 
 def check(config: Config, recipe: Any, models: Sequence[str], folder: Path) -> Mistakes:
@@ -54,12 +62,17 @@ def inputs(config: Config, start: str) -> Inputs:
 def describe(config: Config, recipe: Any) -> str:
     """The stage in a few words, for the plan."""
     models = ", ".join(config.models) if config.models else "the last model"
-    greedy = " and greedy" if config.greedy else ""
-    return f"{models} on '{config.problems}', {config.samples} samples at temperature {config.temperature:g}{greedy}"
+    try:
+        drawn = _drawn(config, recipe.problems.get(config.problems), Path())
+    except DataError:  # a benchmark in a file beside the recipe, which a plan needn't open
+        drawn = config.model_dump()
+    greedy = " and greedy" if drawn["greedy"] else ""
+    how = f"{drawn['samples']} samples at temperature {drawn['temperature']:g}"
+    return f"{models} on '{config.problems}', {how}{greedy}"
 
 
 def run(config: Config, context: StageContext) -> dict[str, Any]:
-    """Evaluate each model, one after the other.
+    """Evaluate each model, one after the other; several processes share the samples.
 
     Args:
         config: the stage's.
@@ -68,34 +81,66 @@ def run(config: Config, context: StageContext) -> dict[str, Any]:
     Returns:
         Each model's scores by its name.
     """
-    from magistral_recipe.evaluation.evaluate import EvaluationSettings, evaluate_model
+    from magistral_recipe.stages.evaluation import load_for, run_request
 
     problems: list[Problem] = problem_rows(context, config.problems)
-    settings = EvaluationSettings(
-        samples=config.samples,
-        temperature=config.temperature,
-        top_p=config.top_p,
-        max_new_tokens=config.max_new_tokens,
-        greedy=config.greedy,
-        seed=context.recipe.seed,
-        tokens_per_batch=config.tokens_per_batch,
-    )
     scores = {}
     for name in config.models or [context.start_model]:
-        start = load_start(context, name, trainable=False)
+        request = _request(config, context, name)
+        scores[name] = run_request(
+            request,
+            context.folder / name,
+            loaded=load_for(request),
+            command=f"magistral-recipe run {context.run_folder / 'recipe.yaml'}",
+            tell=context.emit,
+            problems=problems,
+            name=f"evaluating {name}",
+        )
+    for name, found in scores.items():
+        for warning in found.about.get("warnings", []):
+            context.emit({"type": "warning", "text": f"{name}: {warning}"})
+    parts = [_in_words(name, found.summary()) for name, found in scores.items()]
+    summaries = {name: found.summary() for name, found in scores.items()}
+    return {"scores": summaries, "problems": len(problems), "summary": "pass@1 " + ", ".join(parts)}
 
-        def progress(done: int, total: int, name: str = name) -> None:
-            event = {"type": "progress", "activity": f"evaluating {name}", "step": done, "total": total}
-            context.emit(event)
 
-        scores[name] = evaluate_model(
-            start.model,
-            start.tokenizer,
-            problems,
-            start.chat,
-            settings,
-            output=context.folder / name,
-            progress=progress,
-        ).summary()
-    parts = [f"{name} {values['pass@1']:.1%}" for name, values in scores.items()]
-    return {"scores": scores, "problems": len(problems), "summary": "pass@1 " + ", ".join(parts)}
+def _in_words(name: str, values: Mapping[str, float]) -> str:
+    rate = values.get("pass@1", values.get("greedy_pass@1"))
+    return f"{name} {rate:.1%}" if rate is not None else f"{name} undecided"
+
+
+def _request(config: Config, context: StageContext, name: str) -> EvaluationRequest:
+    from magistral_recipe.evaluation.evaluate import EvaluationSettings
+    from magistral_recipe.evaluation.request import EvaluationRequest
+
+    recipe = context.recipe
+    chat, folder = chat_format(recipe, context.base), context.models[name]
+    source = recipe.problems[config.problems]
+    drawn = _drawn(config, source, context.base)
+    return EvaluationRequest(
+        model=base_model_config(recipe, context.base),
+        weights=str(folder) if folder else None,
+        thinking=(chat.thinking.open, chat.thinking.close),
+        system_prompt=chat.system_prompt,
+        template=chat.template,
+        problems=source,
+        base=str(context.base),
+        settings=EvaluationSettings(
+            **drawn,
+            prompt=prompt_of(source.benchmark, context.base),
+            seed=recipe.seed,
+            tokens_per_batch=config.tokens_per_batch,
+        ),
+        backend=config.backend,
+    )
+
+
+def _drawn(config: Config, source: Any, base: Path) -> dict[str, Any]:
+    """What is drawn: the stage's keys; on a benchmark its own sampling, but for the keys that the stage gives."""
+    names = ("samples", "temperature", "top_p", "max_new_tokens", "greedy")
+    if source is None or source.benchmark is None:
+        return {name: getattr(config, name) for name in names}
+    from magistral_recipe.stages.evaluation import sampling_of
+
+    given = {name: getattr(config, name) for name in names if name in config.model_fields_set}
+    return sampling_of(find(source.benchmark, base).row, given)

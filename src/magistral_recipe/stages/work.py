@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from magistral_recipe.data.benchmarks import prompt_of
 from magistral_recipe.data.chat import ChatFormat
 from magistral_recipe.data.sources import LoadResult, load_problems
 from magistral_recipe.errors import RunError
@@ -99,6 +100,7 @@ def best_keeper(config: TrainingStageConfig, context: StageContext, start: Start
     from magistral_recipe.training.best import KeepBest
 
     problems = problem_rows(context, settings.problems)[: settings.count]
+    prompt = prompt_of(context.recipe.problems[settings.problems].benchmark, context.base)
 
     def score(model: PreTrainedModel) -> float:
         return quick_score(
@@ -110,6 +112,7 @@ def best_keeper(config: TrainingStageConfig, context: StageContext, start: Start
             temperature=settings.temperature,
             max_new_tokens=settings.max_new_tokens,
             seed=context.recipe.seed,
+            prompt=prompt,
         )
 
     def told(step: int, value: float) -> None:

@@ -1,0 +1,108 @@
+"""The vLLM backend against a stand-in for vLLM: what it is asked, what comes back, and how it fails."""
+
+from __future__ import annotations
+
+import sys
+
+import pytest
+
+from magistral_recipe.data.chat import ChatFormat
+from magistral_recipe.errors import DataError, RunError
+from magistral_recipe.generation import Request, Sampling, generate
+from magistral_recipe.generation.vllm import VLLMGenerator, request_seed
+from vllm_stand_in import Engine, fake_vllm
+
+SAMPLING = Sampling(temperature=0.7, top_p=0.95, max_new_tokens=12, seed=5)
+
+
+@pytest.fixture
+def vllm(monkeypatch):
+    module = fake_vllm()
+    monkeypatch.setitem(sys.modules, "vllm", module)
+    return module
+
+
+@pytest.fixture
+def chat_tokenizer(tokenizer):
+    ChatFormat().install(tokenizer)
+    return tokenizer
+
+
+def requests(count):
+    return [Request(f"p{i}", n, [{"role": "user", "content": "x" * (1 + i % 7)}]) for i in range(count) for n in (0, 1)]
+
+
+def test_every_request_has_a_seed_of_its_own(vllm, chat_tokenizer):
+    generator = VLLMGenerator(Engine(), chat_tokenizer, chunk=5)
+    done = [completion for batch in generator.stream(requests(8), SAMPLING) for completion in batch]
+    params = [param for _, part in generator.engine.calls for param in part]
+    assert len(done) == len(params) == 16
+    assert {param.seed for param in params} == {request_seed(5, request) for request in requests(8)}
+    assert len({param.seed for param in params}) == 16
+    assert all(0 <= param.seed < 2**63 for param in params)
+    assert {(p.n, p.temperature, p.top_p, p.max_tokens, p.skip_special_tokens) for p in params} == {
+        (1, 0.7, 0.95, 12, False)
+    }
+    assert all(param.stop_token_ids == [2] for param in params)
+    assert [len(prompts) for prompts, _ in generator.engine.calls] == [5, 5, 5, 1]
+    lengths = [len(prompt["prompt_token_ids"]) for prompts, _ in generator.engine.calls for prompt in prompts]
+    assert lengths == sorted(lengths, reverse=True)
+
+
+def test_seeds_are_pinned():
+    """Another version must draw the same samples."""
+    assert request_seed(0, Request("a", 0, "")) == 2646916027045007593
+    assert request_seed(0, Request("a", 1, "")) != request_seed(1, Request("a", 0, ""))
+
+
+def test_a_sample_does_not_depend_on_what_else_is_asked(vllm, chat_tokenizer):
+    wanted = requests(9)
+    whole = [d for b in VLLMGenerator(Engine(), chat_tokenizer).stream(wanted, SAMPLING) for d in b]
+    again = [
+        d
+        for half in (wanted[::2], wanted[1::2])
+        for b in VLLMGenerator(Engine(), chat_tokenizer, chunk=3).stream(half, SAMPLING)
+        for d in b
+    ]
+    by_key = {(d.request.id, d.request.sample): (d.ids, d.text, d.truncated) for d in again}
+    assert by_key == {(d.request.id, d.request.sample): (d.ids, d.text, d.truncated) for d in whole}
+    assert {d.truncated for d in again} == {True, False}
+
+
+def test_completions_end_at_the_stop_token_and_prompts_are_those_of_the_template(vllm, chat_tokenizer):
+    ((first,),) = generate(VLLMGenerator(Engine(), chat_tokenizer), [("p", "raw text")], 1, SAMPLING)
+    assert first.prompt == "raw text"
+    assert first.truncated is (first.ids[-1] != 2)
+    generator = VLLMGenerator(Engine(), chat_tokenizer)
+    messages = [{"role": "user", "content": "hello"}]
+    ((second,),) = generate(generator, [("p", messages)], 1, SAMPLING)
+    ids = generator.engine.calls[0][0][0]["prompt_token_ids"]
+    assert ids == ChatFormat().prompt_ids(chat_tokenizer, "hello")
+    assert second.prompt == chat_tokenizer.apply_chat_template(messages, add_generation_prompt=True, tokenize=False)
+
+
+def test_a_dead_engine_is_one_line_and_keeps_what_is_finished(vllm, chat_tokenizer):
+    generator = VLLMGenerator(Engine(), chat_tokenizer, chunk=4)
+    generator.engine.dies_at = 2
+    stream = generator.stream(requests(4), SAMPLING)
+    assert len(next(stream)) == 4
+    with pytest.raises(RunError) as caught:
+        next(stream)
+    assert str(caught.value) == "vLLM stopped: EngineCore died; what is finished is kept, the same command goes on"
+
+
+def test_loading(vllm, chat_tokenizer, monkeypatch):
+    generator = VLLMGenerator.load("some/model", chat_tokenizer, dtype="float16", revision="abc", stop_ids=[2, 1])
+    assert generator.engine.options["model"] == "some/model"
+    assert (generator.engine.options["dtype"], generator.engine.options["revision"]) == ("float16", "abc")
+    assert generator.stop_ids == [2, 1]
+
+    def broken(**options):
+        raise RuntimeError("no GPU\nat all")
+
+    vllm.LLM = broken
+    with pytest.raises(RunError, match="vLLM can't start on some/model: no GPU"):
+        VLLMGenerator.load("some/model", chat_tokenizer)
+    monkeypatch.setitem(sys.modules, "vllm", None)
+    with pytest.raises(DataError, match="vLLM isn't installed"):
+        VLLMGenerator.load("some/model", chat_tokenizer)

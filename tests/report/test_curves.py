@@ -123,6 +123,7 @@ def test_a_gap_that_nobody_measured_is_said():
         (45_678.0, "number", "45.7k"),
         (3.2e6, "number", "3.2M"),
         (0.4567, "number", "0.457"),
+        (-0.012, "number", "−0.012"),
     ],
 )
 def test_numbers_are_short(value, unit, text):

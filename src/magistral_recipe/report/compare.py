@@ -20,7 +20,7 @@ from magistral_recipe.report.data import Chart, PageData, Unit
 from magistral_recipe.report.documents import markdown_table
 from magistral_recipe.report.evaluations import NAMES
 from magistral_recipe.report.lines import mapping
-from magistral_recipe.report.page import Page, charts_of, duration, static_samples, training
+from magistral_recipe.report.page import Milestone, Page, charts_of, duration, static_samples, training
 from magistral_recipe.report.sampling import fill
 from magistral_recipe.report.tables import (
     COMPARED,
@@ -28,10 +28,12 @@ from magistral_recipe.report.tables import (
     Row,
     Table,
     difference_cell,
+    headline,
     paired,
     sampled_alike,
     score_table,
 )
+from magistral_recipe.report.tables import cell as cell_of
 from magistral_recipe.yamlfile import read_document
 
 Named = list[tuple[str, Run]]
@@ -107,6 +109,7 @@ def comparison_page(runs: Named) -> Page:
     """
     first = runs[0][0]
     page = Page(" | ".join(name for name, _ in runs), f"{len(runs)} runs side by side; differences are to {first}.")
+    page.milestones = list(_milestones(runs))
     page.comparison = [table for table in (_scores(runs), *_differences(runs), _runs(runs), _recipes(runs)) if table]
     page.missing = [f"{name}: {line}" for name, run in runs for line in run.missing]
     page.findings = [
@@ -121,6 +124,23 @@ def comparison_page(runs: Named) -> Page:
     fill(page.data, runs)
     page.static = static_samples(page.data)
     return page
+
+
+def _milestones(runs: Named) -> Iterator[Milestone]:
+    """Each run's last model; how it differs from the first run's."""
+    first: Evaluation | None = None
+    for name, run in runs:
+        told = headline(run)
+        if not told:
+            continue
+        model, interval = told[-1]
+        last = next(e for e in _evaluations(run).values() if e.name == model)
+        compared = paired(first, last) if first else None
+        cell = difference_cell(compared[0]) if compared else Cell()
+        first = first or last
+        change = f"{cell.value} points" if cell.value else ""
+        score, ends = cell_of(interval, "pass@1").value, cell_of(interval, "pass@1").interval
+        yield Milestone(f"{name}, {model}", score, ends, change, cell.tone)
 
 
 def _evaluations(run: Run) -> dict[str, Evaluation]:

@@ -47,8 +47,12 @@ def stage_charts(stage: Stage, prefix: str) -> list[Chart]:
     """
     plots = _sft_plots() if stage.kind == "sft" else _grpo_plots(stage)
     charts = [_chart(stage, plot, f"{prefix}-{number}", prefix) for number, plot in enumerate(plots)]
-    length = length_chart(stage, f"{prefix}-length") if stage.kind == "grpo" else None
-    return [chart for chart in [*charts, length] if chart is not None]
+    found = [chart for chart in charts if chart is not None]
+    against = length_chart(stage, f"{prefix}-length") if stage.kind == "grpo" else None
+    if against is not None:  # beside the lengths themselves
+        place = next((at for at, chart in enumerate(found, 1) if chart.title == "Length"), len(found))
+        found.insert(place, against)
+    return found
 
 
 def _sft_plots() -> list[Plot]:
@@ -63,7 +67,7 @@ def _sft_plots() -> list[Plot]:
 
 def _grpo_plots(stage: Stage) -> list[Plot]:
     keys = stage.keys()
-    seconds = {key: key.split("/")[1].replace("_", " ") for key in keys if re.fullmatch(r"seconds/[^/]+", key)}
+    seconds = {key: _activity(key) for key in keys if re.fullmatch(r"seconds/[^/]+", key)}
     rewards = {key: key.split("/")[1] for key in keys if re.fullmatch(r"rewards/[^/]+/mean", key)}
     throughput = {key: key.split("/")[1] for key in keys if re.fullmatch(r"tokens_per_second/[^/]+", key)}
     return [
@@ -91,6 +95,11 @@ def _grpo_plots(stage: Stage) -> list[Plot]:
         Plot("Tokens a second", throughput),
         Plot("Seconds by activity", seconds, "seconds", "stacked"),
     ]
+
+
+def _activity(key: str) -> str:
+    name = key.partition("/")[2]
+    return "old log-probabilities" if name == "old_logps" else name.replace("_", " ")
 
 
 def reward_parts(keys: Sequence[str]) -> dict[str, str]:
@@ -233,14 +242,16 @@ def _log_fit(points: Sequence[tuple[float, float]]) -> tuple[float, float] | Non
 
 def number(value: float, unit: Unit = "number") -> str:
     """Write a value as a person reads it: three figures that count, shares in percent."""
+    if value < 0:
+        return f"−{number(-value, unit)}"
     if unit == "share":
         return f"{100 * value:.1f}%"
     if value == 0:
         return "0"
-    if abs(value) >= 1e6:
+    if value >= 1e6:
         return f"{value / 1e6:.3g}M"
-    if abs(value) >= 1000:
-        return f"{value / 1000:.3g}k" if abs(value) >= 10_000 else f"{value:.0f}"
+    if value >= 1000:
+        return f"{value / 1000:.3g}k" if value >= 10_000 else f"{value:.0f}"
     return f"{value:.3g}".replace("e-0", "e-")
 
 

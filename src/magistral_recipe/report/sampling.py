@@ -244,6 +244,7 @@ class _Writer:
             else:
                 kind, title, short = "rollouts", f"{source.stage.title}, step {step}", f"step {step}"
             file = source.file.relative_to(source.run.folder).as_posix()
+            file = f"{source.prefix}/{file}" if source.prefix else file
             lead = f"{source.prefix}: " if source.prefix else ""
             self._data.occasions.append(Occasion(lead + title, lead + short, kind, step, file))
         return self._occasions[key]

@@ -207,7 +207,8 @@ def difference_cell(interval: Interval, *, lower_is_better: bool = False) -> Cel
     rose, fell = ("bad", "good") if lower_is_better else ("good", "bad")
     tone = rose if interval.low > 0 else fell if interval.high < 0 else ""
     mean, low, high = (100 * value for value in interval)
-    return Cell(f"{mean:+.1f}", f"{low:+.1f} to {high:+.1f}", tone)
+    told = [f"{value:+.1f}".replace("-", "−") for value in (mean, low, high)]
+    return Cell(told[0], f"{told[1]} to {told[2]}", tone)
 
 
 def group_table(evaluations: Sequence[Evaluation], dimension: str) -> Table | None:

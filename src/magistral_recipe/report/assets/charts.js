@@ -3,11 +3,12 @@
 "use strict";
 
 const Charts = (() => {
-  const HEIGHT = { lines: 180, stacked: 180, scatter: 240, intervals: 230 };
+  const HEIGHT = { lines: 180, stacked: 180, scatter: 200, intervals: 230 };
   const drawn = new Map(); // element -> {plot, chart, redraw}
 
   function number(value, unit) {
     if (value === null || value === undefined || Number.isNaN(value)) return "–";
+    if (value < 0) return `−${number(-value, unit)}`;
     if (unit === "share") return `${(100 * value).toFixed(1)}%`;
     const size = Math.abs(value);
     if (size === 0) return "0";
@@ -143,7 +144,7 @@ const Charts = (() => {
     for (let at = layers.length - 1; at >= 0; at--) {
       const stroke = colour(told.entries[at]);
       data.push(layers[at]);
-      series.push({ stroke, width: 1, fill: faded(stroke, 0.75), points: { show: false } });
+      series.push({ stroke, width: 1, fill: stroke, points: { show: false } });
     }
     const step = element("li", "at");
     told.list.append(step);

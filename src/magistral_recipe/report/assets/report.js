@@ -78,5 +78,8 @@
   const page = read(document);
   start(page);
   Samples.follow();
-  if (page.live) ask();
+  if (page.live) {
+    document.documentElement.classList.add("live");
+    ask();
+  }
 })();

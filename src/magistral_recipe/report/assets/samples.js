@@ -298,7 +298,7 @@ const Samples = (() => {
     made.dataset.place = placeOf(completion);
     const head = make("summary");
     head.append(make("span", `verdict ${verdictClass(completion)}`, completion.right === null ? "undecided" : completion.right ? "right" : "wrong"));
-    head.append(make("span", "who", completion.group >= 0 ? `${completion.number + 1}` : completion.greedy ? "greedy" : `sample ${completion.number + 1}`));
+    head.append(make("span", "who", completion.group >= 0 ? `#${completion.number + 1}` : completion.greedy ? "greedy" : `sample ${completion.number + 1}`));
     if (completion.reward !== null) head.append(make("span", "figure", `reward ${completion.reward.toFixed(2)}`));
     if (completion.advantage !== null) head.append(advantage(completion.advantage));
     head.append(make("span", "figure", `${completion.tokens} tokens`));

@@ -34,6 +34,7 @@ def test_metrics_hold_what_the_run_ended_with(run):
     assert told["overall"] == scores["overall"]
     assert told["groups"] == scores["groups"]
     assert told["finished"] is True
+    assert told["settings"]["temperature"] == 0.7
     assert {"id", "level", "title", "seen", "advice"} == set(metrics["warnings"][0])
 
 

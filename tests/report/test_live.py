@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import http.client
 import json
+import re
 import shutil
+import signal
+import subprocess
+import sys
 import threading
 from contextlib import contextmanager
 
@@ -123,6 +127,19 @@ def test_the_command_refuses_what_does_not_go_together(run, tmp_path):
     assert invoke(tmp_path / "absent") == (2, f"{tmp_path / 'absent'}: no such run folder")
     done = CliRunner().invoke(app, ["report", str(run)])
     assert done.output.strip() == str(run / "report.html")
+
+
+def test_the_command_says_where_it_serves_and_ends_by_ctrl_c(run):
+    words = [sys.executable, "-m", "magistral_recipe", "report", str(run), "--watch"]
+    with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        try:
+            told = process.stdout.readline()
+            port = int(re.match(r"http://127\.0\.0\.1:(\d+)/ ", told)[1])
+            assert ask(port)[0] == 200
+        finally:
+            process.send_signal(signal.SIGINT)
+        rest, complaints = process.communicate(timeout=60)
+    assert (process.returncode, rest, complaints) == (0, "no longer served\n", "")
 
 
 @pytest.mark.browser

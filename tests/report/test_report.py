@@ -8,6 +8,8 @@ import json
 import os
 import re
 import shutil
+import subprocess
+import sys
 
 import pytest
 from fabricated import make_run
@@ -192,6 +194,13 @@ def test_what_is_missing_is_said_and_the_rest_shown(run, spoil, said):
     assert said in page
     assert "<h1>" in page
     assert "What was run" in page
+
+
+def test_a_report_is_made_without_torch():
+    code = "import sys, magistral_recipe.report.compare, magistral_recipe.report.live; print(sorted(sys.modules))"
+    loaded = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout
+    assert "'jinja2'" in loaded
+    assert not {name for name in ("torch", "transformers", "trl", "datasets") if f"'{name}'" in loaded}
 
 
 def test_an_empty_folder_is_a_page_too(tmp_path):

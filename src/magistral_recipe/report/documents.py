@@ -13,7 +13,7 @@ from magistral_recipe.report.lines import Record, finite, mapping
 from magistral_recipe.report.tables import Cell, Table, headline, stage_scores
 
 METRICS_FORMAT = 1
-_COUNTS = ("settings", "problems", "samples", "greedy_samples", "undecided", "seconds")
+_COUNTS = ("problems", "samples", "greedy_samples", "undecided", "seconds")
 
 
 def metrics_json(run: Run, findings: Sequence[Finding]) -> Record:
@@ -56,6 +56,7 @@ def _stage(stage: Stage) -> Record:
         found["evaluations"] = {
             e.label: {
                 "finished": not e.partial,
+                "settings": _settings(e.scores),
                 **{name: e.scores[name] for name in _COUNTS if name in e.scores},
                 "overall": mapping(e.scores.get("overall")),
                 "groups": mapping(e.scores.get("groups")),
@@ -63,6 +64,11 @@ def _stage(stage: Stage) -> Record:
             for e in stage.evaluations
         }
     return found
+
+
+def _settings(scores: Record) -> Record:
+    """How the samples were drawn; without the model's path, which tells about somebody's folders."""
+    return {name: value for name, value in mapping(scores.get("settings")).items() if name != "model"}
 
 
 def _last_values(stage: Stage) -> dict[str, float]:

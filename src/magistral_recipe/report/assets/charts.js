@@ -324,7 +324,6 @@ const Charts = (() => {
   const all = () => { for (const place of [...pending.keys()]) drawNow(place); };
   const again = () => { for (const [place, { chart }] of [...drawn]) draw(place, chart); };
 
-  addEventListener("beforeprint", all);
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", again);
   return { start, all, again, number, drawn };
 })();

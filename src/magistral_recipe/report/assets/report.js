@@ -30,6 +30,21 @@
     Charts.again();
   });
 
+  // ---- on paper everything is light, and every figure is drawn
+
+  let onScreen;
+  addEventListener("beforeprint", () => {
+    onScreen = document.documentElement.dataset.scheme;
+    document.documentElement.dataset.scheme = "light";
+    Charts.all();
+    Charts.again();
+  });
+  addEventListener("afterprint", () => {
+    if (onScreen) document.documentElement.dataset.scheme = onScreen;
+    else delete document.documentElement.dataset.scheme;
+    Charts.again();
+  });
+
   // ---- a run that goes on: ask for news, and replace what has changed
 
   let version = null;

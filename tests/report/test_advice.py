@@ -99,6 +99,14 @@ def test_the_gap_has_trls_name_too(tmp_path):
     assert "sampler" not in told(run_of(tmp_path, stage_of(**curves)))
 
 
+def test_rewards_of_their_own_are_judged_as_parts_are(tmp_path):
+    curves = {name: values for name, values in HEALTHY.items() if "/format" not in name and "/correctness" not in name}
+    alone = {"rewards/format_reward/mean": falling(0.5, 0.98), "rewards/math_correctness/mean": flat(0.0)}
+    assert {"never-paid", "hacking"} <= told(run_of(tmp_path, stage_of(**curves | alone)))
+    alone["rewards/math_correctness/mean"] = falling(0.2, 0.6)
+    assert told(run_of(tmp_path, stage_of(**curves | alone))) == set()
+
+
 def test_advice_fits_the_kind_of_flat_groups(tmp_path):
     hard = HEALTHY | {"groups/uninformative": flat(0.8), "groups/all_wrong": flat(0.7)}
     (finding,) = findings(run_of(tmp_path, stage_of(**hard)))

@@ -15,7 +15,8 @@ import pytest
 from fabricated import make_run
 from filelock import FileLock
 
-from magistral_recipe.errors import DataError
+from magistral_recipe.errors import DataError, RunError
+from magistral_recipe.report import lines
 from magistral_recipe.report.build import build_report
 from magistral_recipe.report.collect import collect
 from magistral_recipe.report.page import duration
@@ -221,6 +222,21 @@ def test_what_is_no_run_is_an_error_of_one_line(tmp_path):
     with pytest.raises(DataError, match=r"did you mean .*trial\?"):
         build_report(tmp_path)
     assert not (tmp_path / "report.html").exists()
+
+
+def test_files_that_cannot_be_read_or_written_are_told(run, monkeypatch):
+    def refusing(path, *arguments, **named):
+        if str(path).endswith("rollouts.jsonl"):
+            raise PermissionError(13, "Permission denied")
+        return open(path, *arguments, **named)
+
+    monkeypatch.setattr(lines, "open", refusing, raising=False)
+    assert "rollouts.jsonl could not be read: Permission denied" in page_of(run)
+    monkeypatch.undo()
+    (run / "report.html").unlink()
+    (run / "report.html").mkdir()
+    with pytest.raises(RunError, match="the report cannot be written there: Is a directory"):
+        build_report(run)
 
 
 def test_a_run_that_another_command_works_on_is_not_called_dead(run):

@@ -113,7 +113,7 @@ def length_limit(run: Run) -> Iterator[Finding]:
                 "warning",
                 "Completions run into the length limit",
                 f"{stage.title}: {_end(values):.0%} are cut at the end; what is cut earns nothing, however right.",
-                "Raise max_completion_length, by the `schedule:` where memory is short, or give a length reward.",
+                "Raise max_completion_length, by the schedule where memory is short, or give a length reward.",
             )
     evaluation = _last_evaluation(run)
     cut = evaluation.interval("truncation_rate") if evaluation else None
@@ -149,7 +149,7 @@ def saturated_part(run: Run) -> Iterator[Finding]:
                     "serious",
                     f"The {part} reward is never paid",
                     f"{stage.title}: at most {max(values):.1%} of a batch earn it, so nothing can be learnt from it.",
-                    "Try it on a file with `magistral-recipe rewards`, read the samples' reasons, or train SFT longer.",
+                    "Try it on a file with magistral-recipe rewards, read the samples' reasons, or train SFT longer.",
                 )
 
 
@@ -302,7 +302,7 @@ def lost_scores(run: Run) -> Iterator[Finding]:
                 f"{after.name} is worse than {before.name}",
                 f"pass@1 fell by {-100 * difference.mean:.1f} points "
                 f"({-100 * difference.high:.1f} to {-100 * difference.low:.1f}).",
-                "Lower the learning rate, keep the best checkpoint (`evaluate: {keep: best}`), read what was lost.",
+                "Lower the learning rate, keep the best checkpoint (evaluate: {keep: best}), read what was lost.",
             )
 
 
@@ -319,7 +319,7 @@ def undecided_verdicts(run: Run) -> Iterator[Finding]:
             "warning",
             "Samples could not be graded",
             f"{undecided} of {total} samples of {evaluation.name} have no verdict and are left out of the scores.",
-            "Look at their reasons: unreadable references belong out of the data, a failing sandbox shows in `doctor`.",
+            "Look at their reasons: unreadable references belong out of the data, a failing sandbox shows in magistral-recipe doctor.",
         )
 
 

@@ -7,6 +7,7 @@ the page runs only the package's own scripts, by their hashes, and lets none of 
 from __future__ import annotations
 
 import base64
+import errno
 import hashlib
 import time
 from functools import lru_cache
@@ -17,6 +18,7 @@ from typing import Any
 from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup
 
+from magistral_recipe.errors import RunError
 from magistral_recipe.files import write_atomically, write_json
 from magistral_recipe.report.advice import findings
 from magistral_recipe.report.collect import collect
@@ -42,12 +44,19 @@ def build_report(run: Path) -> Path:
 
     Raises:
         DataError: if there is no such folder, or it is not a run's.
+        RunError: if the files cannot be written.
     """
     read = collect(run)
     told = findings(read)
-    write_page(run / REPORT, render(run_page(read, told)))
-    write_page(run / MARKDOWN, report_markdown(read, told))
-    write_json(run / METRICS, metrics_json(read, told))
+    page = render(run_page(read, told))
+    try:
+        write_page(run / REPORT, page)
+        write_page(run / MARKDOWN, report_markdown(read, told))
+        write_json(run / METRICS, metrics_json(read, told))
+    except OSError as error:
+        if error.errno == errno.ENOSPC:
+            raise
+        raise RunError(f"{run}: the report cannot be written there: {error.strerror}") from error
     return run / REPORT
 
 

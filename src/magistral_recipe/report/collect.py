@@ -205,7 +205,10 @@ def _refuse_what_is_no_run(folder: Path) -> None:
         raise DataError(f"{folder}: no such run folder")
     if not folder.is_dir():
         raise DataError(f"{folder}: a file, not a run folder; give the folder that `run` wrote, such as runs/NAME")
-    names = [path.name for path in folder.iterdir()]
+    try:
+        names = [path.name for path in folder.iterdir()]
+    except OSError as error:
+        raise DataError(f"{folder}: {error.strerror}") from error
     known = [name for name in names if name in ("manifest.json", "recipe.yaml") or _STAGE_FOLDER.fullmatch(name)]
     if any(not name.startswith(".") for name in names) and not known:
         inside = [name for name in names if (folder / name / "manifest.json").is_file()]
@@ -251,7 +254,7 @@ def _read_stage(run: Path, entry: Record, thinking: Thinking, missing: list[str]
         stage.status = "stopped"
         missing.append(
             f"Stage {name} has not come to its end, and nothing is working on it: the run was stopped, or died. Its "
-            "log.txt says more; the same `run` command goes on from the last checkpoint."
+            "log.txt says more; the same command goes on from the last checkpoint."
         )
     elif stage.status == "running":
         missing.append(f"Stage {name} has not come to its end: figures are those of the moment.")

@@ -20,6 +20,15 @@ MAX_POINTS = 400
 _SMOOTHED_ABOVE = 24
 _MAX_SERIES = 8
 _MOST_BUCKETS = 80
+_PARTS_ALONE = {
+    "format_reward": "format",
+    "think_format_reward": "format",
+    "math_correctness": "correctness",
+    "code_correctness": "correctness",
+    "accuracy_reward": "correctness",
+    "language_consistency": "language",
+    "overlong_penalty": "length",
+}
 _GAP = ("sampling/gap", "sampling/sampling_logp_difference/mean")
 
 
@@ -72,7 +81,7 @@ def _grpo_plots(stage: Stage) -> list[Plot]:
     throughput = {key: key.split("/")[1] for key in keys if re.fullmatch(r"tokens_per_second/[^/]+", key)}
     return [
         Plot("Reward", {"reward": "mean", "reward_std": "spread"}),
-        Plot("Parts of the reward", reward_parts(keys)),
+        Plot("Parts of the reward", composed_parts(keys)),
         Plot("Each reward", rewards if len(rewards) > 1 else {}),
         Plot(
             "Length",
@@ -102,10 +111,22 @@ def _activity(key: str) -> str:
     return "old log-probabilities" if name == "old_logps" else name.replace("_", " ")
 
 
-def reward_parts(keys: Sequence[str]) -> dict[str, str]:
+def composed_parts(keys: Sequence[str]) -> dict[str, str]:
     """Return the metrics that are parts of a composed reward, with the parts' names."""
     known = r"(?!rewards/|seconds/)[^/]+/(format|correctness|length|language)"
     return {key: key.split("/")[1] for key in keys if re.fullmatch(known, key)}
+
+
+def reward_parts(keys: Sequence[str]) -> dict[str, str]:
+    """Return the metrics that say how format, correctness, length and language were rewarded, with those names.
+
+    They are parts of a composed reward, or rewards of their own: this package's, and TRL's.
+    """
+    parts = composed_parts(keys)
+    for name, part in _PARTS_ALONE.items():
+        if f"rewards/{name}/mean" in keys and part not in parts.values():
+            parts[f"rewards/{name}/mean"] = part
+    return parts
 
 
 def _flat_groups(keys: Sequence[str]) -> dict[str, str]:

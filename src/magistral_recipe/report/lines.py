@@ -23,13 +23,17 @@ class Damage:
     Attributes:
         broken: whole lines that are no JSON object.
         unfinished: the last line has no end: it is being written, or a kill cut it.
+        refused: why the file itself could not be read.
     """
 
     broken: int = 0
     unfinished: bool = False
+    refused: str = ""
 
     def told(self, what: str) -> str | None:
         """Say it in one sentence, ``None`` where nothing is damaged."""
+        if self.refused:
+            return f"{what} could not be read: {self.refused}."
         count = self.broken + self.unfinished
         if not count:
             return None
@@ -51,17 +55,20 @@ def read_lines(path: Path, damage: Damage | None = None) -> Iterator[tuple[int, 
     if not path.is_file():
         return
     offset = 0
-    with open(path, "rb") as stream:
-        for line in stream:
-            record = _object(line)
-            if record is not None:
-                yield offset, record
-            elif line.strip():
-                if line.endswith(b"\n"):
-                    damage.broken += 1
-                else:
-                    damage.unfinished = True
-            offset += len(line)
+    try:
+        with open(path, "rb") as stream:
+            for line in stream:
+                record = _object(line)
+                if record is not None:
+                    yield offset, record
+                elif line.strip():
+                    if line.endswith(b"\n"):
+                        damage.broken += 1
+                    else:
+                        damage.unfinished = True
+                offset += len(line)
+    except OSError as error:
+        damage.refused = error.strerror or type(error).__name__
 
 
 def read_at(path: Path, offsets: Iterable[int]) -> Iterator[tuple[int, Record]]:

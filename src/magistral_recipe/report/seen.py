@@ -20,6 +20,7 @@ from magistral_recipe.verifiers.boxes import find_boxes
 _SHORT_THOUGHTS = 8
 _REPEATED_LINES, _NEW_SHARE = 10, 0.3
 _PAID_LIKE_RIGHT = 0.75
+_LANGUAGE = ("language", "language_consistency")
 
 
 @dataclass(slots=True)
@@ -140,7 +141,8 @@ def read_rollouts_seen(path: Path, thinking: Thinking, damage: Damage) -> list[S
         members[step, group] = number + 1
         parts = mapping(row.get("parts"))
         right = rollout_right(parts)
-        language = next((finite(value) for key, value in parts.items() if _last(key) == "language"), None)
+        told = {**parts, **mapping(row.get("rewards"))}
+        language = next((finite(told[key]) for key in told if _last(key) in _LANGUAGE), None)
         found.append(
             Seen(
                 offset,

@@ -10,6 +10,7 @@ from browser import browser
 from fabricated import MATHS, make_run
 
 from magistral_recipe.report.build import build_report
+from magistral_recipe.report.compare import build_comparison
 
 pytestmark = pytest.mark.browser
 
@@ -340,25 +341,42 @@ def test_the_page_fits_every_width(tab, tmp_path):
     tab.resize(1400, 1000)
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("width", [360, 1400])
-def test_axe_finds_nothing(tab, tmp_path, scheme, width):
-    # axe writes HTML, which the page's policy forbids: it looks at the page without it.
-    guarded = build_report(make_run(tmp_path, 8)).read_text(encoding="utf-8")
+def axe(tab, page: Path) -> list[str]:
+    """What axe finds on a page; it writes HTML, which the page's policy forbids, so it looks at a page without one."""
+    guarded = page.read_text(encoding="utf-8")
     start = guarded.index('<meta http-equiv="Content-Security-Policy"')
-    page = tmp_path / "unguarded.html"
-    page.write_text(guarded[:start] + guarded[guarded.index(">", start) + 1 :], encoding="utf-8")
-    tab.scheme(scheme)
-    tab.resize(width)
-    tab.open(page)
+    unguarded = page.with_name("unguarded.html")
+    unguarded.write_text(guarded[:start] + guarded[guarded.index(">", start) + 1 :], encoding="utf-8")
+    tab.open(unguarded)
     tab.evaluate("Charts.all(); document.querySelectorAll('details').forEach(d => d.open = true)")
     tab.evaluate(AXE.read_text(encoding="utf-8") + "; 0")
-    found = tab.evaluate(
+    return tab.evaluate(
         "axe.run(document, {resultTypes: ['violations']}).then(r => r.violations.map(v => "
         "v.id + ': ' + v.nodes.slice(0, 3).map(n => n.html.slice(0, 120) + ' ' + n.failureSummary).join(' | ')))"
     )
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [360, 1400])
+def test_axe_finds_nothing(tab, tmp_path, scheme, width):
+    tab.scheme(scheme)
+    tab.resize(width)
+    found = axe(tab, build_report(make_run(tmp_path, 8)))
     tab.resize(1400, 1000)
     assert found == []
+
+
+def test_a_comparison_is_a_page_as_good(tab, tmp_path):
+    a = make_run(tmp_path / "a", 12)
+    b = make_run(tmp_path / "b", 12, rates={"base": 0.0, "sft": 0.4, "grpo": 0.3}, seed=3)
+    page = build_comparison([a, b])
+    tab.scheme("light")
+    tab.open(page)
+    look_at_everything(tab)
+    assert tab.errors() == []
+    assert tab.evaluate("document.querySelectorAll('.uplot').length") > 8
+    assert tab.evaluate("document.querySelector('.detail h4').firstChild.textContent") == "a: base"
+    assert axe(tab, page) == []
 
 
 def test_the_scheme_follows_the_system_and_the_switch(tab, page):

@@ -319,7 +319,7 @@ def undecided_verdicts(run: Run) -> Iterator[Finding]:
             "warning",
             "Samples could not be graded",
             f"{undecided} of {total} samples of {evaluation.name} have no verdict and are left out of the scores.",
-            "Look at their reasons: unreadable references belong out of the data, a failing sandbox shows in magistral-recipe doctor.",
+            "Look at their reasons: take unreadable references out of the data; doctor tells of the sandbox.",
         )
 
 

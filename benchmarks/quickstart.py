@@ -16,7 +16,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from magistral_recipe.score_table import evaluations
+from magistral_recipe.report.evaluations import finished_evaluations
 
 ROOT = Path(__file__).parent.parent
 HARD = "multiplication"
@@ -53,7 +53,7 @@ def table_rows(run: Path, seed: int) -> list[list[str]]:
     manifest = json.loads((run / "manifest.json").read_text())
     minutes = sum(stage["seconds"] for stage in manifest["stages"]) / 60
     rows = []
-    for label, scores in evaluations(run):
+    for label, scores in finished_evaluations(run):
         hard = scores["groups"]["category"][HARD]["scores"]
         rows.append(
             [

@@ -27,8 +27,8 @@ from trl import GRPOConfig, GRPOTrainer
 
 from magistral_recipe.data.sources import load_problems
 from magistral_recipe.recipe import LoadedRecipe, load_recipe
+from magistral_recipe.report.evaluations import finished_evaluations
 from magistral_recipe.rewards import registry
-from magistral_recipe.score_table import evaluations
 from magistral_recipe.stages.grpo import prompt_dataset
 from magistral_recipe.stages.training import chat_format
 
@@ -131,7 +131,7 @@ def evaluate(model: Path, seed: int, output: Path) -> dict[str, Any]:
 
 def overall(run: Path, model: str) -> dict[str, Any]:
     """The scores of an evaluated model over all problems."""
-    scores: dict[str, Any] = dict(evaluations(run))[model]["overall"]
+    scores: dict[str, Any] = dict(finished_evaluations(run))[model]["overall"]
     return scores
 
 

@@ -13,9 +13,10 @@ from magistral_recipe.data.chat import ChatFormat
 from magistral_recipe.model_card import CardFacts, model_card
 from magistral_recipe.models import LoraSettings, ModelConfig, load_model, load_tokenizer, merge_gap, save_model
 from magistral_recipe.quantization import is_quantized
+from magistral_recipe.report.evaluations import latest_scores
 from magistral_recipe.stages import export
 from magistral_recipe.stages.base import StageContext
-from magistral_recipe.stages.export import export_model, run_scores, with_default_system
+from magistral_recipe.stages.export import export_model, with_default_system
 
 RECIPE = "name: trial\nmodel: {path: tiny}\n"
 PROMPT = 'Pense dans la langue de l\'énoncé, entre {open} et {close}.\n"Encadre" \\boxed{} 🙂.'
@@ -112,7 +113,7 @@ def test_a_runs_scores_are_those_of_the_last_evaluation(tmp_path):
         folder = tmp_path / stage / label
         folder.mkdir(parents=True)
         (folder / "scores.json").write_text(json.dumps(scores(mean)))
-    found = run_scores(tmp_path)
+    found = latest_scores(tmp_path)
     assert {label: data["overall"]["pass@1"]["mean"] for label, data in found.items()} == {"sft": 0.3, "grpo": 0.4}
 
 

@@ -60,3 +60,23 @@ def test_what_the_class_itself_refuses_is_told(tmp_path):
 def test_sft_has_losses_of_its_own(tmp_path):
     assert mistakes({"loss_type": "dft"}, SFTConfig, tmp_path) == []
     assert "expected one of nll" in mistakes({"loss_type": "dapo"}, SFTConfig, tmp_path)[0][1]
+
+
+@pytest.mark.parametrize("value", ["none", "all", "tensorboard", ["tensorboard", "trackio"]])
+def test_trackers_go_through_as_trl_users_know_them(monkeypatch, value):
+    from transformers.integrations import integration_utils
+
+    for name in ("tensorboard", "trackio"):
+        monkeypatch.setattr(integration_utils, f"is_{name}_available", lambda: True)
+    assert list(trainer_mistakes(SFTConfig, {"report_to": value}, GIVEN, sft=True)) == []
+
+
+def test_a_tracker_that_is_unknown_or_not_installed_is_told_before_a_model_is_loaded(monkeypatch):
+    from transformers.integrations import integration_utils
+
+    monkeypatch.setattr(integration_utils, "is_wandb_available", lambda: False)
+    (unknown,) = trainer_mistakes(SFTConfig, {"report_to": "tensorbord"}, GIVEN, sft=True)
+    assert unknown[0] == "report_to"
+    assert "Did you mean 'tensorboard'?" in unknown[1]
+    (absent,) = trainer_mistakes(SFTConfig, {"report_to": ["wandb"]}, GIVEN, sft=True)
+    assert absent == ("report_to", "wandb is not installed: pip install 'magistral-recipe[tracking]'")

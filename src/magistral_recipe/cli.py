@@ -65,15 +65,6 @@ def check(recipe: RecipeFile, more: MoreOverrides = None, overrides: Overrides =
         check_recipe(load_telling_all(recipe, [*(overrides or []), *(more or [])]))
 
 
-@app.command()
-def report(run_folder: Annotated[Path, typer.Argument(help="A run folder, such as runs/quickstart.")]) -> None:
-    """Write a run's report again: one self-contained HTML page."""
-    from magistral_recipe.report.build import build_report
-
-    with told_errors():
-        typer.echo(build_report(run_folder))
-
-
 @app.command(hidden=True)
 def stage(run_folder: Path, index: int, recipe_folder: Annotated[Path, typer.Option()]) -> None:
     """Run one stage; `run` starts this through Accelerate's launcher."""
@@ -108,9 +99,16 @@ def main() -> None:
 
 def _mount() -> None:
     """Add the commands that live beside their logic; each module is light to import."""
-    from magistral_recipe import chat_command, compare_command, doctor, evaluate_command, rewards_command
+    from magistral_recipe import (
+        chat_command,
+        compare_command,
+        doctor,
+        evaluate_command,
+        report_command,
+        rewards_command,
+    )
 
-    for module in (evaluate_command, compare_command, rewards_command, doctor, chat_command):
+    for module in (evaluate_command, compare_command, report_command, rewards_command, doctor, chat_command):
         module.register(app)
 
 

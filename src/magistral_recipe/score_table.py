@@ -2,25 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from rich.table import Table
 
-from magistral_recipe.files import read_json
-
-METRICS = {
-    "pass@1": "pass@1",
-    "greedy_pass@1": "greedy",
-    "language_fidelity": "same language",
-    "format_rate": "format",
-    "truncation_rate": "cut",
-    "mean_length": "tokens",
-}
-"""Metrics of `scores.json` and what the table calls them."""
-
-NAMES = {"base": "base", "sft": "after SFT", "grpo": "after RL"}
+from magistral_recipe.report.evaluations import METRICS, NAMES, finished_evaluations
 
 
 def score_table(run: Path) -> Table | None:
@@ -32,7 +20,7 @@ def score_table(run: Path) -> Table | None:
     Returns:
         A row a metric, a column a model, narrow enough for 80 characters; ``None`` where nothing was evaluated.
     """
-    evaluated = list(evaluations(run))
+    evaluated = list(finished_evaluations(run))
     if not evaluated:
         return None
     table = Table(title="held-out scores in percent, with 95% intervals over problems", title_justify="left")
@@ -49,14 +37,6 @@ def score_table(run: Path) -> Table | None:
             if any(name in group for group in groups):
                 table.add_row(f"{hardest} {METRICS[name]}", *(_cell(group.get(name), name) for group in groups))
     return table
-
-
-def evaluations(run: Path) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Yield (model's name, its scores) for every evaluation of a run that has come to its end."""
-    for file in sorted(run.glob("[0-9][0-9]-*/*/scores.json"), key=lambda file: (file.parts[-3], file.stat().st_mtime)):
-        scores = read_json(file)
-        if isinstance(scores, dict) and "overall" in scores:
-            yield file.parent.name, scores
 
 
 def _hardest(evaluated: list[tuple[str, dict[str, Any]]]) -> str | None:

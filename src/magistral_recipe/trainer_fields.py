@@ -39,6 +39,9 @@ ENUMS: dict[str, str] = {
 }
 """Fields that transformers turns into one of its enumerations."""
 
+TRACKING = ("tensorboard", "wandb", "trackio")
+"""What the extra `tracking` installs."""
+
 RESERVED: dict[str, str] = {
     "output_dir": "the run folder decides it",
     "seed": "the recipe's `seed` decides it",
@@ -113,6 +116,8 @@ def _value_mistakes(
         yield f"is not for recipes: {RESERVED[key]}"
     elif key not in fields:
         yield f"unknown key.{did_you_mean(key, [name for name in fields if name not in RESERVED])}"
+    elif key == "report_to":
+        yield from _tracker_mistakes(value)
     else:
         choices = _choices(key, sft)
         if choices and not any(value is choice or (isinstance(value, str) and value == choice) for choice in choices):
@@ -122,6 +127,20 @@ def _value_mistakes(
             yield f"expected {listed}, found {value!r}.{hint}"
         elif not choices:
             yield from _type_mistakes(value, hints[key])
+
+
+def _tracker_mistakes(value: object) -> Iterator[str]:
+    """Trackers that transformers does not know, or that are not installed: it would say so once the model is loaded."""
+    from transformers.integrations import integration_utils
+
+    known = integration_utils.INTEGRATION_TO_CALLBACK
+    for name in value if isinstance(value, list) else [value]:
+        if name in ("none", "all"):
+            continue
+        if not isinstance(name, str) or name not in known:
+            yield f"expected one of none, {', '.join(known)}, found {name!r}.{did_you_mean(str(name), list(known))}"
+        elif not getattr(integration_utils, f"is_{name}_available", lambda: True)():
+            yield f"{name} is not installed: pip install '{'magistral-recipe[tracking]' if name in TRACKING else name}'"
 
 
 def _choices(key: str, sft: bool) -> tuple[object, ...] | None:

@@ -41,9 +41,15 @@ class Browser:
             raise RuntimeError(f"{method}: {answer['error']}")
         return answer["result"]
 
-    def open(self, page: Path) -> None:
+    def open(self, page: Path | str, fragment: str = "") -> None:
         self.events.clear()
-        self.call("Page.navigate", url=page.resolve().as_uri())
+        url = page if isinstance(page, str) else page.resolve().as_uri()
+        if fragment:
+            self.call("Page.navigate", url="about:blank")  # a change of the fragment alone would load nothing
+            while not any(event.get("method") == "Page.loadEventFired" for event in self.events):
+                self.events.append(self._next())
+            self.events.clear()
+        self.call("Page.navigate", url=url + fragment)
         while not any(event.get("method") == "Page.loadEventFired" for event in self.events):
             self.events.append(self._next())
 
@@ -53,8 +59,52 @@ class Browser:
     def scheme(self, name: str) -> None:
         self.call("Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": name}])
 
+    def press(self, key: str) -> None:
+        """Press a key where the focus is."""
+        text = {"text": key} if len(key) == 1 else {"text": "\r"} if key == "Enter" else {}
+        code = {"Enter": 13, "Escape": 27, "ArrowDown": 40, "ArrowUp": 38, "End": 35, "Home": 36, "Tab": 9}.get(key, 0)
+        self.call("Input.dispatchKeyEvent", type="keyDown", key=key, windowsVirtualKeyCode=code, **text)
+        self.call("Input.dispatchKeyEvent", type="keyUp", key=key, windowsVirtualKeyCode=code)
+
+    def type(self, text: str) -> None:
+        """Type into what has the focus."""
+        self.call("Input.insertText", text=text)
+
+    def hover(self, selector: str, across: float = 0.5) -> None:
+        """Move the mouse over an element, a share of its width from the left."""
+        x, y = self.evaluate(
+            f"(() => {{ const e = document.querySelector({json.dumps(selector)}); e.scrollIntoView({{block: 'center', "
+            f"behavior: 'instant'}}); const b = e.getBoundingClientRect(); "
+            f"return [b.x + b.width * {across}, b.y + b.height / 2] }})()"
+        )
+        for event in ("mouseMoved", "mouseMoved"):
+            self.call("Input.dispatchMouseEvent", type=event, x=x, y=y)
+
+    def click(self, selector: str) -> None:
+        """Click an element as a person does: what lies over it gets the click."""
+        self.hover(selector)
+        x, y = self.evaluate(
+            f"(() => {{ const b = document.querySelector({json.dumps(selector)}).getBoundingClientRect(); "
+            f"return [b.x + b.width / 2, b.y + b.height / 2] }})()"
+        )
+        for event in ("mousePressed", "mouseReleased"):
+            self.call("Input.dispatchMouseEvent", type=event, x=x, y=y, button="left", clickCount=1)
+
+    def until(self, condition: str, frames: int = 600) -> None:
+        """Wait until an expression holds, looking at every frame that is drawn."""
+        waiting = (
+            f"new Promise((done, failed) => {{ let left = {frames}; const look = () => ({condition}) ? done(true) : "
+            "left-- ? setTimeout(look, 16) : failed(new Error('it never came true')); look() })"
+        )
+        self.evaluate(waiting)
+
+    def errors(self) -> list[str]:
+        """What the console complained of, and what scripts threw."""
+        told = [e["params"] for e in self.events if e.get("method") in ("Log.entryAdded", "Runtime.exceptionThrown")]
+        return [json.dumps(params) for params in told if params.get("entry", {}).get("level", "error") == "error"]
+
     def evaluate(self, expression: str) -> Any:
-        result = self.call("Runtime.evaluate", expression=expression, returnByValue=True)
+        result = self.call("Runtime.evaluate", expression=expression, returnByValue=True, awaitPromise=True)
         if "exceptionDetails" in result:
             raise RuntimeError(result["exceptionDetails"])
         return result["result"].get("value")

@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 import math
 import random
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from magistral_recipe.evaluation.samples import Sample, SampleWriter, read_samples
 from magistral_recipe.evaluation.scores import compute_scores
+from magistral_recipe.report.collect import Stage
 
 QUESTIONS = {
     "en": "Anna has {a} apples and gets {b} more. How many apples does she have?",
@@ -17,6 +18,10 @@ QUESTIONS = {
     "de": "Wie viel ergibt {a} plus {b}?",
     "ar": "ما هو مجموع {a} و {b}؟",
 }
+MATHS = [
+    r"<think>Half: $\frac{1}{2}$, and \(x^2\).</think>"
+    r"\[\sum_i i\] It costs $5 and $6. $$\sqrt{2}$$ \boxed{42} $\frac{$",
+]
 RATES = {"base": 0.0, "sft": 0.45, "grpo": 0.87}
 SETTINGS = {
     "samples": 4,
@@ -27,18 +32,36 @@ SETTINGS = {
 }
 
 
-def make_run(folder: Path, problems: int = 40, completions: Sequence[str] = ()) -> Path:
+def stage_of(name: str = "grpo", **curves: Sequence[float]) -> Stage:
+    """A training stage that logged the given values at steps 1, 2, …"""
+    longest = max(map(len, curves.values()))
+    records = [
+        {"step": step + 1} | {key: values[step] for key, values in curves.items() if step < len(values)}
+        for step in range(longest)
+    ]
+    return Stage(name, name, "complete", metrics=records)
+
+
+def make_run(
+    folder: Path,
+    problems: int = 40,
+    completions: Sequence[str] = (),
+    rates: Mapping[str, float] = RATES,
+    seed: int = 0,
+) -> Path:
     """Fill a folder with a finished run.
 
     Args:
         folder: where.
         problems: held-out problems.
         completions: what the models wrote, by turns, for hostile texts; by default something sensible.
+        rates: how often each evaluated model is right.
+        seed: of all that is made up.
 
     Returns:
         The folder.
     """
-    rng = random.Random(0)
+    rng = random.Random(seed)
     folder.mkdir(parents=True, exist_ok=True)
     stages = []
     for number, (name, seconds) in enumerate([("sft", 68.4), ("grpo", 251.0), ("evaluate", 42.5)], 1):
@@ -61,7 +84,7 @@ def make_run(folder: Path, problems: int = 40, completions: Sequence[str] = ()) 
     _write_lines(folder / "01-sft" / "metrics.jsonl", [_sft_metrics(step, rng) for step in range(5, 225, 5)])
     _write_lines(folder / "02-grpo" / "metrics.jsonl", [_grpo_metrics(step, rng) for step in range(1, 91)])
     _write_lines(folder / "02-grpo" / "rollouts.jsonl", _rollouts(completions))
-    for label, rate in RATES.items():
+    for label, rate in rates.items():
         samples = [s for i in range(problems) for s in _samples(i, label, rate, rng, completions)]
         target = folder / "03-evaluate" / label
         SampleWriter(target / "samples.jsonl").write(samples)

@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import json
+import os
 import re
 import shutil
+import subprocess
+import sys
 
 import pytest
 from fabricated import make_run
+from filelock import FileLock
 
-from magistral_recipe.errors import DataError
-from magistral_recipe.report.build import build_report, duration
-from magistral_recipe.report.charts import Series, interval_chart, line_chart, number
+from magistral_recipe.errors import DataError, RunError
+from magistral_recipe.report import lines
+from magistral_recipe.report.build import build_report
 from magistral_recipe.report.collect import collect
+from magistral_recipe.report.page import duration
 
 
 def page_of(run) -> str:
@@ -29,30 +36,71 @@ def run(finished, tmp_path):
     return shutil.copytree(finished, tmp_path / "run")
 
 
+def data_of(page: str) -> dict:
+    (text,) = re.findall(r'<script type="application/json" id="data">(.*?)</script>', page, re.DOTALL)
+    return json.loads(text)
+
+
+def without_scripts(page: str) -> str:
+    return re.sub(r"<(script|style)\b.*?</\1>", "", page, flags=re.DOTALL)
+
+
 def test_a_finished_run_shows_everything(run):
     page = page_of(run)
     scores = json.loads((run / "03-evaluate" / "grpo" / "scores.json").read_text())
     after = scores["overall"]["pass@1"]
-    assert f"{after['mean']:.1%} after RL" in page
-    assert f"{100 * after['low']:.1f} to {100 * after['high']:.1f}" in page
+    assert f"<b>{after['mean']:.1%}</b><small>{100 * after['low']:.1f}–{100 * after['high']:.1f}</small>" in page
     hard = scores["groups"]["category"]["three numbers"]["scores"]["pass@1"]["mean"]
-    assert re.search(rf"three numbers<small>4 problems, hardest.*?{hard:.1%}", page)
-    for title in ("parts of the reward", "ratios clipped", "groups without signal", "length in tokens", "loss"):
+    assert re.search(rf"three numbers</bdi><small>4 problems, hardest.*?{hard:.1%}", page)
+    for title in ("Parts of the reward", "Ratios clipped", "Groups without signal", "Length", "Loss", "Learning rate"):
         assert f"<figcaption>{title}" in page
-    assert "AMD EPYC" in page
-    assert "2.13.0+cpu" in page
-    assert "4.2 min" in page
-    assert "name: quickstart" in page
+    for fact in ("AMD EPYC", "2.13.0+cpu", "4.2 min", "name: quickstart", "Not measured"):
+        assert fact in page
     assert "What is missing" not in page
+
+
+def test_every_figure_has_its_place_and_its_numbers(run):
+    page = page_of(run)
+    charts = data_of(page)["charts"]
+    assert len({chart["id"] for chart in charts}) == len(charts) > 15
+    for chart in charts:
+        assert chart.get("absent") or f'id="{chart["id"]}"' in page
+        for series in chart.get("series", []):
+            assert len(series["values"]) == len(chart["x"])
 
 
 def test_the_page_stands_alone(run):
     page = page_of(run)
-    assert "<script" not in page
-    assert re.findall(r"(?:src|href)=\"(?!#)", page) == []
-    assert re.findall(r"url\(|@import|http://|https://", page) == []
-    assert page.count("style=") == 0  # the policy forbids inline styles
-    assert len(page) < 500_000
+    html = without_scripts(page)
+    assert re.findall(r"(?:src|href)=\"(?!#)", html) == []
+    assert re.findall(r"@import|url\(|http://|https://", html) == []
+    assert html.count("style=") == 0  # the policy forbids inline styles
+    assert re.findall(r"\bon\w+=", html) == []
+    assert "</script" not in "".join(re.findall(r"<script>(.*?)</script>", page, re.DOTALL))
+    assert len(page) < 1_000_000
+
+
+def test_the_policy_names_every_script_and_style_by_its_hash(run):
+    page = page_of(run)
+    policy = re.search(r'Content-Security-Policy" content="([^"]+)"', page)[1].replace("&#39;", "'")
+    rules = dict(rule.strip().split(" ", 1) for rule in policy.split(";"))
+    for tag, rule in (("script", "script-src"), ("style", "style-src")):
+        hashes = [
+            f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
+            for text in re.findall(rf"<{tag}>(.*?)</{tag}>", page, re.DOTALL)
+        ]
+        assert rules[rule].split() == hashes
+        assert hashes
+    assert rules["default-src"] == "'none'"
+    assert "connect-src" not in rules
+
+
+def test_numbers_can_be_read_without_scripts(run):
+    html = without_scripts(page_of(run))
+    assert "The numbers of these curves" in html
+    assert re.search(r"<th scope=\"row\">Reward</th><td>mean</td><td>[\d.]+</td>", html)
+    still = re.findall(r"<noscript>.*?</noscript>", html, re.DOTALL)
+    assert any("boxed" in part for part in still)
 
 
 def test_it_can_be_written_again(run):
@@ -98,6 +146,22 @@ def spoil_running(run):
     shutil.rmtree(run / "03-evaluate")
 
 
+def spoil_dead(run):
+    spoil_running(run)
+    (run / ".lock").touch()
+    for file in (run / "02-grpo").iterdir():
+        os.utime(file, (0, 0))
+
+
+def spoil_no_rollouts(run):
+    (run / "02-grpo" / "rollouts.jsonl").unlink()
+
+
+def spoil_half_a_rollout(run):
+    file = run / "02-grpo" / "rollouts.jsonl"
+    file.write_bytes(file.read_bytes()[:-40])
+
+
 def spoil_no_metrics(run):
     (run / "01-sft" / "metrics.jsonl").unlink()
 
@@ -113,10 +177,13 @@ def spoil_folder(run):
         (spoil_manifest, "manifest.json is absent or unreadable"),
         (spoil_recipe, "recipe.yaml is absent"),
         (spoil_metrics, "grpo: metrics.jsonl: 1 line could not be read"),
-        (spoil_rollouts, "rollouts.jsonl: 2 lines could not be read"),
+        (spoil_rollouts, "rollouts.jsonl: 5 lines could not be read"),
         (spoil_scores, "Evaluation of grpo is not finished"),
         (spoil_samples, "samples.jsonl is absent or empty"),
         (spoil_running, "Stage grpo has not come to its end"),
+        (spoil_dead, "nothing is working on it: the run was stopped, or died"),
+        (spoil_no_rollouts, "grpo: no rollouts were written down"),
+        (spoil_half_a_rollout, "rollouts.jsonl: 1 line could not be read (half-written); the rest is shown"),
         (spoil_no_metrics, "sft: no metrics were logged"),
         (spoil_folder, "its folder 01-sft is gone"),
     ],
@@ -130,14 +197,53 @@ def test_what_is_missing_is_said_and_the_rest_shown(run, spoil, said):
     assert "What was run" in page
 
 
+def test_a_report_is_made_without_torch():
+    code = "import sys, magistral_recipe.report.compare, magistral_recipe.report.live; print(sorted(sys.modules))"
+    loaded = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout
+    assert "'jinja2'" in loaded
+    assert not {name for name in ("torch", "transformers", "trl", "datasets") if f"'{name}'" in loaded}
+
+
 def test_an_empty_folder_is_a_page_too(tmp_path):
     page = page_of(tmp_path)
     assert "No stage has started." in page
 
 
-def test_no_folder_is_an_error_of_one_line(tmp_path):
+def test_what_is_no_run_is_an_error_of_one_line(tmp_path):
     with pytest.raises(DataError, match="absent: no such run folder"):
         build_report(tmp_path / "absent")
+    file = tmp_path / "notes.txt"
+    file.write_text("x")
+    with pytest.raises(DataError, match="a file, not a run folder"):
+        build_report(file)
+    with pytest.raises(DataError, match="not a run folder: it has no manifest"):
+        build_report(tmp_path)
+    make_run(tmp_path / "trial", 2)
+    with pytest.raises(DataError, match=r"did you mean .*trial\?"):
+        build_report(tmp_path)
+    assert not (tmp_path / "report.html").exists()
+
+
+def test_files_that_cannot_be_read_or_written_are_told(run, monkeypatch):
+    def refusing(path, *arguments, **named):
+        if str(path).endswith("rollouts.jsonl"):
+            raise PermissionError(13, "Permission denied")
+        return open(path, *arguments, **named)
+
+    monkeypatch.setattr(lines, "open", refusing, raising=False)
+    assert "rollouts.jsonl could not be read: Permission denied" in page_of(run)
+    monkeypatch.undo()
+    (run / "report.html").unlink()
+    (run / "report.html").mkdir()
+    with pytest.raises(RunError, match="the report cannot be written there: Is a directory"):
+        build_report(run)
+
+
+def test_a_run_that_another_command_works_on_is_not_called_dead(run):
+    spoil_dead(run)
+    with FileLock(run / ".lock"):
+        page = page_of(run)
+    assert "Stage grpo has not come to its end: figures are those of the moment" in page
 
 
 @pytest.mark.parametrize("name", ["manifest.json", "03-evaluate/grpo/scores.json"])
@@ -172,52 +278,6 @@ def test_a_stage_name_cannot_lead_out_of_the_run(run, tmp_path):
     entry = {"name": "sft", "kind": "sft", "folder": "../outside", "status": "complete"}
     (run / "manifest.json").write_text(json.dumps({"stages": [entry]}))
     assert collect(run).stages[0].metrics == []
-
-
-def test_a_curve_is_where_its_numbers_are():
-    svg = line_chart("loss", [Series("loss", [(0, 4.0), (10, 2.0), (20, 0.0)])])
-    (path,) = re.findall(r'class="line" d="M([^"]+)"', svg)
-    points = [tuple(map(float, point.split())) for point in path.split("L")]
-    assert [x for x, _ in points] == pytest.approx([44, 196, 348])
-    assert [y for _, y in points] == pytest.approx([10, 87, 164])
-    assert 'aria-label="loss. loss from 4 to 0"' in svg
-
-
-@pytest.mark.parametrize("values", [[0.0], [5.0, 5.0], [-1.0, 1e-9], [1e12, -1e12], [1e-300, 2e-300]])
-def test_odd_ranges_are_drawn(values):
-    svg = line_chart("x", [Series("x", list(enumerate(values)))])
-    assert "nan" not in svg.lower()
-    assert "inf" not in svg.lower()
-
-
-def test_long_curves_are_thinned():
-    svg = line_chart("x", [Series("x", [(step, float(step % 7)) for step in range(100_000)])])
-    assert len(svg) < 100_000
-
-
-def test_names_in_charts_are_escaped():
-    assert "<b>" not in line_chart("<b>", [Series("<b>", [(0, 1.0)])])
-    from magistral_recipe.evaluation.statistics import Interval
-
-    assert "<b>" not in interval_chart("<b>", [("<b>", Interval(0.5, 0.4, 0.6))])
-
-
-@pytest.mark.parametrize(
-    ("value", "percent", "text"),
-    [
-        (0.5, True, "50.0%"),
-        (0.987, True, "98.7%"),
-        (0.001, True, "0.1%"),
-        (0.0, False, "0"),
-        (2e-5, False, "2e-5"),
-        (1234.5, False, "1234"),
-        (45_678.0, False, "45.7k"),
-        (3.2e6, False, "3.2M"),
-        (0.4567, False, "0.457"),
-    ],
-)
-def test_numbers_are_short(value, percent, text):
-    assert number(value, percent) == text
 
 
 @pytest.mark.parametrize(("seconds", "text"), [(42.4, "42 s"), (251, "4.2 min"), (9000, "2.5 h")])

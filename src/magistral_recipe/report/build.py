@@ -1,12 +1,13 @@
-"""The page that a run ends in: one self-contained HTML file.
+"""The page that a run ends in: one self-contained HTML file, `report.md`, and `metrics.json`.
 
-Nothing is fetched and nothing is executed: there is no script, everything from the run is escaped, and a
-Content-Security-Policy in the page forbids all but its own style sheet, whatever a completion may contain.
+Nothing is fetched, and nothing that came from a model acts: everything is escaped, and a Content-Security-Policy in
+the page runs only the package's own scripts, by their hashes, and lets none of them write HTML (trusted types).
 """
 
 from __future__ import annotations
 
 import base64
+import errno
 import hashlib
 import time
 from functools import lru_cache
@@ -17,13 +18,19 @@ from typing import Any
 from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup
 
-from magistral_recipe.errors import DataError
-from magistral_recipe.files import write_atomically
-from magistral_recipe.report.collect import Run, collect, mapping
-from magistral_recipe.report.page import evaluation_section, headline, training_section
-from magistral_recipe.rewards.thinking import Thinking
+from magistral_recipe.errors import RunError
+from magistral_recipe.files import write_atomically, write_json
+from magistral_recipe.report.advice import findings
+from magistral_recipe.report.collect import collect
+from magistral_recipe.report.documents import metrics_json, report_markdown
+from magistral_recipe.report.page import Page, duration, run_page
 
-REPORT = "report.html"
+REPORT, MARKDOWN, METRICS = "report.html", "report.md", "metrics.json"
+
+SCRIPTS = ("uPlot.iife.min.js", "katex.min.js", "math.js", "charts.js", "samples.js", "report.js")
+"""In the order in which they run; the first two are libraries (uPlot and KaTeX, both MIT; licences beside them)."""
+
+STYLES = ("uPlot.min.css", "report.css")
 
 
 def build_report(run: Path) -> Path:
@@ -33,95 +40,91 @@ def build_report(run: Path) -> Path:
         run: the run folder, in whatever state it is: what is missing is said on the page.
 
     Returns:
-        The file, ``report.html`` in the run folder.
+        The page, ``report.html`` in the run folder; ``report.md`` and ``metrics.json`` lie beside it.
 
     Raises:
-        DataError: if there is no such folder.
+        DataError: if there is no such folder, or it is not a run's.
+        RunError: if the files cannot be written.
     """
-    if not run.is_dir():
-        raise DataError(f"{run}: no such run folder")
-    page = render(collect(run))
-    target = run / REPORT
-    # Completions may hold lone surrogates, which are no UTF-8.
-    write_atomically(target, page.encode("utf-8", errors="replace").decode("utf-8"))
-    return target
+    read = collect(run)
+    told = findings(read)
+    page = render(run_page(read, told))
+    try:
+        write_page(run / REPORT, page)
+        write_page(run / MARKDOWN, report_markdown(read, told))
+        write_json(run / METRICS, metrics_json(read, told))
+    except OSError as error:
+        if error.errno == errno.ENOSPC:
+            raise
+        raise RunError(f"{run}: the report cannot be written there: {error.strerror}") from error
+    return run / REPORT
 
 
-def render(run: Run) -> str:
-    """Render the page.
+def live_page(run: Path) -> str:
+    """Return a run's page as it is served while the run goes on."""
+    read = collect(run)
+    page = run_page(read, findings(read))
+    page.data.live = True
+    return _encodable(render(page))
+
+
+def write_page(target: Path, text: str) -> None:
+    """Write a text that may hold lone surrogates, which are no UTF-8."""
+    write_atomically(target, _encodable(text))
+
+
+def _encodable(text: str) -> str:
+    return text.encode("utf-8", errors="replace").decode("utf-8")
+
+
+def render(page: Page) -> str:
+    """Render a page.
 
     Args:
-        run: what was gathered.
+        page: what stands on it.
 
     Returns:
         A whole HTML document.
     """
-    thinking = _thinking(run)
-    style = _resource("style.css")
-    digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
-    return _template().render(
-        run=run,
-        headline=headline(run),
-        style=Markup(style),  # the package's own file
-        policy=f"default-src 'none'; style-src 'sha256-{digest}'; base-uri 'none'; form-action 'none'",
-        evaluations=[evaluation_section(stage, thinking) for stage in run.stages if stage.evaluations],
-        trainings=[
-            training_section(stage, thinking) for stage in run.stages if stage.metrics and stage.kind != "evaluate"
-        ],
-        facts=_facts(run),
-        total=sum(stage.seconds for stage in run.stages),
-        written=time.strftime("%Y-%m-%d %H:%M %Z"),
+    style = "\n".join(_asset(name) for name in STYLES)
+    scripts = [_asset(name) for name in SCRIPTS]
+    return str(
+        _template().render(
+            page=page,
+            # The package's own files, and JSON that escapes every sign that could end its element
+            style=Markup(style),
+            scripts=[Markup(script) for script in scripts],
+            data=Markup(page.data.to_json()),
+            policy=_policy(style, scripts, live=page.data.live),
+            written=time.strftime("%Y-%m-%d %H:%M %Z"),
+        )
     )
 
 
-def _thinking(run: Run) -> Thinking:
-    """The run's tags, as its evaluations noted them; the usual ones where none did."""
-    for stage in run.stages:
-        for evaluation in stage.evaluations:
-            noted = mapping(evaluation.scores.get("settings")).get("thinking")
-            if isinstance(noted, dict):
-                try:
-                    return Thinking(**noted)
-                except (TypeError, ValueError, AttributeError):
-                    continue
-    return Thinking()
+def _policy(style: str, scripts: list[str], live: bool) -> str:
+    rules = [
+        "default-src 'none'",
+        f"script-src {' '.join(_hash(script) for script in scripts)}",
+        f"style-src {_hash(style)}",
+        "base-uri 'none'",
+        "form-action 'none'",
+        "require-trusted-types-for 'script'",
+        "trusted-types 'none'",
+    ]
+    return "; ".join([*rules, "connect-src 'self'"] if live else rules)
 
 
-def _facts(run: Run) -> list[tuple[str, str]]:
-    """What ran, on what, as names and values."""
-    manifest = run.manifest
-    hardware, versions = mapping(manifest.get("hardware")), mapping(manifest.get("versions"))
-    gpus = hardware.get("gpus")
-    found: dict[str, Any] = {
-        "recipe": manifest.get("recipe_file"),
-        "seed": manifest.get("seed"),
-        "begun": manifest.get("created"),
-        "processor": hardware.get("processor"),
-        "cores": hardware.get("cores"),
-        "memory": f"{hardware['memory_gib']} GiB" if hardware.get("memory_gib") else None,
-        "GPUs": ", ".join(map(str, gpus)) if isinstance(gpus, list) else None,
-        "system": hardware.get("system"),
-        **{str(name): value for name, value in versions.items()},
-        "code": manifest.get("code"),
-    }
-    return [(name, str(value)) for name, value in found.items() if value is not None]
-
-
-def duration(seconds: float) -> str:
-    """Write a duration as a person says it."""
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    if seconds < 5400:
-        return f"{seconds / 60:.1f} min"
-    return f"{seconds / 3600:.1f} h"
+def _hash(text: str) -> str:
+    return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
 
 
 @lru_cache(maxsize=1)
 def _template() -> Any:
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     environment.filters["duration"] = duration
-    return environment.from_string(_resource("report.html.jinja"))
+    return environment.from_string(_asset("report.html.jinja"))
 
 
-def _resource(name: str) -> str:
-    return files("magistral_recipe.report").joinpath(name).read_text(encoding="utf-8")
+@lru_cache
+def _asset(name: str) -> str:
+    return files("magistral_recipe.report").joinpath("assets", name).read_text(encoding="utf-8")

@@ -1,4 +1,4 @@
-"""What the report shows, gathered from a run folder.
+"""What a run left behind, read once, for the page, `report.md` and `metrics.json` alike.
 
 Every piece may be absent or half-written, since a report is also made of a run that goes on or died: what can be read
 is read, and what is missing is said. Nothing is computed that another file already holds.
@@ -6,27 +6,29 @@ is read, and what is missing is said. Nothing is computed that another file alre
 
 from __future__ import annotations
 
-import json
 import math
 import re
-from collections.abc import Sequence
+import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
-from magistral_recipe.evaluation.evaluate import SAMPLES, SCORES
-from magistral_recipe.evaluation.samples import Sample, read_samples
+from filelock import FileLock, Timeout
+
+from magistral_recipe.errors import DataError, MagistralRecipeError
+from magistral_recipe.evaluation.samples import read_samples
 from magistral_recipe.evaluation.scores import compute_scores
 from magistral_recipe.evaluation.statistics import Interval
 from magistral_recipe.files import read_json
-
-Record = dict[str, Any]
-
-NAMES = {"base": "base", "sft": "after SFT", "grpo": "after RL"}
-"""How models are called on the page; others go by their stage's name."""
+from magistral_recipe.report.evaluations import NAMES, EvaluationFolder, stage_evaluations
+from magistral_recipe.report.lines import Damage, Record, finite, mapping, read_lines, whole
+from magistral_recipe.report.seen import Seen, read_rollouts_seen, read_samples_seen
+from magistral_recipe.rewards.thinking import Thinking
+from magistral_recipe.yamlfile import read_document
 
 _STAGE_FOLDER = re.compile(r"\d\d-(.+)")
-_MAX_ROLLOUTS = 2_000
+_SILENT, _LONG_SILENT = 30.0, 600.0
+"""Seconds without a word after which a running stage's pulse is felt, and after which it counts as dead without one."""
 
 
 @dataclass
@@ -36,13 +38,15 @@ class Evaluation:
     Attributes:
         label: the model's name in the chain.
         scores: as in `scores.json`.
-        samples: what it wrote.
+        samples: what it wrote, without the text.
+        path: the file of samples.
         partial: the evaluation has not come to its end.
     """
 
     label: str
     scores: Record
-    samples: list[Sample]
+    samples: list[Seen]
+    path: Path
     partial: bool = False
 
     @property
@@ -60,11 +64,21 @@ class Evaluation:
     def groups(self, dimension: str) -> dict[str, int]:
         """Return the groups of a dimension and how many problems each has."""
         groups = mapping(mapping(self.scores.get("groups")).get(dimension))
-        return {name: int(finite(mapping(group).get("problems")) or 0) for name, group in groups.items()}
+        return {name: whole(mapping(group).get("problems")) for name, group in groups.items()}
 
     def count(self, name: str) -> int:
         """Return an overall count, 0 where it is not known."""
-        return int(finite(self.scores.get(name)) or 0)
+        return whole(self.scores.get(name))
+
+    def values(self, of: Callable[[Seen], float | None]) -> dict[str, list[float]]:
+        """Return a figure of the samples by problem, where they have it; of the greedy ones if nothing was sampled."""
+        greedy = all(sample.greedy for sample in self.samples)
+        found: dict[str, list[float]] = {}
+        for sample in self.samples:
+            value = of(sample) if sample.greedy == greedy else None
+            if value is not None:
+                found.setdefault(sample.problem, []).append(value)
+        return found
 
 
 @dataclass
@@ -74,11 +88,13 @@ class Stage:
     Attributes:
         name: in the chain.
         kind: `sft`, `grpo`, `evaluate`, …
-        status: `complete`, `running`, or `waiting`.
+        status: `complete`, `running`, `stopped` (it was running, and nothing has been written for long) or `waiting`.
         seconds: how long it took so far.
         summary: its own one line.
+        results: what it returned.
         metrics: what its trainer logged, in order.
-        rollouts: completions that RL learnt from.
+        rollouts: completions that RL learnt from, without the text.
+        rollouts_path: their file.
         evaluations: of an evaluating stage.
     """
 
@@ -87,9 +103,16 @@ class Stage:
     status: str = "waiting"
     seconds: float = 0.0
     summary: str = ""
+    results: Record = field(default_factory=dict)
     metrics: list[Record] = field(default_factory=list)
-    rollouts: list[Record] = field(default_factory=list)
+    rollouts: list[Seen] = field(default_factory=list)
+    rollouts_path: Path = Path()
     evaluations: list[Evaluation] = field(default_factory=list)
+
+    @property
+    def title(self) -> str:
+        """What the page calls it."""
+        return NAMES.get(self.name, self.name).removeprefix("after ")
 
     def curve(self, key: str) -> list[tuple[float, float]]:
         """Return a metric over steps; only finite values."""
@@ -100,29 +123,51 @@ class Stage:
                 points.append((step, value))
         return points
 
+    def keys(self) -> list[str]:
+        """Return the names of all that was logged, in order of appearance."""
+        return list(dict.fromkeys(key for record in self.metrics for key in record))
+
 
 @dataclass
 class Run:
-    """All that the report shows.
+    """All that is known of a run.
 
     Attributes:
+        folder: where it is.
         name: the run's.
         manifest: `manifest.json`, empty where it can't be read.
         recipe: the resolved recipe's text.
         stages: in order.
+        thinking: its tags.
         missing: what could not be shown, one sentence each.
     """
 
+    folder: Path
     name: str
     manifest: Record
     recipe: str
     stages: list[Stage]
+    thinking: Thinking
     missing: list[str]
 
     @property
     def description(self) -> str:
         """What the recipe says of itself."""
         return str(self.manifest.get("description") or "")
+
+    @property
+    def seconds(self) -> float:
+        """How long all stages took."""
+        return sum(stage.seconds for stage in self.stages)
+
+    @property
+    def evaluated(self) -> Stage | None:
+        """The last stage that evaluated."""
+        return next((stage for stage in reversed(self.stages) if stage.evaluations), None)
+
+    def trained(self, kind: str) -> Stage | None:
+        """The last stage of a kind that logged something."""
+        return next((stage for stage in reversed(self.stages) if stage.kind == kind and stage.metrics), None)
 
 
 def collect(folder: Path) -> Run:
@@ -133,22 +178,42 @@ def collect(folder: Path) -> Run:
 
     Returns:
         What there is, and what is missing.
+
+    Raises:
+        DataError: if there is no such folder, or it holds files but nothing of a run.
     """
+    _refuse_what_is_no_run(folder)
     missing: list[str] = []
-    if not folder.is_dir():
-        return Run(folder.name, {}, "", [], [f"{folder.name} is not a folder: there is no run to report on."])
     manifest = mapping(read_json(folder / "manifest.json"))
     if not manifest:
         missing.append("manifest.json is absent or unreadable: versions, hardware and durations are not known.")
     recipe = _text(folder / "recipe.yaml")
     if recipe is None:
         missing.append("recipe.yaml is absent: what was asked for is not known.")
-    stages = [_read_stage(folder, entry, missing) for entry in _entries(folder, manifest)]
+    thinking = _thinking(folder)
+    stages = [_read_stage(folder, entry, thinking, missing) for entry in _entries(folder, manifest)]
     if not stages:
         missing.append("No stage has started.")
     elif not any(stage.evaluations for stage in stages):
         missing.append("No evaluation has produced samples: there are no scores yet.")
-    return Run(str(manifest.get("name") or folder.resolve().name), manifest, recipe or "", stages, missing)
+    name = str(manifest.get("name") or folder.resolve().name)
+    return Run(folder, name, manifest, recipe or "", stages, thinking, missing)
+
+
+def _refuse_what_is_no_run(folder: Path) -> None:
+    if not folder.exists():
+        raise DataError(f"{folder}: no such run folder")
+    if not folder.is_dir():
+        raise DataError(f"{folder}: a file, not a run folder; give the folder that `run` wrote, such as runs/NAME")
+    try:
+        names = [path.name for path in folder.iterdir()]
+    except OSError as error:
+        raise DataError(f"{folder}: {error.strerror}") from error
+    known = [name for name in names if name in ("manifest.json", "recipe.yaml") or _STAGE_FOLDER.fullmatch(name)]
+    if any(not name.startswith(".") for name in names) and not known:
+        inside = [name for name in names if (folder / name / "manifest.json").is_file()]
+        hint = f"; did you mean {folder / sorted(inside)[0]}?" if inside else ""
+        raise DataError(f"{folder}: not a run folder: it has no manifest.json, no recipe.yaml and no stage{hint}")
 
 
 def _entries(folder: Path, manifest: Record) -> list[Record]:
@@ -156,7 +221,7 @@ def _entries(folder: Path, manifest: Record) -> list[Record]:
     listed = manifest.get("stages")
     entries = [entry for entry in listed if isinstance(entry, dict)] if isinstance(listed, list) else []
     if entries:
-        return entries
+        return [_brought_up_to_date(folder, entry) for entry in entries]
     found = []
     for path in sorted(folder.iterdir()):
         match = _STAGE_FOLDER.fullmatch(path.name)
@@ -166,12 +231,32 @@ def _entries(folder: Path, manifest: Record) -> list[Record]:
     return found
 
 
-def _read_stage(run: Path, entry: Record, missing: list[str]) -> Stage:
+def _brought_up_to_date(folder: Path, entry: Record) -> Record:
+    """The manifest is written when a run starts and ends: a stage's own record is newer while it goes on."""
+    record = mapping(read_json(folder / _folder_of(entry) / "stage.json"))
+    if not record or record.get("fingerprint") != entry.get("fingerprint"):
+        return entry
+    return {**entry, **{key: record[key] for key in ("status", "seconds", "results") if key in record}}
+
+
+def _folder_of(entry: Record) -> str:
+    """The stage's folder name; never a way out of the run."""
+    return Path(str(entry.get("folder", entry.get("name", "?")))).name
+
+
+def _read_stage(run: Path, entry: Record, thinking: Thinking, missing: list[str]) -> Stage:
     name, kind = str(entry.get("name", "?")), str(entry.get("kind", "?"))
+    results = mapping(entry.get("results"))
     stage = Stage(name, kind, str(entry.get("status", "waiting")), finite(entry.get("seconds")) or 0.0)
-    stage.summary = str(mapping(entry.get("results")).get("summary", ""))
-    folder = run / Path(str(entry.get("folder", name))).name
-    if stage.status == "running":
+    stage.results, stage.summary = results, str(results.get("summary", ""))
+    folder = run / _folder_of(entry)
+    if stage.status == "running" and _has_died(run, folder):
+        stage.status = "stopped"
+        missing.append(
+            f"Stage {name} has not come to its end, and nothing is working on it: the run was stopped, or died. Its "
+            "log.txt says more; the same command goes on from the last checkpoint."
+        )
+    elif stage.status == "running":
         missing.append(f"Stage {name} has not come to its end: figures are those of the moment.")
     elif stage.status == "waiting":
         missing.append(f"Stage {name} has not started.")
@@ -179,59 +264,89 @@ def _read_stage(run: Path, entry: Record, missing: list[str]) -> Stage:
         if stage.status == "complete":
             missing.append(f"Stage {name} is complete, but its folder {folder.name} is gone.")
         return stage
-    stage.metrics = _records(folder / "metrics.jsonl", f"{name}: metrics.jsonl", missing)
-    stage.rollouts = _records(folder / "rollouts.jsonl", f"{name}: rollouts.jsonl", missing)
-    if len(stage.rollouts) > _MAX_ROLLOUTS:
-        stage.rollouts = stage.rollouts[: _MAX_ROLLOUTS // 2] + stage.rollouts[-_MAX_ROLLOUTS // 2 :]
-    if kind in ("sft", "grpo") and not stage.metrics and stage.status != "waiting":
-        missing.append(f"{name}: no metrics were logged: there are no curves.")
+    _read_training(stage, folder, thinking, missing)
     if kind == "evaluate":
-        stage.evaluations = _read_evaluations(folder, _labels_in_order(entry), missing)
+        found = [_read_evaluation(each, thinking, missing) for each in stage_evaluations(folder)]
+        stage.evaluations = [evaluation for evaluation in found if evaluation is not None]
     return stage
 
 
-def _labels_in_order(entry: Record) -> list[str]:
-    return ["base", *mapping(mapping(entry.get("results")).get("scores")), "sft", "grpo"]
+def _read_training(stage: Stage, folder: Path, thinking: Thinking, missing: list[str]) -> None:
+    damage = Damage()
+    stage.metrics = [record for _, record in read_lines(folder / "metrics.jsonl", damage)]
+    _note(missing, damage.told(f"{stage.name}: metrics.jsonl"))
+    damage = Damage()
+    stage.rollouts_path = folder / "rollouts.jsonl"
+    stage.rollouts = read_rollouts_seen(stage.rollouts_path, thinking, damage)
+    _note(missing, damage.told(f"{stage.name}: rollouts.jsonl"))
+    if stage.kind in ("sft", "grpo") and not stage.metrics and stage.status != "waiting":
+        missing.append(f"{stage.name}: no metrics were logged: there are no curves.")
+    if stage.kind == "grpo" and not stage.rollouts and stage.metrics:
+        missing.append(f"{stage.name}: no rollouts were written down: what it learnt from cannot be shown.")
 
 
-def _read_evaluations(folder: Path, order: Sequence[str], missing: list[str]) -> list[Evaluation]:
-    found = []
-    labels = {path.parent.name for name in (SAMPLES, SCORES) for path in folder.glob(f"*/{name}")}
-    rank = {label: position for position, label in reversed(list(enumerate(order)))}
-    for label in sorted(labels, key=lambda label: (rank.get(label, len(rank) + len(order)), label)):
-        samples = read_samples(folder / label / SAMPLES)
-        scores = mapping(read_json(folder / label / SCORES))
-        partial = not isinstance(scores.get("overall"), dict)
-        if partial and not samples:
-            missing.append(f"Evaluation of {label}: no whole sample yet.")
-            continue
-        if partial:
-            missing.append(f"Evaluation of {label} is not finished: its scores are of {len(samples)} samples so far.")
-            scores = compute_scores(samples).to_json()
-        elif not samples:
-            missing.append(f"Evaluation of {label}: samples.jsonl is absent or empty: there is nothing to read.")
-        found.append(Evaluation(label, scores, samples, partial))
-    return found
+def _read_evaluation(found: EvaluationFolder, thinking: Thinking, missing: list[str]) -> Evaluation | None:
+    damage = Damage()
+    samples = read_samples_seen(found.samples, thinking, damage)
+    _note(missing, damage.told(f"Evaluation of {found.label}: samples.jsonl"))
+    if found.scores:
+        if not samples:
+            missing.append(f"Evaluation of {found.label}: samples.jsonl is absent or empty: there is nothing to read.")
+        return Evaluation(found.label, found.scores, samples, found.samples)
+    whole_samples = read_samples(found.samples)
+    if not whole_samples:
+        missing.append(f"Evaluation of {found.label}: no whole sample yet.")
+        return None
+    missing.append(f"Evaluation of {found.label} is not finished: its scores are of {len(samples)} samples so far.")
+    scores = compute_scores(whole_samples, {"settings": mapping(read_json(found.folder / "settings.json"))}).to_json()
+    return Evaluation(found.label, scores, samples, found.samples, partial=True)
 
 
-def _records(path: Path, what: str, missing: list[str]) -> list[Record]:
-    """Read JSON lines; broken ones are left out and counted."""
-    if not path.is_file():
-        return []
-    records, broken = [], 0
-    with open(path, encoding="utf-8", errors="replace") as stream:
-        for line in stream:
+def _thinking(folder: Path) -> Thinking:
+    """The run's tags, as its evaluations noted them; the usual ones where none did."""
+    for file in sorted(folder.glob("[0-9][0-9]-*/*/settings.json")):
+        noted = mapping(read_json(file)).get("thinking")
+        if isinstance(noted, dict):
             try:
-                record = json.loads(line)
-            except ValueError:
-                record = None
-            if isinstance(record, dict):
-                records.append(record)
-            elif line.strip():
-                broken += 1
-    if broken:
-        missing.append(f"{what}: {broken} line{'s' * (broken != 1)} could not be read (half-written, or damaged).")
-    return records
+                return Thinking(**noted)
+            except (TypeError, ValueError, AttributeError):
+                continue
+    return _thinking_of_recipe(folder)
+
+
+def _thinking_of_recipe(folder: Path) -> Thinking:
+    """The tags of the resolved recipe; the usual ones where it can't be read or says nothing."""
+    try:
+        tags = mapping(read_document(folder / "recipe.yaml").data.get("thinking"))
+        return Thinking(**{name: tags[name] for name in ("open", "close") if name in tags})
+    except (MagistralRecipeError, OSError, TypeError, ValueError, AttributeError):
+        return Thinking()
+
+
+def _has_died(run: Path, stage: Path) -> bool:
+    """Whether nobody works on a stage that calls itself running: no command holds the run's lock."""
+    silent = _silent_for(stage)
+    if silent < _SILENT:
+        return False
+    if not (run / ".lock").is_file():
+        return silent > _LONG_SILENT
+    try:
+        with FileLock(run / ".lock", timeout=0):
+            return True
+    except (Timeout, OSError):
+        return False
+
+
+def _silent_for(folder: Path) -> float:
+    """Seconds since anything in a stage's folder was written."""
+    files = [*folder.glob("*"), *folder.glob("*/*.jsonl")] if folder.is_dir() else []
+    times = [path.stat().st_mtime for path in files if path.is_file()]
+    return max(0.0, time.time() - max(times)) if times else math.inf
+
+
+def _note(missing: list[str], sentence: str | None) -> None:
+    if sentence:
+        missing.append(sentence)
 
 
 def _text(path: Path) -> str | None:
@@ -239,22 +354,6 @@ def _text(path: Path) -> str | None:
         return path.read_text(encoding="utf-8", errors="replace")
     except OSError:
         return None
-
-
-def mapping(value: object) -> Record:
-    """Return a JSON object, an empty one for anything else."""
-    return value if isinstance(value, dict) else {}
-
-
-def finite(value: object) -> float | None:
-    """Return a number that can be drawn, ``None`` for anything else."""
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        return None
-    try:
-        number = float(value)
-    except OverflowError:  # JSON knows integers of any length
-        return None
-    return number if math.isfinite(number) else None
 
 
 def _interval(value: object) -> Interval | None:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from magistral_recipe.data.chat import ChatFormat
 from magistral_recipe.model_card import CardFacts, model_card
 from magistral_recipe.models import ModelConfig
+from magistral_recipe.report.evaluations import latest_scores
 from magistral_recipe.stages.base import Inputs, StageConfig, StageContext
 from magistral_recipe.stages.training import Mistakes, base_model_config, chat_format
 from magistral_recipe.suggest import did_you_mean
@@ -65,7 +66,7 @@ def run(config: Config, context: StageContext) -> dict[str, Any]:
         context.models[name] or model.path,
         context.folder / "model",
         (context.run_folder / "recipe.yaml").read_text("utf-8"),
-        run_scores(context.run_folder),
+        latest_scores(context.run_folder),
         config=model.model_copy(update={"dtype": config.dtype or model.dtype}),
         chat=chat_format(recipe, context.base),
         title=config.title or recipe.name,
@@ -74,19 +75,6 @@ def run(config: Config, context: StageContext) -> dict[str, Any]:
     )
     size = sum(file.stat().st_size for file in output.rglob("*") if file.is_file())
     return {"model": name, "bytes": size, "summary": f"{name} in {output} ({size / 1e6:,.1f} MB)"}
-
-
-def run_scores(run_folder: Path) -> dict[str, Any]:
-    """Gather the scores of a run, the last evaluation of each model.
-
-    Args:
-        run_folder: the run's.
-
-    Returns:
-        What each model's `scores.json` holds, by the model's name.
-    """
-    files = sorted(run_folder.glob("[0-9]*-*/*/scores.json"), key=lambda file: int(file.parts[-3].partition("-")[0]))
-    return {file.parent.name: json.loads(file.read_text("utf-8")) for file in files}
 
 
 def export_model(

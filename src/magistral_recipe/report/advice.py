@@ -1,0 +1,339 @@
+"""Warnings that a person needs, computed from what a run wrote down, each with what to try.
+
+RL fails silently. Each check below is one function from a run to a warning or nothing; its threshold stands beside
+it. They are rules of thumb, and say what they saw, so that a reader can judge. What was not logged is not judged.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Literal
+
+from magistral_recipe.evaluation.statistics import problems_needed
+from magistral_recipe.report.collect import Evaluation, Run, Stage
+from magistral_recipe.report.curves import reward_parts
+from magistral_recipe.report.tables import COMPARED, paired
+
+Level = Literal["serious", "warning", "note"]
+
+_FEW = 8
+"""Logged values below which a curve is not judged."""
+
+
+@dataclass(frozen=True)
+class Finding:
+    """Something a person should know.
+
+    Attributes:
+        id: short, for machines.
+        level: how bad.
+        title: what is the matter, in a few words.
+        seen: the figures that say so.
+        advice: what to try.
+    """
+
+    id: str
+    level: Level
+    title: str
+    seen: str
+    advice: str
+
+
+Check = Callable[[Run], Iterator[Finding]]
+
+
+def findings(run: Run) -> list[Finding]:
+    """Judge a run.
+
+    Args:
+        run: what was read of it.
+
+    Returns:
+        Its warnings, the worst first.
+    """
+    found = [finding for check in CHECKS for finding in check(run)]
+    order = ("serious", "warning", "note")
+    return sorted(found, key=lambda finding: order.index(finding.level))
+
+
+# --------------------------------------------------------------------------------------------- the RL stage
+
+
+def _rl(run: Run) -> Iterator[Stage]:
+    yield from (stage for stage in run.stages if stage.kind == "grpo" and stage.metrics)
+
+
+def _values(stage: Stage, *keys: str) -> list[float]:
+    """The first of some metrics that was logged often enough to be judged."""
+    for key in keys:
+        values = [value for _, value in stage.curve(key)]
+        if len(values) >= _FEW:
+            return values
+    return []
+
+
+def _mean(values: Sequence[float]) -> float:
+    return math.fsum(values) / len(values)
+
+
+def _start(values: Sequence[float]) -> float:
+    """Mean over the first tenth, at least three values."""
+    return _mean(values[: max(3, len(values) // 10)])
+
+
+def _end(values: Sequence[float]) -> float:
+    """Mean over the last tenth, at least three values."""
+    return _mean(values[-max(3, len(values) // 10) :])
+
+
+def entropy_collapse(run: Run) -> Iterator[Finding]:
+    """Entropy at the end below a quarter of what it was, or next to none (what Clip-Higher is for, Magistral §2.1)."""
+    for stage in _rl(run):
+        values = _values(stage, "entropy")
+        if values and _end(values) < max(0.25 * _start(values), 0.01) and _end(values) < _start(values):
+            yield Finding(
+                "entropy",
+                "warning",
+                "Entropy is collapsing",
+                f"{stage.title}: {_start(values):.3f} → {_end(values):.3f} nats a token; groups soon hold copies.",
+                "Raise epsilon_high (the paper: 0.26 to 0.28), lower the learning rate, or stop earlier.",
+            )
+
+
+def length_limit(run: Run) -> Iterator[Finding]:
+    """More than a tenth of the completions cut at the end of RL, or in the last evaluation."""
+    for stage in _rl(run):
+        values = _values(stage, "completions/clipped_ratio")
+        if values and _end(values) > 0.1:
+            yield Finding(
+                "length",
+                "warning",
+                "Completions run into the length limit",
+                f"{stage.title}: {_end(values):.0%} are cut at the end; what is cut earns nothing, however right.",
+                "Raise max_completion_length, by the schedule where memory is short, or give a length reward.",
+            )
+    evaluation = _last_evaluation(run)
+    cut = evaluation.interval("truncation_rate") if evaluation else None
+    if evaluation and cut is not None and cut.mean > 0.1:
+        yield Finding(
+            "length-evaluated",
+            "warning",
+            "Scores are of cut completions",
+            f"{cut.mean:.0%} of the samples of {evaluation.name} ended at the limit and count as wrong.",
+            "Raise max_new_tokens of the evaluate stage.",
+        )
+
+
+def saturated_part(run: Run) -> Iterator[Finding]:
+    """A part of the reward at its top from the first half on, or never paid at all."""
+    for stage in _rl(run):
+        for key, part in reward_parts(stage.keys()).items():
+            values = _values(stage, key)
+            if not values or part == "length":
+                continue
+            late = values[len(values) // 3 :]
+            if _mean(late) > 0.99 and min(late) > 0.97:
+                yield Finding(
+                    "saturated",
+                    "note",
+                    f"The {part} reward is saturated",
+                    f"{stage.title}: {_mean(late):.1%} earn it since the first third: it tells nothing apart.",
+                    "Nothing to do where that was the goal; otherwise lower its weight or choose harder problems.",
+                )
+            elif max(values) < 0.01:
+                yield Finding(
+                    "never-paid",
+                    "serious",
+                    f"The {part} reward is never paid",
+                    f"{stage.title}: at most {max(values):.1%} of a batch earn it, so nothing can be learnt from it.",
+                    "Try it on a file with magistral-recipe rewards, read the samples' reasons, or train SFT longer.",
+                )
+
+
+def format_hacking(run: Run) -> Iterator[Finding]:
+    """The reward rises by 0.1 and more while correctness stays where it was, or only the format is paid."""
+    for stage in _rl(run):
+        keys = {part: key for key, part in reward_parts(stage.keys()).items()}
+        reward = _values(stage, "reward")
+        right = _values(stage, keys.get("correctness", ""))
+        form = _values(stage, keys.get("format", ""))
+        if not reward or not right:
+            continue
+        rose, learnt = _end(reward) - _start(reward), _end(right) - _start(right)
+        if form and _end(form) > 0.9 and _end(right) < 0.1:
+            seen = f"{stage.title}: {_end(form):.0%} keep the format at the end, {_end(right):.0%} are right."
+        elif rose > 0.1 and learnt < 0.02 and _end(right) < 0.9:
+            seen = f"{stage.title}: the reward rose by {rose:.2f}, correctness changed by {100 * learnt:+.1f} points."
+        else:
+            continue
+        yield Finding(
+            "hacking",
+            "serious",
+            "Reward without correctness",
+            seen + " The policy may be learning to please the grader.",
+            "Read the samples under “reward hacks suspected”; give correctness more weight, or choose easier problems.",
+        )
+
+
+def language_drift(run: Run) -> Iterator[Finding]:
+    """The language reward ends five points below its best, or held-out fidelity falls from one model to the next."""
+    for stage in _rl(run):
+        keys = {part: key for key, part in reward_parts(stage.keys()).items()}
+        values = _values(stage, keys.get("language", ""))
+        window = max(3, len(values) // 10)
+        means = [_mean(values[at : at + window]) for at in range(max(0, len(values) - window + 1))] if values else []
+        if means and max(means) - means[-1] > 0.05:
+            yield _drift(f"{stage.title}: from {max(means):.0%} at best to {means[-1]:.0%} in the problem's language.")
+            return
+    for before, after in _neighbours(run):
+        a, b = before.interval("language_fidelity"), after.interval("language_fidelity")
+        if a and b and a.low > b.high:
+            yield _drift(f"Held out: {a.mean:.0%} {before.name}, {b.mean:.0%} {after.name}.")
+            return
+
+
+def _drift(seen: str) -> Finding:
+    advice = "Raise the weight of the language reward (the paper: 0.1), and look at the confusion matrix."
+    return Finding("language", "warning", "The language drifts", seen, advice)
+
+
+def uninformative_groups(run: Run) -> Iterator[Finding]:
+    """Over half of the groups without two different rewards at the end."""
+    for stage in _rl(run):
+        values = _values(stage, "groups/uninformative", "frac_reward_zero_std")
+        if not values or _end(values) <= 0.5:
+            continue
+        right, wrong = _values(stage, "groups/all_right"), _values(stage, "groups/all_wrong")
+        kinds = f" ({_end(right):.0%} all right, {_end(wrong):.0%} all wrong)" if right and wrong else ""
+        hard = bool(right and wrong) and _end(wrong) > _end(right)
+        yield Finding(
+            "groups",
+            "warning",
+            "Most groups teach nothing",
+            f"{stage.title}: {_end(values):.0%} of the groups have a single reward at the end{kinds}.",
+            f"Choose {'easier' if hard else 'harder'} problems, raise num_generations, or refill (max_refill_rounds).",
+        )
+
+
+def idle_clipping(run: Run) -> Iterator[Finding]:
+    """No ratio was ever clipped."""
+    for stage in _rl(run):
+        values = [*_values(stage, "clip_ratio/high_mean"), *_values(stage, "clip_ratio/low_mean")]
+        values = values or _values(stage, "clip_ratio/region_mean")
+        if values and max(values) == 0:
+            yield Finding(
+                "clipping",
+                "note",
+                "Clipping never acts",
+                f"{stage.title}: no ratio left its bounds in any logged step, so epsilon_high had no effect.",
+                "With one minibatch a batch the ratio is 1: set minibatches_per_batch to 2 or more, or live with it.",
+            )
+
+
+def sampler_gap(run: Run) -> Iterator[Finding]:
+    """Sampler and trainer differ by more than 0.05 nats a token on average, or ever by 0.5."""
+    for stage in _rl(run):
+        values = _values(stage, "sampling/gap", "sampling/sampling_logp_difference/mean")
+        if values and (_mean(values) > 0.05 or max(values) > 0.5):
+            yield Finding(
+                "sampler",
+                "serious",
+                "The sampler disagrees with the trainer",
+                f"{stage.title}: {_mean(values):.3f} nats a token apart on average, at most {max(values):.3f}.",
+                "Check that weights reach the sampler and that both use one precision; sample with top-p 1.",
+            )
+
+
+# ------------------------------------------------------------------------------------------- the evaluation
+
+
+def _last_evaluation(run: Run) -> Evaluation | None:
+    return run.evaluated.evaluations[-1] if run.evaluated else None
+
+
+def _neighbours(run: Run) -> Iterator[tuple[Evaluation, Evaluation]]:
+    evaluations = run.evaluated.evaluations if run.evaluated else []
+    yield from pairwise(evaluations)
+
+
+def wide_intervals(run: Run) -> Iterator[Finding]:
+    """The last step's difference can't be told from zero, or there is one score, known to ten points at best."""
+    pairs = list(_neighbours(run))
+    compared = paired(*pairs[-1]) if pairs else None
+    if compared is None:
+        evaluation = _last_evaluation(run)
+        interval = evaluation.interval("pass@1") if evaluation else None
+        if evaluation and interval is not None and interval.high - interval.low > 0.2:
+            seen = f"pass@1 of {evaluation.name} lies between {interval.low:.0%} and {interval.high:.0%}."
+            yield _wide(seen, "Evaluate on more problems: samples of the same problem help less.")
+        return
+    difference, problems = compared
+    if not difference.low <= 0 <= difference.high or difference.low == difference.high:
+        return
+    before, after = pairs[-1]
+    low, mean, high = (100 * value for value in (difference.low, difference.mean, difference.high))
+    seen = (
+        f"{before.name} → {after.name}: {mean:+.1f} points on {problems} problems, but anything from {low:+.1f} to "
+        f"{high:+.1f} fits."
+    )
+    size = max(abs(difference.mean), 0.02)
+    drawn = after.values(COMPARED["pass@1"])
+    samples = max(1, round(sum(map(len, drawn.values())) / max(1, len(drawn))))
+    needed = problems_needed(min(1.0, size), samples=samples)
+    yield _wide(seen, f"To tell a difference of {100 * size:.0f} points takes about {needed} problems.")
+
+
+def _wide(seen: str, advice: str) -> Finding:
+    return Finding("intervals", "warning", "The evaluation is too small to tell", seen, advice)
+
+
+def lost_scores(run: Run) -> Iterator[Finding]:
+    """A model that is certainly worse than the one before it."""
+    for before, after in _neighbours(run):
+        compared = paired(before, after)
+        if compared is not None and compared[0].high < 0:
+            difference = compared[0]
+            yield Finding(
+                "worse",
+                "serious",
+                f"{after.name} is worse than {before.name}",
+                f"pass@1 fell by {-100 * difference.mean:.1f} points "
+                f"({-100 * difference.high:.1f} to {-100 * difference.low:.1f}).",
+                "Lower the learning rate, keep the best checkpoint (evaluate: {keep: best}), read what was lost.",
+            )
+
+
+def undecided_verdicts(run: Run) -> Iterator[Finding]:
+    """Over a hundredth of the samples could not be graded."""
+    evaluation = _last_evaluation(run)
+    if evaluation is None:
+        return
+    undecided = evaluation.count("undecided")
+    total = evaluation.count("samples") + evaluation.count("greedy_samples")
+    if total and undecided > 0.01 * total:
+        yield Finding(
+            "undecided",
+            "warning",
+            "Samples could not be graded",
+            f"{undecided} of {total} samples of {evaluation.name} have no verdict and are left out of the scores.",
+            "Look at their reasons: take unreadable references out of the data; doctor tells of the sandbox.",
+        )
+
+
+CHECKS: tuple[Check, ...] = (
+    entropy_collapse,
+    length_limit,
+    saturated_part,
+    format_hacking,
+    language_drift,
+    uninformative_groups,
+    idle_clipping,
+    sampler_gap,
+    wide_intervals,
+    lost_scores,
+    undecided_verdicts,
+)
+"""Every check, in the order in which their warnings are told."""

@@ -1,0 +1,220 @@
+"""Completions as a report first sees them: figures and verdicts of each, its text left in the file.
+
+One pass over `rollouts.jsonl` or `samples.jsonl` gives a `Seen` for every completion; what is shown is read again
+later (`sampling.py`). Values come from files that anything may have happened to: a wrong type is as good as missing.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from magistral_recipe.evaluation.samples import Sample
+from magistral_recipe.report.lines import Damage, Record, finite, mapping, name, read_lines, text, whole
+from magistral_recipe.rewards.base import MACHINE_REASONS, Reason
+from magistral_recipe.rewards.thinking import Thinking
+from magistral_recipe.verifiers.boxes import find_boxes
+
+_SHORT_THOUGHTS = 8
+_REPEATED_LINES, _NEW_SHARE = 10, 0.3
+_PAID_LIKE_RIGHT = 0.75
+_LANGUAGE = ("language", "language_consistency")
+
+
+@dataclass(slots=True)
+class Seen:
+    """One completion without its text.
+
+    Attributes:
+        offset: the byte at which its line starts.
+        problem: the problem's id.
+        number: the sample's number; for a rollout its place among those of its group.
+        greedy: decoded greedily.
+        step: optimizer steps done before it was drawn; ``None`` for an evaluation's sample.
+        group: its group within the batch; -1 for a sample.
+        right: format kept and answer right; ``None`` where that was not decided.
+        tokens: its length.
+        truncated: cut at the limit.
+        reward: what it earned.
+        advantage: what trained, where it did.
+        mixed: thoughts or answer in another language than asked; ``None`` where nobody looked.
+        suspect: why it looks like a hacked reward, in a few words; empty where it doesn't.
+    """
+
+    offset: int
+    problem: str
+    number: int = 0
+    greedy: bool = False
+    step: int | None = None
+    group: int = -1
+    right: bool | None = None
+    tokens: int = 0
+    truncated: bool = False
+    reward: float | None = None
+    advantage: float | None = None
+    mixed: bool | None = None
+    suspect: str = ""
+
+
+def read_samples_seen(path: Path, thinking: Thinking, damage: Damage) -> list[Seen]:
+    """Look through an evaluation's samples.
+
+    Args:
+        path: `samples.jsonl`.
+        thinking: the run's tags.
+        damage: counts what could not be read.
+
+    Returns:
+        One a sample, each once.
+    """
+    found: dict[tuple[str, int, bool], Seen] = {}
+    for offset, row in read_lines(path, damage):
+        sample = sample_of(row)
+        if sample is None:
+            damage.broken += 1
+            continue
+        found[sample.key] = Seen(
+            offset,
+            sys.intern(sample.problem),
+            sample.sample,
+            sample.greedy,
+            right=sample.right,
+            tokens=sample.tokens,
+            truncated=sample.truncated,
+            reward=sample.reward,
+            mixed=not sample.same_language if "language" in sample.verdicts else None,
+            suspect=suspicion(sample.completion, sample.right, thinking),
+        )
+    return list(found.values())
+
+
+def sample_of(row: Record) -> Sample | None:
+    """Return a line of `samples.jsonl` as a sample, ``None`` where it names no problem or holds no completion."""
+    problem, completion = row.get("problem"), row.get("completion")
+    if not isinstance(problem, str) or not isinstance(completion, str):
+        return None
+    verdicts = {
+        str(part): {"value": finite(mapping(told).get("value")), "reason": text(mapping(told).get("reason"))}
+        for part, told in mapping(row.get("verdicts")).items()
+    }
+    return Sample(
+        problem=problem,
+        sample=whole(row.get("sample")),
+        greedy=row.get("greedy") is True,
+        prompt="",
+        completion=completion,
+        tokens=whole(row.get("tokens")),
+        truncated=row.get("truncated") is True,
+        verdicts=verdicts,
+        reward=finite(row.get("reward")),
+        question=text(row.get("question")),
+        reference=row.get("reference"),
+        language=name(row.get("language")),
+        category=name(row.get("category")),
+        difficulty=finite(row.get("difficulty")),
+        source=name(row.get("source")),
+        kind=text(row.get("kind") or "math"),
+    )
+
+
+def read_rollouts_seen(path: Path, thinking: Thinking, damage: Damage) -> list[Seen]:
+    """Look through the completions that RL learnt from.
+
+    Args:
+        path: `rollouts.jsonl`.
+        thinking: the run's tags.
+        damage: counts what could not be read.
+
+    Returns:
+        One a completion, in the file's order.
+    """
+    found: list[Seen] = []
+    members: dict[tuple[int, int], int] = {}
+    for offset, row in read_lines(path, damage):
+        step, group = row.get("step"), whole(row.get("group"))
+        if not isinstance(step, int) or not isinstance(row.get("completion"), str):
+            damage.broken += 1
+            continue
+        number = members.get((step, group), 0)
+        members[step, group] = number + 1
+        parts = mapping(row.get("parts"))
+        right = rollout_right(parts)
+        told = {**parts, **mapping(row.get("rewards"))}
+        language = next((finite(told[key]) for key in told if _last(key) in _LANGUAGE), None)
+        found.append(
+            Seen(
+                offset,
+                sys.intern(problem_of(row)),
+                number,
+                step=step,
+                group=group,
+                right=right,
+                tokens=whole(row.get("tokens")),
+                truncated=row.get("truncated") is True,
+                reward=finite(row.get("reward")),
+                advantage=finite(row.get("advantage")),
+                mixed=None if language is None else language < 1,
+                suspect=suspicion(row["completion"], right, thinking),
+            )
+        )
+    return list(_overpaid(found))
+
+
+def problem_of(row: Record) -> str:
+    """The problem's id; its text where the data had no ids."""
+    return text(row.get("id")) or text(row.get("problem")) or f"step {row.get('step')}, group {row.get('group')}"
+
+
+def rollout_right(parts: Record) -> bool | None:
+    """Whether a rollout was right, by what its rewards logged; ``None`` where they didn't say."""
+    reasons = {value for key, value in parts.items() if _last(key) == "reason" and isinstance(value, str)}
+    if Reason.RIGHT in reasons:
+        return True
+    if reasons & {*MACHINE_REASONS, Reason.UNREADABLE_REFERENCE}:
+        return None
+    graded = [number for key, value in parts.items() if _last(key) == "correctness" and (number := finite(value))]
+    if graded:
+        return graded[0] >= 1
+    told = reasons or any(_last(key) == "correctness" for key in parts)
+    return False if told else None
+
+
+def suspicion(completion: str, right: bool | None, thinking: Thinking) -> str:
+    """Say why a completion looks as if it had learnt to please the grader instead of to reason.
+
+    These are hints for a reader, not verdicts: an answer with several boxes, a right answer without thoughts, lines
+    repeated over and over.
+
+    Args:
+        completion: with its tags.
+        right: whether it was found right.
+        thinking: the tags.
+
+    Returns:
+        A few words; empty where nothing is conspicuous.
+    """
+    thoughts, answer = thinking.split(completion)
+    if answer is not None:
+        boxes = len(set(find_boxes(answer))) if answer.count("\\boxed") > 1 else 0
+        if boxes > 1:
+            return f"{boxes} different boxes in the answer"
+        if right and len(thoughts.strip()) < _SHORT_THOUGHTS:
+            return "right without thoughts"
+    lines = [line for line in completion.splitlines() if line.strip()] if completion.count("\n") > 8 else []
+    if len(lines) >= _REPEATED_LINES and len(set(lines)) < _NEW_SHARE * len(lines):
+        return "repeats its lines"
+    return ""
+
+
+def _overpaid(rollouts: list[Seen]) -> Iterator[Seen]:
+    """Mark completions that are wrong and yet paid nearly as the best ones are."""
+    top = max((seen.reward for seen in rollouts if seen.reward is not None and seen.right), default=None)
+    for seen in rollouts:
+        paid = top is not None and top > 0 and seen.reward is not None and seen.reward >= _PAID_LIKE_RIGHT * top
+        yield replace(seen, suspect="wrong, yet paid like a right one") if paid and seen.right is False else seen
+
+
+def _last(key: object) -> str:
+    return str(key).rpartition("/")[2]

@@ -1,0 +1,314 @@
+"""The score tables of one evaluating stage: each model a row, every figure with its interval.
+
+Values are text; the template escapes them. Figures come from `scores.json`; the differences between neighbours in the
+chain are paired over the problems that both were asked.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from itertools import pairwise
+
+from magistral_recipe.evaluation.statistics import Interval, paired_difference
+from magistral_recipe.report.collect import Evaluation, Run, Stage
+from magistral_recipe.report.data import Chart, Series
+from magistral_recipe.report.evaluations import METRICS
+from magistral_recipe.report.lines import Record, mapping
+from magistral_recipe.report.seen import Seen
+
+DIMENSIONS = {"category": "kind of problem", "language": "language", "difficulty": "difficulty", "source": "source"}
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A figure and, small, its interval; `tone` is `good` or `bad` where a difference is certain."""
+
+    value: str = ""
+    interval: str = ""
+    tone: str = ""
+
+
+@dataclass(frozen=True)
+class Row:
+    """A row: its name, a remark, its cells."""
+
+    name: str
+    note: str
+    cells: list[Cell]
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table; the first head belongs to the names of the rows."""
+
+    title: str
+    heads: list[str]
+    rows: list[Row]
+
+
+@dataclass(frozen=True)
+class Grid:
+    """A confusion matrix: for each asked language the share that was found, with a shade from 0 to 9."""
+
+    title: str
+    columns: list[str]
+    rows: list[tuple[str, list[tuple[str, int, str]]]]
+    remark: str
+
+
+@dataclass(frozen=True)
+class Panel:
+    """A figure and the table of its numbers, either of which may be missing."""
+
+    chart: Chart | None
+    table: Table | None
+
+
+@dataclass
+class Scores:
+    """What the page shows of an evaluating stage."""
+
+    title: str
+    remark: str
+    main: Table
+    panels: list[Panel] = field(default_factory=list)
+    grids: list[Grid] = field(default_factory=list)
+
+    @property
+    def charts(self) -> list[Chart]:
+        """The figures of all panels."""
+        return [panel.chart for panel in self.panels if panel.chart is not None]
+
+    @property
+    def tables(self) -> list[Table]:
+        """The main table, and those of all panels."""
+        return [self.main, *(panel.table for panel in self.panels if panel.table is not None)]
+
+
+def stage_scores(stage: Stage, prefix: str) -> Scores:
+    """Arrange an evaluating stage.
+
+    Args:
+        stage: one with evaluations.
+        prefix: of its charts' ids.
+
+    Returns:
+        Tables and charts.
+    """
+    evaluations = stage.evaluations
+    panels = [Panel(interval_chart(evaluations, "overall", f"{prefix}-overall"), differences(evaluations))]
+    for dimension in DIMENSIONS:
+        chart = interval_chart(evaluations, dimension, f"{prefix}-{dimension}")
+        panels.append(Panel(chart, group_table(evaluations, dimension)))
+    panels = [panel for panel in panels if panel.chart or panel.table]
+    return Scores(stage.name, remark(evaluations), score_table(evaluations), panels)
+
+
+def remark(evaluations: Sequence[Evaluation]) -> str:
+    """Say how the scores came about."""
+    last = evaluations[-1]
+    settings = mapping(last.scores.get("settings"))
+    parts = [f"{last.count('problems')} problems"]
+    if settings.get("samples"):
+        parts.append(f"{settings['samples']} samples each at temperature {settings.get('temperature')}")
+        if settings.get("top_p", 1.0) != 1.0:
+            parts[-1] += f" and top-p {settings['top_p']}"
+    if settings.get("max_new_tokens"):
+        parts.append(f"at most {settings['max_new_tokens']} tokens")
+    undecided = [f"{e.count('undecided')} of {e.name}" for e in evaluations if e.count("undecided")]
+    if undecided:
+        parts.append(f"not decided and left out: {', '.join(undecided)}")
+    return "; ".join(parts) + ". Intervals are 95%, over problems."
+
+
+def metric_columns(evaluations: Sequence[Evaluation]) -> dict[str, str]:
+    """Return the metrics that any of the evaluations has, with their titles; the votes by their k."""
+    overall = {name for e in evaluations for name in mapping(e.scores.get("overall"))}
+    votes = sorted(
+        {name for name in overall if re.fullmatch(r"(maj|pass)@\d+", name)} - {"pass@1"},
+        key=lambda name: (int(name.partition("@")[2]), name),
+    )
+    columns: dict[str, str] = {}
+    for metric, title in METRICS.items():
+        columns |= {name: name for name in votes} if metric == "maj" else {metric: title}
+    return {metric: title for metric, title in columns.items() if any(e.interval(metric) for e in evaluations)}
+
+
+def score_table(evaluations: Sequence[Evaluation], names: Sequence[str] | None = None) -> Table:
+    """Set models side by side.
+
+    Args:
+        evaluations: one a row.
+        names: what the rows are called, by default the models' names.
+
+    Returns:
+        The table of all overall metrics.
+    """
+    columns = metric_columns(evaluations)
+    titles = names or [e.name for e in evaluations]
+    rows = [
+        Row(title, "not finished" if e.partial else "", [cell(e.interval(metric), metric) for metric in columns])
+        for title, e in zip(titles, evaluations, strict=True)
+    ]
+    return Table("Scores", ["model", *columns.values()], rows)
+
+
+def differences(evaluations: Sequence[Evaluation]) -> Table | None:
+    """What each step of the chain changed in pass@1, paired over problems."""
+    rows = []
+    for before, after in pairwise(evaluations):
+        difference = paired(before, after)
+        if difference is not None:
+            interval, problems = difference
+            rows.append(Row(f"{before.name} → {after.name}", f"{problems} problems", [difference_cell(interval)]))
+    return Table("What each step changed", ["from → to", "pass@1, in points"], rows) if rows else None
+
+
+COMPARED: dict[str, Callable[[Seen], float | None]] = {
+    "pass@1": lambda seen: None if seen.right is None else float(seen.right),
+    "same language": lambda seen: None if seen.mixed is None else float(not seen.mixed),
+    "cut": lambda seen: float(seen.truncated),
+}
+"""What two evaluations are compared in: a share of the samples each."""
+
+
+def sampled_alike(a: Evaluation, b: Evaluation) -> bool:
+    """Whether two evaluations drew their samples in the same way."""
+    asked = ("temperature", "top_p", "max_new_tokens")
+    return len({tuple(mapping(e.scores.get("settings")).get(name) for name in asked) for e in (a, b)}) == 1
+
+
+def paired(a: Evaluation, b: Evaluation, metric: str = "pass@1") -> tuple[Interval, int] | None:
+    """Compare two evaluations on the problems that both were asked.
+
+    Args:
+        a: the one compared with.
+        b: the one compared.
+        metric: one of `COMPARED`.
+
+    Returns:
+        The mean of b minus the mean of a with its interval, and the number of problems; ``None`` where no problem with
+        a value is in both, or they were sampled differently.
+    """
+    if not sampled_alike(a, b):
+        return None
+    values_a, values_b = a.values(COMPARED[metric]), b.values(COMPARED[metric])
+    common = [problem for problem in values_a if problem in values_b]
+    if not common:
+        return None
+    return paired_difference([values_a[p] for p in common], [values_b[p] for p in common]), len(common)
+
+
+def difference_cell(interval: Interval, *, lower_is_better: bool = False) -> Cell:
+    """Write a difference of shares in points; certain ones get a tone."""
+    rose, fell = ("bad", "good") if lower_is_better else ("good", "bad")
+    tone = rose if interval.low > 0 else fell if interval.high < 0 else ""
+    mean, low, high = (100 * value for value in interval)
+    told = [f"{value:+.1f}".replace("-", "−") for value in (mean, low, high)]
+    return Cell(told[0], f"{told[1]} to {told[2]}", tone)
+
+
+def group_table(evaluations: Sequence[Evaluation], dimension: str) -> Table | None:
+    """pass@1 of every group and model, the category that is hardest for the last model marked."""
+    counts = evaluations[-1].groups(dimension)
+    if len(counts) < 2:
+        return None
+    metric = leading_metric(evaluations)
+    means = {
+        name: interval.mean
+        for name in counts
+        if (interval := evaluations[-1].interval(metric, dimension, name)) is not None
+    }
+    hardest = min(means, key=lambda name: means[name]) if means else None
+    rows = []
+    for name, count in counts.items():
+        note = f"{count} problems" + (", hardest" if name == hardest and dimension == "category" else "")
+        rows.append(Row(name, note, [cell(e.interval(metric, dimension, name), metric) for e in evaluations]))
+    label = DIMENSIONS[dimension]
+    return Table(f"pass@1 by {label}", [label, *(e.name for e in evaluations)], rows)
+
+
+def interval_chart(evaluations: Sequence[Evaluation], dimension: str, id_: str) -> Chart | None:
+    """A dot with its interval for every model: over the metrics, or over the groups of a dimension."""
+    metric = leading_metric(evaluations)
+    if dimension == "overall":
+        columns = metric_columns(evaluations)
+        shown = [name for name in columns if name not in ("mean_length", "right_in_language", "truncation_rate")][:7]
+        labels = [columns[name] for name in shown]
+        intervals = [[e.interval(name) for name in shown] for e in evaluations]
+        title = "The models beside one another"
+    else:
+        counts = evaluations[-1].groups(dimension)
+        if not 2 <= len(counts) <= 12:
+            return None
+        labels = list(counts)
+        intervals = [[e.interval(metric, dimension, name) for name in counts] for e in evaluations]
+        title = f"pass@1 by {DIMENSIONS[dimension]}"
+    if not any(interval for row in intervals for interval in row):
+        return None
+    series = [_dots(e.name, row) for e, row in zip(evaluations, intervals, strict=True)]
+    return Chart(id_, title, [float(i) for i in range(len(labels))], series, "share", "intervals", labels)
+
+
+def _dots(name: str, intervals: Sequence[Interval | None]) -> Series:
+    def ends(pick: int) -> list[float | None]:
+        return [None if i is None else round(min(max(i[pick], 0.0), 1.0), 4) for i in intervals]
+
+    return Series(name, ends(0), low=ends(1), high=ends(2))
+
+
+def leading_metric(evaluations: Sequence[Evaluation]) -> str:
+    """pass@1 of samples; of greedy decoding where nothing was sampled."""
+    return "pass@1" if any(e.interval("pass@1") for e in evaluations) else "greedy_pass@1"
+
+
+def cell(interval: Interval | None, metric: str) -> Cell:
+    """Write a figure with its interval."""
+    if interval is None:
+        return Cell()
+    if metric == "mean_length":
+        ends = "" if math.isinf(interval.low) else f"{interval.low:.0f}–{interval.high:.0f}"
+        return Cell(f"{interval.mean:.1f}", ends)
+    mean, low, high = (100 * value for value in interval)
+    return Cell(f"{mean:.1f}%", "" if math.isinf(low) or math.isinf(high) else f"{low:.1f}–{high:.1f}")
+
+
+def headline(run: Run) -> list[tuple[str, Interval]]:
+    """Return each model's held-out pass@1 by the last evaluating stage, with the models' names."""
+    evaluated = run.evaluated.evaluations if run.evaluated else []
+    metric = leading_metric(evaluated) if evaluated else ""
+    return [(e.name, interval) for e in evaluated if (interval := e.interval(metric)) is not None]
+
+
+def confusion_grid(model: str, confusion: Record) -> Grid | None:
+    """Arrange a confusion matrix of languages.
+
+    Args:
+        model: whose completions.
+        confusion: for each asked language how often each was found.
+
+    Returns:
+        A grid in shares of the row; ``None`` where there is nothing in it.
+    """
+    counts = {asked: {str(f): int(n) for f, n in mapping(row).items() if n} for asked, row in confusion.items()}
+    counts = {asked: row for asked, row in counts.items() if row}
+    if not counts:
+        return None
+    found = {name for row in counts.values() for name in row}
+    special = [name for name in ("mixed", "undecided", "malformed") if name in found]
+    columns = [*sorted(counts), *sorted(found - set(counts) - set(special)), *special]
+    rows = []
+    for asked in sorted(counts):
+        total = sum(counts[asked].values())
+        shares = [counts[asked].get(column, 0) / total for column in columns]
+        tones = ["kept" if column == asked else "lost" for column in columns]
+        cells = [
+            (f"{100 * s:.0f}" if s else "", min(9, math.ceil(9 * s)), tone)
+            for s, tone in zip(shares, tones, strict=True)
+        ]
+        rows.append((asked, cells))
+    samples = sum(sum(row.values()) for row in counts.values())
+    return Grid(model, columns, rows, f"{samples} completions, in percent of each row")

@@ -352,9 +352,11 @@ def test_instructions(tmp_path):
         "instruction_id_list": ["punctuation:no_comma", "length_constraints:number_words"],
         "kwargs": [{"num_words": None, "relation": None}, {"num_words": 3, "relation": "at least"}],
     }
+    german = {"key": 2, "prompt": "In German.", "instruction_id_list": ["language:response_language"]}
     rows = [row, {**row, "key": 1, "prompt": "x", "instruction_id_list": ["a:b", "c:d"]}]
-    loaded = load("ifeval", write(tmp_path / "i.jsonl", rows))
-    (problem,) = loaded.rows
+    loaded = load("ifeval", write(tmp_path / "i.jsonl", [*rows, {**german, "kwargs": [{"language": "de"}]}]))
+    problem, other = loaded.rows
+    assert (problem.language, other.language) == ("en", "de")
     assert (problem.kind, loaded.set_aside) == ("text", 1)
     assert [(each.name, each.options) for each in problem.instructions] == [
         ("punctuation:no_comma", {}),
@@ -386,6 +388,11 @@ def test_a_wrong_schema_is_one_line_that_names_the_columns(tmp_path):
     (line,) = caught.value.problems
     assert f"{path}:1: missing columns 'problem', 'answer'; the row has: id, question, solution." in line
     assert "https://huggingface.co/datasets/HuggingFaceH4/aime_2024" in line
+
+
+def test_more_embedded_problems_than_there_are(tmp_path):
+    with pytest.raises(DataError, match="benchmark 'tiny': there are no 900000 different heldout problems"):
+        load_problems(ProblemsSource(benchmark="tiny", count=900_000), tmp_path, None)
 
 
 def test_a_set_that_cannot_be_reached_says_how_to_bring_it(tmp_path, monkeypatch):

@@ -1,8 +1,9 @@
 """How fast one generation batch trains, beside stock `trl.GRPOTrainer`, at equal gradients.
 
 Same model, prompts, completions (given, not generated), hardware; the pass for old log-probabilities is counted
-on both sides. Stock runs at the largest per-device size whose padded microbatch holds no more tokens than ours.
-Batches of the two are interleaved; printed are medians with 95% bootstrap intervals.
+on both sides. Stock runs at its fastest per-device size among those whose peak memory is not above ours; peaks are
+measured first, each in a process of its own on a CPU. Batches of the two are interleaved; printed are medians with
+95% bootstrap intervals.
 
     python benchmarks/grpo_step.py                  # CPU, lengths divided by 8
     python benchmarks/grpo_step.py --device cuda    # bf16 weights, full lengths
@@ -15,7 +16,10 @@ import json
 import math
 import os
 import random
+import resource
 import statistics
+import subprocess
+import sys
 import tempfile
 import time
 
@@ -24,7 +28,7 @@ os.environ.setdefault("TRL_EXPERIMENTAL_SILENCE", "1")
 import torch
 from datasets import Dataset
 from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers
-from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast, TrainerCallback
+from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast, PrinterCallback, TrainerCallback
 from trl import GRPOConfig, GRPOTrainer
 
 from magistral_recipe.training.config import MagistralGRPOConfig
@@ -90,8 +94,8 @@ class Clock(TrainerCallback):
             self.gradient = {n: p.grad.float().cpu().clone() for n, p in model.named_parameters()}
 
 
-def build(which: str, model: LlamaForCausalLM, given: Given, options: argparse.Namespace, budget: int, **changes):
-    """Make a trainer that trains on the given completions."""
+def build(model: LlamaForCausalLM, given: Given, options: argparse.Namespace, stock_size: int | None, **changes):
+    """Make a trainer that trains on the given completions: stock at a per-device size, or ours for ``None``."""
     longest = max(len(c) for c in given.completions)
     prompt = "prompt: " + "x" * (96 // options.scale)
     common = {
@@ -113,13 +117,11 @@ def build(which: str, model: LlamaForCausalLM, given: Given, options: argparse.N
     clock = Clock()
     minibatches = changes.pop("minibatches", 2)
     checkpointing = options.device != "cpu"
-    if which == "stock":
-        width = longest + len(prompt)
-        size = max(s for s in (1, 2, 4, 8, 16, 32) if s == 1 or s * width <= budget)
+    if stock_size is not None:
         args = GRPOConfig(
-            per_device_train_batch_size=size,
-            gradient_accumulation_steps=ROWS // minibatches // size,
-            steps_per_generation=ROWS // size,
+            per_device_train_batch_size=stock_size,
+            gradient_accumulation_steps=ROWS // minibatches // stock_size,
+            steps_per_generation=ROWS // stock_size,
             epsilon_high=0.28,
             scale_rewards="group",
             gradient_checkpointing=checkpointing,
@@ -129,11 +131,13 @@ def build(which: str, model: LlamaForCausalLM, given: Given, options: argparse.N
         made = GRPOTrainer(
             model, reward, args, data, processing_class=tokenizer(), rollout_func=given, callbacks=[clock]
         )
-        return made, clock, size
+        made.remove_callback(PrinterCallback)
+        made.remove_callback(PrinterCallback)
+    return made, clock
     args = MagistralGRPOConfig(
         prompts_per_batch=ROWS // GROUP,
         minibatches_per_batch=minibatches,
-        max_tokens_per_microbatch=budget,
+        max_tokens_per_microbatch=options.budget,
         keep_uninformative_groups=True,
         probe_rewards=False,
         rollouts_every=0,
@@ -144,7 +148,8 @@ def build(which: str, model: LlamaForCausalLM, given: Given, options: argparse.N
     made = MagistralGRPOTrainer(
         model, reward, args, data, processing_class=tokenizer(), rollout_func=given, callbacks=[clock]
     )
-    return made, clock, None
+    made.remove_callback(PrinterCallback)
+    return made, clock
 
 
 def interval(values: list[float]) -> list[float]:
@@ -160,8 +165,8 @@ def distance(left: dict[str, torch.Tensor], right: dict[str, torch.Tensor]) -> f
     return apart / math.sqrt(sum(float(g.square().sum()) for g in right.values()))
 
 
-def compare(kind: str, options: argparse.Namespace) -> dict[str, object]:
-    """Time both on the same batches."""
+def new_model(options: argparse.Namespace) -> LlamaForCausalLM:
+    """Random weights, the same ones every time."""
     torch.manual_seed(0)
     model = LlamaForCausalLM(
         LlamaConfig(
@@ -174,29 +179,64 @@ def compare(kind: str, options: argparse.Namespace) -> dict[str, object]:
             max_position_embeddings=8192,
         )
     )
-    if options.device != "cpu":
-        model = model.to(torch.bfloat16)
+    return model if options.device == "cpu" else model.to(torch.bfloat16)
+
+
+def peak_gib(kind: str, options: argparse.Namespace, stock_size: int | None) -> float:
+    """Peak memory of two batches: of the GPU's allocator, or of a process of its own."""
+    if options.device == "cpu":
+        words = [sys.executable, __file__, *sys.argv[1:], "--peak", kind, str(stock_size or 0)]
+        done = subprocess.run(words, check=True, capture_output=True, text=True)
+        return float(done.stdout.split()[-1])
+    torch.cuda.empty_cache()
+    torch.cuda.reset_peak_memory_stats()
+    two_batches(kind, options, stock_size)
+    return torch.cuda.max_memory_allocated() / 2**30
+
+
+def two_batches(kind: str, options: argparse.Namespace, stock_size: int | None) -> float:
+    """Train two batches, and return the seconds of the second."""
+    made, clock = build(
+        new_model(options), Given(lengths(kind, options.scale), options.vocabulary), options, stock_size
+    )
+    made.train()
+    clock.seconds = 0.0
+    made.train()
+    return clock.seconds
+
+
+def fairest_size(kind: str, options: argparse.Namespace) -> tuple[int, dict[str, float]]:
+    """Return stock's fastest per-device size that takes no more memory than ours, and all peaks in GiB."""
+    peaks = {"ours": peak_gib(kind, options, None)}
+    seconds = {}
+    for size in (1, 2, 4, 8, 16, 32):
+        peaks[f"stock {size}"] = peak_gib(kind, options, size)
+        if peaks[f"stock {size}"] > peaks["ours"] and seconds:
+            break
+        seconds[size] = two_batches(kind, options, size)
+    return min(seconds, key=seconds.__getitem__), peaks
+
+
+def compare(kind: str, options: argparse.Namespace) -> dict[str, object]:
+    """Time both on the same batches."""
+    stock_size, peaks = fairest_size(kind, options)
+    model = new_model(options)
     given = Given(lengths(kind, options.scale), options.vocabulary)
     # Rows of one group in one window on both sides, and one window: then the gradients must be the same.
+    sizes = {"stock": stock_size, "ours": None}
     equal = {}
-    for which in ("stock", "ours"):
-        made, clock, _ = build(
-            which, model, given, options, options.budget, minibatches=1, **({} if which == "stock" else ABLATION)
-        )
+    for which, size in sizes.items():
+        made, clock = build(model, given, options, size, minibatches=1, **({} if size else ABLATION))
         made.train()
         equal[which] = clock.gradient
-    trainers = {which: build(which, model, given, options, options.budget) for which in ("stock", "ours")}
+    trainers = {which: build(model, given, options, size) for which, size in sizes.items()}
     times: dict[str, list[float]] = {"stock": [], "ours": []}
-    peak: dict[str, float] = {}
     for repeat in range(options.repeats + 1):
-        for which, (made, clock, _) in trainers.items():
+        for which, (made, clock) in trainers.items():
             clock.seconds = 0.0
-            if options.device != "cpu":
-                torch.cuda.reset_peak_memory_stats()
             made.train()
             if options.device != "cpu":
                 torch.cuda.synchronize()
-                peak[which] = torch.cuda.max_memory_allocated() / 2**30
             if repeat:  # the first warms up
                 times[which].append(clock.seconds)
     tokens = sum(len(c) for c in given.completions)
@@ -206,7 +246,7 @@ def compare(kind: str, options: argparse.Namespace) -> dict[str, object]:
     return {
         "lengths": kind,
         "parameters": sum(p.numel() for p in model.parameters()),
-        "stock_per_device_size": trainers["stock"][2],
+        "stock_per_device_size": stock_size,
         "stock_seconds": statistics.median(times["stock"]),
         "ours_seconds": statistics.median(times["ours"]),
         "times_faster": statistics.median(ratios),
@@ -215,7 +255,7 @@ def compare(kind: str, options: argparse.Namespace) -> dict[str, object]:
         "padding_stock": 1 - tokens / (ROWS * width),
         "padding_ours": padding,
         "paper_saves_padding": 0.19,
-        "peak_gib": peak,
+        "peak_gib": peaks,
     }
 
 
@@ -232,9 +272,15 @@ def main() -> None:
     parser.add_argument("--vocabulary", type=int, default=2048)
     parser.add_argument("--budget", type=int, default=None, help="tokens of a microbatch")
     parser.add_argument("--kinds", nargs="+", default=["ragged", "mild", "equal"])
+    parser.add_argument("--peak", nargs=2, metavar=("KIND", "SIZE"), help=argparse.SUPPRESS)
     options = parser.parse_args()
     options.scale = 8 if options.device == "cpu" else 1
     options.budget = options.budget or (1152 if options.device == "cpu" else 9216)
+    if options.peak:
+        kind, size = options.peak
+        two_batches(kind, options, int(size) or None)
+        print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20)
+        return
     for kind in options.kinds:
         print(json.dumps(compare(kind, options)), flush=True)
 

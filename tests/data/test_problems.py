@@ -41,7 +41,16 @@ def rejection(row, columns=None, **options) -> Rejection:
 def test_a_problem_has_the_fields_that_rewards_and_reports_ask_for():
     assert set(PROBLEM_FIELDS) == {
         *("id", "problem", "answer", "tests", "solution", "kind"),
-        *("programming_language", "language", "source", "difficulty", "category"),
+        *(
+            "programming_language",
+            "time_limit",
+            "memory_mb",
+            "tolerance",
+            "language",
+            "source",
+            "difficulty",
+            "category",
+        ),
     }
 
 
@@ -83,6 +92,8 @@ def test_answers_become_text(given_answer, kept):
         ({**GOOD, "id": 1.5}, Code.WRONG_TYPE, "id: expected text, got float 1.5"),
         ({**GOOD, "kind": "maths"}, Code.BAD_VALUE, "kind: expected 'math', 'code' or 'text'"),
         ({**GOOD, "language": "english"}, Code.BAD_VALUE, "language: expected a two-letter ISO 639-1 code"),
+        ({**GOOD, "time_limit": 0}, Code.BAD_VALUE, "time_limit: expected a number above 0, got 0"),
+        ({**GOOD, "tolerance": -1}, Code.BAD_VALUE, "tolerance: expected a number of at least 0, got -1"),
         ({**GOOD, "difficulty": "hard"}, Code.WRONG_TYPE, "difficulty: expected a number, got 'hard'"),
         ({**GOOD, "difficulty": False}, Code.WRONG_TYPE, "difficulty: expected a number, got bool False"),
         ({**GOOD, "difficulty": float("inf")}, Code.BAD_VALUE, "difficulty: expected a finite number, got inf"),

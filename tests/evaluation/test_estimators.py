@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import random
+from fractions import Fraction
 from itertools import combinations, product
 from statistics import mean
 
@@ -26,7 +28,16 @@ def test_impossible_counts_raise(n, right, k):
 
 
 def test_pass_at_k_of_many_samples_is_exact():
-    assert pass_at_k(10_000, 1, 100) == pytest.approx(0.01, abs=1e-12)
+    assert pass_at_k(10_000, 1, 100) == 0.01
+
+
+@pytest.mark.parametrize(("n", "right"), [(3, 1), (7, 2), (49, 1), (64, 37)])
+def test_pass_at_1_is_the_rate_to_the_last_digit(n, right):
+    assert pass_at_k(n, right, 1) == right / n
+    missed = Fraction(1)  # all k wrong: one factor a sample, as HumanEval's own estimator multiplies them
+    for drawn in range(2):
+        missed *= Fraction(n - right - drawn, n - drawn)
+    assert pass_at_k(n, right, 2) == float(1 - missed)
 
 
 def naive_vote(answers, reference):
@@ -62,13 +73,43 @@ def test_votes_count_answers_by_meaning():
     assert clusters(["0.5", " 0.5 ", "1/2"]) == [0, 0, 1]
 
 
-def test_too_many_choices_are_drawn_alike_each_time(monkeypatch):
-    answers = ["12"] * 9 + ["7"] * 8 + [None] * 3
-    exact = maj_at_k(clusters(answers), [a == "12" for a in answers], 5)
-    monkeypatch.setattr(estimators, "EXACT_SUBSETS", 3000)
-    drawn = [maj_at_k(clusters(answers), [a == "12" for a in answers], 5, seed=1) for _ in range(2)]
+@pytest.mark.parametrize("seed", range(40))
+def test_maj_at_k_of_any_groups_is_the_mean_over_all_choices(seed):
+    """Several right groups (a list of references), ties, samples without an answer, up to ten samples."""
+    source = random.Random(seed)
+    groups = [source.choice([None, 0, 1, 2, 3, 4]) for _ in range(source.randint(2, 10))]
+    good = set(source.sample(range(5), source.randint(0, 3)))
+    right = [group in good for group in groups]
+    for k in range(1, len(groups) + 1):
+        brute = mean(
+            vote([groups[i] for i in chosen], [right[i] for i in chosen])
+            for chosen in combinations(range(len(groups)), k)
+        )
+        assert maj_at_k(groups, right, k) == pytest.approx(brute, abs=1e-12)
+
+
+def test_maj_at_k_of_the_papers_64_samples_agrees_with_draws():
+    """C(64, 32) is 1.8e18 choices: counted exactly, beside a mean over choices drawn one by one."""
+    groups = [0] * 24 + [1] * 20 + [2] * 9 + list(range(3, 9)) + [None] * 5
+    right = [group == 0 for group in groups]
+    source = random.Random(0)
+    drawn = [source.sample(range(64), 32) for _ in range(4000)]
+    estimate = mean(vote([groups[i] for i in chosen], [right[i] for i in chosen]) for chosen in drawn)
+    assert maj_at_k(groups, right, 32) == pytest.approx(estimate, abs=0.025)  # four standard errors
+    assert maj_at_k(groups, right, 1) == pytest.approx(24 / 64, abs=1e-12)
+    assert maj_at_k(groups, right, 64) == 1.0
+
+
+def test_too_many_samples_are_drawn_alike_each_time(monkeypatch):
+    groups = [0] * 90 + [1] * 80 + [None] * 30
+    right = [group == 0 for group in groups]
+    exact = maj_at_k(groups, right, 50)
+    monkeypatch.setattr(estimators, "EXACT_SAMPLES", 100)
+    drawn = [maj_at_k(groups, right, 50, seed=1) for _ in range(2)]
     assert drawn[0] == drawn[1] != exact
-    assert drawn[0] == pytest.approx(exact, abs=0.05)
+    assert drawn[0] != maj_at_k(groups, right, 50, seed=2)
+    assert drawn[0] == pytest.approx(exact, abs=0.02)
+    assert maj_at_k([None] * 200, [False] * 200, 50) == 0.0
 
 
 def test_more_voters_than_samples_raise():

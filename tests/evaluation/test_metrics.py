@@ -70,15 +70,28 @@ def test_unusable_verdicts_name_the_problem(load, predictions, message):
         load("pass_at_k").compute(predictions=predictions, k=[2])
 
 
-@pytest.mark.parametrize("k", [0, -1, 1.5, True, "2", [1, 0]])
+@pytest.mark.parametrize("k", [0, -1, 1.5, True, "2", [1, 0], []])
 def test_k_must_be_a_positive_number(load, k):
     with pytest.raises(ValueError, match="k must be"):
         load("pass_at_k").compute(predictions=[[1, 0]], k=k)
 
 
 def test_verdicts_of_every_kind_of_number(load):
-    rows = [[True, False], np.array([1.0, 0.0]).tolist(), list(np.array([1, 0]))]
-    assert load("pass_at_k").compute(predictions=rows)["pass@1"] == 0.5
+    rows = [[True, False], np.array([1.0, 0.0]).tolist(), list(np.array([1, 0])), np.array([1, 0]), (0, 1)]
+    assert load("pass_at_k").compute(predictions=rows, k=np.int64(1))["pass@1"] == 0.5
+    assert load("pass_at_k").compute(predictions=np.eye(3, dtype=int), k=(1, 3)) == {
+        "pass@1": pytest.approx(1 / 3),
+        "pass@3": 1.0,
+        "undecided": 0,
+    }
+
+
+def test_only_the_first_row_is_like_the_others(load):
+    """`evaluate` infers and checks types on the first row alone: here it tells nothing of the rest."""
+    found = load("pass_at_k").compute(predictions=[[None, None], [1, 0], [], [1, None]], k=1)
+    assert found == {"pass@1": 0.75, "undecided": 3}
+    found = load("maj_at_k").compute(predictions=[[None], [12, "12"], ["0.5"]], references=[7, ["12", 3], 0.5], k=1)
+    assert found == {"maj@1": pytest.approx(2 / 3)}
 
 
 def naive_vote(answers, right):
@@ -116,6 +129,11 @@ def test_votes_go_by_meaning_and_lists_of_references(load):
         ([["4"], ["```python\nprint(1)\n```"]], ["4", "4"], r"predictions\[1\]\[0\]: code"),
         ([["4"], ["4"]], ["4", []], r"references\[1\]: no reference"),
         ([["4"], "4"], ["4", "4"], r"predictions\[1\]"),
+        ([["4"], []], ["4", "4"], r"problem 1 has no samples"),
+        ([["4"], ["4"]], ["4", "def f(x):\n    return 4"], r"references\[1\]: code"),
+        ([["4"], ["4"]], ["4", r"\frac{1}{"], r"problem 1: its reference"),
+        ([["4"], ["4"]], ["4", None], r"references\[1\]"),
+        ([["4"], [math.nan]], ["4", "4"], r"predictions\[1\]\[0\]"),
     ],
 )
 def test_unusable_votes_name_the_problem(load, predictions, references, message):
@@ -169,7 +187,8 @@ def test_rates_and_lengths(load):
     assert found == pytest.approx(
         {"mean": lengths.mean(), "median": np.median(lengths), "p95": np.percentile(lengths, 95), "max": 4000}
     )
-    for name, wrong in (("truncation_rate", 2), ("length_stats", -1), ("length_stats", "9"), ("length_stats", 1.5)):
+    wrong_lengths = [("length_stats", wrong) for wrong in (-1, "9", 1.5, math.inf, math.nan, None)]
+    for name, wrong in (("truncation_rate", 2), ("truncation_rate", None), *wrong_lengths):
         with pytest.raises(ValueError, match=r"predictions\[1\]"):
             load(name).compute(predictions=[1, wrong])
 

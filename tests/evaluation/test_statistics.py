@@ -6,7 +6,9 @@ import math
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
+from magistral_recipe.evaluation.estimators import pass_at_k
 from magistral_recipe.evaluation.statistics import (
     Interval,
     bootstrap_interval,
@@ -48,7 +50,8 @@ def test_one_sample_a_problem_is_wilson_with_t():
     centre = (share + t**2 / (2 * effective)) / (1 + t**2 / effective)
     half = t * math.sqrt(share * (1 - share) / effective + t**2 / (4 * effective**2)) / (1 + t**2 / effective)
     found = mean_interval([[1.0]] * right + [[0.0]] * (n - right))
-    assert found == pytest.approx((share, centre - half, centre + half), abs=1e-12)
+    # The prior is what single answers are anyway; it only has no n - 1 in its divisor.
+    assert found == pytest.approx((share, centre - half, centre + half), abs=1e-5)
 
 
 def test_lengths_have_the_usual_t_interval():
@@ -96,31 +99,180 @@ def test_impossible_requests_raise(scores, level):
         mean_interval(scores, level)
 
 
-@pytest.mark.parametrize("rate", [0.1, 0.5, 0.9])
-@pytest.mark.parametrize(("problems", "samples"), [(30, 8), (200, 1)])
-def test_the_interval_covers(rate, problems, samples):
-    rng = np.random.default_rng(int(rate * 100) + problems)
-    repeats = 400
-    rates = rng.beta(2 * rate, 2 * (1 - rate), size=(repeats, problems))
-    right = rng.binomial(samples, rates)
-    covered = 0
-    for row in right:
-        found = mean_interval([[1.0] * r + [0.0] * (samples - r) for r in row.tolist()])
-        covered += found.low <= rate <= found.high
-    # 0.95 with four standard errors of 400 repeats
-    assert covered / repeats == pytest.approx(0.95, abs=4 * math.sqrt(0.95 * 0.05 / repeats))
+def test_one_success_among_many_samples_says_little():
+    nothing = mean_interval([[0.0] * 64] * 30)
+    once = mean_interval([[0.0] * 64] * 29 + [[1.0] + [0.0] * 63])
+    assert once.high > 0.9 * nothing.high  # the variance alone would say 0.003
+    everywhere = mean_interval([[1.0] + [0.0] * 63] * 30)
+    assert everywhere.high < 0.05
 
 
-def test_paired_difference_is_agresti_and_min_for_single_answers():
-    a = [1, 1, 0, 0, 1, 0, 0, 1, 0, 0]
-    b = [1, 0, 1, 1, 1, 1, 0, 1, 1, 0]
-    gained = sum(y > x for x, y in zip(a, b, strict=True)) + 0.5
-    lost = sum(y < x for x, y in zip(a, b, strict=True)) + 0.5
-    n = len(a) + 2
+def test_fractions_may_be_surer_than_right_and_wrong():
+    halves = mean_interval([[0.5]] * 20)
+    assert halves.high - halves.low < 0.05
+    assert mean_interval([[1.0], [0.0]] * 10).high - 0.5 > 0.2
+
+
+def test_more_confidence_is_wider_and_sides_mirror():
+    scores = [[1.0, 0.0], [1.0, 1.0], [1.0, 1.0], [0.0, 1.0]]
+    narrow, wide = mean_interval(scores, 0.8), mean_interval(scores, 0.99)
+    assert wide.low < narrow.low < narrow.high < wide.high
+    mirrored = mean_interval([[1 - score for score in problem] for problem in scores], 0.8)
+    assert mirrored == pytest.approx((1 - narrow.mean, 1 - narrow.high, 1 - narrow.low))
+
+
+Rates = NDArray[np.float64]
+
+
+def constant(rng: np.random.Generator, mean: float, shape: tuple[int, int]) -> Rates:
+    return np.full(shape, mean)
+
+
+def always_or_never(rng: np.random.Generator, mean: float, shape: tuple[int, int]) -> Rates:
+    return (rng.random(shape) < mean).astype(float)
+
+
+def beta(concentration: float):
+    return lambda rng, mean, shape: rng.beta(mean * concentration, (1 - mean) * concentration, shape)
+
+
+def two_kinds(low: float, high: float):
+    return lambda rng, mean, shape: np.where(rng.random(shape) < (mean - low) / (high - low), high, low)
+
+
+def coverage(population, mean: float, problems: int, samples: int, repeats: int = 1500) -> float:
+    rng = np.random.default_rng(problems * samples)
+    right = rng.binomial(samples, population(rng, mean, (repeats, problems)))
+    rows = [[1.0] * r + [0.0] * (samples - r) for r in range(samples + 1)]
+    intervals = (mean_interval([rows[r] for r in drawn]) for drawn in right.tolist())
+    return sum(found.low <= mean <= found.high for found in intervals) / repeats
+
+
+@pytest.mark.parametrize(
+    ("population", "mean", "problems", "samples"),
+    [
+        (constant, 0.1, 30, 16),
+        (constant, 0.5, 30, 64),
+        (constant, 0.7, 60, 4),
+        (always_or_never, 0.3, 30, 8),
+        (beta(1), 0.1, 30, 64),
+        (beta(1), 0.9, 30, 64),
+        (beta(1), 0.5, 100, 16),
+        (beta(0.3), 0.8, 30, 16),
+        (beta(5), 0.9, 60, 16),
+        (beta(2), 0.3, 500, 1),
+        (two_kinds(0.2, 0.8), 0.5, 30, 4),
+        (two_kinds(0.0, 0.5), 0.1, 60, 16),
+    ],
+)
+def test_the_interval_covers(population, mean, problems, samples):
+    assert 0.925 <= coverage(population, mean, problems, samples) <= 0.98
+
+
+@pytest.mark.parametrize(
+    ("population", "mean", "problems", "samples"),
+    [  # by the variance alone, some of these cover 77%
+        (beta(1), 0.01, 60, 64),
+        (beta(1), 0.02, 30, 64),
+        (beta(1), 0.98, 30, 64),
+        (beta(2), 0.01, 30, 64),
+        (beta(2), 0.95, 30, 16),
+        (beta(0.3), 0.03, 30, 64),
+        (beta(10), 0.99, 30, 64),
+        (constant, 0.01, 150, 16),
+        (always_or_never, 0.05, 30, 8),
+        (two_kinds(0.0, 0.2), 0.02, 30, 16),
+    ],
+)
+def test_near_the_edges_it_covers_too(population, mean, problems, samples):
+    assert coverage(population, mean, problems, samples) >= 0.9
+
+
+@pytest.mark.parametrize("problems", [30, 50, 53, 100, 500])
+def test_single_answers_are_covered_at_every_rate(problems):
+    """No simulation: the probability of each count of right answers is known."""
+    ends = [mean_interval([[1.0]] * k + [[0.0]] * (problems - k)) for k in range(problems + 1)]
+    low, high = np.array([end.low for end in ends]), np.array([end.high for end in ends])
+    choices = np.array([float(math.comb(problems, k)) for k in range(problems + 1)])
+    for rate in np.arange(0.01, 0.995, 0.005):
+        chances = choices * rate ** np.arange(problems + 1) * (1 - rate) ** np.arange(problems, -1, -1)
+        covered = float(chances[(low <= rate) & (rate <= high)].sum())
+        # Counts are whole: no closed form keeps below 0.98 at each rate of 30 single answers (0.9839 at 0.11).
+        assert (0.93 if 0.1 <= rate <= 0.9 else 0.9) <= covered
+        assert covered <= 0.985 or rate < 0.1 or rate > 0.9
+
+
+def test_pass_at_k_of_problems_is_covered():
+    """Fractions, whose variance may be below that of right and wrong: the least design factor doesn't hold for them."""
+    rng = np.random.default_rng(5)
+    scores = [pass_at_k(16, right, 4) for right in range(17)]
+    true = float((1 - (1 - rng.beta(0.6, 1.4, 1_000_000)) ** 4).mean())
+    right = rng.binomial(16, rng.beta(0.6, 1.4, (1000, 60)))
+    intervals = [mean_interval([[scores[r]] for r in row]) for row in right.tolist()]
+    assert 0.925 <= sum(found.low <= true <= found.high for found in intervals) / 1000 <= 0.98
+    assert np.mean([found.high - found.low for found in intervals]) < 0.2  # as for right and wrong: 0.24
+
+
+def test_lengths_are_covered():
+    rng = np.random.default_rng(3)
+    logs = rng.normal(8, 0.5, (1000, 100, 1)) + rng.normal(0, 0.3, (1000, 100, 4))
+    true = math.exp(8 + (0.5**2 + 0.3**2) / 2)
+    intervals = [mean_interval(row.tolist(), bounds=None) for row in np.exp(logs)]
+    assert 0.925 <= sum(found.low <= true <= found.high for found in intervals) / 1000 <= 0.98
+
+
+def agresti_min(a, b, weight):
+    """Their interval for matched pairs, with pseudo-observations of another weight than a half, and t quantiles."""
+    gained = sum(y > x for x, y in zip(a, b, strict=True)) + weight
+    lost = sum(y < x for x, y in zip(a, b, strict=True)) + weight
+    n = len(a) + 4 * weight
     centre = (gained - lost) / n
-    half = t_quantile(0.975, n - 1) * math.sqrt((gained + lost - (gained - lost) ** 2 / n) / n**2)
+    half = t_quantile(0.975, int(n - 1)) * math.sqrt((gained + lost - (gained - lost) ** 2 / n) / n**2)
+    return centre - half, centre + half
+
+
+def test_paired_difference_of_few_disagreements_is_agresti_and_min():
+    a = [1, 1, 0, 0, 1, 0, 0, 1, 0, 0] * 3
+    b = [*a[:6], 1, *a[7:24], 0, *a[25:]]  # one gained, one lost
     found = paired_difference([[float(x)] for x in a], [[float(y)] for y in b])
-    assert found == pytest.approx((0.3, centre - half, centre + half), abs=1e-12)
+    assert found == pytest.approx((0.0, *agresti_min(a, b, 0.5)), abs=1e-12)
+    everyone = paired_difference([[0.0]] * 10, [[0.0]] * 9 + [[1.0]])
+    assert everyone[1:] == pytest.approx(agresti_min([0] * 10, [0] * 9 + [1], 0.5), abs=1e-12)
+
+
+def test_paired_difference_of_many_disagreements_is_students():
+    rng = np.random.default_rng(4)
+    a, b = rng.random((2, 400, 3))
+    differences = b.mean(1) - a.mean(1)
+    half = t_quantile(0.975, 399) * differences.std(ddof=1) / 20
+    expected = (differences.mean(), differences.mean() - half, differences.mean() + half)
+    assert paired_difference(a.tolist(), b.tolist()) == pytest.approx(expected, abs=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("problems", "samples", "concentration", "shift"),
+    [(30, 64, 2, 0.0), (30, 1, 2, 0.0), (30, 4, 10, 0.5), (100, 16, 1, 1.0), (100, 1, 10, -1.0), (400, 4, 1, 0.5)],
+)
+def test_the_paired_difference_covers(problems, samples, concentration, shift):
+    """Model b's odds of each problem are exp(shift) times model a's."""
+    rng = np.random.default_rng(6)
+
+    def better(rates):
+        return rates * math.exp(shift) / (1 - rates + rates * math.exp(shift))
+
+    def drawn(size):
+        return rng.beta(0.4 * concentration, 0.6 * concentration, size)
+
+    population = drawn(500_000)
+    true = float((better(population) - population).mean())
+    covered = 0
+    for _ in range(800):
+        rates = drawn(problems)
+        a = rng.binomial(samples, rates) / samples
+        b = rng.binomial(samples, better(rates)) / samples
+        found = paired_difference(a[:, None].tolist(), b[:, None].tolist())
+        covered += found.low <= true <= found.high
+    assert 0.925 <= covered / 800 <= 0.985
 
 
 def test_the_same_model_twice():
@@ -157,19 +309,58 @@ def test_bootstrap_of_a_mean_agrees_with_the_closed_form():
         bootstrap_interval([], len)
 
 
-def test_problems_needed_tells_the_difference():
-    difference, samples, rate = 0.1, 4, 0.5
-    n = problems_needed(difference, samples=samples, rate=rate, within=1.0)
+def test_the_bootstrap_of_votes_covers():
+    """Single problems' scores of votes: mostly 0 or 1, with ties between."""
+    rng = np.random.default_rng(8)
+    covered = 0
+    for _ in range(400):
+        scores = rng.choice([0.0, 0.5, 1.0], 30, p=[0.35, 0.1, 0.55]).tolist()
+        found = bootstrap_interval(scores, lambda drawn: math.fsum(drawn) / len(drawn), draws=400)
+        covered += found.low <= 0.6 <= found.high
+    assert 0.925 <= covered / 400 <= 0.98
+
+
+@pytest.mark.parametrize("score", [0.0, 1.0])
+def test_the_bootstrap_has_a_width_at_its_bounds(score):
+    found = bootstrap_interval([score] * 30, lambda drawn: math.fsum(drawn) / len(drawn), draws=50)
+    assert found == pytest.approx(mean_interval([[score]] * 30), abs=1e-3)
+    assert bootstrap_interval([0.5], lambda drawn: drawn[0], draws=2) == (0.5, 0.0, 1.0)
+    with pytest.raises(ValueError, match="bounds=None"):
+        bootstrap_interval([3, 4], lambda drawn: sum(drawn) / len(drawn))
+
+
+@pytest.mark.parametrize(("samples", "within", "correlation"), [(4, 1.0, 0.0), (1, 0.5, 0.8), (16, 0.5, 0.5)])
+def test_problems_needed_tells_the_difference(samples, within, correlation):
+    """Rates of both models about a half, their parts between problems with the correlation asked for."""
+    difference = 0.1
+    n = problems_needed(difference, samples=samples, within=within, correlation=correlation)
     rng = np.random.default_rng(2)
+    between = math.sqrt(0.25 * (1 - within))
     told = 0
-    for _ in range(300):  # no spread between problems: all variance is within
-        a = (rng.random((n, samples)) < rate - difference / 2).astype(float).tolist()
-        b = (rng.random((n, samples)) < rate + difference / 2).astype(float).tolist()
-        told += paired_difference(a, b).low > 0
-    assert told / 300 == pytest.approx(0.8, abs=0.1)
+    for _ in range(500):
+        shared, own = rng.choice([-1, 1], n), rng.choice([-1, 1], (2, n))
+        same = rng.random((2, n)) < math.sqrt(correlation)
+        rates = 0.5 + between * np.where(same, shared, own) + np.array([[-difference / 2], [difference / 2]])
+        a, b = rng.binomial(samples, rates.clip(0, 1)) / samples
+        told += paired_difference(a[:, None].tolist(), b[:, None].tolist()).low > 0
+    assert told / 500 == pytest.approx(0.8, abs=0.06)
+
+
+def test_problems_needed_by_hand():
+    # 2 · 0.25 · (0.5 / 1 + 0.5 · 0.2) = 0.3; 0.3 · ((1.96 + 0.8416) / 0.05)^2 = 941.9; t's quantile makes it 943.6
+    assert problems_needed(0.05) == 944
     assert problems_needed(0.05) == pytest.approx(4 * problems_needed(0.1), rel=0.02)
-    with pytest.raises(ValueError, match="difference"):
-        problems_needed(0)
+    assert problems_needed(0.05, samples=64) > 942 * 0.05 / 0.3  # what lies between problems stays
+    assert problems_needed(1.0, within=0.0, correlation=1.0) == 2
+
+
+@pytest.mark.parametrize(
+    ("argument", "value"),
+    [("difference", 0), ("samples", 0), ("rate", 1.5), ("within", -1), ("correlation", 2), ("power", 1), ("level", 1)],
+)
+def test_problems_needed_names_what_is_wrong(argument, value):
+    with pytest.raises(ValueError, match=argument):
+        problems_needed(**{"difference": 0.1, argument: value})
 
 
 def test_overlap():

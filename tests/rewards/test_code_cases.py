@@ -92,3 +92,20 @@ def test_landlock_is_as_right_on_honest_programs_and_pays_no_attack(traceless):
     # Attacks may end another way there (no /proc to read); what they earn is the same.
     expected = {case["id"]: case["expected"] for case in CASES}
     assert [failure for failure in failures if failure[1] != expected[failure[0]]] == []
+
+
+@pytest.mark.slow
+def test_landlock_ends_every_bomb_and_leaves_nothing(traceless):
+    started = time.monotonic()
+    failures = run([case for case in CASES if case["category"] in BOMBS], 0.5, "landlock", compile_seconds=2)
+    assert [failure for failure in failures if failure[1]] == []
+    assert time.monotonic() - started < 300
+    assert not [pid for pid in os.listdir("/proc") if pid.isdigit() and belongs_to_a_program(int(pid))]
+
+
+def belongs_to_a_program(pid: int) -> bool:
+    """Whether a process has been left behind by a sandbox, adopted by whoever adopts orphans here."""
+    try:
+        return "magistral-program-" in os.readlink(f"/proc/{pid}/cwd")
+    except OSError:
+        return False

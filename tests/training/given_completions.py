@@ -44,7 +44,25 @@ def reward(prompts, completions, **_):
     return values
 
 
-def main(folder: Path, changes: dict) -> None:
+def sharded(model):
+    """A model under FSDP2 on CPU processes, which bare torch runs and Accelerate does not offer.
+
+    Accelerate turns FSDP on for GPUs alone; its wrapping (DDP, here) is left out, the rest of it stays.
+    """
+    import accelerate
+    from torch.distributed.device_mesh import init_device_mesh
+    from torch.distributed.fsdp import fully_shard
+
+    accelerate.PartialState(cpu=True)
+    mesh = init_device_mesh("cpu", (torch.distributed.get_world_size(),))
+    for layer in model.model.layers:
+        fully_shard(layer, mesh=mesh)
+    fully_shard(model, mesh=mesh)
+    accelerate.Accelerator.prepare_model = lambda self, model, *args, **kwargs: model
+    return model
+
+
+def main(folder: Path, changes: dict, resume: bool = False, fsdp: bool = False) -> None:
     """Train, and leave weights and logs of the first process in the folder."""
     args = settings(
         folder,
@@ -52,22 +70,23 @@ def main(folder: Path, changes: dict) -> None:
         learning_rate=0.05,
         max_completion_length=31,
         probe_rewards=False,
-        logging_steps=1,
         **changes,
     )
     trainer = MagistralGRPOTrainer(
-        model=policy(),
+        model=sharded(policy()) if fsdp else policy(),
         reward_funcs=reward,
         args=args,
         train_dataset=problems(),
         processing_class=tokenizer(),
         rollout_func=rollouts,
     )
-    trainer.train()
+    trainer.train(resume_from_checkpoint=resume)
     world = trainer.accelerator.num_processes
     assert world == int(os.environ.get("WORLD_SIZE", "1")), f"{world} process(es) found each other"
+    named = trainer.accelerator.unwrap_model(trainer.model).named_parameters()
+    assert not fsdp or all(isinstance(p, torch.distributed.tensor.DTensor) for p in trainer.model.parameters())
+    weights = {n: (p.full_tensor() if fsdp else p).detach().clone() for n, p in named}
     if trainer.accelerator.is_main_process:
-        weights = {n: p.detach().clone() for n, p in trainer.accelerator.unwrap_model(trainer.model).named_parameters()}
         log = [{**entry, "world": world} for entry in trainer.state.log_history]
         torch.save(weights, folder / "weights.pt")
         (folder / "log.json").write_text(json.dumps(log))
@@ -77,4 +96,4 @@ def main(folder: Path, changes: dict) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), json.loads(sys.argv[2]))
+    main(Path(sys.argv[1]), json.loads(sys.argv[2]), *(word in sys.argv[3:] for word in ("resume", "fsdp")))

@@ -15,6 +15,7 @@ from transformers import TrainerCallback
 
 from magistral_recipe.errors import DataError, RunError
 from magistral_recipe.training.grpo import MagistralGRPOTrainer
+from magistral_recipe.training.metrics import append_lines
 
 
 def rollouts(folder):
@@ -270,3 +271,25 @@ def test_a_broken_gradient_stops_the_run_before_the_step(tmp_path):
     with pytest.raises(RunError, match="step 0: the gradient is"):
         run.train()
     assert all(torch.equal(w, policy().state_dict()[n]) for n, w in weights(run.model).items())
+
+
+def test_with_fp16_a_step_that_the_scaler_will_skip_is_counted(tmp_path):
+    run = trainer(tmp_path)
+    run.accelerator.scaler = object()
+    for norm in (torch.tensor(math.inf), torch.tensor(0.5)):
+        run._get_grad_norm(run.model, norm)
+    assert run._metrics["train"]["optimizer/skipped_steps"] == [1.0, 0.0]
+
+
+def test_speeds_are_tokens_over_seconds(tmp_path):
+    run = trainer(tmp_path, starts_with_a, max_steps=2, max_refill_rounds=2)
+    run.train()
+    first = run.state.log_history[0]
+    generated = first["completions/mean_length"] * first["groups/generated"] * 4
+    assert first["groups/refill_rounds"] > 0
+    assert first["tokens_per_second/generated"] * first["seconds/generating"] == pytest.approx(generated)
+
+
+def test_half_a_surrogate_pair_is_written_and_read_again(tmp_path):
+    append_lines(tmp_path / "a.jsonl", [{"completion": "a\ud800b \\ é"}])
+    assert json.loads((tmp_path / "a.jsonl").read_text("utf-8")) == {"completion": "a\ud800b \\ é"}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -15,9 +16,9 @@ SCRIPT = Path(__file__).with_name("given_completions.py")
 SAME = ("loss", "reward", "entropy", "clip_ratio/region_mean", "groups/uninformative", "groups/refill_rounds", "epoch")
 
 
-def run(folder, processes, changes):
+def run(folder, processes, changes, *words):
     """Train on given completions in so many processes; weights and logs of the first."""
-    folder.mkdir(parents=True)
+    folder.mkdir(parents=True, exist_ok=True)
     launcher = [sys.executable]
     if processes > 1:
         launcher += ["-m", "torch.distributed.run", "--nproc-per-node", str(processes), "--master-port", "0"]
@@ -26,7 +27,7 @@ def run(folder, processes, changes):
     for name in ("WORLD_SIZE", "RANK", "LOCAL_RANK", "MASTER_ADDR", "MASTER_PORT"):
         environment.pop(name, None)
     done = subprocess.run(
-        [*launcher, str(SCRIPT), str(folder), json.dumps(changes)],
+        [*launcher, str(SCRIPT), str(folder), json.dumps(changes), *words],
         env=environment,
         capture_output=True,
         text=True,
@@ -49,8 +50,29 @@ def run(folder, processes, changes):
     ],
 )
 def test_two_processes_train_as_one(tmp_path, changes):
-    one, log_of_one = run(tmp_path / "one", 1, changes)
-    two, log_of_two = run(tmp_path / "two", 2, changes)
+    assert_the_same(run(tmp_path / "one", 1, changes), run(tmp_path / "two", 2, changes))
+
+
+@pytest.mark.slow
+def test_two_processes_that_share_the_weights_train_as_one(tmp_path):
+    changes = {"max_steps": 6, "max_tokens_per_microbatch": 40}
+    assert_the_same(run(tmp_path / "one", 1, changes), run(tmp_path / "two", 2, changes, "fsdp"))
+
+
+@pytest.mark.slow
+def test_two_processes_resume_as_if_nothing_had_happened(tmp_path):
+    changes = {"max_steps": 6, "max_tokens_per_microbatch": 40, "save_strategy": "steps", "save_steps": 2}
+    straight, log = run(tmp_path / "a", 2, changes)
+    shutil.copytree(tmp_path / "a" / "checkpoint-4", tmp_path / "b" / "checkpoint-4")
+    resumed, log_again = run(tmp_path / "b", 2, changes, "resume")
+    for left, right in zip(log[:-1], log_again[:-1], strict=True):
+        assert {name: left.get(name) for name in SAME} == {name: right.get(name) for name in SAME}
+    assert all(torch.equal(resumed[name], tensor) for name, tensor in straight.items())
+
+
+def assert_the_same(single, double):
+    """Losses, decisions and weights of a run in one process and in two."""
+    (one, log_of_one), (two, log_of_two) = single, double
     assert {entry["world"] for entry in log_of_two} == {2}
     for left, right in zip(log_of_one[:-1], log_of_two[:-1], strict=True):
         for name in SAME:

@@ -119,6 +119,22 @@ def number(value: object) -> float | None:
     return result
 
 
+def limit(value: object) -> float | None:
+    """Check an optional number that must be above 0."""
+    result = number(value)
+    if result is not None and result <= 0:
+        raise failure(Code.BAD_VALUE, f"expected a number above 0, got {result:g}")
+    return result
+
+
+def tolerance(value: object) -> float | None:
+    """Check an optional number that must not be negative."""
+    result = number(value)
+    if result is not None and result < 0:
+        raise failure(Code.BAD_VALUE, f"expected a number of at least 0, got {result:g}")
+    return result
+
+
 def language(value: object) -> str | None:
     """Check an optional language: an ISO 639-1 code; a region (``pt-BR``) is dropped."""
     code = optional_text(value)

@@ -62,6 +62,12 @@ class _Row(BaseModel):
     """Which rewards apply."""
     programming_language: _OptionalText = None
     """Language a program must be written in; ``python`` for code that doesn't say."""
+    time_limit: Annotated[float | None, BeforeValidator(fields.limit)] = None
+    """CPU seconds that a program may take for a test; the reward's own limit where the source has none."""
+    memory_mb: Annotated[float | None, BeforeValidator(fields.limit)] = None
+    """Memory that a program may take, in MiB."""
+    tolerance: Annotated[float | None, BeforeValidator(fields.tolerance)] = None
+    """How far a number that a program prints may be off; exact without one."""
     language: Annotated[str | None, BeforeValidator(fields.language)] = None
     """Language of the problem, ISO 639-1."""
     source: _OptionalText = None

@@ -8,16 +8,17 @@ estimate, where simply scoring the first k wastes the others. The evaluation and
 from __future__ import annotations
 
 import math
-import random
-from collections.abc import Callable, Iterator, Sequence
-from itertools import combinations
+from collections import Counter
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
+from magistral_recipe.evaluation.voting import drawn_vote, exact_vote
+
 Equivalent = Callable[[str, str], bool]
-EXACT_SUBSETS = 20_000
-"""Up to how many subsets maj@k goes through all of them; above, it draws as many."""
+EXACT_SAMPLES = 256
+"""Up to how many samples maj@k is exact; above, it is the mean over drawn choices."""
 
 
 def pass_at_k(n: int, right: int, k: int) -> float:
@@ -38,7 +39,9 @@ def pass_at_k(n: int, right: int, k: int) -> float:
         raise ValueError(f"{right} of {n} samples cannot be right")
     if not 1 <= k <= n:
         raise ValueError(f"pass@{k} needs at least {k} samples (and k at least 1), there are {n}")
-    return 1 - math.comb(n - right, k) / math.comb(n, k)
+    # One division of whole numbers is rounded once: pass@1 is right / n to the last digit.
+    every = math.comb(n, k)
+    return (every - math.comb(n - right, k)) / every
 
 
 def pass_at_k_of_problems(verdicts: Sequence[Sequence[float | None]], k: Sequence[int]) -> dict[str, float]:
@@ -166,16 +169,16 @@ def vote(groups: Sequence[int | None], right: Sequence[bool]) -> float:
 
 
 def maj_at_k(groups: Sequence[int | None], right: Sequence[bool], k: int, seed: int = 0) -> float:
-    """Mean score of the vote over choices of k samples without replacement.
+    """Mean score of the vote over all choices of k samples without replacement.
 
     Args:
         groups: see `vote`.
         right: see `vote`.
         k: voters.
-        seed: of the drawn choices, where there are too many to go through all.
+        seed: of the drawn choices, where there are too many samples to count all choices.
 
     Returns:
-        A score in [0, 1], exact up to `EXACT_SUBSETS` choices.
+        A score in [0, 1], exact up to `EXACT_SAMPLES` samples, the mean of `DRAWS` choices above.
 
     Raises:
         ValueError: unless ``1 <= k <= n``.
@@ -183,14 +186,12 @@ def maj_at_k(groups: Sequence[int | None], right: Sequence[bool], k: int, seed: 
     n = len(groups)
     if not 1 <= k <= n:
         raise ValueError(f"maj@{k} needs at least {k} samples (and k at least 1), there are {n}")
-    scores = [vote([groups[i] for i in chosen], [right[i] for i in chosen]) for chosen in _choices(n, k, seed)]
-    return math.fsum(scores) / len(scores)
-
-
-def _choices(n: int, k: int, seed: int) -> Iterator[Sequence[int]]:
-    if math.comb(n, k) <= EXACT_SUBSETS:
-        yield from combinations(range(n), k)
-        return
-    rng = random.Random(seed)
-    for _ in range(EXACT_SUBSETS):
-        yield rng.sample(range(n), k)
+    if k == n:
+        return vote(groups, right)
+    counts = Counter(groups)
+    good = {group for group, each in zip(groups, right, strict=True) if each}
+    silent = counts.pop(None, 0)
+    sizes = sorted((count, group in good) for group, count in counts.items())
+    if n <= EXACT_SAMPLES:
+        return exact_vote(tuple(sizes), silent, k)
+    return drawn_vote(sizes, silent, k, seed)

@@ -7,10 +7,10 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from magistral_recipe.evaluation.estimators import clusters, length_stats, maj_at_k, pass_at_k
+from magistral_recipe.evaluation.estimators import length_stats, maj_at_k, pass_at_k
 from magistral_recipe.evaluation.samples import Sample
 from magistral_recipe.evaluation.statistics import Interval, mean_interval
-from magistral_recipe.evaluation.votes import same_answer
+from magistral_recipe.evaluation.votes import group_answers
 
 FORMAT_VERSION = 1
 DIMENSIONS = ("language", "category", "difficulty", "source")
@@ -144,14 +144,18 @@ def _of_all_samples(samples: Sequence[Sample]) -> Group:
     if k < 2:
         return {}
     passed = [[pass_at_k(len(rows), sum(bool(s.right) for s in rows), k)] for rows in problems.values()]
-    votes = [[_vote(rows, k)] for rows in problems.values() if rows[0].kind == "math"]
+    votes = _votes([rows for rows in problems.values() if rows[0].kind == "math"], k)
     return {f"pass@{k}": mean_interval(passed)} | ({f"maj@{k}": mean_interval(votes)} if votes else {})
 
 
-def _vote(samples: Sequence[Sample], k: int) -> float:
+def _votes(problems: Sequence[Sequence[Sample]], k: int) -> list[list[float]]:
+    """maj@k of each problem."""
     # An answer that the gate refused has no vote: it would not have been accepted either.
-    answers = [sample.answer if sample.value("format") == 1 else None for sample in samples]
-    return maj_at_k(clusters(answers, same_answer), [bool(sample.right) for sample in samples], k)
+    answers = [[sample.answer if sample.value("format") == 1 else None for sample in rows] for rows in problems]
+    return [
+        [maj_at_k(groups, [bool(sample.right) for sample in rows], k)]
+        for groups, rows in zip(group_answers(answers), problems, strict=True)
+    ]
 
 
 def _counts(samples: Sequence[Sample]) -> dict[str, int]:

@@ -17,7 +17,10 @@ from magistral_recipe.verifiers.boxes import find_boxes
 if TYPE_CHECKING:
     from magistral_recipe.data.problems import Problem
 
-_COLUMNS = ("problem", "answer", "tests", "kind", "programming_language", "language")
+_COLUMNS = (
+    *("problem", "answer", "tests", "kind", "language"),
+    *("programming_language", "time_limit", "memory_mb", "tolerance"),
+)
 _BENCHMARK_COLUMNS = ("asserts", "instructions")
 
 

@@ -16,10 +16,11 @@ logger = logging.getLogger(__name__)
 
 
 class Batch(NamedTuple):
-    """A filled generation batch: the groups that train, and figures over all that was generated."""
+    """A filled generation batch: the groups that train, figures over all that was generated, and its tokens."""
 
     groups: list[Group]
     figures: dict[str, float]
+    tokens: int
 
 
 class Collector:
@@ -85,7 +86,7 @@ class Collector:
                 break
         figures = batch_figures(rounds, kept, len(groups))
         self._note(figures, bool(groups))
-        return Batch(groups, figures)
+        return Batch(groups, figures, sum(sum(round_.completion_lengths) for round_ in rounds))
 
     def state_dict(self) -> dict[str, Any]:
         """Return what a checkpoint must keep."""

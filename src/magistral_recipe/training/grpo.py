@@ -205,6 +205,9 @@ class MagistralGRPOTrainer(RoundGenerator):
         # With fp16 an overflow is the scaler's business: it skips the step and lowers the scale.
         if norm is not None and self.accelerator.scaler is None:
             self._stop_if_broken(torch.as_tensor(norm), "gradient", self._minibatch)
+        elif norm is not None:
+            skipped = not bool(torch.isfinite(torch.as_tensor(norm)))
+            self._metrics["train"]["optimizer/skipped_steps"].append(float(skipped))
         return norm
 
     def _gradient_sync(self, model: Any, last: bool) -> contextlib.AbstractContextManager[Any]:
@@ -229,6 +232,8 @@ class MagistralGRPOTrainer(RoundGenerator):
         metrics = self._metrics["train"]
         for name, value in batch.figures.items():
             metrics[name].append(value)
+        if self._seconds["generating"]:
+            metrics["tokens_per_second/generated"].append(batch.tokens / self._seconds["generating"])
         metrics["num_tokens"] = [self.state.num_input_tokens_seen]
         metrics["max_completion_length"].append(settings.max_completion_length)
         self._write_rollouts(batch.groups, minibatches)

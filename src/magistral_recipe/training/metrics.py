@@ -20,10 +20,13 @@ from magistral_recipe.files import write_atomically
 
 
 def append_lines(path: Path, records: Iterable[Mapping[str, Any]]) -> None:
-    """Append JSON lines; NaN and infinities become null, which JSON has no words for."""
+    """Append JSON lines; NaN and infinities become null, which JSON has no words for.
+
+    Half a surrogate pair, which UTF-8 cannot hold and a model may write, becomes JSON's own escape for it.
+    """
     text = "".join(json.dumps(_plain(record), ensure_ascii=False) + "\n" for record in records)
     path.parent.mkdir(parents=True, exist_ok=True)
-    with open(path, "a", encoding="utf-8") as stream:
+    with open(path, "a", encoding="utf-8", errors="backslashreplace") as stream:
         stream.write(text)
 
 

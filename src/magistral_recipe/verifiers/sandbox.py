@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Literal, get_args
 
 from magistral_recipe.errors import RunError
+from magistral_recipe.verifiers.sandbox_remains import remove_remains
 
 logger = logging.getLogger(__name__)
 
@@ -90,7 +91,7 @@ class Confinement:
     def clean(self) -> None:
         """Remove what the sandbox leaves on this machine's disk."""
         if self.folder is not None:
-            shutil.rmtree(self.folder, ignore_errors=True)
+            remove_remains(self.folder)
 
 
 def check_mode(mode: str) -> str:

@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import ctypes
 import os
+import signal
 import struct
 import sys
+import time
 
 TYPE_CHECKING = False  # this file also runs where the package cannot be imported
 if TYPE_CHECKING:
@@ -99,7 +101,7 @@ def landlock_command(folder: Path, mounts: tuple[Mount, ...]) -> tuple[str, ...]
 
 
 def main(arguments: list[str]) -> None:
-    """Restrict a child and become its command; this process stays outside to adopt and reap its orphans."""
+    """Restrict a child and become its command; this process stays outside to adopt, end and reap its orphans."""
     separator = arguments.index("--")
     filter_text, writable, *readable = arguments[:separator]
     command = arguments[separator + 1 :]
@@ -119,7 +121,56 @@ def main(arguments: list[str]) -> None:
     while True:
         pid, status = os.wait()
         if pid == child:
-            os._exit(os.waitstatus_to_exitcode(status) & 0xFF)
+            break
+    while _end_orphans():
+        time.sleep(0.01)
+    os._exit(os.waitstatus_to_exitcode(status) & 0xFF)
+
+
+def _end_orphans() -> bool:
+    """Kill all that is left below this process, and reap it; whether anything still is.
+
+    They are stopped until no new one turns up before they are killed: what is stopped cannot fork on.
+    """
+    stopped: set[int] = set()
+    while new := _below() - stopped:
+        _signal(new, signal.SIGSTOP)
+        stopped |= new
+    _signal(stopped, signal.SIGKILL)
+    try:
+        while os.waitpid(-1, os.WNOHANG)[0]:
+            pass
+    except ChildProcessError:
+        return False
+    return True
+
+
+def _signal(pids: set[int], number: int) -> None:
+    for pid in pids:
+        try:
+            os.kill(pid, number)
+        except OSError:
+            continue
+
+
+def _below() -> set[int]:
+    """The processes below this one, which adopts every orphan among them."""
+    children: dict[int, list[int]] = {}
+    for name in os.listdir("/proc"):
+        if name.isdigit():
+            try:
+                with open(f"/proc/{name}/stat", encoding="utf-8", errors="replace") as file:
+                    state, parent = file.read().rpartition(")")[2].split()[:2]
+            except OSError:
+                continue
+            if state != "Z":
+                children.setdefault(int(parent), []).append(int(name))
+    found, waiting = set[int](), [os.getpid()]
+    while waiting:
+        below = children.get(waiting.pop(), [])
+        found.update(below)
+        waiting += below
+    return found
 
 
 if __name__ == "__main__":

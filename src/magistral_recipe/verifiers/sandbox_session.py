@@ -6,6 +6,7 @@ Whose failure it is, is decided by the driver's first word: what goes wrong befo
 
 from __future__ import annotations
 
+import contextlib
 import os
 import select
 import signal
@@ -371,13 +372,18 @@ def _kill_children(parent: int) -> bool:
 
 
 def _kill_below(root: int) -> None:
-    """Kill everything below a process, again until nothing new turns up (no namespace does it for us)."""
-    for _ in range(50):
-        below = [pid for pid in observe(root).pids if pid != root]
-        if not below:
-            return
-        for pid in below:
-            try:
-                os.kill(pid, signal.SIGKILL)
-            except ProcessLookupError:
-                continue
+    """Stop everything below a process until nothing new turns up, then kill it: what is stopped cannot fork on."""
+    stopped: set[int] = set()
+    for _ in range(200):
+        new = set(observe(root).pids) - stopped - {root}
+        if not new:
+            break
+        _signal(new, signal.SIGSTOP)
+        stopped |= new
+    _signal(stopped, signal.SIGKILL)
+
+
+def _signal(pids: set[int], number: int) -> None:
+    for pid in pids:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, number)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import math
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, ClassVar
 
 import datasets
@@ -11,6 +13,9 @@ import evaluate
 CITATION = "Mistral AI: Magistral, arXiv 2506.10910 (2025)"
 
 Reader = Callable[[Any, str], Any]
+
+_CODE = re.compile(r"```|^\s*(?:def \w+\s*\(|class \w+.*:|import \w+|from [\w.]+ import|#include\b|print\s*\()", re.M)
+"""A fence, or a line that can only be a program's. No final answer of mathematics looks like these."""
 
 
 class RowMetric(evaluate.Metric):
@@ -79,9 +84,8 @@ class RowMetric(evaluate.Metric):
 
 def verdicts(value: Any, where: str) -> list[int | None]:
     """Read one problem's verdicts: right (1, True), wrong (0, False), undecided (None)."""
-    if isinstance(value, str | Mapping) or not isinstance(value, Sequence):
-        raise ValueError(f"{where}: expected the verdicts of a problem's samples, not {value!r}")
-    return [None if each is None else _binary(each, f"{where}[{number}]") for number, each in enumerate(value)]
+    listed = _samples(value, where, "verdicts")
+    return [None if each is None else _binary(each, f"{where}[{number}]") for number, each in enumerate(listed)]
 
 
 def flag(value: Any, where: str) -> int:
@@ -89,17 +93,29 @@ def flag(value: Any, where: str) -> int:
     return _binary(value, where)
 
 
+def _samples(value: Any, where: str, what: str) -> Sequence[Any]:
+    listed = value.tolist() if hasattr(value, "tolist") else value
+    if isinstance(listed, str | bytes | Mapping) or not isinstance(listed, Sequence):
+        raise ValueError(f"{where}: expected the {what} of a problem's samples, not {value!r}")
+    return listed
+
+
+def _scalar(value: Any) -> Any:
+    return value.item() if hasattr(value, "item") else value
+
+
 def _binary(value: Any, where: str) -> int:
-    number = value.item() if hasattr(value, "item") else value
-    if isinstance(number, str) or number not in (0, 1):
+    number = _scalar(value)
+    if not isinstance(number, int | float) or number not in (0, 1):
         raise ValueError(f"{where}: expected 0 or 1, not {value!r}")
     return int(number)
 
 
 def length(value: Any, where: str) -> int:
     """Read a length in tokens."""
-    number = value.item() if hasattr(value, "item") else value
-    if isinstance(number, bool) or not isinstance(number, int | float) or number != int(number) or number < 0:
+    number = _scalar(value)
+    is_number = isinstance(number, int | float) and not isinstance(number, bool)
+    if not is_number or not 0 <= number < 2**63 or number != int(number):
         raise ValueError(f"{where}: expected a number of tokens, not {value!r}")
     return int(number)
 
@@ -124,33 +140,37 @@ def completion(value: Any, where: str) -> str:
 
 def answers(value: Any, where: str) -> list[str | None]:
     """Read the final answers of a problem's samples; None where a sample has none."""
-    if isinstance(value, str | Mapping) or not isinstance(value, Sequence):
-        raise ValueError(f"{where}: expected the answers of a problem's samples, not {value!r}")
-    return [None if each is None else _answer(each, f"{where}[{number}]") for number, each in enumerate(value)]
+    listed = _samples(value, where, "answers")
+    return [None if each is None else _answer(each, f"{where}[{number}]") for number, each in enumerate(listed)]
 
 
 def references(value: Any, where: str) -> list[str]:
     """Read a reference answer, or a list of them any one of which is right."""
-    listed = value if isinstance(value, list | tuple) else [value]
+    listed = value.tolist() if hasattr(value, "tolist") else value
+    listed = listed if isinstance(listed, list | tuple) else [listed]
     if not listed:
         raise ValueError(f"{where}: no reference answer")
     return [_answer(each, where) for each in listed]
 
 
 def _answer(value: Any, where: str) -> str:
-    number = value.item() if hasattr(value, "item") else value
+    number = _scalar(value)
     if isinstance(number, bool) or not isinstance(number, str | int | float):
         raise ValueError(f"{where}: expected an answer as text or number, not {value!r}")
+    if isinstance(number, float) and not math.isfinite(number):
+        raise ValueError(f"{where}: expected a finite number, not {value!r}")
     written = str(number).strip()
-    if "```" in written:
+    if _CODE.search(written):
         raise ValueError(f"{where}: code has no majority; votes need a final answer")
     return written
 
 
 def wanted(k: Any) -> list[int]:
     """Read the argument k: one number or several, each at least 1."""
-    listed = list(k) if isinstance(k, list | tuple | set | range) else [k]
+    listed = [_scalar(each) for each in k] if isinstance(k, Iterable) and not isinstance(k, str) else [_scalar(k)]
     for each in listed:
         if isinstance(each, bool) or not isinstance(each, int) or each < 1:
             raise ValueError(f"k must be a whole number of at least 1, or a list of them, not {each!r}")
+    if not listed:
+        raise ValueError("k must be a whole number of at least 1, or a list of them; the list is empty")
     return listed

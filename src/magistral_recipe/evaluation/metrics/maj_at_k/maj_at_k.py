@@ -32,7 +32,7 @@ class MajAtK(base.RowMetric):
             predictions: per problem the final answers of its samples (what stands in the box), None without one.
             references: per problem the right answer, or a list of which any one is right.
             k: one number of voters, or several; by default all samples.
-            seed: of the choices drawn where there are too many to go through all.
+            seed: of the choices drawn where a problem has too many samples to count all choices.
 
         Returns:
             `maj@k` for each k. Answers are compared by what they mean; a tie earns the share of its leaders that
@@ -40,5 +40,8 @@ class MajAtK(base.RowMetric):
         """
         if not predictions:
             raise ValueError("no problems: predictions are empty")
+        for number, answers in enumerate(predictions):
+            if not answers:
+                raise ValueError(f"problem {number} has no samples: predictions[{number}] is empty")
         sizes = [min(len(answers) for answers in predictions)] if k is None else base.wanted(k)
-        return {f"maj@{size}": votes.maj_at_k_of_problems(predictions, references, size, seed) for size in sizes}
+        return votes.maj_at_k_of_problems(predictions, references, sizes, seed)

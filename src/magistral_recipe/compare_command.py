@@ -92,5 +92,6 @@ def _print(console: Console, comparison: Comparison, show: int) -> None:
         console.print(f"they differ on {len(comparison.problems):,} problems, most on:", markup=False)
         for problem in shown:
             shares = f"{100 * problem.a:5.1f} -> {100 * problem.b:5.1f}"
-            question = " ".join(problem.question.split())
+            plain = "".join(letter if letter.isprintable() else " " for letter in problem.question)
+            question = " ".join(plain.split())
             console.print(f"  {shares}  {problem.problem}: {question}", markup=False, no_wrap=True, overflow="ellipsis")

@@ -45,6 +45,7 @@ def quieten_libraries() -> None:
     os.environ.setdefault("HF_DATASETS_DISABLE_PROGRESS_BARS", "1")
     os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
     os.environ.setdefault("TRL_EXPERIMENTAL_SILENCE", "1")
+    os.environ.setdefault("TQDM_DISABLE", "1")  # a GGUF file's conversion asks nobody else
     warnings.filterwarnings("ignore")
     for name in ("transformers", "accelerate", "datasets", "trl", "torch", "huggingface_hub", "peft", "bitsandbytes"):
         logging.getLogger(name).setLevel(logging.ERROR)

@@ -352,9 +352,11 @@ def test_instructions(tmp_path):
         "instruction_id_list": ["punctuation:no_comma", "length_constraints:number_words"],
         "kwargs": [{"num_words": None, "relation": None}, {"num_words": 3, "relation": "at least"}],
     }
+    german = {"key": 2, "prompt": "In German.", "instruction_id_list": ["language:response_language"]}
     rows = [row, {**row, "key": 1, "prompt": "x", "instruction_id_list": ["a:b", "c:d"]}]
-    loaded = load("ifeval", write(tmp_path / "i.jsonl", rows))
-    (problem,) = loaded.rows
+    loaded = load("ifeval", write(tmp_path / "i.jsonl", [*rows, {**german, "kwargs": [{"language": "de"}]}]))
+    problem, other = loaded.rows
+    assert (problem.language, other.language) == ("en", "de")
     assert (problem.kind, loaded.set_aside) == ("text", 1)
     assert [(each.name, each.options) for each in problem.instructions] == [
         ("punctuation:no_comma", {}),
@@ -376,6 +378,32 @@ def test_embedded_gym_and_own_files(tmp_path):
     assert [p.language for p in load_problems(source, tmp_path, None).rows] == [None, "es"]
 
 
+def test_the_hub_is_asked_for_what_the_row_says(tmp_path, monkeypatch):
+    asked = []
+
+    def load_dataset(path, subset=None, **options):
+        asked.append((path, subset, options))
+        if path == "json":
+            return [LIVE]
+        return [{"question": f"({subset}) 2+2?", "answer": None, "answer_number": 4}]
+
+    monkeypatch.setattr("datasets.load_dataset", load_dataset)
+    problems = load_problems(ProblemsSource(benchmark="mgsm"), tmp_path, None).rows
+    assert [problem.language for problem in problems] == list(find("mgsm").languages)
+    assert [(path, subset) for path, subset, _ in asked] == [
+        ("juletxara/mgsm", code) for code in find("mgsm").languages
+    ]
+    assert asked[0][2] == {"split": "test", "revision": "refs/convert/parquet", "streaming": False}
+    asked.clear()
+    load_problems(ProblemsSource(benchmark="livecodebench_v5"), tmp_path, None)
+    ((path, _, options),) = asked
+    numbers = ["", "2", "3", "4", "5"]
+    assert path == "json"
+    assert options["data_files"] == [
+        f"hf://datasets/livecodebench/code_generation_lite@main/test{number}.jsonl" for number in numbers
+    ]
+
+
 # ----------------------------------------------------------------------------------------------- bad input
 
 
@@ -386,6 +414,15 @@ def test_a_wrong_schema_is_one_line_that_names_the_columns(tmp_path):
     (line,) = caught.value.problems
     assert f"{path}:1: missing columns 'problem', 'answer'; the row has: id, question, solution." in line
     assert "https://huggingface.co/datasets/HuggingFaceH4/aime_2024" in line
+
+
+def test_more_embedded_problems_than_there_are(tmp_path, monkeypatch):
+    def problems(split, count, seed):
+        raise ValueError(f"there are no {count} different {split} problems")
+
+    monkeypatch.setattr("magistral_recipe.data.tiny.problems", problems)  # the real one takes half a minute to find out
+    with pytest.raises(DataError, match="benchmark 'tiny': there are no 900000 different heldout problems"):
+        load_problems(ProblemsSource(benchmark="tiny", count=900_000), tmp_path, None)
 
 
 def test_a_set_that_cannot_be_reached_says_how_to_bring_it(tmp_path, monkeypatch):

@@ -107,6 +107,28 @@ def test_an_interrupted_evaluation_says_that_its_scores_are_partial(alone, tmp_p
     assert samples(output) == alone[0]
 
 
+@pytest.mark.skipif(sys.platform != "linux" or os.geteuid() != 0, reason="needs root on Linux to mount a tmpfs")
+def test_a_full_disk_is_said_and_loses_nothing(alone, tmp_path):
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    done = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=24k", "tmpfs", str(disk)], capture_output=True)
+    if done.returncode:
+        pytest.skip(f"cannot mount a tmpfs: {done.stderr.decode().strip()}")
+    try:
+        process = start(tmp_path, disk / "out")
+        text, _ = process.communicate(timeout=600)
+        assert process.returncode == 1, text
+        assert "error: the disk is full" in text
+        assert "Traceback" not in text
+        kept = samples(disk / "out")
+        assert 0 < len(kept) < len(alone[0])
+        subprocess.run(["mount", "-o", "remount,size=4m", str(disk)], check=True)
+        finish(start(tmp_path, disk / "out"))
+        assert samples(disk / "out") == alone[0]
+    finally:
+        subprocess.run(["umount", "-l", str(disk)], check=True)
+
+
 RECIPE = """\
 name: shared
 seed: 3

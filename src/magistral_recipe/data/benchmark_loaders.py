@@ -85,7 +85,10 @@ def _raw_rows(source: DataSet, chosen: Chosen, base: Path, wanted: int | None, s
     if source.tiny is not None:
         from magistral_recipe.data import tiny
 
-        made: Any = tiny.problems(source.tiny, wanted or source.count or 1, seed=seed)
+        try:
+            made: Any = tiny.problems(source.tiny, wanted or source.count or 1, seed=seed)
+        except ValueError as error:
+            raise DataError(f"benchmark '{chosen.name}': {error}") from error
     elif source.gym is not None:
         made = gym.rows(source.gym, {}, wanted or source.count or 1, seed)
     else:
@@ -275,7 +278,10 @@ def _instructions(row: Row, benchmark: Benchmark, variant: Variant) -> dict[str,
     # Arrow fills the options that an instruction doesn't have with None.
     kept = [{key: value for key, value in (each or {}).items() if value is not None} for each in options]
     pairs = [Instruction(name=name, options=each) for name, each in zip(names, kept, strict=True)]
-    return {"id": given["id"], "problem": given["problem"], "kind": "text", "instructions": pairs}
+    # A request in English may ask for a response in another language: that is then the right one.
+    asked = [each.options.get("language") for each in pairs if each.name == "language:response_language"]
+    language = {"language": asked[0]} if asked else {}
+    return {"id": given["id"], "problem": given["problem"], "kind": "text", "instructions": pairs, **language}
 
 
 LOADERS: dict[str, Callable[[Row, Benchmark, Variant], dict[str, Any]]] = {

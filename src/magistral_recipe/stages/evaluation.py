@@ -161,8 +161,16 @@ def run_request(
         progress=progress,
         generator=loaded.generator,
         weights=loaded.weights,
-        about={"request": request.model_dump(mode="json"), "command": command},
+        about={"request": request.model_dump(mode="json"), "command": command, "device": _device(loaded)},
     )
+
+
+def _device(loaded: LoadedModel) -> str:
+    """What the samples were computed on: where it isn't the same, they needn't be."""
+    import torch
+
+    kind = loaded.model.device.type if loaded.model is not None else "cuda"
+    return torch.cuda.get_device_name() if kind == "cuda" and torch.cuda.is_available() else kind
 
 
 def _require_same(expected: Mapping[str, Any], key: str, now: str, what: str) -> None:

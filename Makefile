@@ -3,6 +3,7 @@
 #   make quickstart            run recipes/quickstart.yaml and say where the report is
 #   make test                  every test, lint and types, as CI runs them
 #   make TORCH=... env         another torch, e.g. TORCH=torch==2.9.1 or TORCH=/path/to/torch.whl
+#   make WORKERS=0 test        in one process, in which a debugger works
 #   make VENV=path ...         another environment; one that is active is taken as it is
 
 SHELL := /bin/bash
@@ -10,6 +11,7 @@ PYTHON ?= python3
 # On a machine without a GPU a plain `pip install torch` fetches gigabytes of CUDA libraries, so the version that has a
 # small CPU build where this project is built is asked for by name; a torch that is there already is kept.
 TORCH ?= torch==2.13.0
+WORKERS ?= 2
 RECIPE ?= recipes/quickstart.yaml
 VENV ?= $(if $(VIRTUAL_ENV),$(VIRTUAL_ENV),.venv)
 BIN := $(VENV)/bin
@@ -43,7 +45,7 @@ lint: env
 	$(BIN)/mypy
 
 test: env programs lint
-	HF_HUB_OFFLINE=1 TOKENIZERS_PARALLELISM=false $(BIN)/python -m pytest
+	HF_HUB_OFFLINE=1 TOKENIZERS_PARALLELISM=false $(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadfile
 
 clean:
 	rm -rf build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import atexit
 import os
 import shutil
+import tempfile
 
 import pytest
 
@@ -11,6 +13,14 @@ os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # spinning threads starve one another on few cores
+
+if worker := os.environ.get("PYTEST_XDIST_WORKER"):
+    # A temporary folder of its own: tests that look for what was left behind must not see another worker's.
+    os.environ["TMPDIR"] = tempfile.tempdir = tempfile.mkdtemp(prefix=f"tests-{worker}-")
+    os.chmod(tempfile.tempdir, 0o755)  # programs under test may run as nobody
+    atexit.register(shutil.rmtree, tempfile.tempdir, ignore_errors=True)
+    # As many workers as cores: threads would only wait for one another.
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 NEEDS = {
     "sandbox": (("bwrap",), "bubblewrap"),

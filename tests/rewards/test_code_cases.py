@@ -106,6 +106,6 @@ def test_landlock_ends_every_bomb_and_leaves_nothing(traceless):
 def belongs_to_a_program(pid: int) -> bool:
     """Whether a process has been left behind by a sandbox, adopted by whoever adopts orphans here."""
     try:
-        return "magistral-program-" in os.readlink(f"/proc/{pid}/cwd")
+        return os.readlink(f"/proc/{pid}/cwd").startswith(f"{tempfile.gettempdir()}/magistral-program-")
     except OSError:
         return False

@@ -89,9 +89,9 @@ class Flaws:
     something to learn beyond a lower temperature.
     """
 
-    forget: float = 0.65
+    forget: float = 0.7
     """A carry or borrow is forgotten, of the problems that have one."""
-    slip: float = 0.03
+    slip: float = 0.0
     """A sum of digits is off by one."""
     malformed: float = 0.06
     """A tag or the box is missing, or a tag is doubled."""

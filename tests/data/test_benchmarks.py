@@ -303,6 +303,12 @@ def test_humaneval(tmp_path):
     (problem,) = load("humaneval", write(tmp_path / "h.jsonl", [row])).rows
     assert problem.asserts.endswith("check(double)\n")
     assert problem.solution == row["prompt"] + row["canonical_solution"]
+    assert problem.before is None
+    helped = {**row, "prompt": f"import math\n\ndef one():\n    return 1\n\n\n{row['prompt']}"}
+    (problem,) = load("humaneval", write(tmp_path / "h2.jsonl", [helped])).rows
+    assert problem.before == "import math\ndef one():\n    return 1"
+    (problem,) = load("humaneval", write(tmp_path / "h3.jsonl", [{**row, "prompt": "def double(x):\n"}])).rows
+    assert problem.before is None  # a head without a docstring is no Python yet
     bad = load_problems  # a name that is none must not become code
     rows = [row, {**row, "task_id": "Made/1", "prompt": "def f(): pass", "entry_point": "f)\nimport os"}]
     loaded = bad(ProblemsSource(benchmark="humaneval", path=str(write(tmp_path / "b.jsonl", rows))), tmp_path, None)

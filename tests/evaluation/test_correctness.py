@@ -96,6 +96,28 @@ def test_assertions_run_behind_the_program():
     assert rights(samples) == [True] * 4 + [False] * 5
 
 
+def test_a_programs_own_trial_run_is_left_out():
+    """As in the published programs, which execute it under another name than ``__main__``."""
+    tests = json.dumps({"type": "stdio", "cases": [{"input": "", "output": "passed"}]})
+    problem = BenchmarkProblem(id="h", problem="double", kind="code", tests=tests, asserts=CHECK)
+    program = "def double(x):\n    return 2 * x\n\nif __name__ == '__main__':\n    "
+    dataclass = "from __future__ import annotations\nfrom dataclasses import dataclass\n@dataclass\nclass A:\n    a: int\n"
+    programs = [program + "raise SystemExit(0)", program + "print(int(input()))", dataclass + program + "unittest.main()"]
+    assert rights(judged(problem, *map(block, programs))) == [True] * 3
+
+
+def test_what_the_task_defines_needs_no_repeating():
+    """HumanEval/32, 38 and 50 call a helper of the prompt in their tests; a fifth of the prompts import List."""
+    tests = json.dumps({"type": "stdio", "cases": [{"input": "", "output": "passed"}]})
+    given = "from typing import List\ndef encode(s):\n    return s[::-1]"
+    asserts = "def check(candidate):\n    assert candidate(encode('ab')) == ['ab']\ncheck(decode)"
+    problem = BenchmarkProblem(id="h", problem="decode", kind="code", tests=tests, before=given, asserts=asserts)
+    alone = "def decode(s: str) -> List[str]:\n    return [s[::-1]]"
+    future = "from __future__ import annotations\n" + alone
+    samples = judged(problem, *map(block, [alone, f"{given}\n{alone}", future, "def decode(s): return [s]"]))
+    assert rights(samples) == [True, True, True, False]
+
+
 @pytest.mark.sandbox
 def test_every_test_of_a_program_is_run():
     cases = [{"input": f"{n}", "output": f"{n}"} for n in range(60)]

@@ -6,6 +6,7 @@ from, and what happens to those that don't fit, is `sources`' business.
 
 from __future__ import annotations
 
+import ast
 import json
 import random
 from collections.abc import Callable, Iterator, Mapping
@@ -35,6 +36,8 @@ class BenchmarkProblem(Problem):
 
     option_order: list[int] | None = None
     """Of a multiple choice: which option of the source, 0 being the right one, stands at A, at B, …"""
+    before: str | None = None
+    """Python statements that run before the program: what the task defines and a solution needn't repeat."""
     asserts: str | None = None
     """Python statements that run after the program and raise where it is wrong."""
     instructions: list[Instruction] | None = None
@@ -252,8 +255,23 @@ def _humaneval(row: Row, benchmark: Benchmark, variant: Variant) -> dict[str, An
         "id": given["id"],
         "problem": str(given["problem"]).strip("\n"),
         "solution": f"{given['problem']}{given['solution']}",
+        "before": _given_code(str(given["problem"]), function),
     }
     return _asserted(values, f"{given['checks']}\ncheck({function})\n")
+
+
+def _given_code(prompt: str, function: str) -> str | None:
+    """What a prompt defines beside the function to complete: imports, and helpers that the assertions call too.
+
+    The published program runs the prompt with the completion behind it, so that they are there; a model that writes
+    the whole function seldom repeats them.
+    """
+    try:
+        nodes = ast.parse(prompt).body
+    except (SyntaxError, ValueError):
+        return None
+    others = [node for node in nodes if getattr(node, "name", None) != function]
+    return "\n".join(map(ast.unparse, others)) or None
 
 
 def _mbpp(row: Row, benchmark: Benchmark, variant: Variant) -> dict[str, Any]:

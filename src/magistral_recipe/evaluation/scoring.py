@@ -21,7 +21,7 @@ _COLUMNS = (
     *("problem", "answer", "tests", "kind", "language"),
     *("programming_language", "time_limit", "memory_mb", "tolerance"),
 )
-_BENCHMARK_COLUMNS = ("asserts", "instructions")
+_BENCHMARK_COLUMNS = ("before", "asserts", "instructions")
 
 
 class Scorer:

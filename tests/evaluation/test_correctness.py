@@ -9,6 +9,7 @@ import pytest
 from magistral_recipe.data.benchmark_loaders import BenchmarkProblem
 from magistral_recipe.data.problems import Problem
 from magistral_recipe.evaluation.correctness import BenchmarkCorrectness
+from magistral_recipe.evaluation.languages import found_languages
 from magistral_recipe.evaluation.scoring import Scorer
 from magistral_recipe.generation import Completion, Request
 from magistral_recipe.rewards.thinking import Thinking
@@ -101,8 +102,14 @@ def test_a_programs_own_trial_run_is_left_out():
     tests = json.dumps({"type": "stdio", "cases": [{"input": "", "output": "passed"}]})
     problem = BenchmarkProblem(id="h", problem="double", kind="code", tests=tests, asserts=CHECK)
     program = "def double(x):\n    return 2 * x\n\nif __name__ == '__main__':\n    "
-    dataclass = "from __future__ import annotations\nfrom dataclasses import dataclass\n@dataclass\nclass A:\n    a: int\n"
-    programs = [program + "raise SystemExit(0)", program + "print(int(input()))", dataclass + program + "unittest.main()"]
+    dataclass = (
+        "from __future__ import annotations\nfrom dataclasses import dataclass\n@dataclass\nclass A:\n    a: int\n"
+    )
+    programs = [
+        program + "raise SystemExit(0)",
+        program + "print(int(input()))",
+        dataclass + program + "unittest.main()",
+    ]
     assert rights(judged(problem, *map(block, programs))) == [True] * 3
 
 
@@ -130,3 +137,21 @@ def test_it_names_itself_and_pickles():
     import pickle
 
     assert pickle.loads(pickle.dumps(BenchmarkCorrectness(Thinking()))).name == "benchmark_correctness"
+
+
+def test_the_language_found_is_kept_with_the_sample():
+    french = "On additionne d'abord les unités, puis les dizaines, et la somme est juste."
+    english = "First we add the units and then the tens, and so the sum is right."
+    texts = [
+        f"<think>{french}</think>{french}",
+        f"<think>{english}</think>{english}",
+        f"<think>{english}</think>{french}",
+    ]
+    problem = Problem(id="q", problem="2+2 ?", answer="4", language="fr")
+    samples = judged(problem, *texts, "<think>a</think>b", "no tags")
+    found = [sample.found_language for sample in samples]
+    assert found == ["fr", "en", "mixed", "undecided", "malformed"]
+    assert found == found_languages([sample.completion for sample in samples], ["fr"] * 5, Thinking())
+    assert [sample.same_language for sample in samples] == [True, False, False, False, False]
+    assert judged(problem, english, thinking=None)[0].found_language == "en"
+    assert judged(Problem(id="q", problem="2+2 ?", answer="4"), texts[0])[0].found_language is None

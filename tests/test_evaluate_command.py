@@ -73,6 +73,19 @@ def test_the_result_file_alone_repeats_the_run(evaluated, tmp_path):
     assert "12 of 12 completions came out the same" in beside.output
 
 
+def test_every_benchmark_is_looked_at_before_the_model_is_loaded(tmp_path, monkeypatch):
+    monkeypatch.setattr("magistral_recipe.models.load_model", None)
+    monkeypatch.setattr("magistral_recipe.stages.evaluation.load_model", None)
+    wrong, empty = tmp_path / "wrong.jsonl", tmp_path / "empty.jsonl"
+    wrong.write_text('{"question": "2+2?"}\n')
+    empty.write_text("")
+    done = run(*SMALL, "--benchmark", f"tiny,{wrong},{empty}", "--output", tmp_path / "out")
+    assert done.exit_code == 2
+    assert "wrong.jsonl" in done.output
+    assert "empty.jsonl" in done.output  # both at once
+    assert not (tmp_path / "out").exists()
+
+
 @pytest.mark.parametrize("key", ["problems_hash", "weights"])
 def test_what_has_changed_since_is_not_repeated(evaluated, tmp_path, key):
     result = read_json(evaluated[0] / "scores.json")

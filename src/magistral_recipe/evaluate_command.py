@@ -207,8 +207,9 @@ def _first_process() -> bool:
 
 def _run_all(requests: list[EvaluationRequest], outputs: list[Path]) -> None:
     from magistral_recipe.evaluate_table import EvaluationDisplay
-    from magistral_recipe.stages.evaluation import load_for, run_request
+    from magistral_recipe.stages.evaluation import load_for, require_problems, run_request
 
+    require_problems(requests)
     with EvaluationDisplay(quiet=not _first_process()) as display:
         display.line(f"model: {requests[0].model_path}")
         loaded = load_for(requests[0])
@@ -246,12 +247,13 @@ def _repeat(path: Path, output: Path | None) -> None:
     from magistral_recipe.evaluation.rescore import read_result, request_of
     from magistral_recipe.evaluation.samples import read_samples
     from magistral_recipe.evaluation.shards import SAMPLES
-    from magistral_recipe.stages.evaluation import load_for, run_request
+    from magistral_recipe.stages.evaluation import load_for, require_problems, run_request
 
     result, folder = read_result(path), path if path.is_dir() else path.parent
     request = request_of(result, path)
     target = output or _beside(folder, "repeat")
     settings = result.get("settings")
+    require_problems([request])
     with EvaluationDisplay(quiet=not _first_process()) as display:
         display.line(f"repeating {path}: {request.model_path} on {request.problems.describe()}")
         scores: Scores = run_request(

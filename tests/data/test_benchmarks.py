@@ -303,6 +303,12 @@ def test_humaneval(tmp_path):
     (problem,) = load("humaneval", write(tmp_path / "h.jsonl", [row])).rows
     assert problem.asserts.endswith("check(double)\n")
     assert problem.solution == row["prompt"] + row["canonical_solution"]
+    assert problem.before is None
+    helped = {**row, "prompt": f"import math\n\ndef one():\n    return 1\n\n\n{row['prompt']}"}
+    (problem,) = load("humaneval", write(tmp_path / "h2.jsonl", [helped])).rows
+    assert problem.before == "import math\ndef one():\n    return 1"
+    (problem,) = load("humaneval", write(tmp_path / "h3.jsonl", [{**row, "prompt": "def double(x):\n"}])).rows
+    assert problem.before is None  # a head without a docstring is no Python yet
     bad = load_problems  # a name that is none must not become code
     rows = [row, {**row, "task_id": "Made/1", "prompt": "def f(): pass", "entry_point": "f)\nimport os"}]
     loaded = bad(ProblemsSource(benchmark="humaneval", path=str(write(tmp_path / "b.jsonl", rows))), tmp_path, None)
@@ -323,6 +329,14 @@ def test_mbpp(tmp_path):
     assert problem.asserts == "import math\nassert double(1) == 2\nassert double(0) == 0\n"
 
 
+def test_columns_of_a_file_without_a_header_are_cut_short(tmp_path):
+    path = tmp_path / "mgsm_fr.csv"
+    path.write_text(f"{'Une robe demande deux rouleaux. ' * 20},3\nEncore ?,4\n")
+    with pytest.raises(DataError, match="missing columns 'question', 'answer_number'; the row has: Une robe") as caught:
+        load("mgsm_fr", path)
+    assert len(str(caught.value)) < 300 + len(str(path))
+
+
 def test_gsm8k_and_mgsm(tmp_path):
     rows = [{"question": "Two and two?", "answer": "2+2=<<2+2=4>>4\n#### 4"}, {"question": "?", "answer": "no mark"}]
     loaded = load("gsm8k", write(tmp_path / "g.jsonl", rows))
@@ -341,6 +355,11 @@ def test_aime_translated_has_a_column_a_language(tmp_path):
     problems = load("aime24_translated", path).rows
     assert [problem.language for problem in problems] == ["fr", "es", "de", "it", "ru", "zh", "ar"]
     assert len({problem.id for problem in problems}) == 7
+    write(path, [{**row, "id": 1, "en": "1?"}, {**row, "id": 2, "fr": "(encore) 7 ?"}])
+    source = ProblemsSource(benchmark="aime24_translated", path=str(path), count=7)
+    first = load_problems(source, tmp_path, None).rows
+    assert [problem.language for problem in first] == ["fr", "es", "de", "it", "ru", "zh", "ar"]  # not seven French
+    write(path, [row])
     (chinese,) = load("aime24_translated_zh", path).rows
     assert (chinese.problem, chinese.answer) == ("什么？", "7")
 

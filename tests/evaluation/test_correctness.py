@@ -9,6 +9,7 @@ import pytest
 from magistral_recipe.data.benchmark_loaders import BenchmarkProblem
 from magistral_recipe.data.problems import Problem
 from magistral_recipe.evaluation.correctness import BenchmarkCorrectness
+from magistral_recipe.evaluation.languages import found_languages
 from magistral_recipe.evaluation.scoring import Scorer
 from magistral_recipe.generation import Completion, Request
 from magistral_recipe.rewards.thinking import Thinking
@@ -96,6 +97,34 @@ def test_assertions_run_behind_the_program():
     assert rights(samples) == [True] * 4 + [False] * 5
 
 
+def test_a_programs_own_trial_run_is_left_out():
+    """As in the published programs, which execute it under another name than ``__main__``."""
+    tests = json.dumps({"type": "stdio", "cases": [{"input": "", "output": "passed"}]})
+    problem = BenchmarkProblem(id="h", problem="double", kind="code", tests=tests, asserts=CHECK)
+    program = "def double(x):\n    return 2 * x\n\nif __name__ == '__main__':\n    "
+    dataclass = (
+        "from __future__ import annotations\nfrom dataclasses import dataclass\n@dataclass\nclass A:\n    a: int\n"
+    )
+    programs = [
+        program + "raise SystemExit(0)",
+        program + "print(int(input()))",
+        dataclass + program + "unittest.main()",
+    ]
+    assert rights(judged(problem, *map(block, programs))) == [True] * 3
+
+
+def test_what_the_task_defines_needs_no_repeating():
+    """HumanEval/32, 38 and 50 call a helper of the prompt in their tests; a fifth of the prompts import List."""
+    tests = json.dumps({"type": "stdio", "cases": [{"input": "", "output": "passed"}]})
+    given = "from typing import List\ndef encode(s):\n    return s[::-1]"
+    asserts = "def check(candidate):\n    assert candidate(encode('ab')) == ['ab']\ncheck(decode)"
+    problem = BenchmarkProblem(id="h", problem="decode", kind="code", tests=tests, before=given, asserts=asserts)
+    alone = "def decode(s: str) -> List[str]:\n    return [s[::-1]]"
+    future = "from __future__ import annotations\n" + alone
+    samples = judged(problem, *map(block, [alone, f"{given}\n{alone}", future, "def decode(s): return [s]"]))
+    assert rights(samples) == [True, True, True, False]
+
+
 @pytest.mark.sandbox
 def test_every_test_of_a_program_is_run():
     cases = [{"input": f"{n}", "output": f"{n}"} for n in range(60)]
@@ -108,3 +137,21 @@ def test_it_names_itself_and_pickles():
     import pickle
 
     assert pickle.loads(pickle.dumps(BenchmarkCorrectness(Thinking()))).name == "benchmark_correctness"
+
+
+def test_the_language_found_is_kept_with_the_sample():
+    french = "On additionne d'abord les unités, puis les dizaines, et la somme est juste."
+    english = "First we add the units and then the tens, and so the sum is right."
+    texts = [
+        f"<think>{french}</think>{french}",
+        f"<think>{english}</think>{english}",
+        f"<think>{english}</think>{french}",
+    ]
+    problem = Problem(id="q", problem="2+2 ?", answer="4", language="fr")
+    samples = judged(problem, *texts, "<think>a</think>b", "no tags")
+    found = [sample.found_language for sample in samples]
+    assert found == ["fr", "en", "mixed", "undecided", "malformed"]
+    assert found == found_languages([sample.completion for sample in samples], ["fr"] * 5, Thinking())
+    assert [sample.same_language for sample in samples] == [True, False, False, False, False]
+    assert judged(problem, english, thinking=None)[0].found_language == "en"
+    assert judged(Problem(id="q", problem="2+2 ?", answer="4"), texts[0])[0].found_language is None

@@ -16,6 +16,7 @@ from magistral_recipe.evaluation.rescore import read_result, request_of, rescore
 from magistral_recipe.evaluation.samples import SampleWriter, read_samples
 from magistral_recipe.evaluation.scores import compute_scores
 from magistral_recipe.evaluation.scoring import Scorer
+from magistral_recipe.files import write_json
 from magistral_recipe.generation import Completion, Request
 from magistral_recipe.rewards.thinking import Thinking
 from magistral_recipe.verifiers.instructions import Instruction
@@ -71,6 +72,21 @@ def test_a_part_of_the_samples_gives_partial_scores(evaluation, tmp_path):
     found = rescore(evaluation, tmp_path / "again")
     assert read_result(tmp_path / "again")["partial"] is True
     assert "partial: 3 samples are missing" in found.scores.about["warnings"]
+
+
+def test_a_killed_evaluation_gives_partial_scores_of_all_its_files(evaluation, tmp_path):
+    """Nothing but settings, problems and each process's samples is there after `kill -9`."""
+    result = read_result(evaluation)
+    lines = (evaluation / "samples.jsonl").read_text().splitlines(keepends=True)
+    (evaluation / "scores.json").unlink()
+    (evaluation / "samples.jsonl").write_text("".join(lines[:3]))
+    (evaluation / "samples.001.jsonl").write_text("".join(lines[3:5]) + lines[5][:40])
+    write_json(evaluation / "settings.json", {**result["settings"], "samples": 2, "greedy": True})
+    found = rescore(evaluation, tmp_path / "again")
+    assert len(found.samples) == 5
+    again = read_result(tmp_path / "again")
+    assert (again["partial"], again["samples_wanted"]) == (True, 12)
+    assert again["warnings"] == ["partial: 7 samples are missing"]
 
 
 @pytest.mark.parametrize("what", ["nothing", "no samples", "same folder", "other problems", "lost problems"])

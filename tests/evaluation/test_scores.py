@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -45,6 +46,16 @@ def test_figures_by_hand():
     }
     assert {name: scores.summary()[name] for name in expected} == pytest.approx(expected)
     assert scores.overall["pass@1"] == mean_interval([[1, 1, 0], [0, 0, 1]])
+
+
+def test_languages_asked_for_and_found_are_counted():
+    found = [("fr", "fr"), ("fr", "en"), ("fr", "mixed"), ("de", "undecided"), ("de", "de"), ("de", "de"), ("de", None)]
+    samples = [replace(sample("a", i, 1.0, found_language=f), language=a) for i, (a, f) in enumerate(found)]
+    greedy = sample("a", 0, 1.0, found_language="it", greedy=True)  # beside others not counted
+    samples.append(replace(greedy, language="fr"))
+    confusion = compute_scores(samples).to_json()["confusion"]
+    assert confusion == {"de": {"de": 2, "undecided": 1}, "fr": {"en": 1, "fr": 1, "mixed": 1}}
+    assert compute_scores(SAMPLES).confusion == {}  # an older file doesn't say
 
 
 def test_groups_are_scored_apart():

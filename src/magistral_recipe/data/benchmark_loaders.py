@@ -6,9 +6,11 @@ from, and what happens to those that don't fit, is `sources`' business.
 
 from __future__ import annotations
 
+import ast
 import json
 import random
 from collections.abc import Callable, Iterator, Mapping
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +37,8 @@ class BenchmarkProblem(Problem):
 
     option_order: list[int] | None = None
     """Of a multiple choice: which option of the source, 0 being the right one, stands at A, at B, …"""
+    before: str | None = None
+    """Python statements that run before the program: what the task defines and a solution needn't repeat."""
     asserts: str | None = None
     """Python statements that run after the program and raise where it is wrong."""
     instructions: list[Instruction] | None = None
@@ -55,7 +59,7 @@ def rows(chosen: Chosen, base: Path, data: str | None, wanted: int | None, seed:
         seed: of generated problems.
 
     Yields:
-        Rows, and what can't be used.
+        Rows, and what can't be used; of several languages one after the other in turn.
 
     Raises:
         DataError: if the data can't be reached or don't have the published columns.
@@ -64,21 +68,30 @@ def rows(chosen: Chosen, base: Path, data: str | None, wanted: int | None, seed:
     if data is not None and len(languages) > 1 and not all(row.languages[code].column for code in languages):
         some = ", ".join(f"{chosen.name}_{code}" for code in languages[:3])
         raise DataError(f"benchmark '{chosen.name}': a file brought by hand holds one language; name it: {some}, …")
-    for language in languages:
-        variant = row.languages.get(language, Variant())
-        source = row.data if data is None else DataSet(path=data)
-        if variant.subset and data is None:
-            source = source.model_copy(update={"subset": variant.subset})
-        several = language if len(languages) > 1 else ""
-        checked = False
-        for raw in _raw_rows(source, chosen, base, wanted, seed):
-            if isinstance(raw, RawRow) and isinstance(raw.value, Mapping):
-                if not checked:
-                    _require_columns(raw, chosen, variant)
-                    checked = True
-                yield _adapted(raw, row, variant, language, several)
-            else:
-                yield raw
+    several = len(languages) > 1
+    each = [_rows_in(language, chosen, base, data, wanted, seed, several) for language in languages]
+    # In turn, so that the first few rows are of all languages.
+    for of_all in zip_longest(*each):
+        yield from (raw for raw in of_all if raw is not None)
+
+
+def _rows_in(
+    language: str, chosen: Chosen, base: Path, data: str | None, wanted: int | None, seed: int, several: bool
+) -> Iterator[RawRow | BadRow]:
+    row = chosen.row
+    variant = row.languages.get(language, Variant())
+    source = row.data if data is None else DataSet(path=data)
+    if variant.subset and data is None:
+        source = source.model_copy(update={"subset": variant.subset})
+    checked = False
+    for raw in _raw_rows(source, chosen, base, wanted, seed):
+        if isinstance(raw, RawRow) and isinstance(raw.value, Mapping):
+            if not checked:
+                _require_columns(raw, chosen, variant)
+                checked = True
+            yield _adapted(raw, row, variant, language, language if several else "")
+        else:
+            yield raw
 
 
 def _raw_rows(source: DataSet, chosen: Chosen, base: Path, wanted: int | None, seed: int) -> Iterator[RawRow | BadRow]:
@@ -125,13 +138,18 @@ def _require_columns(raw: RawRow, chosen: Chosen, variant: Variant) -> None:
     wanted = [*chosen.row.columns.values(), *([variant.column] if variant.column else [])]
     missing = [column for column in wanted if not lookup(raw.value, column)[0]]
     if missing:
-        there = ", ".join(map(str, list(raw.value)[:12])) or "no columns"
+        there = ", ".join(_short(column) for column in list(raw.value)[:12]) or "no columns"
         plural = "s" if len(missing) > 1 else ""
         lacking = ", ".join(f"'{column}'" for column in missing)
         raise DataError(
             f"{raw.place}: missing column{plural} {lacking}; the row has: {there}. The schema of "
             f"'{chosen.name}': {chosen.row.documented_at}"
         )
+
+
+def _short(column: object) -> str:
+    text = " ".join(str(column).split())  # of a file without a header it may be a whole problem
+    return text if len(text) <= 40 else f"{text[:40]}…"
 
 
 def _adapted(raw: RawRow, row: Benchmark, variant: Variant, language: str, prefix: str) -> RawRow | BadRow:
@@ -252,8 +270,23 @@ def _humaneval(row: Row, benchmark: Benchmark, variant: Variant) -> dict[str, An
         "id": given["id"],
         "problem": str(given["problem"]).strip("\n"),
         "solution": f"{given['problem']}{given['solution']}",
+        "before": _given_code(str(given["problem"]), function),
     }
     return _asserted(values, f"{given['checks']}\ncheck({function})\n")
+
+
+def _given_code(prompt: str, function: str) -> str | None:
+    """What a prompt defines beside the function to complete: imports, and helpers that the assertions call too.
+
+    The published program runs the prompt with the completion behind it, so that they are there; a model that writes
+    the whole function seldom repeats them.
+    """
+    try:
+        nodes = ast.parse(prompt).body
+    except (SyntaxError, ValueError):
+        return None
+    others = [node for node in nodes if getattr(node, "name", None) != function]
+    return "\n".join(map(ast.unparse, others)) or None
 
 
 def _mbpp(row: Row, benchmark: Benchmark, variant: Variant) -> dict[str, Any]:

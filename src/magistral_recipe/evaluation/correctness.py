@@ -30,11 +30,23 @@ _FUTURE = re.compile(r"^from __future__ import [^\n]*", re.MULTILINE)
 
 _OTHER_KIND = Grade(None, Reason.OTHER_KIND)
 
+_Around = tuple[str | None, str | None]
+"""Statements before a program, and assertions behind it."""
+
+# What the program itself prints must not spoil the comparison. It is imported, as it were: its own trial run under
+# `if __name__ == "__main__"`, which may well end the process, is none of its functions.
+_HEAD = """import sys as _sys, io as _io
+_out, _sys.stdout = _sys.stdout, _io.StringIO()
+__name__ = "solution"
+_sys.modules[__name__] = _sys.modules["__main__"]
+"""
+
 
 class BenchmarkCorrectness(Reward):
     """1.0 for a right answer, program or response, else 0.0; ``None`` where nothing decides.
 
-    Columns beside the rewards' own: ``asserts`` (Python that runs behind the program) and ``instructions``.
+    Columns beside the rewards' own: ``before`` and ``asserts`` (Python that runs before and behind the program), and
+    ``instructions``.
 
     Args:
         thinking: the tags between thoughts and answer; ``None`` looks at the whole text, and of a mathematical one at
@@ -56,6 +68,7 @@ class BenchmarkCorrectness(Reward):
         texts = batch.texts(self.thinking)
         answers = [self._answer(text) if form.value else None for text, form in zip(texts, formats, strict=True)]
         kinds = batch.kinds(default="math")
+        before = batch.optional_column("before") or [None] * len(batch)
         asserts = batch.optional_column("asserts") or [None] * len(batch)
         instructions = batch.optional_column("instructions") or [None] * len(batch)
         grades = [
@@ -66,7 +79,7 @@ class BenchmarkCorrectness(Reward):
             rows = [row for row, each in enumerate(kinds) if each == kind]
             if rows:
                 part = _taken(batch, [answers[row] or "" for row in rows], rows)
-                graded = grade(part, [asserts[row] for row in rows])
+                graded = grade(part, [(before[row], asserts[row]) for row in rows])
                 for row, one in zip(rows, graded, strict=True):
                     unformatted = answers[row] is None and one.value is not None
                     grades[row] = Grade(0.0, Reason.MALFORMED) if unformatted else one
@@ -75,22 +88,22 @@ class BenchmarkCorrectness(Reward):
     def _answer(self, text: str) -> str | None:
         return text if self.thinking is None else self.thinking.split(text).answer
 
-    def _grade_math(self, batch: Batch, _: Sequence[str | None]) -> list[Grade]:
+    def _grade_math(self, batch: Batch, _: Sequence[_Around]) -> list[Grade]:
         if self.thinking is None:
             # Without tags the thoughts can't be told apart, and boxes in them are none of the answer's.
             batch = batch.with_completions([text[max(0, text.rfind("\\boxed")) :] for text in batch.completions])
         return self.math.grade(batch)
 
-    def _grade_code(self, batch: Batch, asserts: Sequence[str | None]) -> list[Grade]:
+    def _grade_code(self, batch: Batch, around: Sequence[_Around]) -> list[Grade]:
         if self._code is None:
             from magistral_recipe.rewards.code import CodeCorrectness
 
             self._code = CodeCorrectness(None, timeout=TEST_SECONDS, memory_mb=TEST_MEMORY, max_tests=ALL_TESTS)
-        if any(asserts):
+        if any(asserts for _, asserts in around):
             tests, texts = list(batch.column("tests")), list(batch.completions)
-            for row, statements in enumerate(asserts):
-                if statements:
-                    texts[row], tests[row] = _asserting(texts[row], statements)
+            for row, (before, asserts) in enumerate(around):
+                if asserts:
+                    texts[row], tests[row] = _asserting(texts[row], before or "", asserts)
             batch = batch.with_completions(texts).with_columns(tests=tests)
         return self._code.grade(batch)
 
@@ -103,19 +116,18 @@ def _taken(batch: Batch, answers: list[str], rows: list[int]) -> Batch:
     return Batch(answers, columns=columns)
 
 
-def _asserting(answer: str, statements: str) -> tuple[str, str]:
-    """Put assertions behind the answer's program: (answer, tests)."""
+def _asserting(answer: str, before: str, asserts: str) -> tuple[str, str]:
+    """Put statements before the answer's program and assertions behind it: (answer, tests)."""
     word = secrets.token_hex(16)
     tests = json.dumps({"type": "stdio", "cases": [{"input": "", "output": word}]})
     program = first_block(answer, "python")
     if program is None:
         return answer, tests
-    # What the program itself prints must not spoil the comparison; its `__future__` imports must stay in front.
-    future = "\n".join(_FUTURE.findall(program))
-    quiet = "import sys as _sys, io as _io\n_out, _sys.stdout = _sys.stdout, _io.StringIO()"
+    future = "\n".join(_FUTURE.findall(program))  # must stay in front
     ending = f"_sys.stdout = _out\nprint({word!r})"
     fence = "`" * 12  # longer than any in the program
-    return f"{fence}python\n{future}\n{quiet}\n{_FUTURE.sub('', program)}\n\n{statements}\n{ending}\n{fence}", tests
+    parts = (future, _HEAD, before, _FUTURE.sub("", program), asserts, ending)
+    return "\n".join([f"{fence}python", *parts, fence]), tests
 
 
 def _instructed(answer: str | None, instructions: Sequence[Any]) -> Grade:

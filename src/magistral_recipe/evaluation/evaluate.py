@@ -275,7 +275,8 @@ def _take_up(output: Path, asked: Mapping[str, Any], problems: Sequence[Problem]
         _set_aside(output)
         write_problems(output / PROBLEMS, problems)
     if before != now:
-        (output / SCORES).unlink(missing_ok=True)  # what there is now is a part of what is asked
+        for name in (SCORES, PARTIAL_SCORES):  # they speak of what was asked before
+            (output / name).unlink(missing_ok=True)
         write_json(output / SETTINGS, asked)
 
 

@@ -14,10 +14,10 @@ from magistral_recipe.errors import DataError
 from magistral_recipe.evaluation.evaluate import PARTIAL_SCORES, SCORES, SETTINGS, finish, problems_hash
 from magistral_recipe.evaluation.problem_file import PROBLEMS, read_problems, write_problems
 from magistral_recipe.evaluation.request import EvaluationRequest
-from magistral_recipe.evaluation.samples import Sample, SampleWriter, read_samples
+from magistral_recipe.evaluation.samples import Sample, SampleWriter
 from magistral_recipe.evaluation.scores import Scores
 from magistral_recipe.evaluation.scoring import Scorer
-from magistral_recipe.evaluation.shards import SAMPLES
+from magistral_recipe.evaluation.shards import SAMPLES, written_samples
 from magistral_recipe.files import read_json, write_json
 from magistral_recipe.rewards.thinking import Thinking
 
@@ -144,7 +144,7 @@ def rescore(path: Path, output: Path, progress: Callable[[int, int], None] | Non
     if output.resolve() == folder.resolve():
         raise DataError(f"{output}: the old verdicts stand there; name another folder with --output")
     result = read_result(path)
-    samples = read_samples(folder / SAMPLES)
+    samples = written_samples(folder)  # a killed evaluation of several processes hasn't joined its files
     if not samples:
         raise DataError(f"{folder / SAMPLES}: no samples to score")
     problems = known_problems(path, result)
@@ -163,9 +163,17 @@ def rescore(path: Path, output: Path, progress: Callable[[int, int], None] | Non
     kept: dict[str, Any] = {
         key: result[key] for key in ("request", "command", "settings", "samples_wanted") if key in result
     }
+    if "samples_wanted" not in kept:  # killed before it could say
+        kept["samples_wanted"] = len(problems) * _samples_a_problem(result)
     scores = finish(output, fresh, {**kept, "rescored_from": str(folder.resolve())})
     changed = [(old, new) for old, new in zip(samples, fresh, strict=True) if old.right is not new.right]
     return Rescored(scores, fresh, changed)
+
+
+def _samples_a_problem(result: Mapping[str, Any]) -> int:
+    settings = result.get("settings") or {}
+    samples = settings.get("samples")
+    return (samples if isinstance(samples, int) else 0) + (settings.get("greedy") is True)
 
 
 def _tags(result: Mapping[str, Any]) -> Thinking | None:

@@ -41,6 +41,8 @@ class Sample:
         kind: ``math``, ``code`` or ``text``.
         seed: of the sampling noise.
         option_order: of a multiple choice, which option of the source stands at A, at B, …
+        found_language: of a problem with a language, the one it was answered in: a code, or ``mixed``, ``undecided``
+            (too little text) or ``malformed``.
     """
 
     problem: str
@@ -62,6 +64,7 @@ class Sample:
     kind: str = "math"
     seed: int | None = None
     option_order: list[int] | None = None
+    found_language: str | None = None
 
     @property
     def key(self) -> tuple[str, int, bool]:
@@ -109,7 +112,7 @@ def read_samples(path: Path) -> list[Sample]:
 
 def _well_typed(sample: Sample) -> bool:
     texts = (sample.problem, sample.prompt, sample.completion, sample.question, sample.kind)
-    names = (sample.answer, sample.language, sample.category, sample.source)
+    names = (sample.answer, sample.language, sample.category, sample.source, sample.found_language)
     verdicts = sample.verdicts.values() if isinstance(sample.verdicts, dict) else [None]
     return (
         all(isinstance(text, str) for text in texts)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from magistral_recipe.evaluation.estimators import length_stats, maj_at_k, pass_at_k
+from magistral_recipe.evaluation.estimators import fidelity, length_stats, maj_at_k, pass_at_k
 from magistral_recipe.evaluation.samples import Sample
 from magistral_recipe.evaluation.statistics import Interval, mean_interval
 from magistral_recipe.evaluation.votes import group_answers
@@ -30,6 +30,7 @@ class Scores:
         groups: by dimension and group, the same metrics.
         counts: problems and samples of each group, the undecided among them; the overall ones under ``("all", "all")``.
         lengths: mean, median, p95 and max of the samples' tokens (of the greedy ones where there are no others).
+        confusion: for each language asked for, how often each was found in the same samples.
         about: settings, versions and whatever else says how the samples came about.
     """
 
@@ -38,6 +39,7 @@ class Scores:
     counts: Mapping[tuple[str, str], Mapping[str, int]]
     lengths: Mapping[str, float] = field(default_factory=dict)
     about: Mapping[str, Any] = field(default_factory=dict)
+    confusion: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
 
     def summary(self) -> dict[str, float]:
         """Return the overall figures without their intervals."""
@@ -50,6 +52,7 @@ class Scores:
             **self.about,
             **self.counts[("all", "all")],
             "lengths": dict(self.lengths),
+            "confusion": {asked: dict(found) for asked, found in self.confusion.items()},
             "overall": _plain(self.overall),
             "groups": {
                 dimension: {
@@ -83,7 +86,13 @@ def compute_scores(samples: Sequence[Sample], about: Mapping[str, Any] | None = 
         counts |= {(dimension, name): _counts(rows) for name, rows in members.items()}
     sampled = [sample for sample in samples if not sample.greedy] or samples
     lengths = length_stats([sample.tokens for sample in sampled])
-    return Scores(_metrics(samples), groups, counts, lengths, dict(about or {}))
+    return Scores(_metrics(samples), groups, counts, lengths, dict(about or {}), _confusion(sampled))
+
+
+def _confusion(samples: Sequence[Sample]) -> dict[str, dict[str, int]]:
+    told = [(s.language, s.found_language) for s in samples if s.language is not None and s.found_language is not None]
+    confusion = fidelity([asked for asked, _ in told], [found for _, found in told])["confusion"]
+    return {asked: dict(sorted(confusion[asked].items())) for asked in sorted(confusion)}
 
 
 def _metrics(samples: Sequence[Sample]) -> Group:

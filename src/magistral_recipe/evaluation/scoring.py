@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from magistral_recipe.evaluation.correctness import BenchmarkCorrectness
+from magistral_recipe.evaluation.languages import graded_languages
 from magistral_recipe.evaluation.samples import Sample
 from magistral_recipe.generation.interface import Completion
 from magistral_recipe.rewards.base import Batch, Grade, mark_cut
@@ -21,7 +22,7 @@ _COLUMNS = (
     *("problem", "answer", "tests", "kind", "language"),
     *("programming_language", "time_limit", "memory_mb", "tolerance"),
 )
-_BENCHMARK_COLUMNS = ("asserts", "instructions")
+_BENCHMARK_COLUMNS = ("before", "asserts", "instructions")
 
 
 class Scorer:
@@ -57,7 +58,7 @@ class Scorer:
         """
         texts = [completion.text for completion in completions]
         truncated = [completion.truncated for completion in completions]
-        parts, totals = self._grade(texts, truncated, problems)
+        parts, totals, found = self._grade(texts, truncated, problems)
         return [
             Sample(
                 problem=problem.id,
@@ -79,6 +80,7 @@ class Scorer:
                 kind=problem.kind,
                 seed=None if greedy else seed,
                 option_order=getattr(problem, "option_order", None),
+                found_language=found[row],
             )
             for row, (done, problem) in enumerate(zip(completions, problems, strict=True))
         ]
@@ -94,7 +96,7 @@ class Scorer:
             The same samples with fresh verdicts.
         """
         texts = [sample.completion for sample in samples]
-        parts, totals = self._grade(texts, [sample.truncated for sample in samples], problems)
+        parts, totals, found = self._grade(texts, [sample.truncated for sample in samples], problems)
         return [
             replace(
                 sample,
@@ -102,13 +104,14 @@ class Scorer:
                 verdicts={part: _verdict(grades[row]) for part, grades in parts.items()},
                 reward=totals[row].value,
                 reference=problems[row].answer,
+                found_language=found[row],
             )
             for row, sample in enumerate(samples)
         ]
 
     def _grade(
         self, texts: list[str], truncated: list[bool], problems: Sequence[Problem]
-    ) -> tuple[dict[str, list[Grade]], list[Grade]]:
+    ) -> tuple[dict[str, list[Grade]], list[Grade], list[str | None]]:
         columns: dict[str, list[Any]] = {name: [getattr(problem, name) for problem in problems] for name in _COLUMNS}
         for name in _BENCHMARK_COLUMNS:
             columns[name] = [getattr(problem, name, None) for problem in problems]
@@ -116,11 +119,16 @@ class Scorer:
         parts = self.reward.grade_parts(batch)
         totals = self.reward.sum(parts)
         self.reward.observe(batch, totals)
+        named = parts.named()
+        asked = [problem.language for problem in problems]
+        found: list[str | None] = [None] * len(texts)
+        if "language" in named:
+            found = graded_languages(named["language"], texts, asked, self.thinking)
         marked = {
             name: [Grade(grade.value, reason) for grade, reason in zip(grades, mark_cut(batch, grades), strict=True)]
-            for name, grades in parts.named().items()
+            for name, grades in named.items()
         }
-        return marked, totals
+        return marked, totals, found
 
 
 def boxed_answer(text: str, thinking: Thinking | None) -> str | None:

@@ -106,6 +106,28 @@ def _stored_weights(path: str, revision: str | None) -> str:
     return digest.hexdigest()[:16]
 
 
+def require_problems(requests: Sequence[EvaluationRequest]) -> None:
+    """See whether there are problems, before a model is loaded and the first of several benchmarks takes its hours.
+
+    The first usable row is looked at: it tells whether the data can be reached and have the published columns.
+
+    Args:
+        requests: what is asked.
+
+    Raises:
+        DataError: naming all sources that give no problem.
+    """
+    mistakes = []
+    for request in requests:
+        one = request.problems.model_copy(update={"count": 1, "skip": 0, "seed": None})
+        try:
+            load_problems(one, Path(request.base), None)
+        except DataError as error:
+            mistakes += error.problems
+    if mistakes:
+        raise DataError(mistakes)
+
+
 def run_request(
     request: EvaluationRequest,
     output: Path,

@@ -228,11 +228,14 @@ const Samples = (() => {
     const chosen = document.getElementById(`entry-${at}`);
     if (chosen) {
       ui.list.setAttribute("aria-activedescendant", chosen.id);
-      const top = chosen.offsetTop - ui.list.offsetTop, below = top + chosen.offsetHeight;
-      if (top < ui.list.scrollTop) ui.list.scrollTop = top;
-      else if (below > ui.list.scrollTop + ui.list.clientHeight) ui.list.scrollTop = below - ui.list.clientHeight;
+      const above = -below(ui.list, chosen), hidden = chosen.offsetHeight - ui.list.clientHeight - above;
+      if (above > 0) ui.list.scrollTop -= above;
+      else if (hidden > 0) ui.list.scrollTop += hidden;
     } else ui.list.removeAttribute("aria-activedescendant");
   }
+
+  // How far an element lies below the upper edge of the pane that scrolls it.
+  const below = (pane, inner) => inner.getBoundingClientRect().top - pane.getBoundingClientRect().top;
 
   // ---- one problem
 
@@ -367,7 +370,7 @@ const Samples = (() => {
     if (found) {
       found.open = true;
       found.classList.add("linked");
-      ui.detail.scrollTop = found.offsetTop - ui.detail.offsetTop - 60;
+      ui.detail.scrollTop += below(ui.detail, found) - 60;
       found.querySelector("summary").focus({ preventScroll: true });
     }
     return true;

@@ -53,6 +53,13 @@ def test_differences_are_paired_over_the_same_problems(runs):
     assert ours.note == "30 problems in both"
 
 
+def test_what_the_evaluations_warned_of_is_told_by_run_and_model(runs):
+    file = runs[1] / "03-evaluate" / "grpo" / "scores.json"
+    file.write_text(json.dumps({**json.loads(file.read_text()), "warnings": ["3 samples are undecided"]}))
+    assert page_of(*runs).score_warnings == ["b: after RL: 3 samples are undecided"]
+    assert "<li>b: after RL: 3 samples are undecided</li>" in build_comparison(runs).read_text()
+
+
 def test_what_is_not_comparable_is_said(runs):
     file = runs[1] / "03-evaluate" / "grpo" / "scores.json"
     scores = json.loads(file.read_text())

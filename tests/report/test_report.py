@@ -95,6 +95,15 @@ def test_the_policy_names_every_script_and_style_by_its_hash(run):
     assert "connect-src" not in rules
 
 
+def test_a_name_cannot_turn_the_direction_of_a_sentence(run):
+    manifest = json.loads((run / "manifest.json").read_text())
+    manifest["recipe_file"], manifest["description"] = "a\u202elmay.yaml", "ריצה \u200f(א) \u2066b"
+    (run / "manifest.json").write_text(json.dumps(manifest))
+    html = without_scripts(page_of(run))
+    assert "a⟨U+202E⟩lmay.yaml · seed 42" in html
+    assert "ריצה \u200f(א) ⟨U+2066⟩b" in html  # marks that right-to-left text needs stay
+
+
 def test_numbers_can_be_read_without_scripts(run):
     html = without_scripts(page_of(run))
     assert "The numbers of these curves" in html
@@ -285,7 +294,15 @@ def test_an_unfinished_evaluation_of_odd_samples_is_shown(run):
 
 @pytest.mark.parametrize("name", ["manifest.json", "03-evaluate/grpo/scores.json"])
 @pytest.mark.parametrize(
-    "rubbish", ["[]", "3", "null", '{"stages": 3, "overall": 3}', '{"stages": [{}, 1], "overall": {"pass@1": 2}}']
+    "rubbish",
+    [
+        "[]",
+        "3",
+        "null",
+        '{"stages": 3, "overall": 3}',
+        '{"stages": [{}, 1], "overall": {"pass@1": 2}}',
+        '{"settings": {"top_p": {}}, "overall": {}}',
+    ],
 )
 def test_json_of_another_shape_breaks_nothing(run, name, rubbish):
     (run / name).write_text(rubbish)

@@ -360,7 +360,12 @@ def test_figures_have_names_for_those_who_do_not_see_them(tab, page):
 
 def test_the_page_fits_every_width(tab, tmp_path):
     long_words = "<think>" + "9" * 3000 + "</think>" + "x" * 3000
-    tab.open(build_report(make_run(tmp_path, 6, [long_words])))
+    run = make_run(tmp_path, 6, [long_words])
+    manifest = json.loads((run / "manifest.json").read_text())
+    manifest["stages"][1] |= {"name": "n" * 200, "status": "s" * 200}
+    manifest["stages"][0] |= {"kind": "k" * 200, "results": {"summary": "o" * 200}}
+    (run / "manifest.json").write_text(json.dumps(manifest | {"name": "r" * 200}))
+    tab.open(build_report(run))
     for width in (360, 768, 1600):
         tab.resize(width)
         tab.evaluate("Charts.all()")

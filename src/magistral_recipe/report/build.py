@@ -10,6 +10,7 @@ import base64
 import errno
 import hashlib
 import json
+import re
 import time
 from functools import lru_cache
 from importlib.resources import files
@@ -32,6 +33,8 @@ SCRIPTS = ("uPlot.iife.min.js", "katex.min.js", "math.js", "charts.js", "samples
 """In the order in which they run; the first two are libraries (uPlot and KaTeX, both MIT; licences beside them)."""
 
 STYLES = ("uPlot.min.css", "report.css")
+
+_OVERRIDES = re.compile(r"[\u202a-\u202e\u2066-\u2069]")
 
 
 def build_report(run: Path) -> Path:
@@ -125,9 +128,18 @@ def _hash(text: str) -> str:
     return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
 
 
+def _without_overrides(value: Any) -> Any:
+    """Show signs that turn the direction of what follows as their code points: a name must not rewrite a sentence."""
+    if not isinstance(value, str) or isinstance(value, Markup):
+        return value
+    return _OVERRIDES.sub(lambda sign: f"⟨U+{ord(sign[0]):04X}⟩", value)
+
+
 @lru_cache(maxsize=1)
 def _template() -> Any:
-    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    environment = Environment(
+        autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, finalize=_without_overrides
+    )
     environment.filters["duration"] = duration
     return environment.from_string(_asset("report.html.jinja"))
 

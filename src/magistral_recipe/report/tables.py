@@ -185,7 +185,8 @@ COMPARED: dict[str, Callable[[Seen], float | None]] = {
 def sampled_alike(a: Evaluation, b: Evaluation) -> bool:
     """Whether two evaluations drew their samples in the same way."""
     asked = ("temperature", "top_p", "max_new_tokens")
-    return len({tuple(mapping(e.scores.get("settings")).get(name) for name in asked) for e in (a, b)}) == 1
+    first, second = (mapping(e.scores.get("settings")) for e in (a, b))
+    return all(first.get(name) == second.get(name) for name in asked)
 
 
 def paired(a: Evaluation, b: Evaluation, metric: str = "pass@1") -> tuple[Interval, int] | None:

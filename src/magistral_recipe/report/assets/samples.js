@@ -14,6 +14,7 @@ const Samples = (() => {
   };
   const sum = values => values.reduce((a, b) => a + b, 0);
   const mean = values => (values.length ? sum(values) / values.length : null);
+  const counted = (number, noun) => `${number.toLocaleString("en")} ${noun}${number === 1 ? "" : "s"}`;
   const signed = value => `${value < 0 ? "−" : "+"}${Math.abs(value).toFixed(2)}`;
 
   // ---- what there is to filter and to sort by
@@ -116,7 +117,9 @@ const Samples = (() => {
     detail.setAttribute("aria-label", "the chosen problem");
     const help = make("p", "keys");
     for (const [keys, meaning] of [["↓ ↑", "problem"], ["/", "search"], ["t", "thoughts"], ["Enter", "read"], ["Esc", "back"]]) {
-      help.append(make("kbd", "", keys), ` ${meaning}  `);
+      const entry = make("span");
+      entry.append(make("kbd", "", keys), ` ${meaning}`);
+      help.append(entry);
     }
     const body = make("div", "panes");
     body.append(list, detail);
@@ -183,7 +186,7 @@ const Samples = (() => {
     limit = PAGE;
     ui.list.scrollTop = 0;
     const found = sum(shown.map(entry => entry.list.filter(matches).length));
-    ui.count.textContent = `${shown.length} problem${shown.length === 1 ? "" : "s"}, ${found} completion${found === 1 ? "" : "s"}`;
+    ui.count.textContent = `${counted(shown.length, "problem")}, ${counted(found, "completion")}`;
     fillList();
     if (!shown.includes(current)) show(shown[0] ?? null);
     else if (current) show(current);
@@ -336,7 +339,7 @@ const Samples = (() => {
     } else {
       const fold = make("details", "thoughts");
       fold.open = unfolded;
-      fold.append(make("summary", "", `thoughts, ${completion.thoughts.length} characters`), text("", completion.thoughts));
+      fold.append(make("summary", "", `thoughts, ${counted(completion.thoughts.length, "character")}`), text("", completion.thoughts));
       made.append(fold, text("answer", completion.answer || "(nothing)"));
     }
     const table = make("table", "parts");

@@ -5,13 +5,14 @@ The first run is what the others are compared with.
 
 from __future__ import annotations
 
+import errno
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from magistral_recipe.errors import DataError
+from magistral_recipe.errors import DataError, RunError
 from magistral_recipe.report.advice import findings
 from magistral_recipe.report.build import render, write_page
 from magistral_recipe.report.collect import Evaluation, Run, Stage, collect, resolved_recipe
@@ -70,7 +71,8 @@ def build_comparison(folders: Sequence[Path], output: Path | None = None) -> Pat
         The page's file.
 
     Raises:
-        DataError: if a folder is not a run's, or one is given twice.
+        DataError: if a folder is not a run's, or one is given twice, or the page can't be put where it is wanted.
+        RunError: if the files cannot be written.
     """
     resolved = [folder.resolve() for folder in folders]
     for position, folder in enumerate(resolved):
@@ -80,13 +82,26 @@ def build_comparison(folders: Sequence[Path], output: Path | None = None) -> Pat
     page = comparison_page(runs)
     short = "-".join(re.sub(r"[^\w.-]+", "_", name) for name, _ in runs)[:80]
     target = output or folders[0].parent / f"compare-{short}.html"
+    if target.is_dir():
+        raise DataError(
+            f"--output {target}: a folder; give the page's file, such as {target / f'compare-{short}.html'}"
+        )
     if not target.parent.is_dir():
         raise DataError(f"--output {target}: no folder {target.parent}")
-    write_page(target, render(page))
+    _write(target, render(page))
     title = " | ".join(name for name, _ in runs)
     tables = [line for table in page.comparison for line in (f"\n## {table.title}", *markdown_table(table))]
-    write_page(target.with_suffix(".md"), "\n".join([f"# {title}", *tables, ""]))
+    _write(target.with_suffix(".md"), "\n".join([f"# {title}", *tables, ""]))
     return target
+
+
+def _write(target: Path, text: str) -> None:
+    try:
+        write_page(target, text)
+    except OSError as error:
+        if error.errno == errno.ENOSPC:
+            raise
+        raise RunError(f"{target}: the comparison cannot be written there: {error.strerror}") from error
 
 
 def run_names(folders: Sequence[Path]) -> list[str]:

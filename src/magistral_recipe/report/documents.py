@@ -126,7 +126,8 @@ def markdown_table(table: Table) -> Iterator[str]:
     yield f"\n| {' | '.join(map(_plain, table.heads))} |"
     yield f"| --- |{' ---: |' * (len(table.heads) - 1)}"
     for row in table.rows:
-        yield f"| {_plain(row.name)} | {' | '.join(_cell(cell) for cell in row.cells)} |"
+        name = f"{_plain(row.name)} ({_plain(row.note)})" if row.note else _plain(row.name)
+        yield f"| {name} | {' | '.join(_cell(cell) for cell in row.cells)} |"
 
 
 def _cell(cell: Cell) -> str:

@@ -39,9 +39,11 @@ def write_json(path: Path, data: Any) -> None:
 
 def read_json(path: Path) -> Any:
     """Read a JSON file, or ``None`` where there is none or it is broken."""
+    if not path.is_file():  # a pipe of that name would be waited for without end
+        return None
     try:
         return json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return None
 
 

@@ -9,7 +9,7 @@ import shutil
 import pytest
 from fabricated import make_run
 
-from magistral_recipe.errors import DataError
+from magistral_recipe.errors import DataError, RunError
 from magistral_recipe.evaluation.samples import read_samples
 from magistral_recipe.evaluation.statistics import paired_difference
 from magistral_recipe.report.collect import collect
@@ -51,6 +51,30 @@ def test_differences_are_paired_over_the_same_problems(runs):
     assert ours.cells[0].interval == told.replace("-", "−")
     assert ours.cells[0].tone == "bad"
     assert ours.note == "30 problems in both"
+
+
+def test_what_the_evaluations_warned_of_is_told_by_run_and_model(runs):
+    file = runs[1] / "03-evaluate" / "grpo" / "scores.json"
+    file.write_text(json.dumps({**json.loads(file.read_text()), "warnings": ["3 samples are undecided"]}))
+    assert page_of(*runs).score_warnings == ["b: after RL: 3 samples are undecided"]
+    assert "<li>b: after RL: 3 samples are undecided</li>" in build_comparison(runs).read_text()
+
+
+def test_where_a_comparison_cannot_be_written_is_said(runs, tmp_path):
+    with pytest.raises(DataError, match=r"a folder; give the page's file, such as .*compare-a-b\.html"):
+        build_comparison(runs, tmp_path)
+    (tmp_path / "page.md").mkdir()
+    with pytest.raises(RunError, match=r"page\.md: the comparison cannot be written there: Is a directory"):
+        build_comparison(runs, tmp_path / "page.html")
+
+
+def test_runs_of_other_problems_are_not_subtracted(runs):
+    for file in (runs[1] / "03-evaluate").glob("*/samples.jsonl"):
+        file.write_text(file.read_text().replace('{"problem": "', '{"problem": "other/'))
+    page = build_comparison(runs)
+    assert "no problem in both: not comparable" in page.read_text()
+    markdown = page.with_suffix(".md").read_text()
+    assert "| after RL (no problem in both: not comparable) | – | – | – |" in markdown
 
 
 def test_what_is_not_comparable_is_said(runs):

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import html
 import json
+import shutil
+from dataclasses import replace
 
 import pytest
-from fabricated import make_run
+from fabricated import SETTINGS, make_run
 from rich.console import Console
 
+from magistral_recipe.evaluation.evaluate import finish
+from magistral_recipe.evaluation.samples import read_samples
 from magistral_recipe.report import evaluations
 from magistral_recipe.report.build import build_report
 from magistral_recipe.report.evaluations import finished_evaluations, latest_scores
@@ -36,6 +41,54 @@ def test_metrics_hold_what_the_run_ended_with(run):
     assert told["finished"] is True
     assert told["settings"]["temperature"] == 0.7
     assert {"id", "level", "title", "seen", "advice"} == set(metrics["warnings"][0])
+
+
+WARNED = "37% of the samples were cut at 80 tokens: the score is a lower bound; <b>raise</b> max_new_tokens"
+
+
+def test_what_an_evaluation_warned_of_stands_beside_its_scores(tmp_path):
+    folder = make_run(tmp_path / "run", 8)
+    assert "The evaluation warns" not in build_report(folder).read_text()
+    file = folder / "03-evaluate" / "sft" / "scores.json"
+    scores = json.loads(file.read_text())
+    file.write_text(json.dumps({**scores, "warnings": [WARNED, 3, None], "partial": True}))
+    page = build_report(folder).read_text()
+    assert "The evaluation warns" in page
+    assert f"<li>after SFT: {html.escape(WARNED)}</li>" in page
+    assert "No warnings:" not in page
+    told = json.loads((folder / "metrics.json").read_text())["stages"][2]["evaluations"]
+    assert told["sft"]["warnings"] == [WARNED]
+    assert told["grpo"]["warnings"] == []
+    assert told["sft"]["finished"] is False
+    assert r"- the evaluation warns: after SFT: 37% of the samples were cut" in (folder / "report.md").read_text()
+    file.write_text(json.dumps({**scores, "warnings": "cut"}))  # no list: not one warning a letter
+    assert "The evaluation warns" not in build_report(folder).read_text()
+
+
+def test_an_evaluation_and_the_report_agree_on_where_warnings_are(tmp_path):
+    folder = make_run(tmp_path / "run", 8)
+    target = folder / "03-evaluate" / "grpo"
+    samples = [replace(sample, truncated=True) for sample in read_samples(target / "samples.jsonl")]
+    finish(target, samples, {"settings": {**SETTINGS, "max_new_tokens": 4_096}})
+    assert "after RL: 100% of the samples were cut at 4,096 tokens" in build_report(folder).read_text()
+
+
+def test_metrics_are_strict_json_whatever_the_scores_hold(run, tmp_path):
+    folder = shutil.copytree(run, tmp_path / "run")
+    file = folder / "03-evaluate" / "grpo" / "scores.json"
+    scores = json.loads(file.read_text())
+    scores["overall"]["pass@1"]["low"] = float("nan")
+    scores["settings"]["prompt"] = "\ud800"
+    file.write_text(json.dumps(scores))
+    build_report(folder)
+
+    def refuse(constant):
+        raise AssertionError(constant)
+
+    metrics = json.loads((folder / "metrics.json").read_text(encoding="utf-8"), parse_constant=refuse)
+    told = metrics["stages"][2]["evaluations"]["grpo"]
+    assert told["overall"]["pass@1"]["low"] is None
+    assert told["settings"]["prompt"] == "?"
 
 
 def test_the_markdown_tells_scores_warnings_and_the_chain(run):

@@ -95,6 +95,15 @@ def test_the_policy_names_every_script_and_style_by_its_hash(run):
     assert "connect-src" not in rules
 
 
+def test_a_name_cannot_turn_the_direction_of_a_sentence(run):
+    manifest = json.loads((run / "manifest.json").read_text())
+    manifest["recipe_file"], manifest["description"] = "a\u202elmay.yaml", "ריצה \u200f(א) \u2066b"
+    (run / "manifest.json").write_text(json.dumps(manifest))
+    html = without_scripts(page_of(run))
+    assert "a⟨U+202E⟩lmay.yaml · seed 42" in html
+    assert "ריצה \u200f(א) ⟨U+2066⟩b" in html  # marks that right-to-left text needs stay
+
+
 def test_numbers_can_be_read_without_scripts(run):
     html = without_scripts(page_of(run))
     assert "The numbers of these curves" in html
@@ -246,9 +255,54 @@ def test_a_run_that_another_command_works_on_is_not_called_dead(run):
     assert "Stage grpo has not come to its end: figures are those of the moment" in page
 
 
+def every_file(run):
+    return [path for path in sorted(run.rglob("*")) if path.is_file()]
+
+
+@pytest.mark.parametrize("instead", ["pipe", "folder", "circle", "deep", "noise", "nothing"])
+def test_anything_may_lie_where_a_file_should(run, instead):
+    for name in ("01-sft/stage.json", "03-evaluate/grpo/settings.json"):
+        (run / name).write_text("{}")
+    files = every_file(run)
+    assert len(files) == 13
+    for file in files:
+        file.unlink()
+        if instead == "pipe":
+            os.mkfifo(file)  # who opens it waits without end
+        elif instead == "folder":
+            file.mkdir()
+        elif instead == "circle":
+            file.symlink_to(file.name)
+        else:
+            file.write_bytes({"deep": b"[" * 100_000, "noise": bytes(range(256)) * 40, "nothing": b""}[instead])
+    page = page_of(run)
+    assert "manifest.json is absent or unreadable" in page
+    assert "there are no scores yet" in page
+
+
+def test_an_unfinished_evaluation_of_odd_samples_is_shown(run):
+    folder = run / "03-evaluate" / "grpo"
+    (folder / "scores.json").unlink()
+    rows = [json.loads(line) for line in (folder / "samples.jsonl").read_text().splitlines()]
+    odd = ({"language": ["en"]}, {"difficulty": "hard"}, {"tokens": None}, {"verdicts": 3}, {"question": 1e400})
+    lines = [json.dumps(row | odd[at % len(odd)]) for at, row in enumerate(rows)]
+    (folder / "samples.jsonl").write_text("\n".join([*lines, "[" * 100_000, ""]))
+    page = page_of(run)
+    assert f"Evaluation of grpo is not finished: its scores are of {len(rows)} samples so far" in page
+    assert "after RL</bdi><small>not finished" in page
+
+
 @pytest.mark.parametrize("name", ["manifest.json", "03-evaluate/grpo/scores.json"])
 @pytest.mark.parametrize(
-    "rubbish", ["[]", "3", "null", '{"stages": 3, "overall": 3}', '{"stages": [{}, 1], "overall": {"pass@1": 2}}']
+    "rubbish",
+    [
+        "[]",
+        "3",
+        "null",
+        '{"stages": 3, "overall": 3}',
+        '{"stages": [{}, 1], "overall": {"pass@1": 2}}',
+        '{"settings": {"top_p": {}}, "overall": {}}',
+    ],
 )
 def test_json_of_another_shape_breaks_nothing(run, name, rubbish):
     (run / name).write_text(rubbish)
@@ -256,7 +310,7 @@ def test_json_of_another_shape_breaks_nothing(run, name, rubbish):
 
 
 @pytest.mark.parametrize(
-    "replacement", [None, "x", [], {}, -1, float("nan"), 10**400, True], ids=lambda value: str(value)[:8]
+    "replacement", [None, "x", [], {}, -1, float("nan"), 10**400, 1e308, -1e200, True], ids=lambda value: str(value)[:8]
 )
 def test_no_value_in_the_metrics_breaks_the_page(run, replacement):
     for file in ("02-grpo/metrics.jsonl", "02-grpo/rollouts.jsonl"):

@@ -271,6 +271,33 @@ def test_a_deep_link_leads_to_its_completion(tab, page):
     assert shown(tab) > 0
 
 
+WITHIN = (
+    "(() => {{ const a = document.querySelector('{inner}').getBoundingClientRect(), "
+    "b = document.querySelector('{pane}').getBoundingClientRect(); return a.top >= b.top - 1 && "
+    "a.top < b.bottom - 20 }})()"
+)
+
+
+def test_a_link_scrolls_both_panes_to_what_it_names(tab, tmp_path):
+    page = build_report(make_run(tmp_path, 60))
+    tab.open(page)
+    tab.evaluate("document.getElementById('entries').focus()")
+    tab.press("End")  # far down the list
+    assert tab.evaluate(WITHIN.format(inner="#entries [aria-selected=true]", pane="#entries"))
+    tab.evaluate("for (const card of document.querySelectorAll('.model:last-child .card')) card.open = true")
+    tab.until("document.querySelectorAll('.model:last-child .link').length === 5")
+    link = tab.evaluate("[...document.querySelectorAll('.model:last-child .link')].at(-1).getAttribute('href')")
+    tab.resize(1400, 420)  # so low that the panes must scroll
+    tab.open(page, link)
+    assert tab.evaluate("document.querySelector('.detail').scrollTop") > 0
+    assert tab.evaluate(WITHIN.format(inner=".card.linked", pane=".detail"))
+    assert tab.evaluate(WITHIN.format(inner="#entries [aria-selected=true]", pane="#entries"))
+    tab.evaluate("document.getElementById('entries').focus()")
+    tab.press("Home")
+    assert tab.evaluate("document.getElementById('entries').scrollTop") == 0
+    tab.resize(1400, 1000)
+
+
 def test_mathematics_is_typeset_and_money_is_not(tab, tmp_path):
     tab.open(build_report(make_run(tmp_path, 4, MATHS)))
     look_at_everything(tab)
@@ -333,7 +360,12 @@ def test_figures_have_names_for_those_who_do_not_see_them(tab, page):
 
 def test_the_page_fits_every_width(tab, tmp_path):
     long_words = "<think>" + "9" * 3000 + "</think>" + "x" * 3000
-    tab.open(build_report(make_run(tmp_path, 6, [long_words])))
+    run = make_run(tmp_path, 6, [long_words])
+    manifest = json.loads((run / "manifest.json").read_text())
+    manifest["stages"][1] |= {"name": "n" * 200, "status": "s" * 200}
+    manifest["stages"][0] |= {"kind": "k" * 200, "results": {"summary": "o" * 200}}
+    (run / "manifest.json").write_text(json.dumps(manifest | {"name": "r" * 200}))
+    tab.open(build_report(run))
     for width in (360, 768, 1600):
         tab.resize(width)
         tab.evaluate("Charts.all()")

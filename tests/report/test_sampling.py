@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from itertools import pairwise
 
+import pytest
 from fabricated import make_run
 
 from magistral_recipe.report.build import build_report
@@ -32,6 +33,47 @@ def big_run(folder, steps=60, groups=8, size=4, length=1_500):
                     row |= {"completion": f"<think>{number}{'x' * length}</think>1", "tokens": 9, "truncated": False}
                     stream.write(json.dumps(row | {"reward": 1.0, "parts": {}, "advantage": 0.0}) + "\n")
     return folder
+
+
+@pytest.mark.parametrize(
+    ("rewards", "logged", "shown"),
+    [
+        (
+            {"magistral_reward": 1.1},
+            {"magistral_reward/format": 1.0, "magistral_reward/correctness": 0.0, "magistral_reward/reason": "no_box"},
+            [("format", 1.0, ""), ("correctness", 0.0, ""), ("magistral_reward", 1.1, "no box")],
+        ),
+        (  # rewards of their own, each with its reason
+            {"math_correctness": None, "format_reward": 1.0},
+            {"math_correctness/reason": "unreadable_reference", "format_reward/reason": "well_formed"},
+            [("math_correctness", None, "unreadable reference"), ("format_reward", 1.0, "well formed")],
+        ),
+        (  # a reason a part
+            {"mine": 0.5},
+            {"mine/style": 0.5, "mine/style/reason": "too_long"},
+            [("style", 0.5, "too long"), ("mine", 0.5, "")],
+        ),
+        (  # two parts of one name are told apart
+            {"a": 1.0, "b": 0.0},
+            {"a/format": 1.0, "b/format": 0.0},
+            [("a/format", 1.0, ""), ("b/format", 0.0, ""), ("a", 1.0, ""), ("b", 0.0, "")],
+        ),
+        (  # words that a reward of one's own logged; a reason without a reward
+            {"judge": 0.25},
+            {"judge/verdict": "A_1 is better", "other/reason": "skipped", "judge/reason": None},
+            [("verdict", None, "A_1 is better"), ("judge", 0.25, ""), ("other", None, "skipped")],
+        ),
+        ({"r": 1.0}, [1], [("r", 1.0, "")]),
+        (3, {"reason": "wrong"}, [("reason", None, "wrong")]),
+    ],
+)
+def test_every_reward_of_a_rollout_has_its_value_and_reason(tmp_path, rewards, logged, shown):
+    run = make_run(tmp_path, 2)
+    row = {"step": 0, "group": 0, "id": "p", "completion": "<think>x</think>1", "rewards": rewards, "parts": logged}
+    (run / "02-grpo" / "rollouts.jsonl").write_text(json.dumps(row) + "\n")
+    data = filled(run)
+    (completion,) = [each for each in data.completions if data.occasions[each.occasion].kind == "rollouts"]
+    assert completion.parts == shown
 
 
 def test_a_small_run_is_shown_whole(tmp_path):

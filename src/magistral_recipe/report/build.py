@@ -9,6 +9,8 @@ from __future__ import annotations
 import base64
 import errno
 import hashlib
+import json
+import re
 import time
 from functools import lru_cache
 from importlib.resources import files
@@ -19,7 +21,7 @@ from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup
 
 from magistral_recipe.errors import RunError
-from magistral_recipe.files import write_atomically, write_json
+from magistral_recipe.files import write_atomically
 from magistral_recipe.report.advice import findings
 from magistral_recipe.report.collect import collect
 from magistral_recipe.report.documents import metrics_json, report_markdown
@@ -31,6 +33,8 @@ SCRIPTS = ("uPlot.iife.min.js", "katex.min.js", "math.js", "charts.js", "samples
 """In the order in which they run; the first two are libraries (uPlot and KaTeX, both MIT; licences beside them)."""
 
 STYLES = ("uPlot.min.css", "report.css")
+
+_OVERRIDES = re.compile(r"[\u202a-\u202e\u2066-\u2069]")
 
 
 def build_report(run: Path) -> Path:
@@ -52,7 +56,7 @@ def build_report(run: Path) -> Path:
     try:
         write_page(run / REPORT, page)
         write_page(run / MARKDOWN, report_markdown(read, told))
-        write_json(run / METRICS, metrics_json(read, told))
+        write_page(run / METRICS, _strict_json(metrics_json(read, told)))
     except OSError as error:
         if error.errno == errno.ENOSPC:
             raise
@@ -71,6 +75,12 @@ def live_page(run: Path) -> str:
 def write_page(target: Path, text: str) -> None:
     """Write a text that may hold lone surrogates, which are no UTF-8."""
     write_atomically(target, _encodable(text))
+
+
+def _strict_json(data: object) -> str:
+    """JSON that every parser takes: a score that is no number becomes ``null``, not Python's ``NaN``."""
+    plain = json.loads(json.dumps(data), parse_constant=lambda _: None)
+    return json.dumps(plain, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
 
 
 def _encodable(text: str) -> str:
@@ -118,9 +128,18 @@ def _hash(text: str) -> str:
     return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
 
 
+def _without_overrides(value: Any) -> Any:
+    """Show signs that turn the direction of what follows as their code points: a name must not rewrite a sentence."""
+    if not isinstance(value, str) or isinstance(value, Markup):
+        return value
+    return _OVERRIDES.sub(lambda sign: f"⟨U+{ord(sign[0]):04X}⟩", value)
+
+
 @lru_cache(maxsize=1)
 def _template() -> Any:
-    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    environment = Environment(
+        autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, finalize=_without_overrides
+    )
     environment.filters["duration"] = duration
     return environment.from_string(_asset("report.html.jinja"))
 

@@ -16,13 +16,12 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from magistral_recipe.errors import DataError, MagistralRecipeError
-from magistral_recipe.evaluation.samples import read_samples
 from magistral_recipe.evaluation.scores import compute_scores
 from magistral_recipe.evaluation.statistics import Interval
 from magistral_recipe.files import read_json
 from magistral_recipe.report.evaluations import NAMES, EvaluationFolder, stage_evaluations
 from magistral_recipe.report.lines import Damage, Record, finite, mapping, read_lines, whole
-from magistral_recipe.report.seen import Seen, read_rollouts_seen, read_samples_seen
+from magistral_recipe.report.seen import Seen, read_rollouts_seen, read_samples_seen, sample_of
 from magistral_recipe.rewards.thinking import Thinking
 from magistral_recipe.yamlfile import read_document
 
@@ -65,6 +64,12 @@ class Evaluation:
         """Return the groups of a dimension and how many problems each has."""
         groups = mapping(mapping(self.scores.get("groups")).get(dimension))
         return {name: whole(mapping(group).get("problems")) for name, group in groups.items()}
+
+    @property
+    def warnings(self) -> list[str]:
+        """What the evaluation itself said against its scores (`scores.json`)."""
+        told = self.scores.get("warnings")
+        return [text for text in told if isinstance(text, str) and text] if isinstance(told, list) else []
 
     def count(self, name: str) -> int:
         """Return an overall count, 0 where it is not known."""
@@ -292,13 +297,15 @@ def _read_evaluation(found: EvaluationFolder, thinking: Thinking, missing: list[
     if found.scores:
         if not samples:
             missing.append(f"Evaluation of {found.label}: samples.jsonl is absent or empty: there is nothing to read.")
-        return Evaluation(found.label, found.scores, samples, found.samples)
-    whole_samples = read_samples(found.samples)
-    if not whole_samples:
+        return Evaluation(found.label, found.scores, samples, found.samples, found.scores.get("partial") is True)
+    told = {s.key: s for _, row in read_lines(found.samples) if (s := sample_of(row)) is not None}
+    if not told:
         missing.append(f"Evaluation of {found.label}: no whole sample yet.")
         return None
     missing.append(f"Evaluation of {found.label} is not finished: its scores are of {len(samples)} samples so far.")
-    scores = compute_scores(whole_samples, {"settings": mapping(read_json(found.folder / "settings.json"))}).to_json()
+    scores = compute_scores(
+        [*told.values()], {"settings": mapping(read_json(found.folder / "settings.json"))}
+    ).to_json()
     return Evaluation(found.label, scores, samples, found.samples, partial=True)
 
 
@@ -316,11 +323,20 @@ def _thinking(folder: Path) -> Thinking:
 
 def _thinking_of_recipe(folder: Path) -> Thinking:
     """The tags of the resolved recipe; the usual ones where it can't be read or says nothing."""
+    tags = mapping(resolved_recipe(folder).get("thinking"))
     try:
-        tags = mapping(read_document(folder / "recipe.yaml").data.get("thinking"))
         return Thinking(**{name: tags[name] for name in ("open", "close") if name in tags})
-    except (MagistralRecipeError, OSError, TypeError, ValueError, AttributeError):
+    except (TypeError, ValueError, AttributeError):
         return Thinking()
+
+
+def resolved_recipe(folder: Path) -> Record:
+    """Return a run's resolved recipe as plain data, empty where it can't be read."""
+    file = folder / "recipe.yaml"
+    try:
+        return mapping(read_document(file).data) if file.is_file() else {}
+    except (MagistralRecipeError, OSError, ValueError, RecursionError):
+        return {}
 
 
 def _has_died(run: Path, stage: Path) -> bool:
@@ -351,7 +367,7 @@ def _note(missing: list[str], sentence: str | None) -> None:
 
 def _text(path: Path) -> str | None:
     try:
-        return path.read_text(encoding="utf-8", errors="replace")
+        return path.read_text(encoding="utf-8", errors="replace") if path.is_file() else None
     except OSError:
         return None
 

@@ -5,16 +5,17 @@ The first run is what the others are compared with.
 
 from __future__ import annotations
 
+import errno
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from magistral_recipe.errors import DataError, MagistralRecipeError
+from magistral_recipe.errors import DataError, RunError
 from magistral_recipe.report.advice import findings
 from magistral_recipe.report.build import render, write_page
-from magistral_recipe.report.collect import Evaluation, Run, Stage, collect
+from magistral_recipe.report.collect import Evaluation, Run, Stage, collect, resolved_recipe
 from magistral_recipe.report.curves import Points, line_chart, number, reward_parts
 from magistral_recipe.report.data import Chart, PageData, Unit
 from magistral_recipe.report.documents import markdown_table
@@ -29,12 +30,12 @@ from magistral_recipe.report.tables import (
     Table,
     difference_cell,
     headline,
+    own_warnings,
     paired,
     sampled_alike,
     score_table,
 )
 from magistral_recipe.report.tables import cell as cell_of
-from magistral_recipe.yamlfile import read_document
 
 Named = list[tuple[str, Run]]
 
@@ -70,7 +71,8 @@ def build_comparison(folders: Sequence[Path], output: Path | None = None) -> Pat
         The page's file.
 
     Raises:
-        DataError: if a folder is not a run's, or one is given twice.
+        DataError: if a folder is not a run's, or one is given twice, or the page can't be put where it is wanted.
+        RunError: if the files cannot be written.
     """
     resolved = [folder.resolve() for folder in folders]
     for position, folder in enumerate(resolved):
@@ -80,13 +82,26 @@ def build_comparison(folders: Sequence[Path], output: Path | None = None) -> Pat
     page = comparison_page(runs)
     short = "-".join(re.sub(r"[^\w.-]+", "_", name) for name, _ in runs)[:80]
     target = output or folders[0].parent / f"compare-{short}.html"
+    if target.is_dir():
+        raise DataError(
+            f"--output {target}: a folder; give the page's file, such as {target / f'compare-{short}.html'}"
+        )
     if not target.parent.is_dir():
         raise DataError(f"--output {target}: no folder {target.parent}")
-    write_page(target, render(page))
+    _write(target, render(page))
     title = " | ".join(name for name, _ in runs)
     tables = [line for table in page.comparison for line in (f"\n## {table.title}", *markdown_table(table))]
-    write_page(target.with_suffix(".md"), "\n".join([f"# {title}", *tables, ""]))
+    _write(target.with_suffix(".md"), "\n".join([f"# {title}", *tables, ""]))
     return target
+
+
+def _write(target: Path, text: str) -> None:
+    try:
+        write_page(target, text)
+    except OSError as error:
+        if error.errno == errno.ENOSPC:
+            raise
+        raise RunError(f"{target}: the comparison cannot be written there: {error.strerror}") from error
 
 
 def run_names(folders: Sequence[Path]) -> list[str]:
@@ -111,6 +126,8 @@ def comparison_page(runs: Named) -> Page:
     page = Page(" | ".join(name for name, _ in runs), f"{len(runs)} runs side by side; differences are to {first}.")
     page.milestones = list(_milestones(runs))
     page.comparison = [table for table in (_scores(runs), *_differences(runs), _runs(runs), _recipes(runs)) if table]
+    names, evaluations = _all_evaluations(runs)
+    page.score_warnings = own_warnings(evaluations, names)
     page.missing = [f"{name}: {line}" for name, run in runs for line in run.missing]
     page.findings = [
         replace(finding, title=f"{name}: {finding.title}") for name, run in runs for finding in findings(run)
@@ -149,16 +166,15 @@ def _evaluations(run: Run) -> dict[str, Evaluation]:
 
 def _scores(runs: Named) -> Table | None:
     """Every model of every run, the runs' last models together at the end."""
+    names, evaluations = _all_evaluations(runs)
+    return replace(score_table(evaluations, names), title="Scores") if evaluations else None
+
+
+def _all_evaluations(runs: Named) -> tuple[list[str], list[Evaluation]]:
+    """Every model's last evaluation with the run's and the model's name, models of one label beside each other."""
     labels = dict.fromkeys(label for _, run in runs for label in _evaluations(run))
-    rows = [
-        (f"{name}: {evaluations[label].name}", evaluations[label])
-        for label in labels
-        for name, run in runs
-        if label in (evaluations := _evaluations(run))
-    ]
-    if not rows:
-        return None
-    return replace(score_table([e for _, e in rows], [name for name, _ in rows]), title="Scores")
+    found = [(name, e) for label in labels for name, run in runs if (e := _evaluations(run).get(label)) is not None]
+    return [f"{name}: {e.name}" for name, e in found], [e for _, e in found]
 
 
 def _differences(runs: Named) -> Iterator[Table]:
@@ -204,20 +220,13 @@ def _runs(runs: Named) -> Table:
 
 def _recipes(runs: Named) -> Table | None:
     """The keys in which the recipes differ."""
-    flat = [dict(_flat(_recipe(run))) for _, run in runs]
+    flat = [dict(_flat(resolved_recipe(run.folder))) for _, run in runs]
     known = dict.fromkeys(key for each in flat for key in each)
     keys = [key for key in known if len({each.get(key) for each in flat}) > 1]
     if not keys or not all(flat):
         return None
     rows = [Row(key, "", [Cell(each.get(key, "")) for each in flat]) for key in keys[:_MAX_KEYS]]
     return Table("What the recipes differ in", ["key", *(name for name, _ in runs)], rows)
-
-
-def _recipe(run: Run) -> Any:
-    try:
-        return read_document(run.folder / "recipe.yaml").data
-    except (MagistralRecipeError, OSError):
-        return {}
 
 
 def _flat(value: Any, path: str = "") -> Iterator[tuple[str, str]]:

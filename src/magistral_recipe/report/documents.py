@@ -56,6 +56,7 @@ def _stage(stage: Stage) -> Record:
         found["evaluations"] = {
             e.label: {
                 "finished": not e.partial,
+                "warnings": e.warnings,
                 "settings": _settings(e.scores),
                 **{name: e.scores[name] for name in _COUNTS if name in e.scores},
                 "overall": mapping(e.scores.get("overall")),
@@ -114,6 +115,8 @@ def _scores(run: Run) -> Iterator[str]:
     for position, stage in enumerate(stage for stage in run.stages if stage.evaluations):
         scores = stage_scores(stage, f"scores-{position}")
         yield f"\n## Scores: {_plain(stage.name)}\n\n{_plain(scores.remark)}"
+        if scores.warnings:
+            yield "\n" + "\n".join(f"- the evaluation warns: {_plain(text)}" for text in scores.warnings)
         for table in scores.tables:
             yield from markdown_table(table)
 
@@ -123,7 +126,8 @@ def markdown_table(table: Table) -> Iterator[str]:
     yield f"\n| {' | '.join(map(_plain, table.heads))} |"
     yield f"| --- |{' ---: |' * (len(table.heads) - 1)}"
     for row in table.rows:
-        yield f"| {_plain(row.name)} | {' | '.join(_cell(cell) for cell in row.cells)} |"
+        name = f"{_plain(row.name)} ({_plain(row.note)})" if row.note else _plain(row.name)
+        yield f"| {name} | {' | '.join(_cell(cell) for cell in row.cells)} |"
 
 
 def _cell(cell: Cell) -> str:

@@ -7,13 +7,15 @@ shown are then read again at their place, so that a hundred thousand completions
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 Record = dict[str, Any]
+
+_LARGEST = 1e100
+"""Beyond it sums and squares of a few values would overflow, and nothing was measured."""
 
 
 @dataclass
@@ -105,7 +107,7 @@ def finite(value: object) -> float | None:
         number = float(value)
     except OverflowError:  # JSON knows integers of any length
         return None
-    return number if math.isfinite(number) else None
+    return number if abs(number) < _LARGEST else None
 
 
 def whole(value: object, otherwise: int = 0) -> int:

@@ -67,6 +67,7 @@ class Page:
         findings: warnings.
         missing: what could not be shown.
         scores: evaluating stages.
+        score_warnings: of a comparison, what the evaluations said against their own scores.
         trainings: training stages.
         facts: what was run, by name.
         recipes: (name, text) of each run's recipe.
@@ -83,6 +84,7 @@ class Page:
     findings: list[Finding] = field(default_factory=list)
     missing: list[str] = field(default_factory=list)
     scores: list[Scores] = field(default_factory=list)
+    score_warnings: list[str] = field(default_factory=list)
     trainings: list[Training] = field(default_factory=list)
     facts: list[tuple[str, str]] = field(default_factory=list)
     recipes: list[tuple[str, str]] = field(default_factory=list)

@@ -23,6 +23,7 @@ BUDGET = 2_600_000
 """Characters of completions on one page; with everything else it stays below 5 MB."""
 
 _LONGEST = 8_000
+_LONGEST_REASON = 300
 _OVERHEAD = 220
 _PER_MODEL = 5
 _RELATED = 8
@@ -256,15 +257,17 @@ def _parts(row: Record) -> list[tuple[str, float | None, str]]:
     if verdicts:
         told = [(part, mapping(verdict)) for part, verdict in verdicts.items()]
         return [(str(part), finite(v.get("value")), _words(v.get("reason"))) for part, v in told]
-    logged = mapping(row.get("parts"))
+    logged, rewards = mapping(row.get("parts")), mapping(row.get("rewards"))
     reasons = {_owner(key): _words(value) for key, value in logged.items() if _last(key) == "reason"}
-    parts = [(_last(key), finite(value), "") for key, value in logged.items() if _last(key) != "reason"]
-    named = [(str(key), _short(finite(value)), reasons.get(str(key), "")) for key, value in _rewards(row)]
-    return [(part, _short(value), reason) for part, value, reason in parts] + named
-
-
-def _rewards(row: Record) -> list[tuple[str, object]]:
-    return list(mapping(row.get("rewards")).items())
+    columns = {key: value for key, value in logged.items() if _last(key) != "reason"}
+    short = [_last(key) for key in columns]
+    shown: list[tuple[str, float | None, str]] = []
+    for key, value in [*columns.items(), *rewards.items()]:
+        # Two rewards may each have a part of one name; a column of words is its own reason.
+        title = _last(key) if key in columns and short.count(_last(key)) == 1 else key
+        reason = reasons.pop(key, "") or (value[:_LONGEST_REASON] if isinstance(value, str) else "")
+        shown.append((title, _short(finite(value)), reason))
+    return shown + [(owner or "reason", None, reason) for owner, reason in reasons.items()]
 
 
 def _owner(key: object) -> str:
@@ -276,7 +279,7 @@ def _last(key: object) -> str:
 
 
 def _words(reason: object) -> str:
-    return text(reason).replace("_", " ")
+    return text(reason)[:_LONGEST_REASON].replace("_", " ")
 
 
 def _reference(reference: object) -> str:

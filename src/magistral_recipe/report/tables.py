@@ -74,6 +74,7 @@ class Scores:
     title: str
     remark: str
     main: Table
+    warnings: list[str] = field(default_factory=list)
     panels: list[Panel] = field(default_factory=list)
     grids: list[Grid] = field(default_factory=list)
 
@@ -104,7 +105,13 @@ def stage_scores(stage: Stage, prefix: str) -> Scores:
         chart = interval_chart(evaluations, dimension, f"{prefix}-{dimension}")
         panels.append(Panel(chart, group_table(evaluations, dimension)))
     panels = [panel for panel in panels if panel.chart or panel.table]
-    return Scores(stage.name, remark(evaluations), score_table(evaluations), panels)
+    return Scores(stage.name, remark(evaluations), score_table(evaluations), own_warnings(evaluations), panels)
+
+
+def own_warnings(evaluations: Sequence[Evaluation], names: Sequence[str] | None = None) -> list[str]:
+    """Return what evaluations said against their own scores, each with its model's name, or the given one."""
+    titles = names or [e.name for e in evaluations]
+    return [f"{title}: {text}" for title, e in zip(titles, evaluations, strict=True) for text in e.warnings]
 
 
 def remark(evaluations: Sequence[Evaluation]) -> str:
@@ -178,7 +185,8 @@ COMPARED: dict[str, Callable[[Seen], float | None]] = {
 def sampled_alike(a: Evaluation, b: Evaluation) -> bool:
     """Whether two evaluations drew their samples in the same way."""
     asked = ("temperature", "top_p", "max_new_tokens")
-    return len({tuple(mapping(e.scores.get("settings")).get(name) for name in asked) for e in (a, b)}) == 1
+    first, second = (mapping(e.scores.get("settings")) for e in (a, b))
+    return all(first.get(name) == second.get(name) for name in asked)
 
 
 def paired(a: Evaluation, b: Evaluation, metric: str = "pass@1") -> tuple[Interval, int] | None:

@@ -14,6 +14,7 @@ const Samples = (() => {
   };
   const sum = values => values.reduce((a, b) => a + b, 0);
   const mean = values => (values.length ? sum(values) / values.length : null);
+  const counted = (number, noun) => `${number.toLocaleString("en")} ${noun}${number === 1 ? "" : "s"}`;
   const signed = value => `${value < 0 ? "−" : "+"}${Math.abs(value).toFixed(2)}`;
 
   // ---- what there is to filter and to sort by
@@ -116,7 +117,9 @@ const Samples = (() => {
     detail.setAttribute("aria-label", "the chosen problem");
     const help = make("p", "keys");
     for (const [keys, meaning] of [["↓ ↑", "problem"], ["/", "search"], ["t", "thoughts"], ["Enter", "read"], ["Esc", "back"]]) {
-      help.append(make("kbd", "", keys), ` ${meaning}  `);
+      const entry = make("span");
+      entry.append(make("kbd", "", keys), ` ${meaning}`);
+      help.append(entry);
     }
     const body = make("div", "panes");
     body.append(list, detail);
@@ -183,7 +186,7 @@ const Samples = (() => {
     limit = PAGE;
     ui.list.scrollTop = 0;
     const found = sum(shown.map(entry => entry.list.filter(matches).length));
-    ui.count.textContent = `${shown.length} problem${shown.length === 1 ? "" : "s"}, ${found} completion${found === 1 ? "" : "s"}`;
+    ui.count.textContent = `${counted(shown.length, "problem")}, ${counted(found, "completion")}`;
     fillList();
     if (!shown.includes(current)) show(shown[0] ?? null);
     else if (current) show(current);
@@ -228,11 +231,14 @@ const Samples = (() => {
     const chosen = document.getElementById(`entry-${at}`);
     if (chosen) {
       ui.list.setAttribute("aria-activedescendant", chosen.id);
-      const top = chosen.offsetTop - ui.list.offsetTop, below = top + chosen.offsetHeight;
-      if (top < ui.list.scrollTop) ui.list.scrollTop = top;
-      else if (below > ui.list.scrollTop + ui.list.clientHeight) ui.list.scrollTop = below - ui.list.clientHeight;
+      const above = -below(ui.list, chosen), hidden = chosen.offsetHeight - ui.list.clientHeight - above;
+      if (above > 0) ui.list.scrollTop -= above;
+      else if (hidden > 0) ui.list.scrollTop += hidden;
     } else ui.list.removeAttribute("aria-activedescendant");
   }
+
+  // How far an element lies below the upper edge of the pane that scrolls it.
+  const below = (pane, inner) => inner.getBoundingClientRect().top - pane.getBoundingClientRect().top;
 
   // ---- one problem
 
@@ -333,7 +339,7 @@ const Samples = (() => {
     } else {
       const fold = make("details", "thoughts");
       fold.open = unfolded;
-      fold.append(make("summary", "", `thoughts, ${completion.thoughts.length} characters`), text("", completion.thoughts));
+      fold.append(make("summary", "", `thoughts, ${counted(completion.thoughts.length, "character")}`), text("", completion.thoughts));
       made.append(fold, text("answer", completion.answer || "(nothing)"));
     }
     const table = make("table", "parts");
@@ -367,7 +373,7 @@ const Samples = (() => {
     if (found) {
       found.open = true;
       found.classList.add("linked");
-      ui.detail.scrollTop = found.offsetTop - ui.detail.offsetTop - 60;
+      ui.detail.scrollTop += below(ui.detail, found) - 60;
       found.querySelector("summary").focus({ preventScroll: true });
     }
     return true;

@@ -77,6 +77,18 @@ def test_runs_of_other_problems_are_not_subtracted(runs):
     assert "| after RL (no problem in both: not comparable) | – | – | – |" in markdown
 
 
+def test_every_headline_is_compared_with_the_first_run_and_says_so(runs, tmp_path):
+    third = make_run(tmp_path / "c", 30, rates={"base": 0.0, "sft": 0.4, "grpo": 0.6}, seed=11)
+    stones = page_of(*runs, third).milestones
+    assert [stone.name for stone in stones] == ["a, after RL", "b, after RL", "c, after RL"]
+    assert stones[0].change == ""
+    of_a, of_c = rights(runs[0], "grpo"), rights(third, "grpo")
+    mean = paired_difference([of_a[p] for p in of_a], [of_c[p] for p in of_a]).mean
+    assert stones[2].change == f"{100 * mean:+.1f} points to a".replace("-", "−")
+    shutil.rmtree(runs[0] / "03-evaluate")  # the first run has no score: nobody is compared with another in its name
+    assert [stone.change for stone in page_of(*runs, third).milestones] == ["", ""]
+
+
 def test_what_is_not_comparable_is_said(runs):
     file = runs[1] / "03-evaluate" / "grpo" / "scores.json"
     scores = json.loads(file.read_text())

@@ -322,7 +322,10 @@ def test_no_value_in_the_metrics_breaks_the_page(run, replacement):
 
 def test_stages_are_found_without_a_manifest(run):
     (run / "manifest.json").unlink()
-    assert [stage.name for stage in collect(run).stages] == ["sft", "grpo", "evaluate"]
+    found = collect(run)
+    assert [stage.name for stage in found.stages] == ["sft", "grpo", "evaluate"]
+    assert {stage.status for stage in found.stages} == {"unknown"}  # not "waiting": it has curves
+    assert "Stage grpo: stage.json is absent or unreadable: whether it came to its end is not known." in found.missing
 
 
 def test_a_stage_name_cannot_lead_out_of_the_run(run, tmp_path):

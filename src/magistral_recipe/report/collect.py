@@ -93,7 +93,8 @@ class Stage:
     Attributes:
         name: in the chain.
         kind: `sft`, `grpo`, `evaluate`, …
-        status: `complete`, `running`, `stopped` (it was running, and nothing has been written for long) or `waiting`.
+        status: `complete`, `running`, `stopped` (it was running, and nothing has been written for long), `waiting`, or
+            `unknown` where no record says.
         seconds: how long it took so far.
         summary: its own one line.
         results: what it returned.
@@ -232,7 +233,8 @@ def _entries(folder: Path, manifest: Record) -> list[Record]:
         match = _STAGE_FOLDER.fullmatch(path.name)
         if match and path.is_dir():
             record = mapping(read_json(path / "stage.json"))
-            found.append({**record, "name": match[1], "kind": record.get("kind", match[1]), "folder": path.name})
+            known = {"status": "unknown", **record, "kind": record.get("kind", match[1])}
+            found.append({**known, "name": match[1], "folder": path.name})
     return found
 
 
@@ -263,6 +265,8 @@ def _read_stage(run: Path, entry: Record, thinking: Thinking, missing: list[str]
         )
     elif stage.status == "running":
         missing.append(f"Stage {name} has not come to its end: figures are those of the moment.")
+    elif stage.status == "unknown":
+        missing.append(f"Stage {name}: stage.json is absent or unreadable: whether it came to its end is not known.")
     elif stage.status == "waiting":
         missing.append(f"Stage {name} has not started.")
     if not folder.is_dir():

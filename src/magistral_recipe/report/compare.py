@@ -154,8 +154,8 @@ def _milestones(runs: Named) -> Iterator[Milestone]:
         last = next(e for e in _evaluations(run).values() if e.name == model)
         compared = paired(first, last) if first else None
         cell = difference_cell(compared[0]) if compared else Cell()
-        first = first or last
-        change = f"{cell.value} points" if cell.value else ""
+        first = last if name == runs[0][0] else first
+        change = f"{cell.value} points to {runs[0][0]}" if cell.value else ""
         score, ends = cell_of(interval, "pass@1").value, cell_of(interval, "pass@1").interval
         yield Milestone(f"{name}, {model}", score, ends, change, cell.tone)
 

@@ -18,7 +18,7 @@ def small_header(monkeypatch, tmp_path):
     """A cache of its own, and a header that compiles in no time."""
     monkeypatch.setenv(cpp.CACHE_VARIABLE, str(tmp_path))
     for folder in (tmp_path, *tmp_path.parents):
-        if folder.stat().st_uid == tmp_path.stat().st_uid and folder.name.startswith("pytest-"):
+        if folder.stat().st_uid == tmp_path.stat().st_uid and folder.name.startswith(("pytest-", "popen-")):
             folder.chmod(0o755)
     tmp_path.chmod(0o755)
     builds: list[list[str]] = []

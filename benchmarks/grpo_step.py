@@ -132,8 +132,7 @@ def build(model: LlamaForCausalLM, given: Given, options: argparse.Namespace, st
             model, reward, args, data, processing_class=tokenizer(), rollout_func=given, callbacks=[clock]
         )
         made.remove_callback(PrinterCallback)
-        made.remove_callback(PrinterCallback)
-    return made, clock
+        return made, clock
     args = MagistralGRPOConfig(
         prompts_per_batch=ROWS // GROUP,
         minibatches_per_batch=minibatches,

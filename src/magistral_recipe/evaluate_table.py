@@ -103,22 +103,22 @@ class EvaluationDisplay:
     def _row(self, table: Table, label: str, group: Group, prefix: str) -> None:
         if f"{prefix}truncation_rate" not in group:
             return
+        length = group.get(f"{prefix}mean_length", group.get("mean_length"))
         table.add_row(
             label,
             _share(group.get(f"{prefix}pass@1")),
             _percent(group.get(f"{prefix}truncation_rate")),
             _percent(group.get(f"{prefix}format_rate")),
             _percent(group.get(f"{prefix}language_fidelity")),
-            f"{group['mean_length'].mean:,.0f}" if "mean_length" in group else "-",
+            f"{length.mean:,.0f}" if length is not None else "-",
         )
 
     def changes(self, count: int, changed: Sequence[tuple[Sample, Sample]]) -> None:
         """Say which samples are judged otherwise than before."""
         self.line(f"{len(changed):,} of {count:,} verdicts changed")
         for old, new in changed[:_MOST_CHANGES]:
-            reasons = [sample.verdicts.get("correctness", {}).get("reason", "?") for sample in (old, new)]
             answer = "" if new.answer is None else f" (answer {new.answer[:60]!r}, reference {new.reference!r})"
-            self.line(f"  {new.problem}, sample {new.sample}: {reasons[0]} -> {reasons[1]}{answer}")
+            self.line(f"  {new.problem}, sample {new.sample}: {_judged(old)} -> {_judged(new)}{answer}")
         if len(changed) > _MOST_CHANGES:
             self.line(f"  … and {len(changed) - _MOST_CHANGES:,} more, in samples.jsonl")
 
@@ -131,6 +131,14 @@ class EvaluationDisplay:
             return
         same = sum(known[sample.key] == sample.completion for sample in shared)
         self.line(f"{same:,} of {len(shared):,} completions came out the same")
+
+
+def _judged(sample: Sample) -> str:
+    word = {True: "right", False: "wrong", None: "undecided"}[sample.right]
+    # The format may be what failed: then it is that reason which tells something.
+    failed = "format" if sample.right is False and sample.value("format") == 0 else "correctness"
+    reason = sample.verdicts.get(failed, {}).get("reason")
+    return word if reason in (None, word) else f"{word} ({reason})"
 
 
 def _percent(interval: Interval | None) -> str:

@@ -8,7 +8,8 @@ from typing import Any
 
 from rich.table import Table
 
-from magistral_recipe.report.evaluations import METRICS, NAMES, finished_evaluations
+from magistral_recipe.report.evaluations import METRICS, NAMES, figure, finished_evaluations
+from magistral_recipe.report.lines import mapping
 
 
 def score_table(run: Path) -> Table | None:
@@ -28,8 +29,9 @@ def score_table(run: Path) -> Table | None:
     for label, _ in evaluated:
         table.add_column(NAMES.get(label, label), justify="right", no_wrap=True)
     for name, title in METRICS.items():
-        if any(name in scores["overall"] for _, scores in evaluated):
-            table.add_row(title, *(_cell(scores["overall"].get(name), name) for _, scores in evaluated))
+        figures = [figure(scores["overall"], name) for _, scores in evaluated]
+        if any(figures):
+            table.add_row(title, *(_cell(each, name) for each in figures))
     hardest = _hardest(evaluated)
     if hardest:
         groups = [scores["groups"]["category"].get(hardest, {}).get("scores", {}) for _, scores in evaluated]
@@ -42,13 +44,16 @@ def score_table(run: Path) -> Table | None:
 def _hardest(evaluated: list[tuple[str, dict[str, Any]]]) -> str | None:
     """The category in which the last model is weakest, where there are several."""
     groups: Mapping[str, Any] = evaluated[-1][1].get("groups", {}).get("category", {})
-    rates = {name: group["scores"].get("pass@1", {}).get("mean") for name, group in groups.items()}
-    known = {name: rate for name, rate in rates.items() if rate is not None}
+    scores = {name: mapping(group).get("scores", {}) for name, group in groups.items()}
+    first = {
+        name: mapping(each.get("pass@1") or each.get("greedy_pass@1")).get("mean") for name, each in scores.items()
+    }
+    known = {name: rate for name, rate in first.items() if rate is not None}
     return min(known, key=lambda name: known[name]) if len(known) > 1 else None
 
 
-def _cell(interval: Mapping[str, float] | None, name: str) -> str:
-    if not interval or interval.get("mean") is None:
+def _cell(interval: object, name: str) -> str:
+    if not isinstance(interval, Mapping) or interval.get("mean") is None:
         return "-"
     if name == "mean_length":
         return f"{interval['mean']:.1f}"

@@ -330,10 +330,10 @@ def test_mbpp(tmp_path):
 
 
 def test_columns_of_a_file_without_a_header_are_cut_short(tmp_path):
-    path = tmp_path / "mgsm_fr.csv"
-    path.write_text(f"{'Une robe demande deux rouleaux. ' * 20},3\nEncore ?,4\n")
-    with pytest.raises(DataError, match="missing columns 'question', 'answer_number'; the row has: Une robe") as caught:
-        load("mgsm_fr", path)
+    path = tmp_path / "gsm8k.csv"
+    path.write_text(f"{'A robe takes two bolts. ' * 20},#### 3\nAgain?,#### 4\n")
+    with pytest.raises(DataError, match="missing columns 'question', 'answer'; the row has: A robe") as caught:
+        load("gsm8k", path)
     assert len(str(caught.value)) < 300 + len(str(path))
 
 
@@ -346,6 +346,18 @@ def test_gsm8k_and_mgsm(tmp_path):
     assert (problem.answer, problem.language) == ("4", "fr")
     with pytest.raises(DataError, match="holds one language; name it: mgsm_en, mgsm_fr"):
         load("mgsm", tmp_path / "f.jsonl")
+
+
+@pytest.mark.parametrize("head", ["", "question\tanswer_number\n"])
+def test_mgsm_as_published_has_no_header(tmp_path, head):
+    path = tmp_path / "mgsm_fr.tsv"
+    path.write_text(f'{head}Deux et deux ?\t4\n"Deux ""mille"" ?"\t2,000\nTrop\t1\t2\n')
+    loaded = load("mgsm_fr", path)
+    assert [(each.problem, each.answer) for each in loaded.rows] == [
+        ("Deux et deux ?", "4"),
+        ('Deux "mille" ?', "2,000"),
+    ]
+    assert loaded.set_aside == 1
 
 
 def test_aime_translated_has_a_column_a_language(tmp_path):

@@ -27,8 +27,8 @@ SAMPLES = [
     sample("b", 0, 0.0, form=0.0, tokens=30, truncated=True, category="hard", difficulty=2.5),
     sample("b", 1, 0.0, answer="1", tokens=10, category="hard", difficulty=2.5),
     sample("b", 2, 1.0, answer="2", tokens=11, category="hard", difficulty=2.5),
-    sample("a", 0, 1.0, answer="4", greedy=True, category="easy", difficulty=1.0),
-    sample("b", 0, 0.0, answer="1", greedy=True, category="hard", difficulty=2.5),
+    sample("a", 0, 1.0, answer="4", tokens=40, greedy=True, category="easy", difficulty=1.0),
+    sample("b", 0, 0.0, answer="1", tokens=42, greedy=True, category="hard", difficulty=2.5),
 ]
 
 
@@ -43,6 +43,7 @@ def test_figures_by_hand():
         "maj@3": (1 + 0.5) / 2,
         "mean_length": (7 + 17) / 2,
         "greedy_pass@1": 0.5,
+        "greedy_mean_length": 41,
     }
     assert {name: scores.summary()[name] for name in expected} == pytest.approx(expected)
     assert scores.overall["pass@1"] == mean_interval([[1, 1, 0], [0, 0, 1]])

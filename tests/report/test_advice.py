@@ -152,6 +152,20 @@ def test_a_single_model_needs_a_narrow_interval_too(tmp_path):
     assert told(evaluated(tmp_path, evaluation("grpo", [0, 4, 2, 1] * 100, tmp_path))) == set()
 
 
+def test_what_was_only_decoded_greedily_is_judged_too(tmp_path):
+    share = {name: mean_interval([[value]] * 200)._asdict() for name, value in (("lost", 0.0), ("kept", 1.0))}
+    wide = mean_interval([[0.0], [1.0]] * 4)._asdict()
+
+    def greedy(label, **overall):
+        return Evaluation(label, {"overall": {"greedy_pass@1": share["kept"]} | overall, "samples": 0}, [], tmp_path)
+
+    assert told(evaluated(tmp_path, greedy("grpo"))) == set()
+    assert told(evaluated(tmp_path, greedy("grpo", **{"greedy_pass@1": wide}))) == {"intervals"}
+    assert told(evaluated(tmp_path, greedy("grpo", greedy_truncation_rate=share["kept"]))) == {"length-evaluated"}
+    drift = [greedy(label, greedy_language_fidelity=share[kind]) for label, kind in (("sft", "kept"), ("grpo", "lost"))]
+    assert told(evaluated(tmp_path, *drift)) == {"language"}
+
+
 def test_a_model_that_got_worse_is_said(tmp_path):
     worse = evaluated(tmp_path, evaluation("sft", [3] * 60, tmp_path), evaluation("grpo", [1] * 60, tmp_path))
     assert told(worse) == {"worse"}

@@ -115,7 +115,7 @@ def _stored_rows(source: DataSet, chosen: Chosen, base: Path) -> Iterator[RawRow
     path = str(source.path)
     place = base / Path(path).expanduser()
     if place.exists():
-        yield from readers.read_rows(place, path, source.split)
+        yield from readers.read_rows(place, path, source.split, chosen.row.headerless)
         return
     if not readers.is_hub_id(path):
         raise DataError(f"benchmark '{chosen.name}': {path}: no such file or folder")

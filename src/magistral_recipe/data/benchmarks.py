@@ -86,6 +86,8 @@ class Benchmark(StrictModel):
     """Which published schema they have."""
     columns: dict[str, str] = Field(default_factory=dict)
     """Field to column: each of these columns must be there."""
+    headerless: list[str] = Field(default_factory=list)
+    """The columns, in order, of its published CSV or TSV files, where these have no header."""
     answer_in: AnswerIn = "whole"
     """Where in the answer's column the answer is."""
     languages: dict[str, Variant] = Field(default_factory=dict)

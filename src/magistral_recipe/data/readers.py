@@ -71,13 +71,16 @@ def _is_saved_dataset(path: Path) -> bool:
     return (path / "state.json").is_file() or (path / "dataset_dict.json").is_file()
 
 
-def read_rows(path: Path, label: str, split: str | None = None) -> Iterator[RawRow | BadRow]:
+def read_rows(
+    path: Path, label: str, split: str | None = None, headerless: Sequence[str] = ()
+) -> Iterator[RawRow | BadRow]:
     """Read a data file or folder row by row, in a fixed order.
 
     Args:
         path: a file with one of `SUFFIXES`, a folder saved by ``datasets``, or a folder of such files.
         label: what to call it in messages and in the quarantine, e.g. the path as the user wrote it.
         split: which split of a folder; ignored for a file.
+        headerless: the columns, in order, of a CSV or TSV file whose first row doesn't name them.
 
     Yields:
         Rows, and what stood where a row should have been.
@@ -93,7 +96,7 @@ def read_rows(path: Path, label: str, split: str | None = None) -> Iterator[RawR
         raise DataError(f"{label}: not a kind of file that can be read; expected one of {', '.join(SUFFIXES)}")
     try:
         if suffix in (".csv", ".tsv"):
-            yield from _csv(path, label, "," if suffix == ".csv" else "\t")
+            yield from _csv(path, label, "," if suffix == ".csv" else "\t", headerless)
         elif suffix == ".json":
             yield from _json(path, label)
         elif suffix == ".parquet":
@@ -197,7 +200,7 @@ def _records(document: Any, label: str) -> Iterator[RawRow]:
         yield RawRow(Place(label, "row", number), value)
 
 
-def _csv(path: Path, label: str, delimiter: str) -> Iterator[RawRow | BadRow]:
+def _csv(path: Path, label: str, delimiter: str, headerless: Sequence[str] = ()) -> Iterator[RawRow | BadRow]:
     with path.open("rb") as raw:
         _refuse_other_encodings(raw.read(64), label)
     # surrogateescape keeps a bad byte visible in its own cell, where the field's check finds it.
@@ -219,7 +222,10 @@ def _csv(path: Path, label: str, delimiter: str) -> Iterator[RawRow | BadRow]:
                 continue
             if header is None:
                 header = [cell.strip() for cell in cells]
-            elif len(cells) > len(header):
+                if not headerless or set(headerless) <= set(header):
+                    continue
+                header = list(headerless)
+            if len(cells) > len(header):
                 reason = f"{len(cells)} cells, but the header has {len(header)}"
                 yield BadRow(place, Code.BAD_CSV, reason, _excerpt(repr(cells).encode(errors="backslashreplace")))
             else:

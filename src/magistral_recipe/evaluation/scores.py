@@ -104,9 +104,10 @@ def _metrics(samples: Sequence[Sample]) -> Group:
             interval = _mean(rows, of)
             if interval is not None:
                 metrics[prefix + name] = interval
-    lengths = _by_problem(sampled or greedy, lambda sample: float(sample.tokens))
-    if lengths:
-        metrics["mean_length"] = mean_interval(lengths, bounds=None)
+    for name, rows in (("mean_length", sampled or greedy), ("greedy_mean_length", greedy)):
+        if rows:
+            lengths = _by_problem(rows, lambda sample: float(sample.tokens))
+            metrics[name] = mean_interval(lengths, bounds=None)
     return metrics | _of_all_samples(sampled)
 
 

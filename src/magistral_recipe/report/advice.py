@@ -15,7 +15,7 @@ from typing import Literal
 from magistral_recipe.evaluation.statistics import problems_needed
 from magistral_recipe.report.collect import Evaluation, Run, Stage
 from magistral_recipe.report.curves import reward_parts
-from magistral_recipe.report.tables import COMPARED, paired
+from magistral_recipe.report.tables import COMPARED, leading_metric, paired
 
 Level = Literal["serious", "warning", "note"]
 
@@ -265,7 +265,7 @@ def wide_intervals(run: Run) -> Iterator[Finding]:
     compared = paired(*pairs[-1]) if pairs else None
     if compared is None:
         evaluation = _last_evaluation(run)
-        interval = evaluation.interval("pass@1") if evaluation else None
+        interval = evaluation.interval(leading_metric([evaluation])) if evaluation else None
         if evaluation and interval is not None and interval.high - interval.low > 0.2:
             seen = f"pass@1 of {evaluation.name} lies between {interval.low:.0%} and {interval.high:.0%}."
             yield _wide(seen, "Evaluate on more problems: samples of the same problem help less.")

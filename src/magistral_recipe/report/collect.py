@@ -19,7 +19,7 @@ from magistral_recipe.errors import DataError, MagistralRecipeError
 from magistral_recipe.evaluation.scores import compute_scores
 from magistral_recipe.evaluation.statistics import Interval
 from magistral_recipe.files import read_json
-from magistral_recipe.report.evaluations import NAMES, EvaluationFolder, stage_evaluations
+from magistral_recipe.report.evaluations import NAMES, EvaluationFolder, figure, stage_evaluations
 from magistral_recipe.report.lines import Damage, Record, finite, mapping, read_lines, whole
 from magistral_recipe.report.seen import Seen, read_rollouts_seen, read_samples_seen, sample_of
 from magistral_recipe.rewards.thinking import Thinking
@@ -56,9 +56,9 @@ class Evaluation:
     def interval(self, metric: str, dimension: str | None = None, group: str | None = None) -> Interval | None:
         """Return a figure with its interval, overall or of a group; ``None`` where there is none."""
         if dimension is None:
-            return _interval(mapping(self.scores.get("overall")).get(metric))
+            return _interval(figure(mapping(self.scores.get("overall")), metric))
         groups = mapping(mapping(self.scores.get("groups")).get(dimension))
-        return _interval(mapping(mapping(groups.get(group or "")).get("scores")).get(metric))
+        return _interval(figure(mapping(mapping(groups.get(group or "")).get("scores")), metric))
 
     def groups(self, dimension: str) -> dict[str, int]:
         """Return the groups of a dimension and how many problems each has."""

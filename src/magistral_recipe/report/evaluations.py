@@ -27,6 +27,16 @@ METRICS = {
 """Metrics of `scores.json`, in order, and what tables call them; `maj` stands for every maj@k."""
 
 
+def figure(scores: Record, metric: str) -> object:
+    """Look up a metric among a group's scores: that of its samples, or of greedy decoding where nothing was sampled.
+
+    pass@1 has a line of its own for either.
+    """
+    if metric in scores or metric == "pass@1" or "pass@1" in scores:
+        return scores.get(metric)
+    return scores.get(f"greedy_{metric}")
+
+
 @dataclass(frozen=True)
 class EvaluationFolder:
     """The evaluation of one model on one set of problems.

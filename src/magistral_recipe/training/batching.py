@@ -2,7 +2,7 @@
 
 The plan is a function of the global rows alone (their lengths), so that every rank makes the same one without
 a word. Microbatches have a token budget, padding included, and are filled greedily in order of size (Magistral
-§3.2); sequences are padded on the right, to the longest of their own microbatch only.
+§3); sequences are padded on the right, to the longest of their own microbatch only.
 """
 
 from __future__ import annotations

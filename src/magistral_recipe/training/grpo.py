@@ -2,7 +2,7 @@
 
 What it is not: a copy. TRL tokenizes, generates, calls rewards, keeps the reference model, talks to vLLM, logs
 and saves; this class wraps those methods with `super()` and decides which groups train (Magistral §2.1), how they
-are cut up (§3.2), and what the loss is. `contract.py` names the wrapped methods and checks that they are still
+are cut up (§3), and what the loss is. `contract.py` names the wrapped methods and checks that they are still
 what they were.
 
 One call of `training_step` is one optimizer step; `minibatches_per_batch` of them use up a generation batch.

@@ -1,9 +1,10 @@
 """Instructions that a program can check: IFEval's twenty-five (Zhou et al. 2023, arXiv 2311.07911, table 1).
 
-What is checked is a whole response, strictly. Three counts differ from the published program, which needs NLTK and
-langdetect: sentences end at ``.``, ``!``, ``?`` or their CJK forms before white space or the end; words in capitals are
-runs of letters, digits, apostrophes and hyphens; languages are told by this package's own detector. A response is
-hostile text: every pattern here is linear in it.
+What is checked is a whole response, strictly, as the published program does; a test holds the two side by side. Three
+counts differ, for which it needs NLTK and langdetect: sentences end at ``.``, ``!``, ``?`` or their CJK forms before
+white space or the end; words in capitals are runs of letters, digits, apostrophes and hyphens; languages are told by
+this package's own detector. Keywords are text here, and regular expressions there. A response is hostile text: every
+pattern here is linear in it.
 """
 
 from __future__ import annotations
@@ -126,8 +127,8 @@ def _first_word(text: str, options: Options) -> bool:
     words = parts[nth - 1].split()
     if not words:
         return False
-    match = re.match(r"[^\W_]+(?:-[^\W_]+)*", words[0].lstrip("'\""))
-    return match is not None and match[0].lower() == str(options["first_word"]).lower()
+    first = re.split(r"[.,?!'\"]", words[0].lstrip("'").lstrip('"'), maxsplit=1)[0]
+    return first.lower() == str(options["first_word"]).lower()
 
 
 def _placeholders(text: str, options: Options) -> bool:
@@ -136,17 +137,15 @@ def _placeholders(text: str, options: Options) -> bool:
 
 def _postscript(text: str, options: Options) -> bool:
     marker = str(options["postscript_marker"]).lower()
-    letters = re.sub(r"\W", "", marker)
-    # "P.S." may be written with spaces, "P.P.S" too.
-    pattern = r"\.?\s?".join(map(re.escape, letters)) if letters in ("ps", "pps") else re.escape(marker)
-    return re.search(rf"^[^\S\n]*{pattern}|\s{pattern}", text.lower(), re.MULTILINE) is not None
+    # These two may be written with spaces.
+    spaced = {"p.s.": r"p\.\s?s\.", "p.p.s": r"p\.\s?p\.\s?s"}
+    return re.search(spaced.get(marker, re.escape(marker)), text.lower()) is not None
 
 
 def _bullets(text: str, options: Options) -> bool:
-    found = re.findall(r"^[^\S\n]*\*(?!\*)[^\n]+$", text, re.MULTILINE) + re.findall(
-        r"^[^\S\n]*-[^\n]*$", text, re.MULTILINE
-    )
-    return len(found) == int(options["num_bullets"])
+    stars = re.findall(r"^[^\S\n]*\*[^*][^\n]*$", text, re.MULTILINE)
+    dashes = re.findall(r"^[^\S\n]*-[^\n]*$", text, re.MULTILINE)
+    return len(stars) + len(dashes) == int(options["num_bullets"])
 
 
 def _constrained(text: str, options: Options) -> bool:
@@ -155,7 +154,7 @@ def _constrained(text: str, options: Options) -> bool:
 
 def _highlights(text: str, options: Options) -> bool:
     double = [part for part in re.findall(r"\*\*([^\n*]*)\*\*", text) if part.strip()]
-    single = [part for part in re.findall(r"(?<!\*)\*([^\n*]*)\*(?!\*)", text) if part.strip()]
+    single = [part for part in re.findall(r"\*([^\n*]*)\*", text) if part.strip()]
     return len(single) + len(double) >= int(options["num_highlights"])
 
 
@@ -174,7 +173,12 @@ def _json_format(text: str, options: Options) -> bool:
 
 
 def _title(text: str, options: Options) -> bool:
-    return any(title.strip("<> ") for title in re.findall(r"<<[^\n<>]+>>", text))
+    for line in text.split("\n"):
+        _, opened, rest = line.partition("<<")
+        title, closed, _ = rest.rpartition(">>")
+        if opened and closed and title.lstrip("<").rstrip(">").strip():
+            return True
+    return False
 
 
 def _two_responses(text: str, options: Options) -> bool:

@@ -14,6 +14,7 @@ import argparse
 import math
 import time
 from collections.abc import Callable, Iterator
+from statistics import NormalDist
 from typing import NamedTuple
 
 import numpy as np
@@ -27,7 +28,7 @@ Population = Callable[[np.random.Generator, float, tuple[int, ...]], Array]
 
 MIDDLE = (0.1, 0.15, 0.2, 0.3, 0.5, 0.8, 0.9)
 EDGES = (0.01, 0.02, 0.03, 0.05, 0.07, 0.95, 0.98, 0.99)
-PROBLEMS = (30, 60, 100, 500)
+PROBLEMS = (30, 60, 100, 200, 500)
 SAMPLES = (1, 4, 16, 64)
 METHODS = ("this package", "mean ± 1.96 standard errors", "Wilson, variance alone")
 
@@ -51,9 +52,27 @@ def two_kinds(low: float, high: float) -> Population:
     return lambda rng, mean, shape: np.where(rng.random(shape) < (mean - low) / (high - low), high, low)
 
 
+def log_odds(deviation: float) -> Population:
+    """Rates whose log-odds are normal: a few problems far easier than the rest, or far harder."""
+    # The mean of any function of them is that over their quantiles.
+    quantiles = np.array([NormalDist().inv_cdf((i + 0.5) / 20_000) for i in range(20_000)])
+
+    def draw(rng: np.random.Generator, mean: float, shape: tuple[int, ...]) -> Array:
+        low, high = -60.0, 60.0
+        for _ in range(60):
+            centre = (low + high) / 2
+            reached = float((1 / (1 + np.exp(-centre - deviation * quantiles))).mean())
+            low, high = (centre, high) if reached < mean else (low, centre)
+        drawn: Array = 1 / (1 + np.exp(-centre - deviation * rng.standard_normal(shape)))
+        return drawn
+
+    return draw
+
+
 POPULATIONS: dict[str, tuple[Population, float, float]] = {
     "every problem alike": (lambda rng, mean, shape: np.full(shape, mean), 0, 1),
     **{f"Beta, concentration {each:g}": (beta(each), 0, 1) for each in (30, 10, 5, 2, 1, 0.3)},
+    **{f"log-odds, deviation {each:g}": (log_odds(each), 0, 1) for each in (2, 3, 4)},
     "solved always or never": (two_kinds(0, 1), 0, 1),
     "half the time or never": (two_kinds(0, 0.5), 0, 0.35),
     "a fifth or four fifths": (two_kinds(0.2, 0.8), 0.3, 0.7),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from statistics import NormalDist
 
 import numpy as np
 import pytest
@@ -140,6 +141,23 @@ def two_kinds(low: float, high: float):
     return lambda rng, mean, shape: np.where(rng.random(shape) < (mean - low) / (high - low), high, low)
 
 
+def log_odds(deviation: float):
+    """Normal log-odds: a few problems are far easier than the rest."""
+    quantiles = np.array([NormalDist().inv_cdf((i + 0.5) / 20_000) for i in range(20_000)])
+
+    def mean_at(centre: float) -> float:
+        return float((1 / (1 + np.exp(-centre - deviation * quantiles))).mean())
+
+    def draw(rng: np.random.Generator, mean: float, shape: tuple[int, int]) -> Rates:
+        low, high = -60.0, 60.0
+        for _ in range(60):
+            centre = (low + high) / 2
+            low, high = (centre, high) if mean_at(centre) < mean else (low, centre)
+        return 1 / (1 + np.exp(-centre - deviation * rng.standard_normal(shape)))
+
+    return draw
+
+
 def coverage(population, mean: float, problems: int, samples: int, repeats: int = 1500) -> float:
     rng = np.random.default_rng(problems * samples)
     right = rng.binomial(samples, population(rng, mean, (repeats, problems)))
@@ -163,6 +181,8 @@ def coverage(population, mean: float, problems: int, samples: int, repeats: int 
         (beta(2), 0.3, 500, 1),
         (two_kinds(0.2, 0.8), 0.5, 30, 4),
         (two_kinds(0.0, 0.5), 0.1, 60, 16),
+        (log_odds(2.5), 0.1, 30, 64),
+        (log_odds(3), 0.9, 30, 16),
     ],
 )
 def test_the_interval_covers(population, mean, problems, samples):
@@ -182,6 +202,8 @@ def test_the_interval_covers(population, mean, problems, samples):
         (constant, 0.01, 150, 16),
         (always_or_never, 0.05, 30, 8),
         (two_kinds(0.0, 0.2), 0.02, 30, 16),
+        (log_odds(3), 0.02, 60, 64),
+        (log_odds(4), 0.987, 100, 64),
     ],
 )
 def test_near_the_edges_it_covers_too(population, mean, problems, samples):

@@ -111,10 +111,10 @@ def _design_factor(means: NDArray[np.float64], least: float) -> float:
     """The variance between problems' means in [0, 1], as a share of that of problems solved always or never.
 
     One, the largest, is the prior. Its weight falls with the square of the number of problems that carry the score
-    (or, near 1, what is missing from it): all of it where one does, a hundredth where ten do.
+    (or, near 1, what is missing from it): four problems' worth where one does, a twenty-fifth of one where ten do.
     """
     count, mean = len(means), float(means.mean())
-    weight = 1 / _carriers(means) ** 2 + 1 / _carriers(1 - means) ** 2
+    weight = 4 / _carriers(means) ** 2 + 4 / _carriers(1 - means) ** 2
     factor = (count * float(means.var(ddof=1)) + weight) / (count * mean * (1 - mean) + weight)
     return max(factor, least)
 

@@ -1,3 +1,40 @@
-"""magistral-recipe: turn a base model into a Magistral-style reasoning model, on top of Hugging Face TRL."""
+"""magistral-recipe: turn a base model into a Magistral-style reasoning model, on top of Hugging Face TRL.
+
+The names below are imported at first use: the package alone costs nothing, its rewards neither torch nor transformers.
+
+    from magistral_recipe import MagistralGRPOConfig, MagistralGRPOTrainer, MagistralReward
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from magistral_recipe.recipe import load_recipe
+    from magistral_recipe.rewards.magistral import MagistralReward
+    from magistral_recipe.rewards.thinking import Thinking
+    from magistral_recipe.training.config import MagistralGRPOConfig
+    from magistral_recipe.training.grpo import MagistralGRPOTrainer
 
 __version__ = "0.1.0"
+
+__all__ = ["MagistralGRPOConfig", "MagistralGRPOTrainer", "MagistralReward", "Thinking", "__version__", "load_recipe"]
+
+_MODULES = {
+    "MagistralGRPOConfig": "training.config",
+    "MagistralGRPOTrainer": "training.grpo",
+    "MagistralReward": "rewards.magistral",
+    "Thinking": "rewards.thinking",
+    "load_recipe": "recipe",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _MODULES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(f"{__name__}.{_MODULES[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

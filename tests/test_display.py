@@ -8,6 +8,7 @@ import pytest
 from rich.console import Console
 
 from magistral_recipe.display import Display, duration
+from magistral_recipe.evaluate_table import EvaluationDisplay
 
 
 def shown(live: bool, events: list[dict]) -> str:
@@ -54,3 +55,25 @@ def test_model_text_in_brackets_is_not_markup():
 )
 def test_duration(seconds, text):
     assert duration(seconds) == text
+
+
+class Terminal(io.StringIO):
+    def isatty(self):
+        return True
+
+
+@pytest.mark.parametrize(
+    ("file", "environment", "live"),
+    [
+        (Terminal(), {}, True),
+        (Terminal(), {"CI": "true"}, False),
+        (io.StringIO(), {"FORCE_COLOR": "1"}, False),  # what a notebook or a CI service sets asks for colours alone
+    ],
+)
+def test_only_a_terminal_is_redrawn(monkeypatch, file, environment, live):
+    for name in ("CI", "FORCE_COLOR", "NO_COLOR"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in {"TERM": "xterm", **environment}.items():
+        monkeypatch.setenv(name, value)
+    assert Display(1, Console(file=file)).live is live
+    assert EvaluationDisplay(console=Console(file=file)).progress.disable is not live

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Mapping
 from typing import Any
@@ -10,6 +9,8 @@ from typing import Any
 from rich.console import Console, RenderableType
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 from rich.text import Text
+
+from magistral_recipe.terminal import can_redraw
 
 SHOWN = {
     "reward": "reward",
@@ -35,7 +36,7 @@ class Display:
     def __init__(self, stages: int, console: Console | None = None, live: bool | None = None) -> None:
         self.console = console or Console(highlight=False)
         self.stages = stages
-        self.live = (self.console.is_terminal and not os.environ.get("CI")) if live is None else live
+        self.live = can_redraw(self.console) if live is None else live
         self._progress: Progress | None = None
         self._task: TaskID | None = None
         self._label = ""

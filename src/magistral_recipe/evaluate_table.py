@@ -14,6 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from magistral_recipe.evaluation.statistics import Interval
+from magistral_recipe.terminal import can_redraw
 
 if TYPE_CHECKING:
     from magistral_recipe.evaluation.samples import Sample
@@ -41,7 +42,7 @@ class EvaluationDisplay:
             TimeRemainingColumn(),
             console=self.console,
             transient=True,
-            disable=quiet or not self.console.is_terminal,
+            disable=quiet or not can_redraw(self.console),
         )
 
     def __enter__(self) -> Self:

@@ -8,10 +8,14 @@ import os
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 import typer
 
 from magistral_recipe.errors import MagistralRecipeError
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 
 @contextmanager
@@ -36,6 +40,14 @@ def told_errors() -> Iterator[None]:
     except KeyboardInterrupt:
         typer.secho("interrupted; nothing finished is lost, the same command goes on", err=True)
         raise typer.Exit(130) from None
+
+
+def can_redraw(console: Console) -> bool:
+    """Say whether lines that were written can be written over: on a terminal, unless the environment has `CI`.
+
+    `FORCE_COLOR`, which notebooks and CI services set, asks for colours in a pipe, and Rich takes it for a terminal.
+    """
+    return console.file.isatty() and console.is_terminal and not os.environ.get("CI")
 
 
 def quieten_libraries() -> None:

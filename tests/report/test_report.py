@@ -16,6 +16,8 @@ from fabricated import make_run
 from filelock import FileLock
 
 from magistral_recipe.errors import DataError, RunError
+from magistral_recipe.evaluation.samples import read_samples
+from magistral_recipe.evaluation.scores import compute_scores
 from magistral_recipe.report import lines
 from magistral_recipe.report.build import build_report
 from magistral_recipe.report.collect import collect
@@ -164,6 +166,15 @@ def spoil_dead(run):
 
 def spoil_no_rollouts(run):
     (run / "02-grpo" / "rollouts.jsonl").unlink()
+
+
+def test_scores_of_an_unfinished_evaluation_are_the_samples_scores(run):
+    folder = run / "03-evaluate" / "grpo"
+    (folder / "scores.json").unlink()
+    samples = read_samples(folder / "samples.jsonl")
+    evaluation = next(e for e in collect(run).stages[-1].evaluations if e.label == "grpo")
+    assert evaluation.scores["overall"] == compute_scores(samples).to_json()["overall"]
+    assert evaluation.interval("maj@4").mean > 0.8  # votes need the answers
 
 
 def spoil_half_a_rollout(run):

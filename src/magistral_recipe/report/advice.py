@@ -280,7 +280,7 @@ def wide_intervals(run: Run) -> Iterator[Finding]:
         f"{high:+.1f} fits."
     )
     size = max(abs(difference.mean), 0.02)
-    drawn = after.values(COMPARED["pass@1"])
+    drawn = after.values(COMPARED["pass@1"], greedy=before.greedy or after.greedy)
     samples = max(1, round(sum(map(len, drawn.values())) / max(1, len(drawn))))
     needed = problems_needed(min(1.0, size), samples=samples)
     yield _wide(seen, f"To tell a difference of {100 * size:.0f} points takes about {needed} problems.")

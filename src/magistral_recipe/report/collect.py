@@ -75,9 +75,13 @@ class Evaluation:
         """Return an overall count, 0 where it is not known."""
         return whole(self.scores.get(name))
 
-    def values(self, of: Callable[[Seen], float | None]) -> dict[str, list[float]]:
-        """Return a figure of the samples by problem, where they have it; of the greedy ones if nothing was sampled."""
-        greedy = all(sample.greedy for sample in self.samples)
+    @property
+    def greedy(self) -> bool:
+        """Nothing was sampled: its scores are those of greedy decoding."""
+        return all(sample.greedy for sample in self.samples)
+
+    def values(self, of: Callable[[Seen], float | None], *, greedy: bool) -> dict[str, list[float]]:
+        """Return a figure of the samples by problem, where they have it: of the greedy ones, or of the others."""
         found: dict[str, list[float]] = {}
         for sample in self.samples:
             value = of(sample) if sample.greedy == greedy else None

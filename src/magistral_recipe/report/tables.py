@@ -190,7 +190,7 @@ def sampled_alike(a: Evaluation, b: Evaluation) -> bool:
 
 
 def paired(a: Evaluation, b: Evaluation, metric: str = "pass@1") -> tuple[Interval, int] | None:
-    """Compare two evaluations on the problems that both were asked.
+    """Compare two evaluations on the problems that both were asked; by greedy decoding where one has nothing else.
 
     Args:
         a: the one compared with.
@@ -203,7 +203,8 @@ def paired(a: Evaluation, b: Evaluation, metric: str = "pass@1") -> tuple[Interv
     """
     if not sampled_alike(a, b):
         return None
-    values_a, values_b = a.values(COMPARED[metric]), b.values(COMPARED[metric])
+    greedy = a.greedy or b.greedy
+    values_a, values_b = a.values(COMPARED[metric], greedy=greedy), b.values(COMPARED[metric], greedy=greedy)
     common = [problem for problem in values_a if problem in values_b]
     if not common:
         return None

@@ -19,6 +19,7 @@ from magistral_recipe.errors import DataError, RunError
 from magistral_recipe.evaluation.samples import read_samples
 from magistral_recipe.evaluation.scores import compute_scores
 from magistral_recipe.report import lines
+from magistral_recipe.report.advice import judged
 from magistral_recipe.report.build import build_report
 from magistral_recipe.report.collect import collect
 from magistral_recipe.report.page import duration
@@ -104,6 +105,14 @@ def test_a_name_cannot_turn_the_direction_of_a_sentence(run):
     html = without_scripts(page_of(run))
     assert "a⟨U+202E⟩lmay.yaml · seed 42" in html
     assert "ריצה \u200f(א) ⟨U+2066⟩b" in html  # marks that right-to-left text needs stay
+
+
+def test_only_what_was_looked_at_is_called_healthy(tmp_path):
+    run = make_run(tmp_path, 80, rates={"grpo": 0.5})
+    trained = ["entropy", "lengths", "groups", "clipping", "reward parts", "languages", "intervals"]
+    assert judged(collect(run)) == trained
+    shutil.rmtree(run / "02-grpo")
+    assert "No warnings: lengths, languages and intervals were looked at." in page_of(run)
 
 
 def test_numbers_can_be_read_without_scripts(run):

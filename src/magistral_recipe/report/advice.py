@@ -59,6 +59,35 @@ def findings(run: Run) -> list[Finding]:
     return sorted(found, key=lambda finding: order.index(finding.level))
 
 
+_JUDGED = {
+    "entropy": ("entropy",),
+    "lengths": ("completions/clipped_ratio",),
+    "groups": ("groups/uninformative", "frac_reward_zero_std"),
+    "clipping": ("clip_ratio/high_mean", "clip_ratio/low_mean", "clip_ratio/region_mean"),
+    "the sampler": ("sampling/gap", "sampling/sampling_logp_difference/mean"),
+}
+
+
+def judged(run: Run) -> list[str]:
+    """Return what the checks had figures for, in a word each: without any, no warning says nothing.
+
+    Args:
+        run: what was read of it.
+
+    Returns:
+        Words for a sentence.
+    """
+    stages, evaluation = list(_rl(run)), _last_evaluation(run)
+    found = [word for word, keys in _JUDGED.items() if any(_values(stage, *keys) for stage in stages)]
+    parts = {part for stage in stages for key, part in reward_parts(stage.keys()).items() if _values(stage, key)}
+    found += ["reward parts"] if parts else []
+    if evaluation is not None:
+        known = {"lengths": "truncation_rate", "languages": "language_fidelity"}
+        found += [word for word, metric in known.items() if evaluation.interval(metric)]
+        found += ["intervals"]
+    return list(dict.fromkeys(found))
+
+
 # --------------------------------------------------------------------------------------------- the RL stage
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from magistral_recipe.evaluation.statistics import Interval
-from magistral_recipe.report.advice import Finding
+from magistral_recipe.report.advice import Finding, judged
 from magistral_recipe.report.collect import Run, Stage
 from magistral_recipe.report.curves import number, reward_parts, stage_charts
 from magistral_recipe.report.data import Chart, PageData
@@ -65,6 +65,7 @@ class Page:
         milestones: the scores on the way.
         cards: the chain.
         findings: warnings.
+        judged: what was looked at for them.
         missing: what could not be shown.
         scores: evaluating stages.
         score_warnings: of a comparison, what the evaluations said against their own scores.
@@ -82,6 +83,7 @@ class Page:
     milestones: list[Milestone] = field(default_factory=list)
     cards: list[Card] = field(default_factory=list)
     findings: list[Finding] = field(default_factory=list)
+    judged: list[str] = field(default_factory=list)
     missing: list[str] = field(default_factory=list)
     scores: list[Scores] = field(default_factory=list)
     score_warnings: list[str] = field(default_factory=list)
@@ -104,7 +106,7 @@ def run_page(run: Run, findings: Sequence[Finding]) -> Page:
         All that the template needs.
     """
     page = Page(run.name, run.description, _line(run), _milestones(run), [_card(stage) for stage in run.stages])
-    page.findings, page.missing = list(findings), run.missing
+    page.findings, page.judged, page.missing = list(findings), judged(run), run.missing
     for position, stage in enumerate(stage for stage in run.stages if stage.evaluations):
         scores = stage_scores(stage, f"scores-{position}")
         scores.grids = language_grids(stage.evaluations, run.thinking)

@@ -114,6 +114,19 @@ def test_advice_fits_the_kind_of_flat_groups(tmp_path):
     assert "80%" in finding.seen
 
 
+@pytest.mark.parametrize(
+    ("rewards", "advice"),
+    [
+        ({"rewards/accuracy_reward/mean": flat(0.05)}, "Choose easier problems"),
+        ({"rewards/accuracy_reward/mean": flat(0.95)}, "Choose harder problems"),
+        ({}, "Choose problems that are solved now and then"),
+    ],
+)
+def test_flat_groups_of_stock_trl_are_judged_by_what_is_right(tmp_path, rewards, advice):
+    (finding,) = findings(run_of(tmp_path, stage_of(**{"frac_reward_zero_std": flat(0.8), **rewards})))
+    assert advice in finding.advice
+
+
 def test_short_runs_are_not_judged(tmp_path):
     few = {name: values[:5] for name, values in (HEALTHY | {"entropy": falling(0.5, 0.01)}).items()}
     assert told(run_of(tmp_path, stage_of(**few))) == set()

@@ -237,13 +237,17 @@ def uninformative_groups(run: Run) -> Iterator[Finding]:
             continue
         right, wrong = _values(stage, "groups/all_right"), _values(stage, "groups/all_wrong")
         kinds = f" ({_end(right):.0%} all right, {_end(wrong):.0%} all wrong)" if right and wrong else ""
-        hard = bool(right and wrong) and _end(wrong) > _end(right)
+        # Without the kinds (stock TRL logs none) the share of right answers tells them.
+        keys = {part: key for key, part in reward_parts(stage.keys()).items()}
+        graded = _values(stage, keys.get("correctness", ""))
+        hard = _end(wrong) > _end(right) if right and wrong else _end(graded) < 0.5 if graded else None
+        other = {True: "easier problems", False: "harder problems", None: "problems that are solved now and then"}[hard]
         yield Finding(
             "groups",
             "warning",
             "Most groups teach nothing",
             f"{stage.title}: {_end(values):.0%} of the groups have a single reward at the end{kinds}.",
-            f"Choose {'easier' if hard else 'harder'} problems, raise num_generations, or refill (max_refill_rounds).",
+            f"Choose {other}, raise num_generations, or refill (max_refill_rounds).",
         )
 
 

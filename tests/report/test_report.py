@@ -107,6 +107,13 @@ def test_a_name_cannot_turn_the_direction_of_a_sentence(run):
     assert "ריצה \u200f(א) ⟨U+2066⟩b" in html  # marks that right-to-left text needs stay
 
 
+def test_a_stage_and_its_curves_tell_the_same_figures(run):
+    page = page_of(run)
+    data = {chart["title"]: chart["remark"] for chart in data_of(page)["charts"] if "remark" in chart}
+    for name, title in (("reward", "Reward"), ("length", "Length")):
+        assert f"<dt>{name}</dt><dd>{data[title].removeprefix('mean ')}</dd>" in page
+
+
 def test_only_what_was_looked_at_is_called_healthy(tmp_path):
     run = make_run(tmp_path, 80, rates={"grpo": 0.5})
     trained = ["entropy", "lengths", "groups", "clipping", "reward parts", "languages", "intervals"]

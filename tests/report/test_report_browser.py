@@ -11,6 +11,7 @@ from fabricated import MATHS, make_run
 
 from magistral_recipe.report.build import build_report
 from magistral_recipe.report.compare import build_comparison
+from magistral_recipe.report.curves import number
 
 pytestmark = pytest.mark.browser
 
@@ -319,6 +320,13 @@ def test_right_to_left_text_runs_right_to_left(tab, page):
 
 
 # --------------------------------------------------------------------------------------------------- figures
+
+
+def test_small_shares_are_read_off_as_more_than_nothing(tab, page):
+    tab.open(page)
+    told = tab.evaluate("[0, 0.0003, 0.001, 0.5].map(value => Charts.number(value, 'share'))")
+    assert told == [number(value, "share") for value in (0.0, 0.0003, 0.001, 0.5)]
+    assert told[1] == "0.030%"
 
 
 def test_curves_are_read_off_by_hovering(tab, page):

@@ -12,8 +12,8 @@ from typing import Any
 from magistral_recipe.evaluation.statistics import Interval
 from magistral_recipe.report.advice import Finding, judged
 from magistral_recipe.report.collect import Run, Stage
-from magistral_recipe.report.curves import number, reward_parts, stage_charts
-from magistral_recipe.report.data import Chart, PageData
+from magistral_recipe.report.curves import from_to, number, reward_parts, stage_charts
+from magistral_recipe.report.data import Chart, PageData, Unit
 from magistral_recipe.report.languages import language_grids
 from magistral_recipe.report.lines import finite, mapping
 from magistral_recipe.report.sampling import fill
@@ -171,7 +171,7 @@ def _grpo_figures(stage: Stage) -> list[tuple[str, str]]:
     found = [
         ("steps", _last_step(stage)),
         ("reward", _from_to(stage, "reward")),
-        ("right", _from_to(stage, right, share=True)),
+        ("right", _from_to(stage, right, "share")),
         ("length", _from_to(stage, "completions/mean_length")),
     ]
     return [(name, value) for name, value in found if value]
@@ -191,14 +191,9 @@ def _last_step(stage: Stage) -> str:
     return f"{max(steps):,.0f}" if steps else ""
 
 
-def _from_to(stage: Stage, key: str, share: bool = False) -> str:
-    values = [value for _, value in stage.curve(key)]
-    if not values:
-        return ""
-    few = max(1, min(5, len(values) // 10))
-    ends = (sum(values[:few]) / few, sum(values[-few:]) / few)
-    first, last = (number(end, "share" if share else "number") for end in ends)
-    return f"{first} → {last}" if len(values) > 1 else last
+def _from_to(stage: Stage, key: str, unit: Unit = "number") -> str:
+    points = stage.curve(key)
+    return from_to(points, unit) if points else ""
 
 
 def training(title: str, charts: list[Chart], id_: str) -> Training:

@@ -9,7 +9,7 @@ const Charts = (() => {
   function number(value, unit) {
     if (value === null || value === undefined || Number.isNaN(value)) return "–";
     if (value < 0) return `−${number(-value, unit)}`;
-    if (unit === "share") return `${(100 * value).toFixed(1)}%`;
+    if (unit === "share") return `${(100 * value).toFixed(value > 0 && value < 0.001 ? 3 : 1)}%`;
     const size = Math.abs(value);
     if (size === 0) return "0";
     if (size >= 1e6) return `${+(value / 1e6).toPrecision(3)}M`;

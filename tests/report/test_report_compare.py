@@ -5,14 +5,12 @@ from __future__ import annotations
 import json
 import re
 import shutil
-from dataclasses import asdict
 
 import pytest
-from fabricated import SETTINGS, make_run
+from fabricated import keep_greedy, make_run
 
 from magistral_recipe.errors import DataError, RunError
 from magistral_recipe.evaluation.samples import read_samples
-from magistral_recipe.evaluation.scores import compute_scores
 from magistral_recipe.evaluation.statistics import paired_difference
 from magistral_recipe.report.collect import collect
 from magistral_recipe.report.compare import build_comparison, comparison_page, run_names
@@ -92,10 +90,7 @@ def test_every_headline_is_compared_with_the_first_run_and_says_so(runs, tmp_pat
 
 
 def test_greedy_decoding_is_compared_with_greedy_decoding(runs):
-    for folder in (runs[0] / "03-evaluate").iterdir():
-        kept = [sample for sample in read_samples(folder / "samples.jsonl") if sample.greedy]
-        (folder / "samples.jsonl").write_text("".join(json.dumps(asdict(sample)) + "\n" for sample in kept))
-        (folder / "scores.json").write_text(json.dumps(compute_scores(kept, {"settings": SETTINGS}).to_json()))
+    keep_greedy(runs[0])
     of_a, of_b = ([s for s in read_samples(run / "03-evaluate" / "grpo" / "samples.jsonl") if s.greedy] for run in runs)
     page = page_of(*runs)
     table = next(table for table in page.comparison if table.title.startswith("b minus a"))
@@ -104,6 +99,7 @@ def test_greedy_decoding_is_compared_with_greedy_decoding(runs):
     assert row.cells[0].value == f"{100 * expected:+.1f}".replace("-", "−")
     assert row.note == "30 problems in both, greedy decoding"
     assert [stone.change for stone in page.milestones] == ["", ""]  # greedy decoding's score beside one of samples
+    assert [stone.name for stone in page.milestones] == ["a, after RL, greedy", "b, after RL"]
 
 
 def test_what_is_not_comparable_is_said(runs):

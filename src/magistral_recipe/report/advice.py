@@ -15,7 +15,7 @@ from typing import Literal
 from magistral_recipe.evaluation.statistics import problems_needed
 from magistral_recipe.report.collect import Evaluation, Run, Stage
 from magistral_recipe.report.curves import reward_parts
-from magistral_recipe.report.tables import COMPARED, leading_metric, paired
+from magistral_recipe.report.tables import COMPARED, leading_metric, paired, score_name
 
 Level = Literal["serious", "warning", "note"]
 
@@ -300,7 +300,8 @@ def wide_intervals(run: Run) -> Iterator[Finding]:
         evaluation = _last_evaluation(run)
         interval = evaluation.interval(leading_metric([evaluation])) if evaluation else None
         if evaluation and interval is not None and interval.high - interval.low > 0.2:
-            seen = f"pass@1 of {evaluation.name} lies between {interval.low:.0%} and {interval.high:.0%}."
+            score = f"{score_name([evaluation])} of {evaluation.name}"
+            seen = f"{score} lies between {interval.low:.0%} and {interval.high:.0%}."
             yield _wide(seen, "Evaluate on more problems: samples of the same problem help less.")
         return
     difference, problems = compared
@@ -333,7 +334,7 @@ def lost_scores(run: Run) -> Iterator[Finding]:
                 "worse",
                 "serious",
                 f"{after.name} is worse than {before.name}",
-                f"pass@1 fell by {-100 * difference.mean:.1f} points "
+                f"{score_name([before, after])} fell by {-100 * difference.mean:.1f} points "
                 f"({-100 * difference.high:.1f} to {-100 * difference.low:.1f}).",
                 "Lower the learning rate, keep the best checkpoint (evaluate: {keep: best}), read what was lost.",
             )

@@ -78,7 +78,7 @@ class Evaluation:
     @property
     def greedy(self) -> bool:
         """Nothing was sampled: its scores are those of greedy decoding."""
-        return all(sample.greedy for sample in self.samples)
+        return bool(self.samples) and all(sample.greedy for sample in self.samples)
 
     def values(self, of: Callable[[Seen], float | None], *, greedy: bool) -> dict[str, list[float]]:
         """Return a figure of the samples by problem, where they have it: of the greedy ones, or of the others."""

@@ -158,7 +158,7 @@ def _milestones(runs: Named) -> Iterator[Milestone]:
         first = last if name == runs[0][0] else first
         change = f"{cell.value} points to {runs[0][0]}" if cell.value else ""
         score, ends = cell_of(interval, "pass@1").value, cell_of(interval, "pass@1").interval
-        yield Milestone(f"{name}, {model}", score, ends, change, cell.tone)
+        yield Milestone(f"{name}, {model}{', greedy' * last.greedy}", score, ends, change, cell.tone)
 
 
 def _evaluations(run: Run) -> dict[str, Evaluation]:

@@ -20,6 +20,7 @@ MAX_POINTS = 400
 _SMOOTHED_ABOVE = 24
 _MAX_SERIES = 8
 _MOST_BUCKETS = 80
+_LONGEST_NAME = 18
 _PARTS_ALONE = {
     "format_reward": "format",
     "think_format_reward": "format",
@@ -172,7 +173,7 @@ def line_chart(
     first, points = thin[0]
     remark = f"peak {number(max(value for _, value in points), unit)}" if exact else from_to(points, unit)
     if len(thin) > 1:
-        remark = f"{first} {remark}"
+        remark = f"{first if len(first) <= _LONGEST_NAME else first[: _LONGEST_NAME - 1] + '…'} {remark}"
     return Chart(id_, title, steps, series, unit, remark=remark, group=group)
 
 

@@ -17,7 +17,7 @@ from magistral_recipe.report.data import Chart, PageData, Unit
 from magistral_recipe.report.languages import language_grids
 from magistral_recipe.report.lines import finite, mapping
 from magistral_recipe.report.sampling import fill
-from magistral_recipe.report.tables import Scores, Table, difference_cell, headline, paired, stage_scores
+from magistral_recipe.report.tables import Scores, Table, difference_cell, headline, paired, score_name, stage_scores
 
 _STATIC_PROBLEMS = 4
 
@@ -63,6 +63,7 @@ class Page:
         description: below it.
         line: recipe, seed, hardware and time in one line.
         milestones: the scores on the way.
+        metric: what they are scores of.
         cards: the chain.
         findings: warnings.
         judged: what was looked at for them.
@@ -81,6 +82,7 @@ class Page:
     description: str = ""
     line: str = ""
     milestones: list[Milestone] = field(default_factory=list)
+    metric: str = "pass@1"
     cards: list[Card] = field(default_factory=list)
     findings: list[Finding] = field(default_factory=list)
     judged: list[str] = field(default_factory=list)
@@ -105,7 +107,9 @@ def run_page(run: Run, findings: Sequence[Finding]) -> Page:
     Returns:
         All that the template needs.
     """
-    page = Page(run.name, run.description, _line(run), _milestones(run), [_card(stage) for stage in run.stages])
+    page = Page(run.name, run.description, _line(run), _milestones(run))
+    page.metric = score_name(run.evaluated.evaluations) if run.evaluated else page.metric
+    page.cards = [_card(stage) for stage in run.stages]
     page.findings, page.judged, page.missing = list(findings), judged(run), run.missing
     for position, stage in enumerate(stage for stage in run.stages if stage.evaluations):
         scores = stage_scores(stage, f"scores-{position}")

@@ -107,6 +107,11 @@ def test_a_name_cannot_turn_the_direction_of_a_sentence(run):
     assert "ריצה \u200f(א) ⟨U+2066⟩b" in html  # marks that right-to-left text needs stay
 
 
+def test_a_folder_that_is_still_empty_can_be_reported_again(tmp_path):
+    assert "No stage has started." in page_of(tmp_path)
+    assert "No stage has started." in page_of(tmp_path)
+
+
 def test_a_stage_and_its_curves_tell_the_same_figures(run):
     page = page_of(run)
     data = {chart["title"]: chart["remark"] for chart in data_of(page)["charts"] if "remark" in chart}

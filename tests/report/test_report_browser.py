@@ -322,11 +322,17 @@ def test_right_to_left_text_runs_right_to_left(tab, page):
 # --------------------------------------------------------------------------------------------------- figures
 
 
-def test_small_shares_are_read_off_as_more_than_nothing(tab, page):
+@pytest.mark.parametrize(
+    ("unit", "values"),  # small ones, ties, and ones that round up to another size
+    [
+        ("share", [0.0, 0.0003, 0.001, 0.391, 0.3125, 0.4375, 1.0]),
+        ("number", [0.0, 0.004, 0.25, 1.125, 1.375, 60.25, 999.6, 1234.5, 2345.5, 10_050.0, 999_600.0, 2_125_000.0]),
+    ],
+)
+def test_figures_and_tables_write_numbers_alike(tab, page, unit, values):
     tab.open(page)
-    told = tab.evaluate("[0, 0.0003, 0.001, 0.5].map(value => Charts.number(value, 'share'))")
-    assert told == [number(value, "share") for value in (0.0, 0.0003, 0.001, 0.5)]
-    assert told[1] == "0.030%"
+    told = tab.evaluate(f"{json.dumps(values)}.map(value => Charts.number(value, '{unit}'))")
+    assert told == [number(value, unit) for value in values]
 
 
 def test_curves_are_read_off_by_hovering(tab, page):
@@ -378,6 +384,15 @@ def test_the_page_fits_every_width(tab, tmp_path):
         tab.resize(width)
         tab.evaluate("Charts.all()")
         tab.until(f"document.documentElement.scrollWidth <= {width}")
+    tab.resize(1400, 1000)
+
+
+def test_runs_side_by_side_fit_a_narrow_screen(tab, tmp_path):
+    runs = [make_run(tmp_path / f"qwen3-1.7b-{kind}-{'with-a-long-name-' * 4}", 6) for kind in ("long", "short")]
+    tab.resize(360)
+    tab.open(build_comparison(runs))
+    tab.evaluate("Charts.all()")
+    tab.until("document.documentElement.scrollWidth <= 360", 60)
     tab.resize(1400, 1000)
 
 

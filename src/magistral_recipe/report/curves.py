@@ -280,9 +280,9 @@ def number(value: float, unit: Unit = "number") -> str:
         return f"{100 * value:.{3 if 0 < value < 0.001 else 1}f}%"  # ratios are clipped in a few of ten thousand tokens
     if value == 0:
         return "0"
-    if value >= 1e6:
+    if value >= 999_500:
         return f"{value / 1e6:.3g}M"
-    if value >= 1000:
+    if value >= 999.5:
         return f"{value / 1000:.3g}k" if value >= 10_000 else f"{value:.0f}"
     return f"{value:.3g}".replace("e-0", "e-")
 

@@ -268,7 +268,7 @@ def interval_chart(evaluations: Sequence[Evaluation], dimension: str, id_: str) 
 
 def _dots(name: str, intervals: Sequence[Interval | None]) -> Series:
     def ends(pick: int) -> list[float | None]:
-        return [None if i is None else round(min(max(i[pick], 0.0), 1.0), 4) for i in intervals]
+        return [None if i is None else round(min(max(i[pick], 0.0), 1.0), 6) for i in intervals]
 
     return Series(name, ends(0), low=ends(1), high=ends(2))
 

@@ -118,6 +118,11 @@ def _end(values: Sequence[float]) -> float:
     return _mean(values[-max(3, len(values) // 10) :])
 
 
+def _noise(values: Sequence[float]) -> float:
+    """Standard deviation of a single value around its curve, by the steps between neighbours: a slope hardly counts."""
+    return math.sqrt(_mean([(b - a) ** 2 for a, b in pairwise(values)]) / 2)
+
+
 def entropy_collapse(run: Run) -> Iterator[Finding]:
     """Entropy at the end below a quarter of what it was, or next to none (what Clip-Higher is for, Magistral §2.1)."""
     for stage in _rl(run):
@@ -208,13 +213,14 @@ def format_hacking(run: Run) -> Iterator[Finding]:
 
 
 def language_drift(run: Run) -> Iterator[Finding]:
-    """The language reward ends five points below its best, or held-out fidelity falls from one model to the next."""
+    """The language reward ends five points below its best and its noise, or held-out fidelity falls between models."""
     for stage in _rl(run):
         keys = {part: key for key, part in reward_parts(stage.keys()).items()}
         values = _values(stage, keys.get("language", ""))
         window = max(3, len(values) // 10)
         means = [_mean(values[at : at + window]) for at in range(max(0, len(values) - window + 1))] if values else []
-        if means and max(means) - means[-1] > 0.05:
+        # The best of many noisy means lies above the last one by chance alone.
+        if means and max(means) - means[-1] > max(0.05, 4 * _noise(values) / math.sqrt(window)):
             yield _drift(f"{stage.title}: from {max(means):.0%} at best to {means[-1]:.0%} in the problem's language.")
             return
     for before, after in _neighbours(run):

@@ -451,6 +451,19 @@ def test_the_scheme_follows_the_system_and_the_switch(tab, page):
     assert tab.evaluate(ground) == light
 
 
+def test_paper_breaks_no_word_of_a_table(tab, page):
+    tab.open(page)
+    tab.resize(794)  # A4
+    tab.call("Emulation.setEmulatedMedia", media="print")
+    try:
+        lines = """[...document.querySelectorAll('table.main thead th')].filter(th => !th.textContent.includes(' ')).map(
+          th => { const all = document.createRange(); all.selectNodeContents(th); return all.getClientRects().length; })"""
+        assert set(tab.evaluate(lines)) == {1}
+    finally:
+        tab.call("Emulation.setEmulatedMedia", media="")
+        tab.resize(1400, 1000)
+
+
 def test_it_prints(tab, page):
     tab.open(page)
     tab.call("Emulation.setEmulatedMedia", media="print")

@@ -387,6 +387,15 @@ def test_the_page_fits_every_width(tab, tmp_path):
     tab.resize(1400, 1000)
 
 
+def test_the_list_says_how_many_models_it_leaves_out(tab, tmp_path):
+    tab.open(build_comparison([make_run(tmp_path / name, 4) for name in ("a", "b", "c")]))
+    strips = "e => [...e.querySelectorAll('.strips > span')].map(s => s.innerText)"
+    told = tab.evaluate(f"[...document.querySelectorAll('#entries [role=option]')].map({strips})")
+    held_out = [strips for strips in told if len(strips) > 6]  # three models of each run
+    assert len(held_out) == 4
+    assert {strips[-1] for strips in held_out} == {"and 3 more"}
+
+
 def test_runs_side_by_side_fit_a_narrow_screen(tab, tmp_path):
     runs = [make_run(tmp_path / f"qwen3-1.7b-{kind}-{'with-a-long-name-' * 4}", 6) for kind in ("long", "short")]
     tab.resize(360)
@@ -456,9 +465,9 @@ def test_paper_breaks_no_word_of_a_table(tab, page):
     tab.resize(794)  # A4
     tab.call("Emulation.setEmulatedMedia", media="print")
     try:
-        lines = """[...document.querySelectorAll('table.main thead th')].filter(th => !th.textContent.includes(' ')).map(
-          th => { const all = document.createRange(); all.selectNodeContents(th); return all.getClientRects().length; })"""
-        assert set(tab.evaluate(lines)) == {1}
+        lines = "th => { const r = document.createRange(); r.selectNodeContents(th); return r.getClientRects().length; }"
+        words = "[...document.querySelectorAll('table.main thead th')].filter(th => !th.textContent.includes(' '))"
+        assert set(tab.evaluate(f"{words}.map({lines})")) == {1}
     finally:
         tab.call("Emulation.setEmulatedMedia", media="")
         tab.resize(1400, 1000)

@@ -465,7 +465,9 @@ def test_paper_breaks_no_word_of_a_table(tab, page):
     tab.resize(794)  # A4
     tab.call("Emulation.setEmulatedMedia", media="print")
     try:
-        lines = "th => { const r = document.createRange(); r.selectNodeContents(th); return r.getClientRects().length; }"
+        lines = (
+            "th => { const r = document.createRange(); r.selectNodeContents(th); return r.getClientRects().length; }"
+        )
         words = "[...document.querySelectorAll('table.main thead th')].filter(th => !th.textContent.includes(' '))"
         assert set(tab.evaluate(f"{words}.map({lines})")) == {1}
     finally:

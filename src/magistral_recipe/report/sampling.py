@@ -254,9 +254,12 @@ class _Writer:
 
 
 def _language_unread(row: Record, split: Split) -> bool:
-    """Whether a language part of 0 says only that the completion has no parts whose language could be told."""
+    """Whether its language could not be told: too little text, or no parts to look at, which earns 0 as well."""
     verdicts = mapping(row.get("verdicts"))
-    reasons = [mapping(verdicts.get("language")).get("reason")] if verdicts else mapping(row.get("parts")).values()
+    told = mapping(verdicts.get("language"))
+    if verdicts and finite(told.get("value")) is None:
+        return True
+    reasons = [told.get("reason")] if verdicts else mapping(row.get("parts")).values()
     return not split.well_formed and any(reason in (Reason.MALFORMED, Reason.CUT) for reason in reasons)
 
 

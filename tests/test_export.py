@@ -93,6 +93,7 @@ def test_the_card_tells_use_scores_and_recipe():
     facts = CardFacts("Trial", "owner/base", chat, RECIPE, {"base": scores(0.1), "grpo": scores(0.8)}, False)
     card = model_card(facts)
     assert "base_model: owner/base" in card
+    assert "Shares in percent, with 95% intervals, on held-out problems." in card
     assert "| model | problems | pass@1 | tokens |" in card
     assert "| base | 256 | 10.0 | 49.1 [48.0, 50.2] |" in card
     assert "| grpo | 256 | 80.0 |" in card

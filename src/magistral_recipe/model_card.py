@@ -100,7 +100,7 @@ def _scores(scores: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
     if not metrics:
         yield "Not evaluated."
         return
-    yield "With 95% intervals, on held-out problems.\n"
+    yield "Shares in percent, with 95% intervals, on held-out problems.\n"
     yield f"| model | problems | {' | '.join(metrics)} |"
     yield f"| --- | --- | {' | '.join('---' for _ in metrics)} |"
     for label, row in rows.items():

@@ -6,6 +6,7 @@ import json
 import math
 import random
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 
 from magistral_recipe.evaluation.samples import Sample, SampleWriter, read_samples
@@ -91,6 +92,15 @@ def make_run(
         scores = compute_scores(read_samples(target / "samples.jsonl"), {"settings": SETTINGS}).to_json()
         (target / "scores.json").write_text(json.dumps(scores))
     return folder
+
+
+def keep_greedy(run: Path) -> None:
+    """Make a run's evaluations ones that decoded greedily and sampled nothing."""
+    for folder in (run / "03-evaluate").iterdir():
+        kept = [sample for sample in read_samples(folder / "samples.jsonl") if sample.greedy]
+        _write_lines(folder / "samples.jsonl", [asdict(sample) for sample in kept])
+        scores = compute_scores(kept, {"settings": {**SETTINGS, "samples": 0}}).to_json()
+        (folder / "scores.json").write_text(json.dumps(scores))
 
 
 def _write_lines(path: Path, records: list[dict]) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import random
+
 import pytest
 from fabricated import stage_of
 
@@ -112,6 +114,31 @@ def test_advice_fits_the_kind_of_flat_groups(tmp_path):
     (finding,) = findings(run_of(tmp_path, stage_of(**hard)))
     assert "Choose easier problems" in finding.advice
     assert "80%" in finding.seen
+
+
+@pytest.mark.parametrize(("batch", "steps"), [(64, 30), (32, 20)])
+def test_noise_is_no_drift_and_hides_none(tmp_path, batch, steps):
+    def alarms(last, seed):
+        rng = random.Random(seed)
+        rates = [0.9 + (last - 0.9) * step / (steps - 1) for step in range(steps)]
+        curve = [sum(rng.random() < rate for _ in range(batch)) / batch for rate in rates]
+        return "language" in told(run_of(tmp_path, stage_of(**{"magistral_reward/language": curve})))
+
+    assert sum(alarms(0.9, seed) for seed in range(100)) <= 5
+    assert sum(alarms(0.5, seed) for seed in range(100)) >= 95
+
+
+@pytest.mark.parametrize(
+    ("rewards", "advice"),
+    [
+        ({"rewards/accuracy_reward/mean": flat(0.05)}, "Choose easier problems"),
+        ({"rewards/accuracy_reward/mean": flat(0.95)}, "Choose harder problems"),
+        ({}, "Choose problems that are solved now and then"),
+    ],
+)
+def test_flat_groups_of_stock_trl_are_judged_by_what_is_right(tmp_path, rewards, advice):
+    (finding,) = findings(run_of(tmp_path, stage_of(**{"frac_reward_zero_std": flat(0.8), **rewards})))
+    assert advice in finding.advice
 
 
 def test_short_runs_are_not_judged(tmp_path):

@@ -18,7 +18,7 @@ def test_a_curve_holds_its_numbers_and_gaps():
     chart = line_chart("c", "loss", [("a", [(1, 4.0), (3, 2.0)]), ("b", [(2, 1.0)])], "number")
     assert chart.x == [1, 2, 3]
     assert [series.values for series in chart.series] == [[4.0, None, 2.0], [None, 1.0, None]]
-    assert chart.remark == "4 → 2"
+    assert chart.remark == "a 4 → 2"  # of several curves it says which it means
 
 
 def test_long_curves_become_means_of_neighbours():
@@ -117,8 +117,13 @@ def test_a_gap_that_nobody_measured_is_said():
     [
         (0.5, "share", "50.0%"),
         (0.001, "share", "0.1%"),
+        (0.0003, "share", "0.030%"),  # what is clipped: not nothing
+        (0.0, "share", "0.0%"),
         (0.0, "number", "0"),
         (2e-5, "number", "2e-5"),
+        (999.4, "number", "999"),
+        (999.6, "number", "1000"),
+        (999_600.0, "number", "1M"),
         (1234.5, "number", "1234"),
         (45_678.0, "number", "45.7k"),
         (3.2e6, "number", "3.2M"),

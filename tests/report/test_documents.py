@@ -8,7 +8,7 @@ import shutil
 from dataclasses import replace
 
 import pytest
-from fabricated import SETTINGS, make_run
+from fabricated import SETTINGS, keep_greedy, make_run
 from rich.console import Console
 
 from magistral_recipe.evaluation.evaluate import finish
@@ -100,6 +100,17 @@ def test_the_markdown_tells_scores_warnings_and_the_chain(run):
     for warning in metrics["warnings"]:
         assert f"- **{warning['title']}** ({warning['level']})." in text
     assert "| grpo | complete | 4.18 | grpo is done |" in text
+
+
+def test_greedy_scores_are_called_so(tmp_path):
+    run = make_run(tmp_path / "run", 20)
+    keep_greedy(run)
+    page, text = build_report(run).read_text(), (run / "report.md").read_text()
+    assert "Held-out greedy pass@1 with its 95% interval" in page
+    assert "greedy pass@1 by language" in page
+    assert "Held-out greedy pass@1: **" in text
+    assert "20 problems; one answer each, decoded greedily; at most 80 tokens." in text
+    assert "| from → to | greedy pass@1, in points |" in text
 
 
 def test_markdown_stays_a_table_whatever_a_name_holds(tmp_path):

@@ -16,7 +16,10 @@ from fabricated import make_run
 from filelock import FileLock
 
 from magistral_recipe.errors import DataError, RunError
+from magistral_recipe.evaluation.samples import read_samples
+from magistral_recipe.evaluation.scores import compute_scores
 from magistral_recipe.report import lines
+from magistral_recipe.report.advice import judged
 from magistral_recipe.report.build import build_report
 from magistral_recipe.report.collect import collect
 from magistral_recipe.report.page import duration
@@ -104,6 +107,26 @@ def test_a_name_cannot_turn_the_direction_of_a_sentence(run):
     assert "ריצה \u200f(א) ⟨U+2066⟩b" in html  # marks that right-to-left text needs stay
 
 
+def test_a_folder_that_is_still_empty_can_be_reported_again(tmp_path):
+    assert "No stage has started." in page_of(tmp_path)
+    assert "No stage has started." in page_of(tmp_path)
+
+
+def test_a_stage_and_its_curves_tell_the_same_figures(run):
+    page = page_of(run)
+    data = {chart["title"]: chart["remark"] for chart in data_of(page)["charts"] if "remark" in chart}
+    for name, title in (("reward", "Reward"), ("length", "Length")):
+        assert f"<dt>{name}</dt><dd>{data[title].removeprefix('mean ')}</dd>" in page
+
+
+def test_only_what_was_looked_at_is_called_healthy(tmp_path):
+    run = make_run(tmp_path, 80, rates={"grpo": 0.5})
+    trained = ["entropy", "lengths", "groups", "clipping", "reward parts", "languages", "intervals"]
+    assert judged(collect(run)) == trained
+    shutil.rmtree(run / "02-grpo")
+    assert "No warnings: lengths, languages and intervals were looked at." in page_of(run)
+
+
 def test_numbers_can_be_read_without_scripts(run):
     html = without_scripts(page_of(run))
     assert "The numbers of these curves" in html
@@ -164,6 +187,15 @@ def spoil_dead(run):
 
 def spoil_no_rollouts(run):
     (run / "02-grpo" / "rollouts.jsonl").unlink()
+
+
+def test_scores_of_an_unfinished_evaluation_are_the_samples_scores(run):
+    folder = run / "03-evaluate" / "grpo"
+    (folder / "scores.json").unlink()
+    samples = read_samples(folder / "samples.jsonl")
+    evaluation = next(e for e in collect(run).stages[-1].evaluations if e.label == "grpo")
+    assert evaluation.scores["overall"] == compute_scores(samples).to_json()["overall"]
+    assert evaluation.interval("maj@4").mean > 0.8  # votes need the answers
 
 
 def spoil_half_a_rollout(run):

@@ -11,6 +11,7 @@ from fabricated import MATHS, make_run
 
 from magistral_recipe.report.build import build_report
 from magistral_recipe.report.compare import build_comparison
+from magistral_recipe.report.curves import number
 
 pytestmark = pytest.mark.browser
 
@@ -321,6 +322,19 @@ def test_right_to_left_text_runs_right_to_left(tab, page):
 # --------------------------------------------------------------------------------------------------- figures
 
 
+@pytest.mark.parametrize(
+    ("unit", "values"),  # small ones, ties, and ones that round up to another size
+    [
+        ("share", [0.0, 0.0003, 0.001, 0.391, 0.3125, 0.4375, 1.0]),
+        ("number", [0.0, 0.004, 0.25, 1.125, 1.375, 60.25, 999.6, 1234.5, 2345.5, 10_050.0, 999_600.0, 2_125_000.0]),
+    ],
+)
+def test_figures_and_tables_write_numbers_alike(tab, page, unit, values):
+    tab.open(page)
+    told = tab.evaluate(f"{json.dumps(values)}.map(value => Charts.number(value, '{unit}'))")
+    assert told == [number(value, unit) for value in values]
+
+
 def test_curves_are_read_off_by_hovering(tab, page):
     tab.open(page)
     tab.evaluate("Charts.all()")
@@ -370,6 +384,24 @@ def test_the_page_fits_every_width(tab, tmp_path):
         tab.resize(width)
         tab.evaluate("Charts.all()")
         tab.until(f"document.documentElement.scrollWidth <= {width}")
+    tab.resize(1400, 1000)
+
+
+def test_the_list_says_how_many_models_it_leaves_out(tab, tmp_path):
+    tab.open(build_comparison([make_run(tmp_path / name, 4) for name in ("a", "b", "c")]))
+    strips = "e => [...e.querySelectorAll('.strips > span')].map(s => s.innerText)"
+    told = tab.evaluate(f"[...document.querySelectorAll('#entries [role=option]')].map({strips})")
+    held_out = [strips for strips in told if len(strips) > 6]  # three models of each run
+    assert len(held_out) == 4
+    assert {strips[-1] for strips in held_out} == {"and 3 more"}
+
+
+def test_runs_side_by_side_fit_a_narrow_screen(tab, tmp_path):
+    runs = [make_run(tmp_path / f"qwen3-1.7b-{kind}-{'with-a-long-name-' * 4}", 6) for kind in ("long", "short")]
+    tab.resize(360)
+    tab.open(build_comparison(runs))
+    tab.evaluate("Charts.all()")
+    tab.until("document.documentElement.scrollWidth <= 360", 60)
     tab.resize(1400, 1000)
 
 
@@ -426,6 +458,21 @@ def test_the_scheme_follows_the_system_and_the_switch(tab, page):
     tab.click("#theme")
     tab.scheme("light")
     assert tab.evaluate(ground) == light
+
+
+def test_paper_breaks_no_word_of_a_table(tab, page):
+    tab.open(page)
+    tab.resize(794)  # A4
+    tab.call("Emulation.setEmulatedMedia", media="print")
+    try:
+        lines = (
+            "th => { const r = document.createRange(); r.selectNodeContents(th); return r.getClientRects().length; }"
+        )
+        words = "[...document.querySelectorAll('table.main thead th')].filter(th => !th.textContent.includes(' '))"
+        assert set(tab.evaluate(f"{words}.map({lines})")) == {1}
+    finally:
+        tab.call("Emulation.setEmulatedMedia", media="")
+        tab.resize(1400, 1000)
 
 
 def test_it_prints(tab, page):

@@ -7,7 +7,7 @@ import re
 import shutil
 
 import pytest
-from fabricated import make_run
+from fabricated import keep_greedy, make_run
 
 from magistral_recipe.errors import DataError, RunError
 from magistral_recipe.evaluation.samples import read_samples
@@ -87,6 +87,19 @@ def test_every_headline_is_compared_with_the_first_run_and_says_so(runs, tmp_pat
     assert stones[2].change == f"{100 * mean:+.1f} points to a".replace("-", "−")
     shutil.rmtree(runs[0] / "03-evaluate")  # the first run has no score: nobody is compared with another in its name
     assert [stone.change for stone in page_of(*runs, third).milestones] == ["", ""]
+
+
+def test_greedy_decoding_is_compared_with_greedy_decoding(runs):
+    keep_greedy(runs[0])
+    of_a, of_b = ([s for s in read_samples(run / "03-evaluate" / "grpo" / "samples.jsonl") if s.greedy] for run in runs)
+    page = page_of(*runs)
+    table = next(table for table in page.comparison if table.title.startswith("b minus a"))
+    row = next(row for row in table.rows if row.name == "after RL")
+    expected = sum(s.right for s in of_b) / len(of_b) - sum(s.right for s in of_a) / len(of_a)
+    assert row.cells[0].value == f"{100 * expected:+.1f}".replace("-", "−")
+    assert row.note == "30 problems in both, greedy decoding"
+    assert [stone.change for stone in page.milestones] == ["", ""]  # greedy decoding's score beside one of samples
+    assert [stone.name for stone in page.milestones] == ["a, after RL, greedy", "b, after RL"]
 
 
 def test_what_is_not_comparable_is_said(runs):

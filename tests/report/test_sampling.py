@@ -76,6 +76,29 @@ def test_every_reward_of_a_rollout_has_its_value_and_reason(tmp_path, rewards, l
     assert completion.parts == shown
 
 
+@pytest.mark.parametrize(
+    ("completion", "reason", "mixed"),
+    [
+        ("no tags", "malformed", False),  # nobody looked at its language
+        ("<think>no end", "cut", False),
+        ("<think>1</think>2", "too_short", False),
+        ("<think>Ich zähle</think>1", "wrong", True),
+        ("no tags", "wrong", True),  # judged as a whole, by a reward that asks for no tags
+    ],
+)
+def test_a_language_that_nobody_looked_at_is_not_called_mixed(tmp_path, completion, reason, mixed):
+    run = make_run(tmp_path, 1, rates={"grpo": 1.0})
+    value = None if reason == "too_short" else 0.0
+    parts = {"r/language": value, "r/reason": reason}
+    row = {"step": 0, "group": 0, "id": "p", "completion": completion, "parts": parts}
+    (run / "02-grpo" / "rollouts.jsonl").write_text(json.dumps(row) + "\n")
+    why = "wrong_language" if reason == "wrong" else reason
+    verdicts = {"correctness": {"value": 0.0, "reason": reason}, "language": {"value": value, "reason": why}}
+    sample = {"problem": "p", "sample": 0, "completion": completion, "verdicts": verdicts}
+    (run / "03-evaluate" / "grpo" / "samples.jsonl").write_text(json.dumps(sample) + "\n")
+    assert [each.mixed for each in filled(run).completions] == [mixed, mixed]
+
+
 def test_a_small_run_is_shown_whole(tmp_path):
     data = filled(make_run(tmp_path, 10))
     assert len(data.completions) == data.total == 3 * 10 * 5 + 16

@@ -15,7 +15,7 @@ from typing import Literal
 from magistral_recipe.evaluation.statistics import problems_needed
 from magistral_recipe.report.collect import Evaluation, Run, Stage
 from magistral_recipe.report.curves import reward_parts
-from magistral_recipe.report.tables import COMPARED, leading_metric, paired
+from magistral_recipe.report.tables import COMPARED, leading_metric, paired, score_name
 
 Level = Literal["serious", "warning", "note"]
 
@@ -59,6 +59,35 @@ def findings(run: Run) -> list[Finding]:
     return sorted(found, key=lambda finding: order.index(finding.level))
 
 
+_JUDGED = {
+    "entropy": ("entropy",),
+    "lengths": ("completions/clipped_ratio",),
+    "groups": ("groups/uninformative", "frac_reward_zero_std"),
+    "clipping": ("clip_ratio/high_mean", "clip_ratio/low_mean", "clip_ratio/region_mean"),
+    "the sampler": ("sampling/gap", "sampling/sampling_logp_difference/mean"),
+}
+
+
+def judged(run: Run) -> list[str]:
+    """Return what the checks had figures for, in a word each: without any, no warning says nothing.
+
+    Args:
+        run: what was read of it.
+
+    Returns:
+        Words for a sentence.
+    """
+    stages, evaluation = list(_rl(run)), _last_evaluation(run)
+    found = [word for word, keys in _JUDGED.items() if any(_values(stage, *keys) for stage in stages)]
+    parts = {part for stage in stages for key, part in reward_parts(stage.keys()).items() if _values(stage, key)}
+    found += ["reward parts"] if parts else []
+    if evaluation is not None:
+        known = {"lengths": "truncation_rate", "languages": "language_fidelity"}
+        found += [word for word, metric in known.items() if evaluation.interval(metric)]
+        found += ["intervals"]
+    return list(dict.fromkeys(found))
+
+
 # --------------------------------------------------------------------------------------------- the RL stage
 
 
@@ -87,6 +116,11 @@ def _start(values: Sequence[float]) -> float:
 def _end(values: Sequence[float]) -> float:
     """Mean over the last tenth, at least three values."""
     return _mean(values[-max(3, len(values) // 10) :])
+
+
+def _noise(values: Sequence[float]) -> float:
+    """Standard deviation of a single value around its curve, by the steps between neighbours: a slope hardly counts."""
+    return math.sqrt(_mean([(b - a) ** 2 for a, b in pairwise(values)]) / 2)
 
 
 def entropy_collapse(run: Run) -> Iterator[Finding]:
@@ -179,13 +213,14 @@ def format_hacking(run: Run) -> Iterator[Finding]:
 
 
 def language_drift(run: Run) -> Iterator[Finding]:
-    """The language reward ends five points below its best, or held-out fidelity falls from one model to the next."""
+    """The language reward ends five points below its best and its noise, or held-out fidelity falls between models."""
     for stage in _rl(run):
         keys = {part: key for key, part in reward_parts(stage.keys()).items()}
         values = _values(stage, keys.get("language", ""))
         window = max(3, len(values) // 10)
         means = [_mean(values[at : at + window]) for at in range(max(0, len(values) - window + 1))] if values else []
-        if means and max(means) - means[-1] > 0.05:
+        # The best of many noisy means lies above the last one by chance alone.
+        if means and max(means) - means[-1] > max(0.05, 4 * _noise(values) / math.sqrt(window)):
             yield _drift(f"{stage.title}: from {max(means):.0%} at best to {means[-1]:.0%} in the problem's language.")
             return
     for before, after in _neighbours(run):
@@ -208,13 +243,17 @@ def uninformative_groups(run: Run) -> Iterator[Finding]:
             continue
         right, wrong = _values(stage, "groups/all_right"), _values(stage, "groups/all_wrong")
         kinds = f" ({_end(right):.0%} all right, {_end(wrong):.0%} all wrong)" if right and wrong else ""
-        hard = bool(right and wrong) and _end(wrong) > _end(right)
+        # Without the kinds (stock TRL logs none) the share of right answers tells them.
+        keys = {part: key for key, part in reward_parts(stage.keys()).items()}
+        graded = _values(stage, keys.get("correctness", ""))
+        hard = _end(wrong) > _end(right) if right and wrong else _end(graded) < 0.5 if graded else None
+        other = {True: "easier problems", False: "harder problems", None: "problems that are solved now and then"}[hard]
         yield Finding(
             "groups",
             "warning",
             "Most groups teach nothing",
             f"{stage.title}: {_end(values):.0%} of the groups have a single reward at the end{kinds}.",
-            f"Choose {'easier' if hard else 'harder'} problems, raise num_generations, or refill (max_refill_rounds).",
+            f"Choose {other}, raise num_generations, or refill (max_refill_rounds).",
         )
 
 
@@ -267,7 +306,8 @@ def wide_intervals(run: Run) -> Iterator[Finding]:
         evaluation = _last_evaluation(run)
         interval = evaluation.interval(leading_metric([evaluation])) if evaluation else None
         if evaluation and interval is not None and interval.high - interval.low > 0.2:
-            seen = f"pass@1 of {evaluation.name} lies between {interval.low:.0%} and {interval.high:.0%}."
+            score = f"{score_name([evaluation])} of {evaluation.name}"
+            seen = f"{score} lies between {interval.low:.0%} and {interval.high:.0%}."
             yield _wide(seen, "Evaluate on more problems: samples of the same problem help less.")
         return
     difference, problems = compared
@@ -280,7 +320,7 @@ def wide_intervals(run: Run) -> Iterator[Finding]:
         f"{high:+.1f} fits."
     )
     size = max(abs(difference.mean), 0.02)
-    drawn = after.values(COMPARED["pass@1"])
+    drawn = after.values(COMPARED["pass@1"], greedy=before.greedy or after.greedy)
     samples = max(1, round(sum(map(len, drawn.values())) / max(1, len(drawn))))
     needed = problems_needed(min(1.0, size), samples=samples)
     yield _wide(seen, f"To tell a difference of {100 * size:.0f} points takes about {needed} problems.")
@@ -300,7 +340,7 @@ def lost_scores(run: Run) -> Iterator[Finding]:
                 "worse",
                 "serious",
                 f"{after.name} is worse than {before.name}",
-                f"pass@1 fell by {-100 * difference.mean:.1f} points "
+                f"{score_name([before, after])} fell by {-100 * difference.mean:.1f} points "
                 f"({-100 * difference.high:.1f} to {-100 * difference.low:.1f}).",
                 "Lower the learning rate, keep the best checkpoint (evaluate: {keep: best}), read what was lost.",
             )

@@ -25,6 +25,9 @@ from magistral_recipe.report.seen import Seen, read_rollouts_seen, read_samples_
 from magistral_recipe.rewards.thinking import Thinking
 from magistral_recipe.yamlfile import read_document
 
+_REPORTS = ("report.html", "report.md", "metrics.json")
+"""What `build.py` writes into the folder: an empty one stays one that a report can be made of."""
+
 _STAGE_FOLDER = re.compile(r"\d\d-(.+)")
 _SILENT, _LONG_SILENT = 30.0, 600.0
 """Seconds without a word after which a running stage's pulse is felt, and after which it counts as dead without one."""
@@ -75,9 +78,13 @@ class Evaluation:
         """Return an overall count, 0 where it is not known."""
         return whole(self.scores.get(name))
 
-    def values(self, of: Callable[[Seen], float | None]) -> dict[str, list[float]]:
-        """Return a figure of the samples by problem, where they have it; of the greedy ones if nothing was sampled."""
-        greedy = all(sample.greedy for sample in self.samples)
+    @property
+    def greedy(self) -> bool:
+        """Nothing was sampled: its scores are those of greedy decoding."""
+        return bool(self.samples) and all(sample.greedy for sample in self.samples)
+
+    def values(self, of: Callable[[Seen], float | None], *, greedy: bool) -> dict[str, list[float]]:
+        """Return a figure of the samples by problem, where they have it: of the greedy ones, or of the others."""
         found: dict[str, list[float]] = {}
         for sample in self.samples:
             value = of(sample) if sample.greedy == greedy else None
@@ -216,7 +223,7 @@ def _refuse_what_is_no_run(folder: Path) -> None:
     except OSError as error:
         raise DataError(f"{folder}: {error.strerror}") from error
     known = [name for name in names if name in ("manifest.json", "recipe.yaml") or _STAGE_FOLDER.fullmatch(name)]
-    if any(not name.startswith(".") for name in names) and not known:
+    if any(not name.startswith(".") and name not in _REPORTS for name in names) and not known:
         inside = [name for name in names if (folder / name / "manifest.json").is_file()]
         hint = f"; did you mean {folder / sorted(inside)[0]}?" if inside else ""
         raise DataError(f"{folder}: not a run folder: it has no manifest.json, no recipe.yaml and no stage{hint}")

@@ -152,12 +152,13 @@ def _milestones(runs: Named) -> Iterator[Milestone]:
             continue
         model, interval = told[-1]
         last = next(e for e in _evaluations(run).values() if e.name == model)
-        compared = paired(first, last) if first else None
+        # A score of samples stands here beside one of greedy decoding: their difference is neither's.
+        compared = paired(first, last) if first and first.greedy == last.greedy else None
         cell = difference_cell(compared[0]) if compared else Cell()
         first = last if name == runs[0][0] else first
         change = f"{cell.value} points to {runs[0][0]}" if cell.value else ""
         score, ends = cell_of(interval, "pass@1").value, cell_of(interval, "pass@1").interval
-        yield Milestone(f"{name}, {model}", score, ends, change, cell.tone)
+        yield Milestone(f"{name}, {model}{', greedy' * last.greedy}", score, ends, change, cell.tone)
 
 
 def _evaluations(run: Run) -> dict[str, Evaluation]:
@@ -201,7 +202,9 @@ def _compared(a: Evaluation, b: Evaluation) -> tuple[list[Cell], str]:
         for metric, each in zip(COMPARED, found, strict=True)
     ]
     common = max((each[1] for each in found if each is not None), default=0)
-    return cells, f"{common} problems in both" if common else "no problem in both: not comparable"
+    if not common:
+        return cells, "no problem in both: not comparable"
+    return cells, f"{common} problems in both" + (", greedy decoding" if a.greedy or b.greedy else "")
 
 
 def _runs(runs: Named) -> Table:

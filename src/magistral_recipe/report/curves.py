@@ -20,6 +20,7 @@ MAX_POINTS = 400
 _SMOOTHED_ABOVE = 24
 _MAX_SERIES = 8
 _MOST_BUCKETS = 80
+_LONGEST_NAME = 18
 _PARTS_ALONE = {
     "format_reward": "format",
     "think_format_reward": "format",
@@ -169,7 +170,10 @@ def line_chart(
         series.append(Series(name, _aligned(at, steps), _aligned(smooth, steps) if smooth else None))
     if unit == "share" and any(not 0 <= value <= 1 for _, points in thin for _, value in points):
         unit = "number"
-    remark = f"peak {number(max(value for _, value in thin[0][1]), unit)}" if exact else _remark(thin[0], unit)
+    first, points = thin[0]
+    remark = f"peak {number(max(value for _, value in points), unit)}" if exact else from_to(points, unit)
+    if len(thin) > 1:
+        remark = f"{first if len(first) <= _LONGEST_NAME else first[: _LONGEST_NAME - 1] + '…'} {remark}"
     return Chart(id_, title, steps, series, unit, remark=remark, group=group)
 
 
@@ -203,12 +207,19 @@ def stacked_chart(id_: str, title: str, named: Sequence[tuple[str, Points]], gro
     return Chart(id_, title, x, series, "seconds", "stacked", remark=f"{number(total)} s a step", group=group)
 
 
-def _remark(first: tuple[str, Points], unit: Unit) -> str:
-    points = first[1]
-    if len(points) < 2:
-        return number(points[-1][1], unit)
-    smooth = _moving_average(points)
-    return f"{number(smooth[0][1], unit)} → {number(smooth[-1][1], unit)}"
+def from_to(points: Points, unit: Unit = "number") -> str:
+    """Say where a curve starts and ends, by its moving average: single values are noise.
+
+    Args:
+        points: at least one.
+        unit: of the values.
+
+    Returns:
+        Such as ``1.07 → 1.68``; a single point's value alone.
+    """
+    smooth = _moving_average(_thinned(points))
+    ends = [number(value, unit) for _, value in (smooth[0], smooth[-1])]
+    return " → ".join(ends if len(smooth) > 1 else ends[:1])
 
 
 def length_chart(stage: Stage, id_: str) -> Chart | None:
@@ -266,12 +277,12 @@ def number(value: float, unit: Unit = "number") -> str:
     if value < 0:
         return f"−{number(-value, unit)}"
     if unit == "share":
-        return f"{100 * value:.1f}%"
+        return f"{100 * value:.{3 if 0 < value < 0.001 else 1}f}%"  # ratios are clipped in a few of ten thousand tokens
     if value == 0:
         return "0"
-    if value >= 1e6:
+    if value >= 999_500:
         return f"{value / 1e6:.3g}M"
-    if value >= 1000:
+    if value >= 999.5:
         return f"{value / 1000:.3g}k" if value >= 10_000 else f"{value:.0f}"
     return f"{value:.3g}".replace("e-0", "e-")
 

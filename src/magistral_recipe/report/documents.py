@@ -10,7 +10,7 @@ from magistral_recipe.report.advice import Finding
 from magistral_recipe.report.collect import Run, Stage
 from magistral_recipe.report.curves import number
 from magistral_recipe.report.lines import Record, finite, mapping
-from magistral_recipe.report.tables import Cell, Table, headline, stage_scores
+from magistral_recipe.report.tables import Cell, Table, headline, score_name, stage_scores
 
 METRICS_FORMAT = 1
 _COUNTS = ("problems", "samples", "greedy_samples", "undecided", "seconds")
@@ -98,8 +98,8 @@ def _head(run: Run) -> Iterator[str]:
     if run.description:
         yield f"\n{_plain(run.description)}"
     told = " → ".join(f"{100 * interval.mean:.1f}% {_plain(name)}" for name, interval in headline(run))
-    if told:
-        yield f"\nHeld-out pass@1: **{told}**."
+    if told and run.evaluated:
+        yield f"\nHeld-out {score_name(run.evaluated.evaluations)}: **{told}**."
     if run.missing:
         yield "\n" + "\n".join(f"- missing: {_plain(line)}" for line in run.missing)
 

@@ -10,14 +10,14 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from magistral_recipe.evaluation.statistics import Interval
-from magistral_recipe.report.advice import Finding
+from magistral_recipe.report.advice import Finding, judged
 from magistral_recipe.report.collect import Run, Stage
-from magistral_recipe.report.curves import number, reward_parts, stage_charts
-from magistral_recipe.report.data import Chart, PageData
+from magistral_recipe.report.curves import from_to, number, reward_parts, stage_charts
+from magistral_recipe.report.data import Chart, PageData, Unit
 from magistral_recipe.report.languages import language_grids
 from magistral_recipe.report.lines import finite, mapping
 from magistral_recipe.report.sampling import fill
-from magistral_recipe.report.tables import Scores, Table, difference_cell, headline, paired, stage_scores
+from magistral_recipe.report.tables import Scores, Table, difference_cell, headline, paired, score_name, stage_scores
 
 _STATIC_PROBLEMS = 4
 
@@ -63,8 +63,10 @@ class Page:
         description: below it.
         line: recipe, seed, hardware and time in one line.
         milestones: the scores on the way.
+        metric: what they are scores of.
         cards: the chain.
         findings: warnings.
+        judged: what was looked at for them.
         missing: what could not be shown.
         scores: evaluating stages.
         score_warnings: of a comparison, what the evaluations said against their own scores.
@@ -80,8 +82,10 @@ class Page:
     description: str = ""
     line: str = ""
     milestones: list[Milestone] = field(default_factory=list)
+    metric: str = "pass@1"
     cards: list[Card] = field(default_factory=list)
     findings: list[Finding] = field(default_factory=list)
+    judged: list[str] = field(default_factory=list)
     missing: list[str] = field(default_factory=list)
     scores: list[Scores] = field(default_factory=list)
     score_warnings: list[str] = field(default_factory=list)
@@ -103,8 +107,10 @@ def run_page(run: Run, findings: Sequence[Finding]) -> Page:
     Returns:
         All that the template needs.
     """
-    page = Page(run.name, run.description, _line(run), _milestones(run), [_card(stage) for stage in run.stages])
-    page.findings, page.missing = list(findings), run.missing
+    page = Page(run.name, run.description, _line(run), _milestones(run))
+    page.metric = score_name(run.evaluated.evaluations) if run.evaluated else page.metric
+    page.cards = [_card(stage) for stage in run.stages]
+    page.findings, page.judged, page.missing = list(findings), judged(run), run.missing
     for position, stage in enumerate(stage for stage in run.stages if stage.evaluations):
         scores = stage_scores(stage, f"scores-{position}")
         scores.grids = language_grids(stage.evaluations, run.thinking)
@@ -169,7 +175,7 @@ def _grpo_figures(stage: Stage) -> list[tuple[str, str]]:
     found = [
         ("steps", _last_step(stage)),
         ("reward", _from_to(stage, "reward")),
-        ("right", _from_to(stage, right, share=True)),
+        ("right", _from_to(stage, right, "share")),
         ("length", _from_to(stage, "completions/mean_length")),
     ]
     return [(name, value) for name, value in found if value]
@@ -189,14 +195,9 @@ def _last_step(stage: Stage) -> str:
     return f"{max(steps):,.0f}" if steps else ""
 
 
-def _from_to(stage: Stage, key: str, share: bool = False) -> str:
-    values = [value for _, value in stage.curve(key)]
-    if not values:
-        return ""
-    few = max(1, min(5, len(values) // 10))
-    ends = (sum(values[:few]) / few, sum(values[-few:]) / few)
-    first, last = (number(end, "share" if share else "number") for end in ends)
-    return f"{first} → {last}" if len(values) > 1 else last
+def _from_to(stage: Stage, key: str, unit: Unit = "number") -> str:
+    points = stage.curve(key)
+    return from_to(points, unit) if points else ""
 
 
 def training(title: str, charts: list[Chart], id_: str) -> Training:

@@ -16,6 +16,8 @@ from magistral_recipe.report.collect import Evaluation, Run, Stage
 from magistral_recipe.report.data import Completion, Occasion, PageData, Problem
 from magistral_recipe.report.lines import Record, finite, mapping, name, read_at, text
 from magistral_recipe.report.seen import Seen, problem_of, sample_of
+from magistral_recipe.rewards.base import Reason
+from magistral_recipe.rewards.thinking import Split
 
 Item = TypeVar("Item")
 
@@ -212,7 +214,7 @@ class _Writer:
             advantage=_short(seen.advantage),
             tokens=seen.tokens,
             truncated=seen.truncated,
-            mixed=seen.mixed is True,
+            mixed=seen.mixed is True and not _language_unread(row, split),
             suspect=seen.suspect,
             thoughts=_shortened(split.thoughts.strip()),
             answer=None if split.answer is None else _shortened(split.answer.strip()),
@@ -249,6 +251,16 @@ class _Writer:
             lead = f"{source.prefix}: " if source.prefix else ""
             self._data.occasions.append(Occasion(lead + title, lead + short, kind, step, file))
         return self._occasions[key]
+
+
+def _language_unread(row: Record, split: Split) -> bool:
+    """Whether its language could not be told: too little text, or no parts to look at, which earns 0 as well."""
+    verdicts = mapping(row.get("verdicts"))
+    told = mapping(verdicts.get("language"))
+    if verdicts and finite(told.get("value")) is None:
+        return True
+    reasons = [told.get("reason")] if verdicts else mapping(row.get("parts")).values()
+    return not split.well_formed and any(reason in (Reason.MALFORMED, Reason.CUT) for reason in reasons)
 
 
 def _parts(row: Record) -> list[tuple[str, float | None, str]]:

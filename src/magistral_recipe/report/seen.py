@@ -107,6 +107,7 @@ def sample_of(row: Record) -> Sample | None:
         completion=completion,
         tokens=whole(row.get("tokens")),
         truncated=row.get("truncated") is True,
+        answer=name(row.get("answer")),
         verdicts=verdicts,
         reward=finite(row.get("reward")),
         question=text(row.get("question")),
@@ -116,6 +117,7 @@ def sample_of(row: Record) -> Sample | None:
         difficulty=finite(row.get("difficulty")),
         source=name(row.get("source")),
         kind=text(row.get("kind") or "math"),
+        found_language=name(row.get("found_language")),
     )
 
 

@@ -123,6 +123,8 @@ def remark(evaluations: Sequence[Evaluation]) -> str:
         parts.append(f"{settings['samples']} samples each at temperature {settings.get('temperature')}")
         if settings.get("top_p", 1.0) != 1.0:
             parts[-1] += f" and top-p {settings['top_p']}"
+    elif last.greedy:
+        parts.append("one answer each, decoded greedily")
     if settings.get("max_new_tokens"):
         parts.append(f"at most {settings['max_new_tokens']} tokens")
     undecided = [f"{e.count('undecided')} of {e.name}" for e in evaluations if e.count("undecided")]
@@ -171,7 +173,9 @@ def differences(evaluations: Sequence[Evaluation]) -> Table | None:
         if difference is not None:
             interval, problems = difference
             rows.append(Row(f"{before.name} → {after.name}", f"{problems} problems", [difference_cell(interval)]))
-    return Table("What each step changed", ["from → to", "pass@1, in points"], rows) if rows else None
+    return (
+        Table("What each step changed", ["from → to", f"{score_name(evaluations)}, in points"], rows) if rows else None
+    )
 
 
 COMPARED: dict[str, Callable[[Seen], float | None]] = {
@@ -190,7 +194,7 @@ def sampled_alike(a: Evaluation, b: Evaluation) -> bool:
 
 
 def paired(a: Evaluation, b: Evaluation, metric: str = "pass@1") -> tuple[Interval, int] | None:
-    """Compare two evaluations on the problems that both were asked.
+    """Compare two evaluations on the problems that both were asked; by greedy decoding where one has nothing else.
 
     Args:
         a: the one compared with.
@@ -203,7 +207,8 @@ def paired(a: Evaluation, b: Evaluation, metric: str = "pass@1") -> tuple[Interv
     """
     if not sampled_alike(a, b):
         return None
-    values_a, values_b = a.values(COMPARED[metric]), b.values(COMPARED[metric])
+    greedy = a.greedy or b.greedy
+    values_a, values_b = a.values(COMPARED[metric], greedy=greedy), b.values(COMPARED[metric], greedy=greedy)
     common = [problem for problem in values_a if problem in values_b]
     if not common:
         return None
@@ -236,7 +241,7 @@ def group_table(evaluations: Sequence[Evaluation], dimension: str) -> Table | No
         note = f"{count} problems" + (", hardest" if name == hardest and dimension == "category" else "")
         rows.append(Row(name, note, [cell(e.interval(metric, dimension, name), metric) for e in evaluations]))
     label = DIMENSIONS[dimension]
-    return Table(f"pass@1 by {label}", [label, *(e.name for e in evaluations)], rows)
+    return Table(f"{score_name(evaluations)} by {label}", [label, *(e.name for e in evaluations)], rows)
 
 
 def interval_chart(evaluations: Sequence[Evaluation], dimension: str, id_: str) -> Chart | None:
@@ -254,7 +259,7 @@ def interval_chart(evaluations: Sequence[Evaluation], dimension: str, id_: str) 
             return None
         labels = list(counts)
         intervals = [[e.interval(metric, dimension, name) for name in counts] for e in evaluations]
-        title = f"pass@1 by {DIMENSIONS[dimension]}"
+        title = f"{score_name(evaluations)} by {DIMENSIONS[dimension]}"
     if not any(interval for row in intervals for interval in row):
         return None
     series = [_dots(e.name, row) for e, row in zip(evaluations, intervals, strict=True)]
@@ -263,7 +268,7 @@ def interval_chart(evaluations: Sequence[Evaluation], dimension: str, id_: str) 
 
 def _dots(name: str, intervals: Sequence[Interval | None]) -> Series:
     def ends(pick: int) -> list[float | None]:
-        return [None if i is None else round(min(max(i[pick], 0.0), 1.0), 4) for i in intervals]
+        return [None if i is None else round(min(max(i[pick], 0.0), 1.0), 6) for i in intervals]
 
     return Series(name, ends(0), low=ends(1), high=ends(2))
 
@@ -271,6 +276,11 @@ def _dots(name: str, intervals: Sequence[Interval | None]) -> Series:
 def leading_metric(evaluations: Sequence[Evaluation]) -> str:
     """pass@1 of samples; of greedy decoding where nothing was sampled."""
     return "pass@1" if any(e.interval("pass@1") for e in evaluations) else "greedy_pass@1"
+
+
+def score_name(evaluations: Sequence[Evaluation]) -> str:
+    """What the leading metric is called where it stands alone."""
+    return leading_metric(evaluations).replace("_", " ")
 
 
 def cell(interval: Interval | None, metric: str) -> Cell:

@@ -6,16 +6,24 @@ const Charts = (() => {
   const HEIGHT = { lines: 180, stacked: 180, scatter: 200, intervals: 230 };
   const drawn = new Map(); // element -> {plot, chart, redraw}
 
+  // Ties go to the even digit, as in the tables: 31.25% is 31.2% wherever it stands.
+  function fixed(value, digits) {
+    const rounded = value.toFixed(digits), exact = value.toFixed(digits + 30);
+    const tie = exact.endsWith(`5${"0".repeat(29)}`) && "13579".includes(rounded.at(-1));
+    return tie ? exact.slice(0, -30).replace(/\.$/, "") : rounded;
+  }
+  const precise = value => +fixed(value, Math.max(0, 2 - Math.floor(Math.log10(value))));
+
   function number(value, unit) {
     if (value === null || value === undefined || Number.isNaN(value)) return "–";
     if (value < 0) return `−${number(-value, unit)}`;
-    if (unit === "share") return `${(100 * value).toFixed(1)}%`;
+    if (unit === "share") return `${fixed(100 * value, value > 0 && value < 0.001 ? 3 : 1)}%`;
     const size = Math.abs(value);
     if (size === 0) return "0";
-    if (size >= 1e6) return `${+(value / 1e6).toPrecision(3)}M`;
-    if (size >= 1e4) return `${+(value / 1e3).toPrecision(3)}k`;
-    if (size >= 1000) return value.toFixed(0);
-    const short = size < 1e-3 ? value.toExponential(1).replace("e-0", "e-") : String(+value.toPrecision(3));
+    if (size >= 999500) return `${precise(value / 1e6)}M`;
+    if (size >= 1e4) return `${precise(value / 1e3)}k`;
+    if (size >= 999.5) return fixed(value, 0);
+    const short = size < 1e-3 ? value.toExponential(1).replace("e-0", "e-") : String(precise(value));
     return unit === "seconds" ? `${short} s` : short;
   }
 

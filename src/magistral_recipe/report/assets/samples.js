@@ -3,7 +3,7 @@
 "use strict";
 
 const Samples = (() => {
-  const PAGE = 150;
+  const PAGE = 150, STRIPS = 6;
   let data, completions, entries, shown = [], current = null, limit = PAGE, ui = null, unfolded = false;
 
   const make = (name, className, text) => {
@@ -208,7 +208,9 @@ const Samples = (() => {
     text.dir = "auto";
     item.append(text);
     const strips = make("span", "strips");
-    for (const group of [...groupsOf(entry.list)].slice(0, 6)) strips.append(strip(group));
+    const groups = [...groupsOf(entry.list)];
+    for (const group of groups.slice(0, STRIPS)) strips.append(strip(group));
+    if (groups.length > STRIPS) strips.append(make("span", "strip on", `and ${groups.length - STRIPS} more`));
     item.append(strips);
     return item;
   }

@@ -222,6 +222,14 @@ def test_those_of_one_kind_combine():
     assert (found["rate"], found["n"], found["fidelity"]) == (0.5, 2, 1.0)
 
 
+def test_combined_metrics_take_rows_as_they_come():
+    both = evaluate.combine([metric_path("format_rate"), metric_path("language_fidelity")])
+    both.add(prediction=ENGLISH, reference="en")
+    both.add_batch(predictions=[FRENCH], references=["fr"])
+    found = both.compute()
+    assert (found["rate"], found["n"], found["fidelity"]) == (0.5, 2, 1.0)
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_every_metric_has_a_card_whose_example_is_true(load, name, capsys):
     card = (Path(metric_path(name)) / "README.md").read_text()

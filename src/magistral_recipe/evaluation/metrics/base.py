@@ -67,9 +67,9 @@ class RowMetric(evaluate.Metric):
         super().add_batch(**read, **unread)
 
     def add(self, *, prediction: Any = None, reference: Any = None, **more: Any) -> None:
-        """Store one row."""
-        given = {"predictions": prediction, "references": reference}
-        self.add_batch(**{name: [given[name]] for name in self.readers}, **more)
+        """Store one row; combined metrics name its inputs as a batch does."""
+        given = {"predictions": prediction, "references": reference, **more}
+        self.add_batch(**{name: [value] for name, value in given.items() if name in self.readers or name in more})
 
     def _enforce_nested_string_type(self, schema: Any, obj: Any) -> None:
         """Nothing: `evaluate` would refuse a first row that begins with None; all rows have been checked by now."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import shutil
 import sys
@@ -208,6 +209,8 @@ def test_a_person_overrides_the_benchmarks_sampling():
         (["--model", "tiny", "--benchmark", "tiny", "--samples", "0"], "nothing to draw"),
         (["--model", "tiny", "--benchmark", "gym:gdc"], "Did you mean 'gcd'"),
         (["--rescore", "nowhere"], "nowhere: no such file or folder"),
+        (["--model", "tiny", "--benchmark", "tiny", "--output", "taken"], "taken is not a folder"),
+        (["--model", "tiny", "--benchmark", "tiny", "--output", "taken/below"], "taken is not a folder"),
         (["--repeat", "."], "no evaluation, it has neither scores.json nor samples.jsonl"),
     ],
 )
@@ -215,7 +218,25 @@ def test_a_mistake_is_one_line_and_exit_code_2(tmp_path, monkeypatch, arguments,
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     monkeypatch.setattr("datasets.config.HF_HUB_OFFLINE", True)
     monkeypatch.chdir(tmp_path)
+    (tmp_path / "taken").touch()
     done = run(*arguments)
     assert done.exit_code == 2, done.output
     assert message in done.output
     assert "Traceback" not in done.output
+
+
+@pytest.mark.parametrize(
+    ("error", "message"),
+    [
+        (PermissionError(errno.EACCES, "Permission denied", "kept/scores.json"), "kept/scores.json: Permission denied"),
+        (OSError(errno.EDQUOT, "Disk quota exceeded", "kept/samples.jsonl"), "the disk is full"),
+    ],
+)
+def test_what_the_system_refuses_is_one_line_and_exit_code_1(monkeypatch, error, message):
+    def refused():
+        raise error
+
+    monkeypatch.setattr("magistral_recipe.evaluate_command._print_list", refused)
+    done = run("--list")
+    assert (done.exit_code, len(done.output.splitlines())) == (1, 1)
+    assert f"error: {message}" in done.output

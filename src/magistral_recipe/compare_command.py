@@ -42,6 +42,8 @@ def compare(
     with told_errors():
         if output is not None and not output.resolve().parent.is_dir():
             raise DataError(f"--output {output}: no such folder {output.resolve().parent}")
+        if output is not None and output.is_dir():
+            raise DataError(f"--output {output}: is a folder; expected the name of a JSON file")
         comparisons = compare_runs(run_a, run_b, metric)
         console = Console(highlight=False)
         console.print(f"A: {run_a}\nB: {run_b}", markup=False, soft_wrap=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import logging
 import os
 import warnings
@@ -11,7 +10,7 @@ from contextlib import contextmanager
 
 import typer
 
-from magistral_recipe.errors import MagistralRecipeError
+from magistral_recipe.errors import FULL, MagistralRecipeError
 
 
 @contextmanager
@@ -28,8 +27,11 @@ def told_errors() -> Iterator[None]:
             typer.secho(line if error.exit_code == 2 else f"error: {line}", err=True, fg="red")
         raise typer.Exit(error.exit_code) from None
     except OSError as error:
-        if error.errno != errno.ENOSPC:
-            raise
+        if error.errno not in FULL:
+            if error.filename is None or error.strerror is None:
+                raise
+            typer.secho(f"error: {error.filename}: {error.strerror}", err=True, fg="red")
+            raise typer.Exit(1) from None
         message = "error: the disk is full; free some space and run again, nothing finished is lost"
         typer.secho(message, err=True, fg="red")
         raise typer.Exit(1) from None

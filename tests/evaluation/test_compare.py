@@ -134,6 +134,7 @@ def test_what_was_drawn_differently_is_said(tmp_path):
         (["nowhere", "."], "nowhere: no such file or folder"),
         ([".", ".", "--metric", "bleu"], "no such metric"),
         ([".", ".", "--output", "no/such/folder.json"], "no such folder"),
+        ([".", ".", "--output", "."], "is a folder"),
     ],
 )
 def test_mistakes_are_one_line_and_exit_code_2(tmp_path, monkeypatch, arguments, message):

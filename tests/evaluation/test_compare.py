@@ -123,7 +123,6 @@ def test_the_command(tmp_path):
 def test_what_was_drawn_differently_is_said(tmp_path):
     for name, limit in (("a", 100), ("b", 200)):
         folder = write(tmp_path / name, A)
-        (folder / "scores.json").write_text(json.dumps({"partial": False}))
         (folder / "settings.json").write_text(json.dumps({"max_new_tokens": limit, "weights": name, "samples": limit}))
     done = CliRunner().invoke(app, ["compare", str(tmp_path / "a"), str(tmp_path / "b")])
     assert "warning: drawn differently, max_new_tokens: 100 and 200" in done.output
@@ -133,6 +132,7 @@ def test_what_was_drawn_differently_is_said(tmp_path):
 def test_an_interrupted_run_is_compared_whole_and_named(tmp_path):
     folder = write(tmp_path / "a", A[:4])
     SampleWriter(folder / "samples.001.jsonl").write(A[4:])
+    (folder / "scores.json").unlink()  # killed before there were any
     (folder / "settings.json").write_text("{}")
     (write(tmp_path / "b", B) / "scores.json").write_text(json.dumps({"partial": True}))
     (tmp_path / "b" / "settings.json").write_text("{}")
@@ -148,7 +148,7 @@ def test_greedy_samples_alone_have_no_counterpart():
         compare_samples("x", greedy, B)
     with pytest.raises(DataError, match="x: A has no greedy samples"):
         compare_samples("x", A, greedy)
-    with pytest.raises(DataError, match="x: B has no samples"):
+    with pytest.raises(DataError, match="x: B has no samples yet"):
         compare_samples("x", A, [])
 
 

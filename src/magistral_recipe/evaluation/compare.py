@@ -204,9 +204,11 @@ def compare_samples(name: str, a: Sequence[Sample], b: Sequence[Sample], metric:
     of = PER_SAMPLE[metric]
     scores_a, scores_b = _by_problem(kept_a, of), _by_problem(kept_b, of)
     shared = [problem for problem in scores_a if problem in scores_b]
-    for which, samples, kept in (("A", a, kept_a), ("B", b, kept_b)):
-        if not kept:
-            raise DataError(f"{name}: {which} has no {'greedy ' if samples else ''}samples to compare with the other's")
+    for which, samples in (("A", a), ("B", b)):
+        if not samples:
+            raise DataError(f"{name}: {which} has no samples yet")
+    if not (kept_a and kept_b):
+        raise DataError(f"{name}: {'B' if kept_a else 'A'} has no greedy samples, and the other has no others")
     if not shared:
         raise DataError(f"{name}: the two share no problem whose {metric} is decided")
     about = {sample.problem: sample for sample in kept_a}

@@ -6,10 +6,12 @@ import errno
 import json
 import shutil
 import sys
+from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
 
+import magistral_recipe
 from magistral_recipe.cli import app
 from magistral_recipe.data.benchmarks import find
 from magistral_recipe.evaluation.samples import read_samples
@@ -72,6 +74,18 @@ def test_the_result_file_alone_repeats_the_run(evaluated, tmp_path):
     assert first == again
     beside = run("--repeat", folder, "--output", tmp_path / "again")
     assert "12 of 12 completions came out the same" in beside.output
+
+
+def test_a_run_of_a_model_nearby_repeats_from_another_folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    shutil.copytree(Path(magistral_recipe.__file__).parent / "data" / "tiny" / "model", "mine")
+    more = ("--benchmark", "tiny", "--count", 1, "--samples", 1, "--max-new-tokens", 4)
+    assert run("--model", "mine", *more, "--output", "first").exit_code == 0
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    done = run("--repeat", tmp_path / "first" / "tiny" / "scores.json", "--output", "second")
+    assert done.exit_code == 0, done.output
+    assert "1 of 1 completions came out the same" in done.output
 
 
 def test_every_benchmark_is_looked_at_before_the_model_is_loaded(tmp_path, monkeypatch):

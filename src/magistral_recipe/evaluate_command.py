@@ -20,6 +20,7 @@ from magistral_recipe.data.benchmarks import Chosen
 from magistral_recipe.errors import DataError
 from magistral_recipe.files import why_no_folder
 from magistral_recipe.launch import World, die_with_parent
+from magistral_recipe.model_paths import TINY
 from magistral_recipe.terminal import quieten_libraries, told_errors
 
 if TYPE_CHECKING:
@@ -136,6 +137,8 @@ def _model_request(
     target = find_target(model)
     config = target.config.model_copy(update={"dtype": dtype} if dtype else {})
     weights = None if config.path == target.path else target.path
+    if config.path != TINY and (place := Path(config.path).expanduser()).exists():
+        config = config.model_copy(update={"path": str(place.resolve())})  # `--repeat` may be run in another folder
     tags = (target.chat.thinking.open, target.chat.thinking.close)
     if thinking not in (None, "none"):
         parts = str(thinking).split()

@@ -14,7 +14,11 @@ CITATION = "Mistral AI: Magistral, arXiv 2506.10910 (2025)"
 
 Reader = Callable[[Any, str], Any]
 
-_CODE = re.compile(r"```|^\s*(?:def \w+\s*\(|class \w+.*:|import \w+|from [\w.]+ import|#include\b|print\s*\()", re.M)
+_CODE = re.compile(
+    r"```|^\s*(?:def \w+\s*\(|class \w+.*:|import \w+|from [\w.]+ import|#include\b|print\s*\(|(?:for|while) .+:$"
+    r"|lambda\b[^\\]*:|int main\s*\(|public (?:static|class)\b|function \w+\s*\()|\binput\(\)",
+    re.M,
+)
 """A fence, or a line that can only be a program's. No final answer of mathematics looks like these."""
 
 

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import shutil
 import sys
+from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
 
+import magistral_recipe
 from magistral_recipe.cli import app
 from magistral_recipe.data.benchmarks import find
 from magistral_recipe.evaluation.samples import read_samples
@@ -71,6 +74,18 @@ def test_the_result_file_alone_repeats_the_run(evaluated, tmp_path):
     assert first == again
     beside = run("--repeat", folder, "--output", tmp_path / "again")
     assert "12 of 12 completions came out the same" in beside.output
+
+
+def test_a_run_of_a_model_nearby_repeats_from_another_folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    shutil.copytree(Path(magistral_recipe.__file__).parent / "data" / "tiny" / "model", "mine")
+    more = ("--benchmark", "tiny", "--count", 1, "--samples", 1, "--max-new-tokens", 4)
+    assert run("--model", "mine", *more, "--output", "first").exit_code == 0
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    done = run("--repeat", tmp_path / "first" / "tiny" / "scores.json", "--output", "second")
+    assert done.exit_code == 0, done.output
+    assert "1 of 1 completions came out the same" in done.output
 
 
 def test_every_benchmark_is_looked_at_before_the_model_is_loaded(tmp_path, monkeypatch):
@@ -208,6 +223,8 @@ def test_a_person_overrides_the_benchmarks_sampling():
         (["--model", "tiny", "--benchmark", "tiny", "--samples", "0"], "nothing to draw"),
         (["--model", "tiny", "--benchmark", "gym:gdc"], "Did you mean 'gcd'"),
         (["--rescore", "nowhere"], "nowhere: no such file or folder"),
+        (["--model", "tiny", "--benchmark", "tiny", "--output", "taken"], "taken is not a folder"),
+        (["--model", "tiny", "--benchmark", "tiny", "--output", "taken/below"], "taken is not a folder"),
         (["--repeat", "."], "no evaluation, it has neither scores.json nor samples.jsonl"),
     ],
 )
@@ -215,7 +232,25 @@ def test_a_mistake_is_one_line_and_exit_code_2(tmp_path, monkeypatch, arguments,
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     monkeypatch.setattr("datasets.config.HF_HUB_OFFLINE", True)
     monkeypatch.chdir(tmp_path)
+    (tmp_path / "taken").touch()
     done = run(*arguments)
     assert done.exit_code == 2, done.output
     assert message in done.output
     assert "Traceback" not in done.output
+
+
+@pytest.mark.parametrize(
+    ("error", "message"),
+    [
+        (PermissionError(errno.EACCES, "Permission denied", "kept/scores.json"), "kept/scores.json: Permission denied"),
+        (OSError(errno.EDQUOT, "Disk quota exceeded", "kept/samples.jsonl"), "the disk is full"),
+    ],
+)
+def test_what_the_system_refuses_is_one_line_and_exit_code_1(monkeypatch, error, message):
+    def refused():
+        raise error
+
+    monkeypatch.setattr("magistral_recipe.evaluate_command._print_list", refused)
+    done = run("--list")
+    assert (done.exit_code, len(done.output.splitlines())) == (1, 1)
+    assert f"error: {message}" in done.output

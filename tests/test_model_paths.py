@@ -90,3 +90,11 @@ def test_damaged_weights_are_named(tmp_path):
 def test_a_config_that_names_no_architecture(tmp_path):
     with pytest.raises(DataError, match="can't be loaded"):
         load_model(ModelConfig(path=str(model_folder(tmp_path / "model"))))
+
+
+def test_a_folder_without_a_tokenizer_says_so_to_the_end(tmp_path):
+    folder = model_folder(tmp_path / "model")
+    (folder / "config.json").write_text('{"model_type": "llama"}')
+    with pytest.raises(DataError, match=r"can't be loaded: .*: \(1\) a `tokenizers` library") as caught:
+        load_tokenizer(folder)
+    assert len(str(caught.value).splitlines()) == 1

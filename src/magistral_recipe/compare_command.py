@@ -42,6 +42,8 @@ def compare(
     with told_errors():
         if output is not None and not output.resolve().parent.is_dir():
             raise DataError(f"--output {output}: no such folder {output.resolve().parent}")
+        if output is not None and output.is_dir():
+            raise DataError(f"--output {output}: is a folder; expected the name of a JSON file")
         comparisons = compare_runs(run_a, run_b, metric)
         console = Console(highlight=False)
         console.print(f"A: {run_a}\nB: {run_b}", markup=False, soft_wrap=True)
@@ -85,6 +87,9 @@ def _print(console: Console, comparison: Comparison, show: int) -> None:
     for count, of in ((comparison.only_a, "A"), (comparison.only_b, "B")):
         if count:
             console.print(f"left out: {count:,} problems that only {of} has", markup=False, soft_wrap=True)
+    for name in comparison.unfinished:
+        text = f"warning: {name} is partial, its evaluation was interrupted and hasn't gone on yet"
+        console.print(Text(text, style="yellow"), soft_wrap=True)
     for line in comparison.settings:
         console.print(Text(f"warning: drawn differently, {line}", style="yellow"), soft_wrap=True)
     if comparison.problems and show:

@@ -7,8 +7,12 @@ running is a `RunError`, exit code 1. What a *model* writes is never an error: i
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Sequence
 from typing import Any
+
+FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
+"""Numbers of the system's errors for a disk, or one's share of it, that is full."""
 
 
 class MagistralRecipeError(Exception):

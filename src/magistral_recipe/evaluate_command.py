@@ -18,7 +18,9 @@ import typer
 from magistral_recipe.data import benchmarks
 from magistral_recipe.data.benchmarks import Chosen
 from magistral_recipe.errors import DataError
+from magistral_recipe.files import why_no_folder
 from magistral_recipe.launch import World, die_with_parent
+from magistral_recipe.model_paths import TINY
 from magistral_recipe.terminal import quieten_libraries, told_errors
 
 if TYPE_CHECKING:
@@ -135,6 +137,8 @@ def _model_request(
     target = find_target(model)
     config = target.config.model_copy(update={"dtype": dtype} if dtype else {})
     weights = None if config.path == target.path else target.path
+    if config.path != TINY and (place := Path(config.path).expanduser()).exists():
+        config = config.model_copy(update={"path": str(place.resolve())})  # `--repeat` may be run in another folder
     tags = (target.chat.thinking.open, target.chat.thinking.close)
     if thinking not in (None, "none"):
         parts = str(thinking).split()
@@ -205,10 +209,18 @@ def _first_process() -> bool:
     return World.from_environment().rank == 0
 
 
+def _require_writable(outputs: list[Path]) -> None:
+    """See whether results can be kept, before hours are spent on them."""
+    mistakes = [f"results can't be kept in {output}: {why}" for output in outputs if (why := why_no_folder(output))]
+    if mistakes:
+        raise DataError([*dict.fromkeys(mistakes)])
+
+
 def _run_all(requests: list[EvaluationRequest], outputs: list[Path]) -> None:
     from magistral_recipe.evaluate_table import EvaluationDisplay
     from magistral_recipe.stages.evaluation import load_for, require_problems, run_request
 
+    _require_writable(outputs)
     require_problems(requests)
     with EvaluationDisplay(quiet=not _first_process()) as display:
         display.line(f"model: {requests[0].model_path}")
@@ -232,6 +244,7 @@ def _rescore(path: Path, output: Path | None) -> None:
 
     folder = result_folder(path)
     target = output or _beside(folder, "rescored")
+    _require_writable([target])
     with EvaluationDisplay() as display:
 
         def progress(done: int, total: int) -> None:
@@ -253,6 +266,7 @@ def _repeat(path: Path, output: Path | None) -> None:
     request = request_of(result, path)
     target = output or _beside(folder, "repeat")
     settings = result.get("settings")
+    _require_writable([target])
     require_problems([request])
     with EvaluationDisplay(quiet=not _first_process()) as display:
         display.line(f"repeating {path}: {request.model_path} on {request.problems.describe()}")

@@ -47,6 +47,23 @@ def read_json(path: Path) -> Any:
         return None
 
 
+def why_no_folder(path: Path) -> str | None:
+    """Say why a folder can't be made or written to, making nothing.
+
+    Args:
+        path: the folder, which need not exist.
+
+    Returns:
+        The reason; ``None`` where nothing speaks against it.
+    """
+    nearest = path.absolute()
+    while not os.path.lexists(nearest):
+        nearest = nearest.parent
+    if not nearest.is_dir():
+        return f"{nearest} is not a folder"
+    return None if os.access(nearest, os.W_OK | os.X_OK) else f"{nearest} can't be written to"
+
+
 @contextlib.contextmanager
 def folder_atomically(path: Path) -> Iterator[Path]:
     """Fill a folder under a temporary name and give it its own name at the end.

@@ -118,7 +118,9 @@ def readable_errors(what: str, path: str | Path) -> Iterator[None]:
     try:
         yield
     except (OSError, ValueError) as error:
-        first = str(error).strip().splitlines()[0]
+        lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+        # transformers may break a sentence after a colon, and what it announces stands below
+        first = " ".join(lines) if lines[0].endswith(":") else lines[0]
         unknown = isinstance(error, OSError | HFValidationError) and not Path(path).exists()
         if not unknown:
             raise DataError(f"{what} {str(path)!r} can't be loaded: {first}") from error

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import logging
 import os
 import warnings
@@ -12,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from magistral_recipe.errors import MagistralRecipeError
+from magistral_recipe.errors import FULL, MagistralRecipeError
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -32,8 +31,11 @@ def told_errors() -> Iterator[None]:
             typer.secho(line if error.exit_code == 2 else f"error: {line}", err=True, fg="red")
         raise typer.Exit(error.exit_code) from None
     except OSError as error:
-        if error.errno != errno.ENOSPC:
-            raise
+        if error.errno not in FULL:
+            if error.filename is None or error.strerror is None:
+                raise
+            typer.secho(f"error: {error.filename}: {error.strerror}", err=True, fg="red")
+            raise typer.Exit(1) from None
         message = "error: the disk is full; free some space and run again, nothing finished is lost"
         typer.secho(message, err=True, fg="red")
         raise typer.Exit(1) from None

@@ -9,6 +9,7 @@ import base64
 import json
 import os
 import pickle
+import tracemalloc
 import zlib
 
 import pytest
@@ -262,6 +263,23 @@ def test_handmade_pickle_code_is_refused_too():
     ):
         with pytest.raises(ValueError):  # noqa: PT011 - each has words of its own
             plain_pickle(code)
+
+
+@pytest.mark.parametrize(
+    ("code", "message"),
+    [
+        (b"\x80\x04]r\x00\x00\x00\x010].", "puts its value 16,777,216 aside"),  # 256 MiB
+        (b"]p16777216\n.", "puts its value 16,777,216 aside"),
+        (b"\x80\x04(" + b"]" * 1_100_000 + b"l.", "more than 1,000,000 steps"),
+    ],
+)
+def test_a_small_pickle_takes_little_memory(code, message):
+    tracemalloc.start()
+    with pytest.raises(ValueError, match=message):
+        plain_pickle(code)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 2**24
 
 
 @pytest.mark.parametrize(

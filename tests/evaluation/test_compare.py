@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -128,12 +129,36 @@ def test_what_was_drawn_differently_is_said(tmp_path):
     assert done.output.count("warning") == 1
 
 
+def test_an_interrupted_run_is_compared_whole_and_named(tmp_path):
+    folder = write(tmp_path / "a", A[:4])
+    SampleWriter(folder / "samples.001.jsonl").write(A[4:])
+    (folder / "scores.json").unlink()  # killed before there were any
+    (folder / "settings.json").write_text("{}")
+    (write(tmp_path / "b", B) / "scores.json").write_text(json.dumps({"partial": True}))
+    (tmp_path / "b" / "settings.json").write_text("{}")
+    done = CliRunner().invoke(app, ["compare", str(tmp_path / "a"), str(tmp_path / "b")])
+    assert "+25.0 [" in done.output  # as of all samples
+    assert "warning: A is partial" in done.output
+    assert "warning: B is partial" in done.output
+
+
+def test_greedy_samples_alone_have_no_counterpart():
+    greedy = [replace(each, greedy=True) for each in A]
+    with pytest.raises(DataError, match="x: B has no greedy samples"):
+        compare_samples("x", greedy, B)
+    with pytest.raises(DataError, match="x: A has no greedy samples"):
+        compare_samples("x", A, greedy)
+    with pytest.raises(DataError, match="x: B has no samples yet"):
+        compare_samples("x", A, [])
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
         (["nowhere", "."], "nowhere: no such file or folder"),
         ([".", ".", "--metric", "bleu"], "no such metric"),
         ([".", ".", "--output", "no/such/folder.json"], "no such folder"),
+        ([".", ".", "--output", "."], "is a folder"),
     ],
 )
 def test_mistakes_are_one_line_and_exit_code_2(tmp_path, monkeypatch, arguments, message):

@@ -54,6 +54,13 @@ def run(model, tokenizer, output, settings=SETTINGS, problems=PROBLEMS, **more):
     return evaluate_model(model, tokenizer, problems, chat, settings, output=output, **more)
 
 
+def test_another_process_samples_are_set_aside_too(model, tokenizer, scripted, tmp_path):
+    for name, text in (("settings.json", "{}"), ("samples.001.jsonl", "kept\n")):  # killed before the first wrote any
+        (tmp_path / name).write_text(text)
+    run(model, tokenizer, tmp_path)
+    assert (tmp_path / "replaced" / "001" / "samples.001.jsonl").read_text() == "kept\n"
+
+
 def test_scores_and_samples_are_left_on_disk(model, tokenizer, scripted, tmp_path):
     seen = []
     scores = run(model, tokenizer, tmp_path / "sft", progress=lambda done, total: seen.append((done, total)))

@@ -222,6 +222,36 @@ def test_those_of_one_kind_combine():
     assert (found["rate"], found["n"], found["fidelity"]) == (0.5, 2, 1.0)
 
 
+@pytest.mark.parametrize(
+    "program",
+    [
+        "n = int(input())",
+        "for i in range(3):\n    f(i)",
+        "lambda x: x + 1",
+        "int main() {\n return 0;\n}",
+        "function f(x) {}",
+    ],
+)
+def test_programs_have_no_majority(load, program):
+    with pytest.raises(ValueError, match=r"predictions\[0\]\[1\]: code has no majority"):
+        load("maj_at_k").compute(predictions=[["4", program]], references=["4"])
+
+
+@pytest.mark.parametrize(
+    "answer", [r"\lambda: 3", "f(x) = x, for x > 0", "4:3", r"\text{for all } n: n", "inputs 3", "x=4"]
+)
+def test_answers_are_no_programs(load, answer):
+    assert load("maj_at_k").compute(predictions=[["4", "4", answer]], references=["4"]) == {"maj@3": 1.0}
+
+
+def test_combined_metrics_take_rows_as_they_come():
+    both = evaluate.combine([metric_path("format_rate"), metric_path("language_fidelity")])
+    both.add(prediction=ENGLISH, reference="en")
+    both.add_batch(predictions=[FRENCH], references=["fr"])
+    found = both.compute()
+    assert (found["rate"], found["n"], found["fidelity"]) == (0.5, 2, 1.0)
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_every_metric_has_a_card_whose_example_is_true(load, name, capsys):
     card = (Path(metric_path(name)) / "README.md").read_text()

@@ -87,6 +87,13 @@ def test_text_problems_have_no_pass_rate():
     assert scores.overall["format_rate"].mean == 1
 
 
+def test_instructions_that_cannot_be_read_are_counted():
+    asked = sample("a", 0, None, kind="text")
+    reason = {"value": None, "reason": "unreadable_reference"}
+    scores = compute_scores([replace(asked, verdicts={**asked.verdicts, "correctness": reason})])
+    assert scores.counts["all", "all"]["undecided"] == 1
+
+
 def test_many_difficulties_are_cut_in_quarters():
     samples = [sample(f"p{i}", 0, float(i >= 50), difficulty=i / 100) for i in range(100)]
     groups = compute_scores(samples).groups["difficulty"]

@@ -11,12 +11,16 @@ import binascii
 import io
 import json
 import pickle
+import pickletools
 import zlib
 from collections.abc import Mapping
 from typing import Any, NoReturn
 
 MAX_BYTES = 512 * 2**20
 """Longest unpacked tests of one problem that are believed, in bytes; zlib can blow a kilobyte up to a gigabyte."""
+
+MAX_STEPS = 1_000_000
+"""Most steps of a pickle that are taken: each may make a list of 56 bytes out of one. Published ones take five."""
 
 
 class PlainUnpickler(pickle.Unpickler):
@@ -48,11 +52,22 @@ def plain_pickle(data: bytes) -> Any:
         ValueError: if it holds anything else, or is none.
     """
     try:
+        _require_small(data)
         return PlainUnpickler(io.BytesIO(data)).load()
     except (pickle.UnpicklingError, EOFError, ValueError, IndexError, KeyError, TypeError) as error:
-        raise ValueError(f"the pickle {error}" if str(error) else "the pickle is cut") from error
+        raise ValueError(f"the pickle can't be read: {error}" if str(error) else "the pickle is cut") from error
     except (AttributeError, OverflowError, MemoryError, RecursionError, ImportError) as error:
         raise ValueError(f"not a pickle of plain values: {type(error).__name__}") from error
+
+
+def _require_small(data: bytes) -> None:
+    """Refuse a pickle that would take far more memory than it is long."""
+    for step, (opcode, argument, _) in enumerate(pickletools.genops(data)):
+        if step >= MAX_STEPS:
+            raise pickle.UnpicklingError(f"it takes more than {MAX_STEPS:,} steps")
+        # The unpickler makes room for every number below: eleven bytes would take 32 GiB. Numbers count up from 0.
+        if opcode.name in ("PUT", "BINPUT", "LONG_BINPUT") and isinstance(argument, int) and argument > step:
+            raise pickle.UnpicklingError(f"it puts its value {argument:,} aside at step {step:,}")
 
 
 def unpack(text: str) -> list[dict[str, Any]]:

@@ -12,10 +12,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from magistral_recipe.errors import DataError
-from magistral_recipe.evaluation.evaluate import SETTINGS
-from magistral_recipe.evaluation.samples import Sample, read_samples
+from magistral_recipe.evaluation.evaluate import SCORES, SETTINGS
+from magistral_recipe.evaluation.samples import Sample
 from magistral_recipe.evaluation.scores import PER_SAMPLE, difficulty_labels
-from magistral_recipe.evaluation.shards import SAMPLES
+from magistral_recipe.evaluation.shards import SAMPLES, written_samples
 from magistral_recipe.evaluation.statistics import Interval, paired_difference
 from magistral_recipe.files import read_json
 from magistral_recipe.suggest import did_you_mean
@@ -85,6 +85,7 @@ class Comparison:
         only_b: problems that only the second has.
         greedy: greedy samples are compared, for want of others.
         settings: how the two were drawn differently, a line each.
+        unfinished: which of them, A or B, was interrupted, so that samples are missing.
     """
 
     name: str
@@ -95,6 +96,7 @@ class Comparison:
     only_b: int
     greedy: bool
     settings: tuple[str, ...] = ()
+    unfinished: tuple[str, ...] = ()
 
 
 def compare_runs(a: Path, b: Path, metric: str = "pass@1") -> list[Comparison]:
@@ -117,9 +119,19 @@ def compare_runs(a: Path, b: Path, metric: str = "pass@1") -> list[Comparison]:
     pairs = _pairs(first, second, a, b)
     found = []
     for name, left, right in pairs:
-        one = compare_samples(name, read_samples(left / SAMPLES), read_samples(right / SAMPLES), metric)
-        found.append(replace(one, settings=_other_settings(left, right)))
+        one = compare_samples(name, written_samples(left), written_samples(right), metric)
+        found.append(replace(one, settings=_other_settings(left, right), unfinished=_unfinished(left, right)))
     return found
+
+
+def _unfinished(a: Path, b: Path) -> tuple[str, ...]:
+    """Say which evaluation was interrupted: after a kill it has settings and no scores."""
+    return tuple(name for name, folder in (("A", a), ("B", b)) if (folder / SETTINGS).is_file() and _partial(folder))
+
+
+def _partial(folder: Path) -> bool:
+    scores = read_json(folder / SCORES)
+    return not isinstance(scores, dict) or scores.get("partial") is True
 
 
 _DRAWN = ("temperature", "top_p", "max_new_tokens", "prompt", "raw", "system_prompt", "thinking", "tags", "template")
@@ -192,6 +204,11 @@ def compare_samples(name: str, a: Sequence[Sample], b: Sequence[Sample], metric:
     of = PER_SAMPLE[metric]
     scores_a, scores_b = _by_problem(kept_a, of), _by_problem(kept_b, of)
     shared = [problem for problem in scores_a if problem in scores_b]
+    for which, samples in (("A", a), ("B", b)):
+        if not samples:
+            raise DataError(f"{name}: {which} has no samples yet")
+    if not (kept_a and kept_b):
+        raise DataError(f"{name}: {'B' if kept_a else 'A'} has no greedy samples, and the other has no others")
     if not shared:
         raise DataError(f"{name}: the two share no problem whose {metric} is decided")
     about = {sample.problem: sample for sample in kept_a}

@@ -5,7 +5,6 @@ One JSON object a line, written as batches finish. A kill leaves at most a half 
 
 from __future__ import annotations
 
-import errno
 import json
 import os
 from collections.abc import Iterable, Iterator, Mapping
@@ -13,7 +12,7 @@ from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
-from magistral_recipe.errors import RunError
+from magistral_recipe.errors import FULL, RunError
 
 
 @dataclass(frozen=True)
@@ -166,7 +165,7 @@ class SampleWriter:
                 stream.flush()
                 os.fsync(stream.fileno())
         except OSError as error:
-            if error.errno == errno.ENOSPC:
+            if error.errno in FULL:
                 raise RunError(
                     f"the disk is full: {self.path} keeps what is finished; free some space, run again"
                 ) from error

@@ -11,12 +11,14 @@ from magistral_recipe.evaluation.estimators import fidelity, length_stats, maj_a
 from magistral_recipe.evaluation.samples import Sample
 from magistral_recipe.evaluation.statistics import Interval, mean_interval
 from magistral_recipe.evaluation.votes import group_answers
+from magistral_recipe.rewards.base import Reason
 
 FORMAT_VERSION = 1
 DIMENSIONS = ("language", "category", "difficulty", "source")
 """What problems are grouped by, beside all of them together."""
 
 _MAX_DIFFICULTIES = 6
+UNREADABLE = str(Reason.UNREADABLE_REFERENCE)
 
 Group = dict[str, Interval]
 
@@ -173,11 +175,17 @@ def _counts(samples: Sequence[Sample]) -> dict[str, int]:
         "problems": len({sample.problem for sample in samples}),
         "samples": sum(not sample.greedy for sample in samples),
         "greedy_samples": sum(sample.greedy for sample in samples),
-        "undecided": sum(sample.right is None and sample.kind != "text" for sample in samples),
+        "undecided": sum(map(_undecided, samples)),
         "language_undecided": sum(
             "language" in sample.verdicts and sample.value("language") is None for sample in samples
         ),
     }
+
+
+def _undecided(sample: Sample) -> bool:
+    """Whether a verdict was wanted and couldn't be given; of a text without instructions none is wanted."""
+    wanted = sample.kind != "text" or sample.verdicts.get("correctness", {}).get("reason") == UNREADABLE
+    return wanted and sample.right is None
 
 
 def _grouped(samples: Sequence[Sample], dimension: str) -> dict[str, list[Sample]]:

@@ -14,7 +14,11 @@ CITATION = "Mistral AI: Magistral, arXiv 2506.10910 (2025)"
 
 Reader = Callable[[Any, str], Any]
 
-_CODE = re.compile(r"```|^\s*(?:def \w+\s*\(|class \w+.*:|import \w+|from [\w.]+ import|#include\b|print\s*\()", re.M)
+_CODE = re.compile(
+    r"```|^\s*(?:def \w+\s*\(|class \w+.*:|import \w+|from [\w.]+ import|#include\b|print\s*\(|(?:for|while) .+:$"
+    r"|lambda\b[^\\]*:|int main\s*\(|public (?:static|class)\b|function \w+\s*\()|\binput\(\)",
+    re.M,
+)
 """A fence, or a line that can only be a program's. No final answer of mathematics looks like these."""
 
 
@@ -67,9 +71,9 @@ class RowMetric(evaluate.Metric):
         super().add_batch(**read, **unread)
 
     def add(self, *, prediction: Any = None, reference: Any = None, **more: Any) -> None:
-        """Store one row."""
-        given = {"predictions": prediction, "references": reference}
-        self.add_batch(**{name: [given[name]] for name in self.readers}, **more)
+        """Store one row; combined metrics name its inputs as a batch does."""
+        given = {"predictions": prediction, "references": reference, **more}
+        self.add_batch(**{name: [value] for name, value in given.items() if name in self.readers or name in more})
 
     def _enforce_nested_string_type(self, schema: Any, obj: Any) -> None:
         """Nothing: `evaluate` would refuse a first row that begins with None; all rows have been checked by now."""

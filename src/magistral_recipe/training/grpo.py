@@ -284,11 +284,15 @@ class MagistralGRPOTrainer(RoundGenerator):
         base = Settings(args.max_completion_length, args.overlong_cache, args.prompts_per_batch)
         seed = args.data_seed if args.data_seed is not None else args.seed
         stream = PromptStream(self.train_dataset, seed, bool(args.shuffle_dataset))
-        weights = self.reward_weights.tolist()
-        top = sum(w * getattr(f, "maximum", 1.0) for w, f in zip(weights, self.reward_funcs, strict=True))
+        tops = {n: getattr(f, "maximum", 1.0) for n, f in zip(self.reward_func_names, self.reward_funcs, strict=True)}
+        # A logged column is taken to reach 1, as a reward that does not say what it reaches.
+        top = tops.get(args.signal, 1.0)
+        if args.signal == "total":
+            weighted = zip(self.reward_weights.tolist(), self.reward_funcs, strict=True)
+            top = sum(weight * getattr(reward, "maximum", 1.0) for weight, reward in weighted)
         schedule = Schedule(args.schedule or [], base)
         collector = Collector(args, stream, schedule, self.accelerator.num_processes, top)
-        if self.tools or self.environments:
+        if self.tools or self.environment_factories:
             logger.warning("tools and environments: groups without signal are dropped, but not replaced")
             collector.rounds_allowed = 0
         return collector
@@ -327,18 +331,19 @@ class MagistralGRPOTrainer(RoundGenerator):
 
     def _check_before_training(self) -> None:
         args = self.args
-        longest = max(e.get("max_completion_length") or 0 for e in [*(args.schedule or []), {}])
         config = self.model.config.get_text_config()
         context = args.vllm_max_model_length if self.use_vllm else getattr(config, "max_position_embeddings", None)
         checks.check_lengths(
             self.train_dataset,
             lambda prompt: len(self._tokenize_prompts([prompt])[0][0]),
             context,
-            max(longest, args.max_completion_length),
+            self._collector.check_schedule(),
+            {name: getattr(args, name) for name in ("max_tokens_per_microbatch", "max_tokens_per_generation")},
         )
-        if args.probe_rewards:
-            row = dict(next(iter(self.train_dataset)))
-            checks.probe_rewards(self._scorer, row, self.num_generations, self.eos_token_ids[0], self.state)
+        row = checks.first_row(self.train_dataset)
+        if args.probe_rewards and self.environment_factories is None:
+            loop = getattr(self, "async_loop", None)
+            checks.probe_rewards(self._scorer, row, self.num_generations, self.eos_token_ids[0], self.state, loop)
 
     def _say_how(self) -> None:
         logger.info(self.args.describe())

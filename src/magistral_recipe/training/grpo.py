@@ -26,7 +26,7 @@ from magistral_recipe.errors import RunError
 from magistral_recipe.training import checks
 from magistral_recipe.training.assembly import Minibatch, Plan, build_minibatches, exchange, minibatch_records
 from magistral_recipe.training.batching import Microbatch, collate, masked_row
-from magistral_recipe.training.checkpoints import CheckpointGuard, latest_complete_checkpoint
+from magistral_recipe.training.checkpoints import CheckpointGuard, latest_complete_checkpoint, sweep
 from magistral_recipe.training.collector import Collector
 from magistral_recipe.training.config import MagistralGRPOConfig
 from magistral_recipe.training.contract import check_trl
@@ -103,7 +103,8 @@ class MagistralGRPOTrainer(RoundGenerator):
         """Train, from the start or from a complete checkpoint.
 
         Args:
-            resume_from_checkpoint: a checkpoint's folder, or True for the newest complete one.
+            resume_from_checkpoint: a checkpoint's folder, or True for the newest complete one; unfinished ones
+                are deleted then.
             **kwargs: as for `transformers.Trainer.train`.
 
         Returns:
@@ -326,6 +327,9 @@ class MagistralGRPOTrainer(RoundGenerator):
             newest = latest_complete_checkpoint(self.args.output_dir)
             if newest is None:
                 raise RunError(f"no complete checkpoint to resume from in {self.args.output_dir}")
+            self.accelerator.wait_for_everyone()  # all have chosen
+            if self.accelerator.is_main_process:
+                sweep(self.args.output_dir)
             return newest
         return Path(wanted) if wanted else None
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import functools
 import math
 
@@ -187,3 +188,42 @@ def test_a_band_without_rows_is_found_before_it_comes_into_force(tmp_path, colum
 def test_settings_out_of_bounds_are_refused(tmp_path, changes, message):
     with pytest.raises(ValueError, match=message):
         settings(tmp_path, **changes)
+
+
+# ---- environments and tools
+
+_TEMPLATE = (
+    "{% for m in messages %}{{ m['content'] or '' }}"
+    "{% for c in m.tool_calls or [] %}{{ c.function.name }}{{ c.function.arguments | tojson }}{% endfor %}"
+    "{% endfor %}{% if add_generation_prompt %}={% endif %}"
+)
+
+
+def test_rewards_reach_the_environments_of_their_completions(tmp_path, monkeypatch, caplog):
+    class Environment:
+        def reset(self, **row):
+            self.id = row["id"]
+
+        def get_reward(self):
+            return float(self.id[-1])
+
+    def by_place(environments, **columns):
+        assert [environment.id for environment in environments] == columns["id"]
+        return [float(place % 2) for place in range(len(environments))]
+
+    monkeypatch.setenv("TRL_EXPERIMENTAL_SILENCE", "1")
+    own = copy.deepcopy(tokenizer())
+    own.chat_template = _TEMPLATE
+    rows = [{"prompt": [{"role": "user", "content": f"ab{i}"}], "id": f"p{i}"} for i in range(5)]
+    run = MagistralGRPOTrainer(
+        policy(),
+        by_place,
+        settings(tmp_path, max_steps=2),
+        Dataset.from_list(rows),
+        processing_class=own,
+        environment_factory=Environment,
+    )
+    run.train()
+    assert "not replaced" in caplog.text
+    assert logged(run, "rewards/by_place/mean") == [0.5]
+    assert logged(run, "groups/trained") == [4]

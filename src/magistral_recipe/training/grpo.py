@@ -335,17 +335,20 @@ class MagistralGRPOTrainer(RoundGenerator):
 
     def _check_before_training(self) -> None:
         args = self.args
+        row = checks.first_row(self.train_dataset)
+        longest = self._collector.check_schedule()
+        if self.environment_factories is not None:
+            return  # they write parts of the prompt and rewards need them, but they exist only while generating
         config = self.model.config.get_text_config()
         context = args.vllm_max_model_length if self.use_vllm else getattr(config, "max_position_embeddings", None)
         checks.check_lengths(
             self.train_dataset,
             lambda prompt: len(self._tokenize_prompts([prompt])[0][0]),
             context,
-            self._collector.check_schedule(),
+            longest,
             {name: getattr(args, name) for name in ("max_tokens_per_microbatch", "max_tokens_per_generation")},
         )
-        row = checks.first_row(self.train_dataset)
-        if args.probe_rewards and self.environment_factories is None:
+        if args.probe_rewards:
             loop = getattr(self, "async_loop", None)
             checks.probe_rewards(self._scorer, row, self.num_generations, self.eos_token_ids[0], self.state, loop)
 

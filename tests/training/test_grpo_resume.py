@@ -8,6 +8,7 @@ import shutil
 import pytest
 import torch
 from tiny_policy import letters_reward, logged, problems, starts_with_a, trainer, weights
+from transformers import TrainerCallback
 
 from magistral_recipe.errors import RunError
 from magistral_recipe.training.checkpoints import MARK, latest_complete_checkpoint
@@ -77,7 +78,9 @@ def test_the_newest_checkpoint_without_a_mark_does_not_count(tmp_path):
     (tmp_path / "checkpoint-4" / MARK).unlink()
     assert latest_complete_checkpoint(tmp_path).name == "checkpoint-2"
     second = trainer(tmp_path, max_steps=4, save_strategy="steps", save_steps=2)
+    (tmp_path / "checkpoint-3").mkdir()  # a folder that a kill left behind
     second.train(resume_from_checkpoint=True)
+    assert sorted(path.name for path in tmp_path.glob("checkpoint-*")) == ["checkpoint-2", "checkpoint-4"]
     assert second.state.log_history[2]["step"] == 3
     assert same(weights(first.model), weights(second.model))
 
@@ -89,6 +92,23 @@ def test_rollouts_of_steps_that_are_done_again_are_not_written_twice(tmp_path):
     shutil.rmtree(tmp_path / "checkpoint-4")
     trainer(tmp_path, max_steps=6, save_strategy="steps", save_steps=2, rollouts_every=1).train(True)
     assert (tmp_path / "rollouts.jsonl").read_text() == once
+
+
+def test_a_stop_waits_with_its_save_for_the_end_of_the_batch(tmp_path):
+    class Stop(TrainerCallback):
+        def on_step_end(self, args, state, control, **kwargs):
+            if state.global_step == 3:
+                control.should_save = control.should_training_stop = True
+
+    straight = trainer(tmp_path / "a", max_steps=6)
+    straight.train()
+    stopped = trainer(tmp_path / "b", max_steps=6, save_strategy="steps", save_steps=100, callbacks=[Stop()])
+    stopped.train()
+    assert stopped.state.global_step == 4
+    assert latest_complete_checkpoint(tmp_path / "b").name == "checkpoint-4"
+    resumed = trainer(tmp_path / "b", max_steps=6)
+    resumed.train(resume_from_checkpoint=True)
+    assert same(weights(straight.model), weights(resumed.model))
 
 
 def test_nothing_to_resume_from_is_said(tmp_path):

@@ -174,6 +174,25 @@ def test_padding_of_any_value_cannot_make_the_loss_nan():
     assert logps.grad.tolist() == [[-1.0, 0.0]]
 
 
+@pytest.mark.parametrize(("advantage", "loss"), [(1.0, -1.28), (0.0, 0.0)])
+def test_a_ratio_that_overflows_is_clipped_and_has_no_gradient(advantage, loss):
+    logps = torch.tensor([[100.0]], requires_grad=True)
+    result = clipped_policy_loss(
+        logps, torch.zeros(1, 1), torch.tensor([advantage]), torch.ones(1, 1), 0.2, 0.28, normalizer=1.0
+    )
+    result.loss.backward()
+    assert float(result.loss) == pytest.approx(loss)
+    assert logps.grad.tolist() == [[0.0]]
+
+
+def test_a_minibatch_without_a_token_that_counts_has_loss_0():
+    logps, mask = torch.zeros(2, 3, requires_grad=True), torch.zeros(2, 3)
+    result = clipped_policy_loss(logps, torch.zeros(2, 3), torch.tensor([1.0, -1.0]), mask, 0.2, 0.28, mask.sum())
+    result.loss.backward()
+    assert [float(x) for x in result] == [0, 0, 0]
+    assert logps.grad.abs().sum() == 0
+
+
 def test_one_normalizer_a_row_gives_the_printed_formula():
     logps, old, advantages, mask = random_case(1, (4, 6))
     per_group = [

@@ -46,7 +46,7 @@ class Minibatch:
         tokens: tokens that count, over all ranks.
         lengths: tokens of prompt and completion of each row.
         shares: one a rank.
-        spread_before: std of the advantages before normalisation.
+        spread_before: population std of the advantages before normalisation, what `minibatch` divides by.
         rows: this rank's rows, by their place in the minibatch.
     """
 
@@ -134,7 +134,7 @@ def _build(groups: Sequence[Group], plan: Plan) -> Minibatch:
         tokens=tokens,
         lengths=lengths,
         shares=share_out(lengths, plan.ranks, plan.budget),
-        spread_before=spread(raw),
+        spread_before=float(torch.tensor(raw).std(correction=0)) if raw else 0.0,
         rows={},
     )
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from datasets import Dataset, IterableDataset
@@ -62,21 +62,51 @@ def steps_of(config: MagistralGRPOConfig, dataset: Any) -> int:
     return max(batches, 1) * config.minibatches_per_batch * config.num_iterations
 
 
-def check_lengths(dataset: Any, prompt_length: Callable[[Any], int], context: int | None, new_tokens: int) -> None:
-    """Refuse prompts that leave no room for a completion.
+def first_row(dataset: Any) -> dict[str, Any]:
+    """Return the first row, and refuse an iterable data set that turns out to have none, or none with a prompt.
+
+    Args:
+        dataset: the training data.
+
+    Returns:
+        A copy of the row.
+
+    Raises:
+        DataError: if there is no row or no prompt in it.
+    """
+    row = next(iter(dataset), None)
+    if row is None:
+        raise DataError("the training data set is empty")
+    if "prompt" not in row:
+        raise DataError(f"the training data set has no `prompt` column, only {', '.join(row)}")
+    _check_kind(0, row["prompt"])
+    return dict(row)
+
+
+def check_lengths(
+    dataset: Any,
+    prompt_length: Callable[[Any], int],
+    context: int | None,
+    new_tokens: int,
+    budgets: Mapping[str, int | None] | None = None,
+) -> None:
+    """Refuse prompts that are none, that leave no room for a completion, or that no budget of tokens would hold.
 
     Args:
         dataset: the training data; an iterable one is not looked at.
         prompt_length: tokens of a rendered prompt.
         context: most tokens that the model, or the server, takes; ``None`` if unknown.
         new_tokens: most tokens of a completion.
+        budgets: most tokens of a pass, by the setting's name; ``None`` for one without bound.
 
     Raises:
         DataError: naming the row.
     """
-    if context is None or not isinstance(dataset, Dataset):
+    if not isinstance(dataset, Dataset):
         return
-    prompts = dataset["prompt"]
+    prompts = list(dataset["prompt"])
+    for row, prompt in enumerate(prompts):
+        _check_kind(row, prompt)
     rows: Sequence[int] = range(len(prompts))
     if len(rows) > _LOOKED_AT:
         rows = sorted(rows, key=lambda row: len(str(prompts[row])), reverse=True)[:_LOOKED_AT]
@@ -84,15 +114,31 @@ def check_lengths(dataset: Any, prompt_length: Callable[[Any], int], context: in
         length = prompt_length(prompts[row])
         if length == 0:
             raise DataError(f"row {row} of the training data set: the prompt renders to no token at all")
-        if length + new_tokens > context:
+        if context is not None and length + new_tokens > context:
             raise DataError(
                 f"row {row} of the training data set: a prompt of {length} tokens and a completion of up to "
                 f"{new_tokens} do not fit the context of {context}; lower max_completion_length or drop long prompts"
             )
+        for name, budget in (budgets or {}).items():
+            if budget is not None and length >= budget:
+                raise DataError(
+                    f"row {row} of the training data set: a prompt of {length} tokens leaves no room in "
+                    f"{name}={budget}; raise it or drop long prompts"
+                )
 
 
-def probe_rewards(scorer: Scorer, row: dict[str, Any], count: int, eos_id: int, trainer_state: Any) -> None:
-    """Call every plain reward once on empty completions, so that a broken one is found before the first batch.
+def _check_kind(row: int, prompt: Any) -> None:
+    messages = isinstance(prompt, list) and prompt and all(isinstance(message, dict) for message in prompt)
+    if not (isinstance(prompt, str) or messages):
+        raise DataError(
+            f"row {row} of the training data set: a prompt must be text or a list of messages, not {prompt!r:.60}"
+        )
+
+
+def probe_rewards(
+    scorer: Scorer, row: dict[str, Any], count: int, eos_id: int, trainer_state: Any, loop: Any = None
+) -> None:
+    """Call every reward function once on empty completions, so that a broken one is found before the first batch.
 
     Args:
         scorer: the rewards.
@@ -100,15 +146,15 @@ def probe_rewards(scorer: Scorer, row: dict[str, Any], count: int, eos_id: int, 
         count: completions to try.
         eos_id: the one token of an empty completion.
         trainer_state: TRL hands it to rewards.
+        loop: the event loop of rewards that are coroutines.
 
     Raises:
         RunError: if a reward raises or returns the wrong length.
     """
     conversational = isinstance(row["prompt"], list)
     completion: Any = [{"role": "assistant", "content": ""}] if conversational else ""
-    scorer.score(
-        count, reward_arguments([row] * count, [completion] * count, [[eos_id]] * count, {eos_id}, trainer_state)
-    )
+    arguments = reward_arguments([row] * count, [completion] * count, [[eos_id]] * count, {eos_id}, trainer_state)
+    scorer.probe(count, arguments, loop)
 
 
 def check_gap(gap: float, limit: float, step: int) -> None:

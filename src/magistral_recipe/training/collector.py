@@ -6,7 +6,7 @@ import logging
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from magistral_recipe.errors import RunError
+from magistral_recipe.errors import DataError, RunError
 from magistral_recipe.training.config import MagistralGRPOConfig
 from magistral_recipe.training.prompt_stream import PromptStream
 from magistral_recipe.training.rounds import Group, Kept, Round, batch_figures, select
@@ -31,7 +31,7 @@ class Collector:
         stream: the prompts.
         schedule: what changes while training.
         processes: ranks; every round must divide over them.
-        top: what a perfect completion earns.
+        top: the most that the signal reaches: what a perfect completion earns.
     """
 
     def __init__(
@@ -49,6 +49,23 @@ class Collector:
     def epoch(self) -> float:
         """Passes over the data so far."""
         return self._stream.epoch
+
+    def check_schedule(self) -> int:
+        """Check that every difficulty band of the schedule holds rows, before anything is generated.
+
+        Returns:
+            The longest completion that will ever be asked for, in tokens.
+
+        Raises:
+            DataError: naming the first entry that leaves no row.
+        """
+        stages = self._schedule.stages
+        for number, settings in enumerate(stages):
+            try:
+                self._stream.check_band((settings.min_difficulty, settings.max_difficulty))
+            except DataError as error:
+                raise DataError(f"schedule[{number - 1}]: {error}") from None
+        return max(settings.max_completion_length for settings in stages)
 
     def advance(self, step: int) -> Settings:
         """Apply what the schedule says for this step, and return what is in force."""

@@ -13,7 +13,7 @@ from typing import Any, Literal
 
 from trl import GRPOConfig
 
-from magistral_recipe.training.schedule import Schedule
+from magistral_recipe.training.schedule import Entry, Schedule
 
 _FIXED: dict[str, tuple[Any, str]] = {
     "loss_type": ("dapo", "the loss is the paper's; `loss_normalizer` chooses what it is divided by"),
@@ -58,8 +58,8 @@ class MagistralGRPOConfig(GRPOConfig):
         rollouts_every: write the rollouts of the first generation batch at or after every n-th step; 0 never does.
         rollouts_groups: how many groups of that batch are written.
         rollouts_file: where; `rollouts.jsonl` in `output_dir` by default.
-        probe_rewards: call every plain reward once on an empty completion before anything is generated, so that
-            one which raises or returns the wrong length is found at once.
+        probe_rewards: call every reward function once on an empty completion before anything is generated, so that
+            one which raises or returns the wrong length is found at once; not with environments.
         sampler_gap_limit: mean absolute distance in nats between the sampler's log-probabilities and the trainer's
             above which the run stops; measured where the sampler records its own (vLLM, a `rollout_func`).
 
@@ -115,8 +115,7 @@ class MagistralGRPOConfig(GRPOConfig):
             self.scale_rewards = "group" if self.scale_rewards else "none"
         processes = int(os.environ.get("WORLD_SIZE", "1"))
         mistakes = [*self._range_mistakes(), *self._fixed_mistakes()]
-        if not mistakes:
-            mistakes = [*self._size_mistakes(processes), *self._schedule_mistakes(processes)]
+        mistakes = mistakes or self._schedule_mistakes() or self._size_mistakes(processes)
         if mistakes:
             raise ValueError("; ".join(mistakes))
         rows = self.prompts_per_batch * self.num_generations
@@ -150,21 +149,31 @@ class MagistralGRPOConfig(GRPOConfig):
         )
 
     def _range_mistakes(self) -> list[str]:
+        least = {
+            "prompts_per_batch": 1,
+            "minibatches_per_batch": 1,
+            "max_completion_length": 1,
+            "max_tokens_per_microbatch": 1,
+            "max_tokens_per_generation": 1,
+            "max_refill_rounds": 0,
+            "max_empty_batches": 1,
+            "rollouts_every": 0,
+            "rollouts_groups": 1,
+            "num_iterations": 1,
+        }
+        if self.max_tokens_per_generation is None:
+            del least["max_tokens_per_generation"]
         mistakes = [
-            f"{name} must be at least {least}, not {getattr(self, name)}"
-            for name, least in (
-                ("prompts_per_batch", 1),
-                ("minibatches_per_batch", 1),
-                ("max_tokens_per_microbatch", 1),
-                ("max_refill_rounds", 0),
-                ("max_empty_batches", 1),
-                ("rollouts_every", 0),
-                ("rollouts_groups", 1),
-                ("num_iterations", 1),
-            )
-            if getattr(self, name) < least
+            f"{name} must be a whole number of at least {lowest}, not {getattr(self, name)}"
+            for name, lowest in least.items()
+            if not isinstance(getattr(self, name), int) or getattr(self, name) < lowest
         ]
-        if self.num_generations < 2:
+        mistakes += [
+            f"{name} must be above 0, not {getattr(self, name)}"
+            for name in ("temperature", "sampler_gap_limit")
+            if not getattr(self, name) > 0
+        ]
+        if not isinstance(self.num_generations, int) or self.num_generations < 2:
             mistakes.append(f"a group of {self.num_generations} has no advantages: num_generations must be at least 2")
         choices = {"advantage_normalization": ("minibatch", "group", "none"), "loss_normalizer": ("minibatch", "group")}
         for name, allowed in choices.items():
@@ -200,9 +209,9 @@ class MagistralGRPOConfig(GRPOConfig):
 
     def _batch_sizes(self) -> list[tuple[str, int]]:
         later = [
-            (f"schedule[{i}]: ", entry["prompts_per_batch"])
-            for i, entry in enumerate(self.schedule or [])
-            if isinstance(entry, dict) and isinstance(entry.get("prompts_per_batch"), int)
+            (f"schedule[{i}]: ", entry.prompts_per_batch)
+            for i, entry in enumerate(self._entries)
+            if entry.prompts_per_batch is not None
         ]
         return [("", self.prompts_per_batch), *later]
 
@@ -219,10 +228,7 @@ class MagistralGRPOConfig(GRPOConfig):
         return []
 
     def _budget_mistakes(self) -> list[str]:
-        longest = max(
-            [self.max_completion_length or 0]
-            + [e.get("max_completion_length") or 0 for e in self.schedule or [] if isinstance(e, dict)]
-        )
+        longest = max([self.max_completion_length or 0] + [e.max_completion_length or 0 for e in self._entries])
         if longest > self.max_tokens_per_microbatch:
             return [
                 f"max_tokens_per_microbatch={self.max_tokens_per_microbatch} is below the longest completion, "
@@ -230,5 +236,9 @@ class MagistralGRPOConfig(GRPOConfig):
             ]
         return []
 
-    def _schedule_mistakes(self, processes: int) -> list[str]:
+    @property
+    def _entries(self) -> list[Entry]:
+        return [Entry.model_validate(entry) for entry in self.schedule or []]
+
+    def _schedule_mistakes(self) -> list[str]:
         return Schedule.mistakes(self.schedule or [], self.max_completion_length or 0, self.overlong_cache)

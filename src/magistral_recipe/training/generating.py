@@ -23,7 +23,7 @@ from magistral_recipe.training.config import MagistralGRPOConfig
 from magistral_recipe.training.contract import check_scored
 from magistral_recipe.training.forward import row_logps, unpadded_logps
 from magistral_recipe.training.rounds import Round
-from magistral_recipe.training.scoring import Scorer
+from magistral_recipe.training.scoring import Scorer, check_columns
 
 
 @dataclass
@@ -143,7 +143,7 @@ class RoundGenerator(GRPOTrainer):
         else:
             self._stash.texts, completions = self._shaped(prompts, completion_ids)
         self._stash.prompt_ids, self._stash.completion_ids = prompt_ids, completion_ids
-        self._seconds["generating"] += time.perf_counter() - started
+        self._spent("generating", time.perf_counter() - started)
         return (prompt_ids, completion_ids, tool_mask, completions, *rest)
 
     def _generate_single_turn(
@@ -170,6 +170,8 @@ class RoundGenerator(GRPOTrainer):
         scores = self._scorer.collect(len(prompts))
         if scores is None:
             arguments = checks.reward_arguments(inputs, completions, completion_ids_list, self._stop_ids, self.state)
+            if self.environments is not None:
+                arguments["environments"] = self.environments
             scores = self._scorer.score(len(prompts), arguments)
         functions = self.reward_funcs
         self.reward_funcs = self._scorer.replay(functions, scores)
@@ -179,8 +181,9 @@ class RoundGenerator(GRPOTrainer):
             self.reward_funcs = functions
         self._stash.rewards = rewards
         self._stash.parts = {name: list(values) for name, values in self._pending_extra_logs.items()}
-        self._seconds["waiting"] += time.perf_counter() - started
-        self._seconds["verifying"] += scores.seconds
+        check_columns(self._stash.parts, len(prompts), "rewards have logged")
+        self._spent("waiting", time.perf_counter() - started)
+        self._spent("verifying", scores.seconds)
         return rewards
 
     def _get_per_token_logps_and_entropies(
@@ -236,6 +239,7 @@ class RoundGenerator(GRPOTrainer):
             self.model.training
             and images is None
             and not (self.use_vllm or self.use_transformers_continuous_batching or self.tools)
+            and self.environments is None
         )
 
     def _chunks(self, prompt_ids: list[list[int]]) -> list[range]:
@@ -244,6 +248,10 @@ class RoundGenerator(GRPOTrainer):
         return generation_chunks(
             lengths, self.max_completion_length, self.args.max_tokens_per_generation, self.num_generations
         )
+
+    def _spent(self, where: str, seconds: float) -> None:
+        if self.model.training:  # an evaluation between two steps is neither's
+            self._seconds[where] += seconds
 
     def _most(self, number: int) -> int:
         """Return the largest of the ranks' numbers."""

@@ -26,7 +26,7 @@ from magistral_recipe.errors import RunError
 from magistral_recipe.training import checks
 from magistral_recipe.training.assembly import Minibatch, Plan, build_minibatches, exchange, minibatch_records
 from magistral_recipe.training.batching import Microbatch, collate, masked_row
-from magistral_recipe.training.checkpoints import CheckpointGuard, latest_complete_checkpoint
+from magistral_recipe.training.checkpoints import CheckpointGuard, latest_complete_checkpoint, sweep
 from magistral_recipe.training.collector import Collector
 from magistral_recipe.training.config import MagistralGRPOConfig
 from magistral_recipe.training.contract import check_trl
@@ -103,7 +103,8 @@ class MagistralGRPOTrainer(RoundGenerator):
         """Train, from the start or from a complete checkpoint.
 
         Args:
-            resume_from_checkpoint: a checkpoint's folder, or True for the newest complete one.
+            resume_from_checkpoint: a checkpoint's folder, or True for the newest complete one; unfinished ones
+                are deleted then.
             **kwargs: as for `transformers.Trainer.train`.
 
         Returns:
@@ -284,11 +285,15 @@ class MagistralGRPOTrainer(RoundGenerator):
         base = Settings(args.max_completion_length, args.overlong_cache, args.prompts_per_batch)
         seed = args.data_seed if args.data_seed is not None else args.seed
         stream = PromptStream(self.train_dataset, seed, bool(args.shuffle_dataset))
-        weights = self.reward_weights.tolist()
-        top = sum(w * getattr(f, "maximum", 1.0) for w, f in zip(weights, self.reward_funcs, strict=True))
+        tops = {n: getattr(f, "maximum", 1.0) for n, f in zip(self.reward_func_names, self.reward_funcs, strict=True)}
+        # A logged column is taken to reach 1, as a reward that does not say what it reaches.
+        top = tops.get(args.signal, 1.0)
+        if args.signal == "total":
+            weighted = zip(self.reward_weights.tolist(), self.reward_funcs, strict=True)
+            top = sum(weight * getattr(reward, "maximum", 1.0) for weight, reward in weighted)
         schedule = Schedule(args.schedule or [], base)
         collector = Collector(args, stream, schedule, self.accelerator.num_processes, top)
-        if self.tools or self.environments:
+        if self.tools or self.environment_factories:
             logger.warning("tools and environments: groups without signal are dropped, but not replaced")
             collector.rounds_allowed = 0
         return collector
@@ -322,23 +327,30 @@ class MagistralGRPOTrainer(RoundGenerator):
             newest = latest_complete_checkpoint(self.args.output_dir)
             if newest is None:
                 raise RunError(f"no complete checkpoint to resume from in {self.args.output_dir}")
+            self.accelerator.wait_for_everyone()  # all have chosen
+            if self.accelerator.is_main_process:
+                sweep(self.args.output_dir)
             return newest
         return Path(wanted) if wanted else None
 
     def _check_before_training(self) -> None:
         args = self.args
-        longest = max(e.get("max_completion_length") or 0 for e in [*(args.schedule or []), {}])
+        row = checks.first_row(self.train_dataset)
+        longest = self._collector.check_schedule()
+        if self.environment_factories is not None:
+            return  # they write parts of the prompt and rewards need them, but they exist only while generating
         config = self.model.config.get_text_config()
         context = args.vllm_max_model_length if self.use_vllm else getattr(config, "max_position_embeddings", None)
         checks.check_lengths(
             self.train_dataset,
             lambda prompt: len(self._tokenize_prompts([prompt])[0][0]),
             context,
-            max(longest, args.max_completion_length),
+            longest,
+            {name: getattr(args, name) for name in ("max_tokens_per_microbatch", "max_tokens_per_generation")},
         )
         if args.probe_rewards:
-            row = dict(next(iter(self.train_dataset)))
-            checks.probe_rewards(self._scorer, row, self.num_generations, self.eos_token_ids[0], self.state)
+            loop = getattr(self, "async_loop", None)
+            checks.probe_rewards(self._scorer, row, self.num_generations, self.eos_token_ids[0], self.state, loop)
 
     def _say_how(self) -> None:
         logger.info(self.args.describe())

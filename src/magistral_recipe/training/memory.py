@@ -28,19 +28,28 @@ class TrainerMemory(TrainerCallback, ExportableState):
         self._own_state = state
         self._at_boundary = at_boundary
         self._owed = False
+        self._stop_owed = False
 
     def state(self) -> dict[str, Any]:
         """Return what transformers writes into `trainer_state.json`."""
         return {"args": {}, "attributes": {"saved": self._own_state()}}
 
     def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
-        """Let a save through at a boundary or at the end of training, keep it in mind otherwise."""
+        """Let a save through at a boundary or at the end of training, keep it in mind otherwise.
+
+        A stop waits with a save that is owed, which would else never be written.
+        """
         if self._at_boundary() or state.global_step >= state.max_steps:
             control.should_save = control.should_save or self._owed
-            self._owed = False
-        elif control.should_save:
+            control.should_training_stop = control.should_training_stop or self._stop_owed
+            self._owed = self._stop_owed = False
+            return
+        if control.should_save:
             control.should_save = False
             self._owed = True
+        if self._owed and control.should_training_stop:
+            control.should_training_stop = False
+            self._stop_owed = True
 
 
 def saved_state(checkpoint: Path) -> Mapping[str, Any]:

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 _FLAT = 1e-6  # a spread below this is rounding, not signal
+_LARGEST_LOG_RATIO = 80.0  # its exponential is still finite in float32
 
 
 class PolicyLoss(NamedTuple):
@@ -107,7 +108,8 @@ def clipped_policy_loss(
         mask: 1 for a token that counts, `[B, T]`; a weight other than 1 (an importance weight) scales its token.
         epsilon_low: how far ρ may fall below 1, in [0, 1].
         epsilon_high: how far ρ may rise above 1; the paper uses 0.26 to 0.28, and 0.3 for Magistral Small.
-        normalizer: tokens to divide by: those of the whole minibatch over all ranks, or `[B, 1]` for one a row.
+        normalizer: tokens to divide by: those of the whole minibatch over all ranks, or `[B, 1]` for one a row;
+            where no token counts it may be 0.
 
     Returns:
         The loss and the two clipped shares, in float32.
@@ -115,10 +117,14 @@ def clipped_policy_loss(
     weights = mask.float()
     counted = weights != 0
     # Outside the mask the log-probabilities are padding; a ratio of theirs could overflow and 0 · inf is NaN.
-    ratio = torch.exp((logps.float() - old_logps.detach().float()).masked_fill(~counted, 0.0))
+    log_ratio = (logps.float() - old_logps.detach().float()).masked_fill(~counted, 0.0)
     advantage = advantages.float().unsqueeze(1)
+    # A ratio that overflows is clipped all the same, unless the advantage is negative; but 0 · inf would be NaN.
+    log_ratio = torch.where(advantage < 0, log_ratio, log_ratio.clamp(max=_LARGEST_LOG_RATIO))
+    ratio = torch.exp(log_ratio)
     surrogate = torch.min(ratio * advantage, ratio.clamp(1 - epsilon_low, 1 + epsilon_high) * advantage)
-    loss = -(weights * surrogate / normalizer).sum()
+    tokens_to_divide_by = torch.as_tensor(normalizer, dtype=torch.float32, device=weights.device)
+    loss = -(weights * surrogate / tokens_to_divide_by.clamp(min=torch.finfo(torch.float32).tiny)).sum()
     with torch.no_grad():
         tokens = counted.sum().clamp(min=1)
         low = ((ratio < 1 - epsilon_low) & (advantage < 0) & counted).sum() / tokens

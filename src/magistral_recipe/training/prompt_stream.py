@@ -60,17 +60,27 @@ class PromptStream:
         Raises:
             DataError: if the data set has no `difficulty` column, or no row is in the band.
         """
+        self.check_band(band)
         self.band = (band[0], band[1])
-        if self.band == (None, None) or not self._mapped:
+
+    def check_band(self, band: Band) -> None:
+        """Refuse a band without rows; of an iterable data set nothing can be known.
+
+        Args:
+            band: lowest and highest, inclusive.
+
+        Raises:
+            DataError: if the data set has no `difficulty` column, or no row is in the band.
+        """
+        if tuple(band) == (None, None) or not self._mapped:
             return
         if self._difficulty is None:
             if "difficulty" not in (self._dataset.column_names or ()):
                 raise DataError("a difficulty band needs a `difficulty` column in the training data set")
             column = self._dataset["difficulty"]
             self._difficulty = np.array([np.nan if value is None else float(value) for value in column])
-        inside = sum(self._inside(value) for value in self._difficulty)
-        if not inside:
-            raise DataError(f"no row of the training data set has a difficulty in {_text(self.band)}")
+        if not any(_inside(value, band) for value in self._difficulty):
+            raise DataError(f"no row of the training data set has a difficulty in {_text(band)}")
 
     def take(self, count: int) -> list[dict[str, Any]]:
         """Draw the next rows.
@@ -130,7 +140,7 @@ class PromptStream:
             size = len(self._dataset)
             order = np.random.default_rng([self._seed, number]).permutation(size) if self._shuffle else range(size)
             for index in order[skip:]:
-                if self._difficulty is None or self._inside(self._difficulty[index]):
+                if self._difficulty is None or _inside(self._difficulty[index], self.band):
                     yield dict(self._dataset[int(index)])
                 else:
                     yield None
@@ -139,15 +149,16 @@ class PromptStream:
         dataset.set_epoch(number)
         for position, row in enumerate(dataset):
             if position >= skip:
-                yield dict(row) if self._inside(row.get("difficulty")) else None
+                yield dict(row) if _inside(row.get("difficulty"), self.band) else None
 
-    def _inside(self, difficulty: float | None) -> bool:
-        low, high = self.band
-        if low is None and high is None:
-            return True
-        if difficulty is None or np.isnan(difficulty):
-            return False
-        return (low is None or difficulty >= low) and (high is None or difficulty <= high)
+
+def _inside(difficulty: float | None, band: Band) -> bool:
+    low, high = band
+    if low is None and high is None:
+        return True
+    if difficulty is None or np.isnan(difficulty):
+        return False
+    return (low is None or difficulty >= low) and (high is None or difficulty <= high)
 
 
 def _text(band: Band) -> str:

@@ -93,8 +93,7 @@ class Round:
         if name in self.names:
             return self.rewards[:, self.names.index(name)]
         if name in self.parts:
-            values = [float(v) if isinstance(v, (int, float)) else math.nan for v in self.parts[name]]
-            return torch.tensor(values)
+            return torch.tensor([_number(value) for value in self.parts[name]])
         known = ["total", *self.names, *self.parts]
         raise RunError(f"signal: no reward and no logged column is called '{name}'.{did_you_mean(name, known)}")
 
@@ -134,7 +133,7 @@ def select(round_: Round, signal: str, keep_all: bool, top: float = 1.0) -> Kept
         round_: the scored round.
         signal: what must differ, see `Round.signal`.
         keep_all: keep flat ones too; they are counted all the same.
-        top: what a perfect completion earns. A flat group at three quarters of it and above counts as all right,
+        top: the most that the signal reaches. A flat group at three quarters of it and above counts as all right,
             at one quarter and below as all wrong.
 
     Returns:
@@ -209,6 +208,16 @@ def _others(rounds: Sequence[Round], known: Mapping[str, float]) -> dict[str, fl
         if weighted:
             merged[name] = sum(rows * value for rows, value in weighted) / sum(rows for rows, _ in weighted)
     return merged
+
+
+def _number(value: Any) -> float:
+    """Return a logged value as a number, whichever library's it is; NaN for text, ``None`` and all else."""
+    if value is None or isinstance(value, (str, bytes)):
+        return math.nan
+    try:
+        return float(value)
+    except (TypeError, ValueError, ArithmeticError, RuntimeError):
+        return math.nan
 
 
 def rollout_records(

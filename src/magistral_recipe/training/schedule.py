@@ -7,6 +7,7 @@ on a slow machine, later.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal, NamedTuple
 
@@ -83,10 +84,12 @@ class Schedule:
     @property
     def settings(self) -> Settings:
         """What is in force now."""
-        settings = self._base
-        for entry in self._entries[: self._applied]:
-            settings = _changed(settings, entry)
-        return settings
+        return self.stages[self._applied]
+
+    @property
+    def stages(self) -> list[Settings]:
+        """What is in force before the first entry, and after each."""
+        return list(itertools.accumulate(self._entries, _changed, initial=self._base))
 
     def advance(self, step: int) -> Settings:
         """Apply the entries that are due by step; called before a generation batch.

@@ -7,10 +7,12 @@ pass over the rewards then finds the values ready.
 
 from __future__ import annotations
 
+import asyncio
+import functools
 import inspect
 import math
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
@@ -40,7 +42,7 @@ class Scores:
 
 
 class Scorer:
-    """Calls the plain rewards of a trainer; models and coroutines stay TRL's business.
+    """Calls the plain rewards of a trainer; TRL calls models, and awaits coroutines through a check of their answers.
 
     Args:
         functions: all rewards, in TRL's order.
@@ -48,7 +50,10 @@ class Scorer:
     """
 
     def __init__(self, functions: Sequence[Any], names: Sequence[str]) -> None:
-        self._plain = {i: f for i, f in enumerate(functions) if _is_plain(f)}
+        self._awaited = {i: f for i, f in enumerate(functions) if _is_awaited(f)}
+        self._plain = {
+            i: f for i, f in enumerate(functions) if i not in self._awaited and not isinstance(f, torch.nn.Module)
+        }
         self._names = list(names)
         self._executor: ThreadPoolExecutor | None = None
         self._early: list[tuple[int, Future[Scores]]] = []
@@ -100,31 +105,43 @@ class Scorer:
             The scores.
 
         Raises:
-            RunError: if a reward raises, returns the wrong length, or an infinite value.
+            RunError: if a reward raises, returns the wrong length, or what is no finite number; or if it logs a
+                column of the wrong length.
         """
         scores = Scores()
         started = time.perf_counter()
+        logging_arguments = _logging_into(scores)
         for index, function in self._plain.items():
             name = self._names[index]
-            logging_arguments = {
-                "log_extra": lambda column, values: scores.columns.setdefault(column, []).extend(values),
-                "log_metric": lambda metric, value: scores.metrics.setdefault(metric, []).append(value),
-            }
             try:
-                values = list(function(**arguments, **logging_arguments))
+                values = function(**arguments, **logging_arguments)
             except Exception as error:
-                raise RunError(f"reward '{name}' raised {type(error).__name__}: {error}") from error
-            if len(values) != count:
-                raise RunError(f"reward '{name}' returned {len(values)} values for {count} completions")
-            wrong = next((i for i, v in enumerate(values) if v is not None and math.isinf(v)), None)
-            if wrong is not None:
-                raise RunError(f"reward '{name}' returned {values[wrong]} for completion {wrong}")
-            scores.values[index] = values
+                raise _raised(name, error) from error
+            scores.values[index] = _checked(name, values, count)
+            check_columns(scores.columns, count, f"reward '{name}' has logged")
         scores.seconds = time.perf_counter() - started
         return scores
 
+    def probe(self, count: int, arguments: Mapping[str, Any], loop: asyncio.AbstractEventLoop | None) -> None:
+        """Call every reward that is a function once, coroutines too, to find a broken one.
+
+        Args:
+            count: completions.
+            arguments: as for `score`.
+            loop: where coroutines run; ``None`` where there are none.
+
+        Raises:
+            RunError: as `score` says.
+        """
+        self.score(count, arguments)
+        if loop is None:
+            return
+        for index in self._awaited:
+            answer = self._awaiting(index)(**arguments, **_logging_into(Scores()))
+            asyncio.run_coroutine_threadsafe(answer, loop).result()
+
     def replay(self, functions: Sequence[Any], scores: Scores) -> list[Any]:
-        """Stand-ins for TRL's own pass: plain rewards answer from `scores`, the others stay.
+        """Stand-ins for TRL's own pass: plain rewards answer from `scores`, coroutines are checked, models stay.
 
         Args:
             functions: all rewards, in TRL's order.
@@ -133,11 +150,44 @@ class Scorer:
         Returns:
             One callable or model a reward.
         """
-        stand_ins = []
+        stand_ins: list[Any] = []
         for index, function in enumerate(functions):
-            first = index == min(self._plain, default=-1)
-            stand_ins.append(_Replayed(scores, index, first) if index in self._plain else function)
+            if index in self._plain:
+                stand_ins.append(_Replayed(scores, index, logs=index == min(self._plain)))
+            else:
+                stand_ins.append(self._awaiting(index) if index in self._awaited else function)
         return stand_ins
+
+    def _awaiting(self, index: int) -> Callable[..., Coroutine[Any, Any, list[float | None]]]:
+        name, function = self._names[index], self._awaited[index]
+
+        async def reward(**arguments: Any) -> list[float | None]:
+            try:
+                values = await function(**arguments)
+            except Exception as error:
+                raise _raised(name, error) from error
+            return _checked(name, values, len(arguments["completions"]))
+
+        return reward
+
+
+def check_columns(columns: Mapping[str, Sequence[Any]], count: int, who: str) -> None:
+    """Refuse logged columns that do not hold one value a completion: they would be read for the wrong ones.
+
+    Args:
+        columns: what rewards logged, by name.
+        count: completions.
+        who: what to say about whose they are.
+
+    Raises:
+        RunError: naming the column.
+    """
+    for column, values in columns.items():
+        if len(values) != count:
+            raise RunError(
+                f"{who} {len(values)} values of '{column}' for {count} completions: "
+                "log one each, under a name that no other reward logs"
+            )
 
 
 class _Replayed:
@@ -162,12 +212,48 @@ class _Replayed:
         return self._scores.values[self._index]
 
 
-def _is_plain(function: Any) -> bool:
-    is_coroutine = inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(
+def _is_awaited(function: Any) -> bool:
+    """Whether TRL would await its answer: a coroutine function, an object that is called like one, or a partial."""
+    while isinstance(function, functools.partial):
+        function = function.func
+    if isinstance(function, torch.nn.Module):
+        return False
+    return inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(
         getattr(function, "__call__", None)  # noqa: B004 - the method itself is looked at
     )
-    partial_of = getattr(function, "func", None)
-    return not (isinstance(function, torch.nn.Module) or is_coroutine or inspect.iscoroutinefunction(partial_of))
+
+
+def _logging_into(scores: Scores) -> dict[str, Callable[[str, Any], None]]:
+    return {
+        "log_extra": lambda column, values: scores.columns.setdefault(column, []).extend(values),
+        "log_metric": lambda metric, value: scores.metrics.setdefault(metric, []).append(value),
+    }
+
+
+def _raised(name: str, error: Exception) -> RunError:
+    return RunError(f"reward '{name}' raised {type(error).__name__}: {error}")
+
+
+def _checked(name: str, values: Any, count: int) -> list[float | None]:
+    """Return a reward's answer as numbers, one a completion."""
+    try:
+        values = list(values)
+    except TypeError:
+        raise RunError(f"reward '{name}' returned {values!r:.60} instead of a list of numbers") from None
+    if len(values) != count:
+        raise RunError(f"reward '{name}' returned {len(values)} values for {count} completions")
+    numbers: list[float | None] = []
+    for place, value in enumerate(values):
+        try:
+            finite = value is None or not math.isinf(value)
+            numbers.append(None if value is None else float(value))
+        except (TypeError, ValueError, ArithmeticError, RuntimeError):  # text, a list, a number out of bounds
+            raise RunError(
+                f"reward '{name}' returned {value!r:.60} for completion {place}, not a number or None"
+            ) from None
+        if not finite:
+            raise RunError(f"reward '{name}' returned {value} for completion {place}")
+    return numbers
 
 
 def _join(parts: Sequence[tuple[int, Scores]]) -> Scores:

@@ -1,9 +1,9 @@
 """How fast one generation batch trains, beside stock `trl.GRPOTrainer`, at equal gradients.
 
 Same model, prompts, completions (given, not generated), hardware; the pass for old log-probabilities is counted
-on both sides. Stock runs at its fastest per-device size among those whose peak memory is not above ours; peaks are
-measured first, each in a process of its own on a CPU. Batches of the two are interleaved; printed are medians with
-95% bootstrap intervals.
+on both sides. Stock runs at its fastest per-device size among those whose peak memory is not above ours; ours then
+takes no more tokens a pass than stock does at that size, so that memory is equal. Peaks are measured apart, each in a
+process of its own on a CPU. Batches of the two are interleaved; printed are medians with 95% bootstrap intervals.
 
     python benchmarks/grpo_step.py                  # CPU, lengths divided by 8
     python benchmarks/grpo_step.py --device cuda    # bf16 weights, full lengths
@@ -95,10 +95,14 @@ class Clock(TrainerCallback):
             self.gradient = {n: p.grad.float().cpu().clone() for n, p in model.named_parameters()}
 
 
+def prompt_of(options: argparse.Namespace) -> str:
+    """The prompt that all rows share, a token a character."""
+    return "prompt: " + "x" * (96 // options.scale)
+
+
 def build(model: LlamaForCausalLM, given: Given, options: argparse.Namespace, stock_size: int | None, **changes):
     """Make a trainer that trains on the given completions: stock at a per-device size, or ours for ``None``."""
     longest = max(len(c) for c in given.completions)
-    prompt = "prompt: " + "x" * (96 // options.scale)
     common = {
         "output_dir": tempfile.mkdtemp(),
         "use_cpu": options.device == "cpu",
@@ -114,7 +118,7 @@ def build(model: LlamaForCausalLM, given: Given, options: argparse.Namespace, st
         "disable_tqdm": True,
         "shuffle_dataset": False,
     }
-    data = Dataset.from_dict({"prompt": [prompt] * ROWS})
+    data = Dataset.from_dict({"prompt": [prompt_of(options)] * ROWS})
     clock = Clock()
     minibatches = changes.pop("minibatches", 2)
     checkpointing = options.device != "cpu"
@@ -203,7 +207,8 @@ def new_model(options: argparse.Namespace) -> LlamaForCausalLM:
 def peak_gib(kind: str, options: argparse.Namespace, stock_size: int | None) -> float:
     """Peak memory of two batches: of the GPU's allocator, or of a process of its own."""
     if options.device == "cpu":
-        words = [sys.executable, __file__, *sys.argv[1:], "--peak", kind, str(stock_size or 0)]
+        words = [sys.executable, __file__, *sys.argv[1:]]
+        words += ["--budget", str(options.budget), "--peak", kind, str(stock_size or 0)]
         done = subprocess.run(words, check=True, capture_output=True, text=True)
         return float(done.stdout.split()[-1])
     torch.cuda.empty_cache()
@@ -244,8 +249,12 @@ def fairest_size(kind: str, options: argparse.Namespace) -> tuple[int, dict[str,
 def compare(kind: str, options: argparse.Namespace) -> dict[str, object]:
     """Time both on the same batches."""
     stock_size, peaks = fairest_size(kind, options)
-    model = new_model(options)
     given = Given(lengths(kind, options.scale), options.vocabulary)
+    # As many tokens a pass as stock has: all its rows are as wide as the longest.
+    width = max(len(c) for c in given.completions) + len(prompt_of(options))
+    options = argparse.Namespace(**{**vars(options), "budget": min(options.budget, stock_size * width)})
+    peaks["ours"] = peak_gib(kind, options, None)
+    model = new_model(options)
     # Rows of one group in one window on both sides, and one window: then the gradients must be the same.
     sizes = {"stock": stock_size, "ours": None}
     equal, padding, counted = {}, {}, Padding(model)
@@ -269,6 +278,7 @@ def compare(kind: str, options: argparse.Namespace) -> dict[str, object]:
         "lengths": kind,
         "parameters": sum(p.numel() for p in model.parameters()),
         "stock_per_device_size": stock_size,
+        "tokens_a_pass": options.budget,
         "stock_seconds": statistics.median(times["stock"]),
         "ours_seconds": statistics.median(times["ours"]),
         "times_faster": statistics.median(ratios),
@@ -277,7 +287,9 @@ def compare(kind: str, options: argparse.Namespace) -> dict[str, object]:
         "padding_stock": padding["stock"],
         "padding_ours": padding["ours"],
         "paper_saves_padding": 0.19,
-        "peak_gib": peaks,
+        "peak_gib_ours": peaks.pop("ours"),
+        "peak_gib_stock": peaks.pop(f"stock {stock_size}"),
+        "peak_gib_of_other_sizes": peaks,
     }
 
 

@@ -8,7 +8,6 @@ decides and writes, the others follow what it wrote down; the runner itself hold
 from __future__ import annotations
 
 import contextlib
-import errno
 import os
 import shutil
 import sys
@@ -20,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from magistral_recipe.display import Display
-from magistral_recipe.errors import MagistralRecipeError, RecipeError, RunError, UserError
+from magistral_recipe.errors import FULL, MagistralRecipeError, RecipeError, RunError, UserError
 from magistral_recipe.files import read_json, write_atomically, write_json
 from magistral_recipe.launch import World, launch_command, run_launched, send_event
 from magistral_recipe.manifest import code_version, write_manifest
@@ -351,7 +350,7 @@ def _failure_message(error: Exception, folder: Path) -> str:
         full = shutil.disk_usage(folder).free < FULL_BELOW
     except OSError:
         full = False
-    if full or (isinstance(error, OSError) and error.errno == errno.ENOSPC) or "No space left" in str(error):
+    if full or (isinstance(error, OSError) and error.errno in FULL) or "No space left" in str(error):
         return f"the disk is full ({folder}): the last whole checkpoint is intact; free some space and run again"
     return f"{type(error).__name__}: {error}"
 

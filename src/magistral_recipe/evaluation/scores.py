@@ -18,7 +18,6 @@ DIMENSIONS = ("language", "category", "difficulty", "source")
 """What problems are grouped by, beside all of them together."""
 
 _MAX_DIFFICULTIES = 6
-UNREADABLE = str(Reason.UNREADABLE_REFERENCE)
 
 Group = dict[str, Interval]
 
@@ -184,7 +183,8 @@ def _counts(samples: Sequence[Sample]) -> dict[str, int]:
 
 def _undecided(sample: Sample) -> bool:
     """Whether a verdict was wanted and couldn't be given; of a text without instructions none is wanted."""
-    wanted = sample.kind != "text" or sample.verdicts.get("correctness", {}).get("reason") == UNREADABLE
+    reason = sample.verdicts.get("correctness", {}).get("reason")
+    wanted = sample.kind != "text" or reason == Reason.UNREADABLE_REFERENCE
     return wanted and sample.right is None
 
 

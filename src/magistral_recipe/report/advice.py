@@ -44,6 +44,15 @@ class Finding:
 
 Check = Callable[[Run], Iterator[Finding]]
 
+_METRICS = {
+    "entropy": ("entropy",),
+    "lengths": ("completions/clipped_ratio",),
+    "groups": ("groups/uninformative", "frac_reward_zero_std"),
+    "clipping": ("clip_ratio/high_mean", "clip_ratio/low_mean", "clip_ratio/region_mean"),
+    "the sampler": ("sampling/gap", "sampling/sampling_logp_difference/mean"),
+}
+"""What is looked at, by the metrics that tell it: the first that was logged."""
+
 
 def findings(run: Run) -> list[Finding]:
     """Judge a run.
@@ -59,15 +68,6 @@ def findings(run: Run) -> list[Finding]:
     return sorted(found, key=lambda finding: order.index(finding.level))
 
 
-_JUDGED = {
-    "entropy": ("entropy",),
-    "lengths": ("completions/clipped_ratio",),
-    "groups": ("groups/uninformative", "frac_reward_zero_std"),
-    "clipping": ("clip_ratio/high_mean", "clip_ratio/low_mean", "clip_ratio/region_mean"),
-    "the sampler": ("sampling/gap", "sampling/sampling_logp_difference/mean"),
-}
-
-
 def judged(run: Run) -> list[str]:
     """Return what the checks had figures for, in a word each: without any, no warning says nothing.
 
@@ -78,7 +78,7 @@ def judged(run: Run) -> list[str]:
         Words for a sentence.
     """
     stages, evaluation = list(_rl(run)), _last_evaluation(run)
-    found = [word for word, keys in _JUDGED.items() if any(_values(stage, *keys) for stage in stages)]
+    found = [word for word, keys in _METRICS.items() if any(_values(stage, *keys) for stage in stages)]
     parts = {part for stage in stages for key, part in reward_parts(stage.keys()).items() if _values(stage, key)}
     found += ["reward parts"] if parts else []
     if evaluation is not None:
@@ -104,6 +104,12 @@ def _values(stage: Stage, *keys: str) -> list[float]:
     return []
 
 
+def _part(stage: Stage, part: str) -> list[float]:
+    """The values of a part of the reward, however it was logged."""
+    keys = {each: key for key, each in reward_parts(stage.keys()).items()}
+    return _values(stage, keys.get(part, ""))
+
+
 def _mean(values: Sequence[float]) -> float:
     return math.fsum(values) / len(values)
 
@@ -126,7 +132,7 @@ def _noise(values: Sequence[float]) -> float:
 def entropy_collapse(run: Run) -> Iterator[Finding]:
     """Entropy at the end below a quarter of what it was, or next to none (what Clip-Higher is for, Magistral §2.1)."""
     for stage in _rl(run):
-        values = _values(stage, "entropy")
+        values = _values(stage, *_METRICS["entropy"])
         if values and _end(values) < max(0.25 * _start(values), 0.01) and _end(values) < _start(values):
             yield Finding(
                 "entropy",
@@ -140,7 +146,7 @@ def entropy_collapse(run: Run) -> Iterator[Finding]:
 def length_limit(run: Run) -> Iterator[Finding]:
     """More than a tenth of the completions cut at the end of RL, or in the last evaluation."""
     for stage in _rl(run):
-        values = _values(stage, "completions/clipped_ratio")
+        values = _values(stage, *_METRICS["lengths"])
         if values and _end(values) > 0.1:
             yield Finding(
                 "length",
@@ -190,10 +196,9 @@ def saturated_part(run: Run) -> Iterator[Finding]:
 def format_hacking(run: Run) -> Iterator[Finding]:
     """The reward rises by 0.1 and more while correctness stays where it was, or only the format is paid."""
     for stage in _rl(run):
-        keys = {part: key for key, part in reward_parts(stage.keys()).items()}
         reward = _values(stage, "reward")
-        right = _values(stage, keys.get("correctness", ""))
-        form = _values(stage, keys.get("format", ""))
+        right = _part(stage, "correctness")
+        form = _part(stage, "format")
         if not reward or not right:
             continue
         rose, learnt = _end(reward) - _start(reward), _end(right) - _start(right)
@@ -215,8 +220,7 @@ def format_hacking(run: Run) -> Iterator[Finding]:
 def language_drift(run: Run) -> Iterator[Finding]:
     """The language reward ends five points below its best and its noise, or held-out fidelity falls between models."""
     for stage in _rl(run):
-        keys = {part: key for key, part in reward_parts(stage.keys()).items()}
-        values = _values(stage, keys.get("language", ""))
+        values = _part(stage, "language")
         window = max(3, len(values) // 10)
         means = [_mean(values[at : at + window]) for at in range(max(0, len(values) - window + 1))] if values else []
         # The best of many noisy means lies above the last one by chance alone.
@@ -238,14 +242,13 @@ def _drift(seen: str) -> Finding:
 def uninformative_groups(run: Run) -> Iterator[Finding]:
     """Over half of the groups without two different rewards at the end."""
     for stage in _rl(run):
-        values = _values(stage, "groups/uninformative", "frac_reward_zero_std")
+        values = _values(stage, *_METRICS["groups"])
         if not values or _end(values) <= 0.5:
             continue
         right, wrong = _values(stage, "groups/all_right"), _values(stage, "groups/all_wrong")
         kinds = f" ({_end(right):.0%} all right, {_end(wrong):.0%} all wrong)" if right and wrong else ""
         # Without the kinds (stock TRL logs none) the share of right answers tells them.
-        keys = {part: key for key, part in reward_parts(stage.keys()).items()}
-        graded = _values(stage, keys.get("correctness", ""))
+        graded = _part(stage, "correctness")
         hard = _end(wrong) > _end(right) if right and wrong else _end(graded) < 0.5 if graded else None
         other = {True: "easier problems", False: "harder problems", None: "problems that are solved now and then"}[hard]
         yield Finding(
@@ -275,7 +278,7 @@ def idle_clipping(run: Run) -> Iterator[Finding]:
 def sampler_gap(run: Run) -> Iterator[Finding]:
     """Sampler and trainer differ by more than 0.05 nats a token on average, or ever by 0.5."""
     for stage in _rl(run):
-        values = _values(stage, "sampling/gap", "sampling/sampling_logp_difference/mean")
+        values = _values(stage, *_METRICS["the sampler"])
         if values and (_mean(values) > 0.05 or max(values) > 0.5):
             yield Finding(
                 "sampler",

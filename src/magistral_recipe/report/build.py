@@ -7,7 +7,6 @@ the page runs only the package's own scripts, by their hashes, and lets none of 
 from __future__ import annotations
 
 import base64
-import errno
 import hashlib
 import json
 import re
@@ -20,14 +19,12 @@ from typing import Any
 from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup
 
-from magistral_recipe.errors import RunError
+from magistral_recipe.errors import FULL, RunError
 from magistral_recipe.files import write_atomically
 from magistral_recipe.report.advice import findings
-from magistral_recipe.report.collect import collect
+from magistral_recipe.report.collect import MARKDOWN, METRICS, REPORT, collect
 from magistral_recipe.report.documents import metrics_json, report_markdown
 from magistral_recipe.report.page import Page, duration, run_page
-
-REPORT, MARKDOWN, METRICS = "report.html", "report.md", "metrics.json"
 
 SCRIPTS = ("uPlot.iife.min.js", "katex.min.js", "math.js", "charts.js", "samples.js", "report.js")
 """In the order in which they run; the first two are libraries (uPlot and KaTeX, both MIT; licences beside them)."""
@@ -58,7 +55,7 @@ def build_report(run: Path) -> Path:
         write_page(run / MARKDOWN, report_markdown(read, told))
         write_page(run / METRICS, _strict_json(metrics_json(read, told)))
     except OSError as error:
-        if error.errno == errno.ENOSPC:
+        if error.errno in FULL:
             raise
         raise RunError(f"{run}: the report cannot be written there: {error.strerror}") from error
     return run / REPORT

@@ -25,8 +25,8 @@ from magistral_recipe.report.seen import Seen, read_rollouts_seen, read_samples_
 from magistral_recipe.rewards.thinking import Thinking
 from magistral_recipe.yamlfile import read_document
 
-_REPORTS = ("report.html", "report.md", "metrics.json")
-"""What `build.py` writes into the folder: an empty one stays one that a report can be made of."""
+REPORTS = REPORT, MARKDOWN, METRICS = "report.html", "report.md", "metrics.json"
+"""What a report writes into the folder: an empty one stays one that a report can be made of."""
 
 _STAGE_FOLDER = re.compile(r"\d\d-(.+)")
 _SILENT, _LONG_SILENT = 30.0, 600.0
@@ -223,7 +223,7 @@ def _refuse_what_is_no_run(folder: Path) -> None:
     except OSError as error:
         raise DataError(f"{folder}: {error.strerror}") from error
     known = [name for name in names if name in ("manifest.json", "recipe.yaml") or _STAGE_FOLDER.fullmatch(name)]
-    if any(not name.startswith(".") and name not in _REPORTS for name in names) and not known:
+    if any(not name.startswith(".") and name not in REPORTS for name in names) and not known:
         inside = [name for name in names if (folder / name / "manifest.json").is_file()]
         hint = f"; did you mean {folder / sorted(inside)[0]}?" if inside else ""
         raise DataError(f"{folder}: not a run folder: it has no manifest.json, no recipe.yaml and no stage{hint}")

@@ -5,14 +5,13 @@ The first run is what the others are compared with.
 
 from __future__ import annotations
 
-import errno
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from magistral_recipe.errors import DataError, RunError
+from magistral_recipe.errors import FULL, DataError, RunError
 from magistral_recipe.report.advice import findings
 from magistral_recipe.report.build import render, write_page
 from magistral_recipe.report.collect import Evaluation, Run, Stage, collect, resolved_recipe
@@ -99,7 +98,7 @@ def _write(target: Path, text: str) -> None:
     try:
         write_page(target, text)
     except OSError as error:
-        if error.errno == errno.ENOSPC:
+        if error.errno in FULL:
             raise
         raise RunError(f"{target}: the comparison cannot be written there: {error.strerror}") from error
 

@@ -285,12 +285,12 @@ class MagistralGRPOTrainer(RoundGenerator):
         base = Settings(args.max_completion_length, args.overlong_cache, args.prompts_per_batch)
         seed = args.data_seed if args.data_seed is not None else args.seed
         stream = PromptStream(self.train_dataset, seed, bool(args.shuffle_dataset))
-        tops = {n: getattr(f, "maximum", 1.0) for n, f in zip(self.reward_func_names, self.reward_funcs, strict=True)}
-        # A logged column is taken to reach 1, as a reward that does not say what it reaches.
-        top = tops.get(args.signal, 1.0)
+        # A reward that does not say what it reaches is taken to reach 1, and so is a logged column.
+        tops = [getattr(reward, "maximum", 1.0) for reward in self.reward_funcs]
         if args.signal == "total":
-            weighted = zip(self.reward_weights.tolist(), self.reward_funcs, strict=True)
-            top = sum(weight * getattr(reward, "maximum", 1.0) for weight, reward in weighted)
+            top = sum(weight * each for weight, each in zip(self.reward_weights.tolist(), tops, strict=True))
+        else:
+            top = dict(zip(self.reward_func_names, tops, strict=True)).get(args.signal, 1.0)
         schedule = Schedule(args.schedule or [], base)
         collector = Collector(args, stream, schedule, self.accelerator.num_processes, top)
         if self.tools or self.environment_factories:

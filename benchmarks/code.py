@@ -15,9 +15,9 @@ import platform
 import time
 
 from magistral_recipe.verifiers.cores import usable_cores
-from magistral_recipe.verifiers.programs import Runner, Submission, Verdict
-from magistral_recipe.verifiers.sandbox_probe import require_sandbox
-from magistral_recipe.verifiers.testcases import Tests, parse_tests
+from magistral_recipe.verifiers.programs.runner import Runner, Submission, Verdict
+from magistral_recipe.verifiers.programs.testcases import Tests, parse_tests
+from magistral_recipe.verifiers.sandbox.probe import require_sandbox
 
 PYTHON = """
 # submission {number}

@@ -3,7 +3,7 @@
     python benchmarks/language.py            # Markdown tables, about half a minute on one core
 
 Sentences are ``tests/cases/language_sentences.jsonl`` (own, LaTeX-heavy, parallel in meaning). The constants of
-``verifiers/langid.py`` were set without those marked ``held-out``; what is fed to the model (lower-cased words,
+``verifiers/detect.py`` were set without those marked ``held-out``; what is fed to the model (lower-cased words,
 no digits) was chosen with all of them in sight. Beside ours stand a label for the raw text
 and a label for the stripped text as a whole, both from the same model: what most projects do.
 """
@@ -23,9 +23,9 @@ from pathlib import Path
 
 from magistral_recipe.data import tiny
 from magistral_recipe.rewards.language import LanguageConsistency, completion_language
-from magistral_recipe.verifiers import langid
-from magistral_recipe.verifiers.langid import detect
-from magistral_recipe.verifiers.prose import extract_prose
+from magistral_recipe.verifiers.language import detect as detect_module
+from magistral_recipe.verifiers.language.detect import detect
+from magistral_recipe.verifiers.language.prose import extract_prose
 
 CASES = Path(__file__).parents[1] / "tests" / "cases"
 MEASURED = ("en", "fr", "es", "it", "de", "zh", "ru", "ar")
@@ -40,7 +40,7 @@ Labelled = Sequence[tuple[str, str]]
 
 def label_whole(text: str) -> str | None:
     """The model's label for a text as it is."""
-    found = langid._model().predict(text.replace("\n", " ") + "\n", 1, 0.0, "strict")
+    found = detect_module._model().predict(text.replace("\n", " ") + "\n", 1, 0.0, "strict")
     return found[0][1].removeprefix("__label__") if found else None
 
 

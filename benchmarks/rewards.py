@@ -60,7 +60,7 @@ def math_verify(completions: Sequence[str], references: Sequence[str]) -> list[f
     """Bare Math-Verify on the last box, the reference in a box of its own."""
     from math_verify import parse, verify
 
-    from magistral_recipe.verifiers.boxes import find_boxes
+    from magistral_recipe.writing.boxes import find_boxes
 
     values: list[float | None] = []
     for text, reference in zip(completions, references, strict=True):

@@ -11,7 +11,7 @@ from pathlib import Path
 from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers
 from transformers import PreTrainedTokenizerFast
 
-from magistral_recipe.rewards.thinking import Thinking
+from magistral_recipe.writing.thinking import Thinking
 
 TEMPLATES = Path(__file__).parent / "templates"
 

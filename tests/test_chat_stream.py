@@ -5,9 +5,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import families
-from magistral_recipe.chat_stream import IncrementalDecoder, Part, PartSplitter
-from magistral_recipe.data.chat import decode_completion
-from magistral_recipe.rewards.thinking import Thinking
+from magistral_recipe.generation.stream import IncrementalDecoder, Part, PartSplitter
+from magistral_recipe.writing.chat_format import decode_completion
+from magistral_recipe.writing.thinking import Thinking
 
 
 def parts(thinking: Thinking, pieces: list[str]) -> dict[Part, str]:

@@ -7,8 +7,8 @@ import io
 import pytest
 from rich.console import Console
 
-from magistral_recipe.display import Display, duration
-from magistral_recipe.evaluate_table import EvaluationDisplay
+from magistral_recipe.terminal.evaluation_display import EvaluationDisplay
+from magistral_recipe.terminal.progress import Display, duration
 
 
 def shown(live: bool, events: list[dict]) -> str:

@@ -6,10 +6,11 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from magistral_recipe import doctor
-from magistral_recipe.verifiers import cpp, sandbox_probe
-from magistral_recipe.verifiers.sandbox import SandboxError
-from magistral_recipe.verifiers.sandbox_probe import Probe
+from magistral_recipe.commands import doctor
+from magistral_recipe.verifiers.programs import cpp
+from magistral_recipe.verifiers.sandbox import probe
+from magistral_recipe.verifiers.sandbox.confine import SandboxError
+from magistral_recipe.verifiers.sandbox.probe import Probe
 
 
 @pytest.fixture
@@ -25,7 +26,7 @@ def app():
 
 
 def test_it_shows_what_is_there_and_ends_well(app, monkeypatch):
-    monkeypatch.setattr(sandbox_probe, "probe", lambda mode: Probe(mode, None, "/usr/bin/python3"))
+    monkeypatch.setattr(probe, "probe", lambda mode: Probe(mode, None, "/usr/bin/python3"))
     shown = CliRunner().invoke(app, ["doctor"], env={"COLUMNS": "200"})
     assert shown.exit_code == 0
     for subject in (
@@ -46,7 +47,7 @@ def test_what_is_missing_comes_with_its_remedy(app, monkeypatch):
     def nothing(*_: object) -> None:
         raise SandboxError("missing")
 
-    monkeypatch.setattr(sandbox_probe, "probe", lambda mode: Probe(mode, "install bubblewrap"))
+    monkeypatch.setattr(probe, "probe", lambda mode: Probe(mode, "install bubblewrap"))
     monkeypatch.setattr(cpp, "find_compiler", nothing)
     monkeypatch.setattr(doctor, "_version", lambda name: None)
     shown = CliRunner().invoke(app, ["doctor"], env={"COLUMNS": "200"})

@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 
 import magistral_recipe
 from magistral_recipe.cli import app
-from magistral_recipe.data.benchmarks import find
+from magistral_recipe.data.benchmarks.catalogue import find
 from magistral_recipe.evaluation.samples import read_samples
 from magistral_recipe.files import read_json
 from magistral_recipe.stages.evaluation import sampling_of
@@ -89,7 +89,7 @@ def test_a_run_of_a_model_nearby_repeats_from_another_folder(tmp_path, monkeypat
 
 
 def test_every_benchmark_is_looked_at_before_the_model_is_loaded(tmp_path, monkeypatch):
-    monkeypatch.setattr("magistral_recipe.models.load_model", None)
+    monkeypatch.setattr("magistral_recipe.models.load.load_model", None)
     monkeypatch.setattr("magistral_recipe.stages.evaluation.load_model", None)
     wrong, empty = tmp_path / "wrong.jsonl", tmp_path / "empty.jsonl"
     wrong.write_text('{"question": "2+2?"}\n')
@@ -113,7 +113,7 @@ def test_what_has_changed_since_is_not_repeated(evaluated, tmp_path, key):
 
 
 def test_samples_are_scored_again_without_a_model(evaluated, tmp_path, monkeypatch):
-    monkeypatch.setattr("magistral_recipe.models.load_model", None)
+    monkeypatch.setattr("magistral_recipe.models.load.load_model", None)
     done = run("--rescore", evaluated[0] / "scores.json", "--output", tmp_path / "again")
     assert done.exit_code == 0, done.output
     assert "0 of 12 verdicts changed" in done.output
@@ -250,7 +250,7 @@ def test_what_the_system_refuses_is_one_line_and_exit_code_1(monkeypatch, error,
     def refused():
         raise error
 
-    monkeypatch.setattr("magistral_recipe.evaluate_command._print_list", refused)
+    monkeypatch.setattr("magistral_recipe.commands.evaluate._print_list", refused)
     done = run("--list")
     assert (done.exit_code, len(done.output.splitlines())) == (1, 1)
     assert f"error: {message}" in done.output

@@ -8,9 +8,9 @@ from pathlib import Path
 
 from rich.console import Console
 
-from magistral_recipe.evaluate_table import EvaluationDisplay
 from magistral_recipe.evaluation.samples import Sample
 from magistral_recipe.evaluation.scores import compute_scores
+from magistral_recipe.terminal.evaluation_display import EvaluationDisplay
 
 
 def shown(width=100):

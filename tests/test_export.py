@@ -9,14 +9,14 @@ import torch
 from peft import PeftModel
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
-from magistral_recipe.data.chat import ChatFormat
-from magistral_recipe.model_card import CardFacts, model_card
-from magistral_recipe.models import LoraSettings, ModelConfig, load_model, load_tokenizer, merge_gap, save_model
-from magistral_recipe.quantization import is_quantized
+from magistral_recipe.models.card import CardFacts, model_card
+from magistral_recipe.models.load import LoraSettings, ModelConfig, load_model, load_tokenizer, merge_gap, save_model
+from magistral_recipe.models.quantization import is_quantized
 from magistral_recipe.report.evaluations import latest_scores
 from magistral_recipe.stages import export
 from magistral_recipe.stages.base import StageContext
 from magistral_recipe.stages.export import export_model, with_default_system
+from magistral_recipe.writing.chat_format import ChatFormat
 
 RECIPE = "name: trial\nmodel: {path: tiny}\n"
 PROMPT = 'Pense dans la langue de l\'énoncé, entre {open} et {close}.\n"Encadre" \\boxed{} 🙂.'

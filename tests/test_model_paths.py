@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from magistral_recipe.errors import DataError
-from magistral_recipe.model_paths import ModelSource, find_model
-from magistral_recipe.models import ModelConfig, load_model, load_tokenizer
+from magistral_recipe.models.load import ModelConfig, load_model, load_tokenizer
+from magistral_recipe.models.paths import ModelSource, find_model
 
 
 def model_folder(folder: Path) -> Path:

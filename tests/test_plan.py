@@ -7,12 +7,12 @@ import json
 import pytest
 from rich.console import Console
 
+from magistral_recipe.check.memory_plan import count_memory, plan_memory
+from magistral_recipe.check.plan import prove_recipe
+from magistral_recipe.check.recipe_file import load_recipe
 from magistral_recipe.errors import RunError
-from magistral_recipe.memory_plan import count_memory, plan_memory
-from magistral_recipe.models import ModelConfig
-from magistral_recipe.plan import prove_recipe
-from magistral_recipe.recipe import load_recipe
-from magistral_recipe.verifiers import sandbox_probe
+from magistral_recipe.models.load import ModelConfig
+from magistral_recipe.verifiers.sandbox import probe
 
 CODE = """\
 name: code
@@ -34,7 +34,7 @@ def test_code_problems_try_the_sandbox_before_anything_is_trained(tmp_path, monk
         tried.append(mode)
         raise RunError("no sandbox here")
 
-    monkeypatch.setattr(sandbox_probe, "require_sandbox", refuse)
+    monkeypatch.setattr(probe, "require_sandbox", refuse)
     with pytest.raises(RunError, match="no sandbox here"):
         prove_recipe(load_recipe(tmp_path / "code.yaml"), Console(quiet=True))
     assert tried == ["bwrap"]

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from magistral_recipe.check.recipe_file import load_recipe
 from magistral_recipe.errors import RecipeError
-from magistral_recipe.recipe import load_recipe
 
 ROOT = Path(__file__).parent.parent
 GOOD = """\
@@ -44,7 +44,7 @@ def test_every_shipped_recipe_loads():
 
 def test_loading_imports_neither_torch_nor_trl():
     code = (
-        "import sys; from magistral_recipe.recipe import load_recipe; "
+        "import sys; from magistral_recipe.check.recipe_file import load_recipe; "
         f"load_recipe({str(ROOT / 'recipes/quickstart.yaml')!r}); "
         "print([m for m in ('torch', 'trl', 'transformers', 'datasets') if m in sys.modules])"
     )

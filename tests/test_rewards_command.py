@@ -6,9 +6,9 @@ import pytest
 from typer.testing import CliRunner
 
 from magistral_recipe.cli import app
+from magistral_recipe.commands.rewards import score_file
 from magistral_recipe.errors import DataError
 from magistral_recipe.rewards import math_correctness
-from magistral_recipe.rewards_command import score_file
 
 RIGHT, WRONG = r"<think>a</think>\boxed{4}", r"<think>a</think>\boxed{5}"
 

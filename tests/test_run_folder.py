@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+from magistral_recipe.chain.run_folder import RunFolder
+from magistral_recipe.check.recipe_file import load_recipe
 from magistral_recipe.errors import RunError
 from magistral_recipe.files import read_json
-from magistral_recipe.recipe import load_recipe
-from magistral_recipe.run_folder import RunFolder
 
 RECIPE = """\
 name: r

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import pytest
 
+from magistral_recipe.chain.run import run_stage
+from magistral_recipe.chain.run_folder import RunFolder
+from magistral_recipe.check.recipe_file import load_recipe
 from magistral_recipe.data import tiny
-from magistral_recipe.data.chat import ChatFormat
 from magistral_recipe.data.problems import Trace
 from magistral_recipe.errors import DataError
-from magistral_recipe.models import load_tokenizer
-from magistral_recipe.recipe import load_recipe
-from magistral_recipe.run import run_stage
-from magistral_recipe.run_folder import RunFolder
+from magistral_recipe.models.load import load_tokenizer
 from magistral_recipe.stages.sft import IGNORED, tokenized
+from magistral_recipe.writing.chat_format import ChatFormat
 
 
 @pytest.fixture(scope="module")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from trl import SFTConfig
 
-from magistral_recipe.trainer_fields import trainer_mistakes
+from magistral_recipe.check.trainer_fields import trainer_mistakes
 from magistral_recipe.training.config import MagistralGRPOConfig
 
 GIVEN = {"use_cpu": True, "bf16": False, "report_to": "none"}

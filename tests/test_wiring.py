@@ -4,8 +4,9 @@ import pytest
 from rich.console import Console
 
 import families
-from magistral_recipe.data.chat import ChatFormat, stop_token_ids
-from magistral_recipe.data.perfect import boxed, perfect_completions
+from magistral_recipe.check.perfect import boxed, perfect_completions
+from magistral_recipe.check.wiring import prove_wiring
+from magistral_recipe.check.wiring_report import Fault, Verdict
 from magistral_recipe.data.problems import Problem, Trace
 from magistral_recipe.errors import RecipeError
 from magistral_recipe.rewards import (
@@ -16,9 +17,8 @@ from magistral_recipe.rewards import (
     RepetitionPenalty,
     Thinking,
 )
-from magistral_recipe.verifiers.langid import DEFAULT_LANGUAGES
-from magistral_recipe.wiring import prove_wiring
-from magistral_recipe.wiring_report import Fault, Verdict
+from magistral_recipe.verifiers.language.detect import DEFAULT_LANGUAGES
+from magistral_recipe.writing.chat_format import ChatFormat, stop_token_ids
 
 PROBLEMS = [
     Problem(problem="What is 17 plus 25?", answer="42", language="en"),

@@ -7,13 +7,13 @@ import shutil
 import pytest
 
 import families
+from magistral_recipe.check.wiring import prove_wiring
+from magistral_recipe.check.wiring_report import Verdict
 from magistral_recipe.data import tiny
-from magistral_recipe.data.chat import ChatFormat
 from magistral_recipe.data.problems import Problem, Trace
-from magistral_recipe.models import generation_stop_ids, load_tokenizer
+from magistral_recipe.models.load import generation_stop_ids, load_tokenizer
 from magistral_recipe.rewards import FormatReward, LanguageConsistency, MagistralReward, MathCorrectness
-from magistral_recipe.wiring import prove_wiring
-from magistral_recipe.wiring_report import Verdict
+from magistral_recipe.writing.chat_format import ChatFormat
 
 
 @pytest.mark.parametrize("system_prompt", [None, "magistral"])

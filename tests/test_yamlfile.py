@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from magistral_recipe.errors import RecipeError
-from magistral_recipe.yamlfile import key_text, read_document, to_yaml
+from magistral_recipe.recipe.document import key_text, read_document, to_yaml
 
 
 def write(folder: Path, name: str, text: str) -> Path:

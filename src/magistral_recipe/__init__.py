@@ -11,11 +11,11 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from magistral_recipe.recipe import load_recipe
+    from magistral_recipe.check.recipe_file import load_recipe
     from magistral_recipe.rewards.magistral import MagistralReward
-    from magistral_recipe.rewards.thinking import Thinking
     from magistral_recipe.training.config import MagistralGRPOConfig
     from magistral_recipe.training.grpo import MagistralGRPOTrainer
+    from magistral_recipe.writing.thinking import Thinking
 
 __version__ = "0.1.0"
 
@@ -25,8 +25,8 @@ _MODULES = {
     "MagistralGRPOConfig": "training.config",
     "MagistralGRPOTrainer": "training.grpo",
     "MagistralReward": "rewards.magistral",
-    "Thinking": "rewards.thinking",
-    "load_recipe": "recipe",
+    "Thinking": "writing.thinking",
+    "load_recipe": "check.recipe_file",
 }
 
 

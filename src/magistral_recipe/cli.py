@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from magistral_recipe import __version__
-from magistral_recipe.terminal import quieten_libraries, told_errors
+from magistral_recipe.terminal.console import quieten_libraries, told_errors
 
 app = typer.Typer(
     name="magistral-recipe",
@@ -47,8 +47,8 @@ def run(
     Run it again after a crash: complete stages are skipped, a half-done one goes on from its checkpoint. Under
     `accelerate launch -m magistral_recipe run RECIPE` the chain runs in the processes that Accelerate started.
     """
-    from magistral_recipe.plan import load_telling_all
-    from magistral_recipe.run import RunOptions, run_recipe
+    from magistral_recipe.chain.run import RunOptions, run_recipe
+    from magistral_recipe.check.plan import load_telling_all
 
     with told_errors():
         quieten_libraries()
@@ -58,7 +58,7 @@ def run(
 @app.command()
 def check(recipe: RecipeFile, more: MoreOverrides = None, overrides: Overrides = None) -> None:
     """Find every mistake in a recipe, prove its wiring on the real tokenizer, and print the plan."""
-    from magistral_recipe.plan import check_recipe, load_telling_all
+    from magistral_recipe.check.plan import check_recipe, load_telling_all
 
     with told_errors():
         quieten_libraries()
@@ -68,8 +68,8 @@ def check(recipe: RecipeFile, more: MoreOverrides = None, overrides: Overrides =
 @app.command(hidden=True)
 def stage(run_folder: Path, index: int, recipe_folder: Annotated[Path, typer.Option()]) -> None:
     """Run one stage; `run` starts this through Accelerate's launcher."""
-    from magistral_recipe.launch import die_with_parent
-    from magistral_recipe.run import stage_process
+    from magistral_recipe.chain.launch import die_with_parent
+    from magistral_recipe.chain.run import stage_process
 
     die_with_parent()
     # Not through `typer.Exit`: a stage that is done must not wait for threads of libraries that never end.
@@ -99,13 +99,23 @@ def main() -> None:
 
 def _mount() -> None:
     """Add the commands that live beside their logic; each module is light to import."""
-    from magistral_recipe import (
-        chat_command,
-        compare_command,
+    from magistral_recipe.commands import (
+        chat as chat_command,
+    )
+    from magistral_recipe.commands import (
+        compare as compare_command,
+    )
+    from magistral_recipe.commands import (
         doctor,
-        evaluate_command,
-        report_command,
-        rewards_command,
+    )
+    from magistral_recipe.commands import (
+        evaluate as evaluate_command,
+    )
+    from magistral_recipe.commands import (
+        report as report_command,
+    )
+    from magistral_recipe.commands import (
+        rewards as rewards_command,
     )
 
     for module in (evaluate_command, compare_command, report_command, rewards_command, doctor, chat_command):

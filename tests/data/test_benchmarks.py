@@ -14,13 +14,13 @@ import zlib
 
 import pytest
 
-from magistral_recipe.data import benchmarks
-from magistral_recipe.data.benchmark_loaders import LETTERS
-from magistral_recipe.data.benchmarks import PLACE, find, list_rows, read_row
-from magistral_recipe.data.livecodebench import plain_pickle, unpack
+from magistral_recipe.data.benchmarks import catalogue
+from magistral_recipe.data.benchmarks.catalogue import PLACE, find, list_rows, read_row
+from magistral_recipe.data.benchmarks.livecodebench import plain_pickle, unpack
+from magistral_recipe.data.benchmarks.loaders import LETTERS
 from magistral_recipe.data.sources import ProblemsSource, load_problems
 from magistral_recipe.errors import DataError
-from magistral_recipe.verifiers.testcases import parse_tests
+from magistral_recipe.verifiers.programs.testcases import parse_tests
 
 
 def write(path, rows):
@@ -53,7 +53,7 @@ def test_every_row_holds():
 
 
 def test_prompts_of_a_language_are_in_it():
-    from magistral_recipe.verifiers.langid import detect
+    from magistral_recipe.verifiers.language.detect import detect
 
     for name in ("mgsm", "aime24_translated"):
         row = find(name).row
@@ -82,7 +82,7 @@ def test_an_unknown_benchmark_is_named(name, message):
 def test_one_language_can_be_named():
     assert find("mgsm_fr").languages == ("fr",)
     assert len(find("mgsm").languages) == 11
-    assert "mgsm_fr" in benchmarks.all_names()
+    assert "mgsm_fr" in catalogue.all_names()
     assert find("gym:gcd").row.data.gym == "gcd"
 
 
@@ -99,7 +99,7 @@ def test_one_language_can_be_named():
 def test_a_row_of_ones_own_that_is_wrong(tmp_path, change, message):
     read_row.cache_clear()
     file = tmp_path / "mine.yaml"
-    text = (benchmarks.FOLDER / "gsm8k.yaml").read_text()
+    text = (catalogue.FOLDER / "gsm8k.yaml").read_text()
     key = change.partition(":")[0]
     kept = [] if key == "prompt" else text.splitlines()
     if key == "prompt":  # a block of several lines
@@ -113,7 +113,7 @@ def test_a_row_of_ones_own_that_is_wrong(tmp_path, change, message):
 
 def test_a_row_of_ones_own(tmp_path):
     read_row.cache_clear()
-    text = (benchmarks.FOLDER / "gsm8k.yaml").read_text()
+    text = (catalogue.FOLDER / "gsm8k.yaml").read_text()
     (tmp_path / "mine.yaml").write_text(text.replace("openai/gsm8k", str(tmp_path / "gsm.jsonl")))
     write(tmp_path / "gsm.jsonl", [{"question": "One and one?", "answer": "It is <<1+1=2>>2.\n#### 1,002"}])
     loaded = load_problems(ProblemsSource(benchmark="mine.yaml"), tmp_path, None)
@@ -305,7 +305,7 @@ def test_private_tests_that_are_none(tmp_path, private, message):
 
 
 def test_a_bomb_is_not_unpacked(monkeypatch):
-    monkeypatch.setattr("magistral_recipe.data.livecodebench.MAX_BYTES", 1000)
+    monkeypatch.setattr("magistral_recipe.data.benchmarks.livecodebench.MAX_BYTES", 1000)
     with pytest.raises(ValueError, match="more than 1,000 bytes"):
         unpack(packed("x" * 100_000))
 

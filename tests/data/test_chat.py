@@ -7,21 +7,23 @@ from types import SimpleNamespace
 import pytest
 
 import families
-from magistral_recipe.data.chat import (
+from magistral_recipe.errors import DataError
+from magistral_recipe.writing.chat_format import (
     SYSTEM_PROMPTS,
     ChatFormat,
     decode_completion,
     prompt_opens_thinking,
     stop_token_ids,
 )
-from magistral_recipe.errors import DataError
-from magistral_recipe.rewards.thinking import Thinking
+from magistral_recipe.writing.thinking import Thinking
 
 COMPLETION = "<think>\nTwo and two.\n</think>\nIt is \\boxed{4}."
 
 
 def test_importing_the_format_loads_no_model_library():
-    code = "import magistral_recipe.data.chat, sys; print({'torch', 'transformers', 'trl'} & set(sys.modules))"
+    code = (
+        "import magistral_recipe.writing.chat_format, sys; print({'torch', 'transformers', 'trl'} & set(sys.modules))"
+    )
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout.strip() == "set()"
 
 

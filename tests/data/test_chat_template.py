@@ -3,10 +3,10 @@ from __future__ import annotations
 import pytest
 
 import families
-from magistral_recipe.data.chat import ChatFormat
-from magistral_recipe.data.chat_template import TemplateTraits, inspect_template, template_text
 from magistral_recipe.errors import DataError
-from magistral_recipe.rewards.thinking import Thinking
+from magistral_recipe.writing.chat_format import ChatFormat
+from magistral_recipe.writing.template import TemplateTraits, inspect_template, template_text
+from magistral_recipe.writing.thinking import Thinking
 
 # What each family is known to do, from its published template.
 EXPECTED = {

@@ -19,7 +19,7 @@ from magistral_recipe.data.problems import (
     parse_problem,
     parse_trace,
 )
-from magistral_recipe.rewards.thinking import Thinking
+from magistral_recipe.writing.thinking import Thinking
 
 GOOD = {"problem": "What is 1 plus 1?", "answer": "2"}
 STDIO = {"type": "stdio", "cases": [{"input": "1\n", "output": "2\n"}]}

@@ -18,7 +18,7 @@ from magistral_recipe.data import readers
 from magistral_recipe.data.problems import Problem
 from magistral_recipe.data.sources import LoadResult, ProblemsSource, TracesSource, load_problems, load_traces
 from magistral_recipe.errors import DataError
-from magistral_recipe.rewards.thinking import Thinking
+from magistral_recipe.writing.thinking import Thinking
 
 EXAMPLES = Path(__file__).parents[2] / "recipes" / "examples"
 

@@ -14,7 +14,7 @@ from magistral_recipe.data.tiny import rows
 from magistral_recipe.data.tiny.arithmetic import OPERATIONS, Exercise, work
 from magistral_recipe.data.tiny.corpus import documents
 from magistral_recipe.data.tiny.language import LANGUAGES, ramble, wordings
-from magistral_recipe.rewards.thinking import Thinking
+from magistral_recipe.writing.thinking import Thinking
 
 CLEAN = tiny.Flaws(forget=0, slip=0, malformed=0, foreign=tuple((language, 0.0) for language in LANGUAGES))
 

@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 
 from magistral_recipe.cli import app
 from magistral_recipe.errors import DataError
-from magistral_recipe.evaluation.compare import compare_runs, compare_samples, find_evaluations
+from magistral_recipe.evaluation.comparison import compare_runs, compare_samples, find_evaluations
 from magistral_recipe.evaluation.samples import Sample, SampleWriter
 from magistral_recipe.evaluation.statistics import paired_difference
 

@@ -6,14 +6,14 @@ import json
 
 import pytest
 
-from magistral_recipe.data.benchmark_loaders import BenchmarkProblem
+from magistral_recipe.data.benchmarks.loaders import BenchmarkProblem
 from magistral_recipe.data.problems import Problem
 from magistral_recipe.evaluation.correctness import BenchmarkCorrectness
 from magistral_recipe.evaluation.languages import found_languages
 from magistral_recipe.evaluation.scoring import Scorer
 from magistral_recipe.generation import Completion, Request
-from magistral_recipe.rewards.thinking import Thinking
 from magistral_recipe.verifiers.instructions import Instruction
+from magistral_recipe.writing.thinking import Thinking
 
 
 def judged(problem, *texts, thinking=Thinking()):  # noqa: B008 - immutable

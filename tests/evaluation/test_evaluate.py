@@ -7,12 +7,12 @@ import json
 import pytest
 import torch
 
-from magistral_recipe.data.chat import ChatFormat
 from magistral_recipe.data.problems import Problem
 from magistral_recipe.errors import DataError
 from magistral_recipe.evaluation.evaluate import EvaluationSettings, evaluate_model, quick_score, weights_fingerprint
 from magistral_recipe.evaluation.samples import read_samples
 from magistral_recipe.generation import Completion
+from magistral_recipe.writing.chat_format import ChatFormat
 
 SETTINGS = EvaluationSettings(samples=3, temperature=1.0, max_new_tokens=8, seed=5)
 PROBLEMS = [

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from magistral_recipe.data.benchmark_loaders import BenchmarkProblem
+from magistral_recipe.data.benchmarks.loaders import BenchmarkProblem
 from magistral_recipe.data.problems import Problem
 from magistral_recipe.errors import DataError
 from magistral_recipe.evaluation.evaluate import finish, problems_hash, warnings_of
@@ -18,8 +18,8 @@ from magistral_recipe.evaluation.scores import compute_scores
 from magistral_recipe.evaluation.scoring import Scorer
 from magistral_recipe.files import write_json
 from magistral_recipe.generation import Completion, Request
-from magistral_recipe.rewards.thinking import Thinking
 from magistral_recipe.verifiers.instructions import Instruction
+from magistral_recipe.writing.thinking import Thinking
 
 PROBLEM_ROWS = [
     Problem(id=f"p{i}", problem=f"{i}+{i}?", answer=str(2 * i), language="en", category="sums") for i in range(4)

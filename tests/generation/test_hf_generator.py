@@ -9,9 +9,9 @@ import pytest
 import torch
 from transformers import GenerationConfig
 
-from magistral_recipe.data.chat import ChatFormat
 from magistral_recipe.generation import Completion, Request, Sampling, generate
 from magistral_recipe.generation.hf import HFGenerator
+from magistral_recipe.writing.chat_format import ChatFormat
 
 SAMPLING = Sampling(temperature=1.0, max_new_tokens=16, seed=7)
 

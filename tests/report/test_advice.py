@@ -11,7 +11,7 @@ from magistral_recipe.evaluation.statistics import mean_interval
 from magistral_recipe.report.advice import CHECKS, findings
 from magistral_recipe.report.collect import Evaluation, Run, Stage
 from magistral_recipe.report.seen import Seen
-from magistral_recipe.rewards.thinking import Thinking
+from magistral_recipe.writing.thinking import Thinking
 
 STEPS = 40
 

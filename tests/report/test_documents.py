@@ -16,7 +16,7 @@ from magistral_recipe.evaluation.samples import read_samples
 from magistral_recipe.report import evaluations
 from magistral_recipe.report.build import build_report
 from magistral_recipe.report.evaluations import finished_evaluations, latest_scores
-from magistral_recipe.score_table import score_table
+from magistral_recipe.terminal.score_table import score_table
 
 
 @pytest.fixture(scope="module")

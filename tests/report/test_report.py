@@ -239,7 +239,7 @@ def test_what_is_missing_is_said_and_the_rest_shown(run, spoil, said):
 
 
 def test_a_report_is_made_without_torch():
-    code = "import sys, magistral_recipe.report.compare, magistral_recipe.report.live; print(sorted(sys.modules))"
+    code = "import sys, magistral_recipe.report.side_by_side, magistral_recipe.report.live; print(sorted(sys.modules))"
     loaded = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout
     assert "'jinja2'" in loaded
     assert not {name for name in ("torch", "transformers", "trl", "datasets") if f"'{name}'" in loaded}

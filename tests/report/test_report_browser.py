@@ -10,8 +10,8 @@ from browser import browser
 from fabricated import MATHS, make_run
 
 from magistral_recipe.report.build import build_report
-from magistral_recipe.report.compare import build_comparison
 from magistral_recipe.report.curves import number
+from magistral_recipe.report.side_by_side import build_comparison
 
 pytestmark = pytest.mark.browser
 

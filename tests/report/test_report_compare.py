@@ -12,9 +12,9 @@ from fabricated import keep_greedy, make_run
 from magistral_recipe.errors import DataError, RunError
 from magistral_recipe.evaluation.samples import read_samples
 from magistral_recipe.evaluation.statistics import paired_difference
+from magistral_recipe.recipe.document import to_yaml
 from magistral_recipe.report.collect import collect
-from magistral_recipe.report.compare import build_comparison, comparison_page, run_names
-from magistral_recipe.yamlfile import to_yaml
+from magistral_recipe.report.side_by_side import build_comparison, comparison_page, run_names
 
 
 @pytest.fixture

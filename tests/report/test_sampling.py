@@ -13,7 +13,7 @@ from magistral_recipe.report.collect import collect
 from magistral_recipe.report.data import PageData
 from magistral_recipe.report.sampling import BUDGET, fill
 from magistral_recipe.report.seen import suspicion
-from magistral_recipe.rewards.thinking import Thinking
+from magistral_recipe.writing.thinking import Thinking
 
 
 def filled(run, budget=BUDGET):

@@ -15,8 +15,9 @@ from hypothesis import strategies as st
 from magistral_recipe.errors import RunError
 from magistral_recipe.rewards.base import Reason
 from magistral_recipe.rewards.code import CodeCorrectness, code_correctness
-from magistral_recipe.verifiers import programs, sandbox, sandbox_bwrap, sandbox_probe
-from magistral_recipe.verifiers.programs import Result, Verdict
+from magistral_recipe.verifiers.programs import runner
+from magistral_recipe.verifiers.programs.runner import Result, Verdict
+from magistral_recipe.verifiers.sandbox import bwrap, confine, probe
 
 ADDITION = json.dumps({"type": "stdio", "cases": [{"input": f"{n} 3", "output": f"{n + 3}\n"} for n in range(4)]})
 SUM = "print(sum(map(int, input().split())))"
@@ -47,7 +48,7 @@ class RecordingRunner:
 
     def __init__(self, verdict: Verdict = Verdict.RIGHT) -> None:
         self.verdict = verdict
-        self.seen: list[programs.Submission] = []
+        self.seen: list[runner.Submission] = []
 
     def run(self, submissions):
         self.seen += submissions
@@ -56,7 +57,7 @@ class RecordingRunner:
 
 @pytest.fixture
 def recording(monkeypatch):
-    monkeypatch.setattr(sandbox_probe, "require_sandbox", lambda mode: None)
+    monkeypatch.setattr(probe, "require_sandbox", lambda mode: None)
     reward = CodeCorrectness(max_tests=5)
     reward.runner = RecordingRunner()
     return reward
@@ -207,8 +208,8 @@ def test_equal_programs_run_once(monkeypatch):
         runs.append(submission.source)
         return Result(Verdict.RIGHT, 1, 1), False
 
-    monkeypatch.setattr(sandbox_probe, "require_sandbox", lambda mode: None)
-    monkeypatch.setattr(programs.Runner, "_try", once)
+    monkeypatch.setattr(probe, "require_sandbox", lambda mode: None)
+    monkeypatch.setattr(runner.Runner, "_try", once)
     assert (
         code_correctness(completions=[completion("a"), completion("b"), completion("a")], tests=[ADDITION] * 3)
         == [1.0] * 3
@@ -223,8 +224,8 @@ def test_what_runs_out_of_time_is_tried_once_more_and_the_second_try_counts(monk
         verdict = outcomes[submission.source].pop(0)
         return Result(verdict, 0, 1), verdict is Verdict.TIMEOUT
 
-    monkeypatch.setattr(sandbox_probe, "require_sandbox", lambda mode: None)
-    monkeypatch.setattr(programs.Runner, "_try", unlucky)
+    monkeypatch.setattr(probe, "require_sandbox", lambda mode: None)
+    monkeypatch.setattr(runner.Runner, "_try", unlucky)
     assert code_correctness(completions=[completion("slow"), completion("endless")], tests=[ADDITION] * 2) == [1.0, 0.0]
     assert outcomes == {"slow": [], "endless": []}
 
@@ -307,23 +308,23 @@ def test_a_failing_sandbox_is_none_and_raises_past_one_percent(recording):
 @pytest.fixture
 def forgetful():
     """Forget what was found out about this machine, before and after."""
-    for cached in (sandbox_probe.probe, sandbox_bwrap.find_bwrap):
+    for cached in (probe.probe, bwrap.find_bwrap):
         cached.cache_clear()
     yield
-    for cached in (sandbox_probe.probe, sandbox_bwrap.find_bwrap):
+    for cached in (probe.probe, bwrap.find_bwrap):
         cached.cache_clear()
 
 
 def test_other_systems_refuse_programs_with_the_remedy_and_nothing_else(monkeypatch, forgetful):
-    monkeypatch.setattr(sandbox.sys, "platform", "darwin")
-    with pytest.raises(sandbox.SandboxError, match=r"only be verified on Linux.*WSL 2"):
+    monkeypatch.setattr(confine.sys, "platform", "darwin")
+    with pytest.raises(confine.SandboxError, match=r"only be verified on Linux.*WSL 2"):
         score(SUM)
     assert score(SUM, None, kind="math") is None
 
 
 def test_without_bubblewrap_the_message_says_how_to_get_it(monkeypatch, forgetful):
-    monkeypatch.setattr(sandbox_bwrap.shutil, "which", lambda name: None if name == "bwrap" else "/usr/bin/" + name)
-    with pytest.raises(sandbox.SandboxError, match="apt install bubblewrap"):
+    monkeypatch.setattr(bwrap.shutil, "which", lambda name: None if name == "bwrap" else "/usr/bin/" + name)
+    with pytest.raises(confine.SandboxError, match="apt install bubblewrap"):
         score(SUM)
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from magistral_recipe.rewards.code import CodeCorrectness
-from magistral_recipe.verifiers.sandbox_usage import observe
+from magistral_recipe.verifiers.sandbox.usage import observe
 
 CASES = [
     json.loads(line) for line in (Path(__file__).parents[1] / "cases" / "code.jsonl").read_text("utf-8").splitlines()

@@ -2,8 +2,8 @@
 
 import pytest
 
-from magistral_recipe.rewards.completions import completion_texts, prompt_text
-from magistral_recipe.rewards.thinking import Thinking
+from magistral_recipe.writing.completions import completion_texts, prompt_text
+from magistral_recipe.writing.thinking import Thinking
 
 THINKING = Thinking()
 TEXT = "<think>a</think>b"

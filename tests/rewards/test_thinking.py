@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from magistral_recipe.rewards.thinking import Split, Thinking
+from magistral_recipe.writing.thinking import Split, Thinking
 
 WELL_FORMED = [
     ("<think>a</think>b", "a", "b"),

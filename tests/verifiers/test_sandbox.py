@@ -16,11 +16,12 @@ from pathlib import Path
 import pytest
 
 from magistral_recipe.rewards.code import CodeCorrectness
-from magistral_recipe.verifiers import sandbox_probe, sandbox_session
-from magistral_recipe.verifiers.sandbox import Limits, SandboxError, confine
-from magistral_recipe.verifiers.sandbox_probe import probe
-from magistral_recipe.verifiers.sandbox_session import Job, Session
-from magistral_recipe.verifiers.sandbox_usage import observe
+from magistral_recipe.verifiers.sandbox import probe as probe_module
+from magistral_recipe.verifiers.sandbox import session as session_module
+from magistral_recipe.verifiers.sandbox.confine import Limits, SandboxError, confine
+from magistral_recipe.verifiers.sandbox.probe import probe
+from magistral_recipe.verifiers.sandbox.session import Job, Session
+from magistral_recipe.verifiers.sandbox.usage import observe
 
 pytestmark = pytest.mark.sandbox
 
@@ -178,8 +179,8 @@ def test_the_probe_finds_that_bubblewrap_holds():
 
 
 def test_the_probe_finds_a_sandbox_that_does_not_hold(monkeypatch):
-    monkeypatch.setattr(sandbox_session, "confine", lambda mode, limits, mounts: confine("unsafe", limits, mounts))
-    reached = sandbox_probe._try_out("bwrap")
+    monkeypatch.setattr(session_module, "confine", lambda mode, limits, mounts: confine("unsafe", limits, mounts))
+    reached = probe_module._try_out("bwrap")
     assert "network" in reached
     assert "process" in reached
 
@@ -210,7 +211,7 @@ def test_tests_of_one_program_share_neither_files_nor_processes():
 
 
 def test_a_sandbox_that_cannot_start_is_the_machines_fault(monkeypatch):
-    monkeypatch.setattr(sandbox_session, "python_command", lambda source: ["/no/such/python"])
+    monkeypatch.setattr(session_module, "python_command", lambda source: ["/no/such/python"])
     with pytest.raises(SandboxError, match="did not start"), Session(Job("python", "bwrap", Limits())):
         pass
 

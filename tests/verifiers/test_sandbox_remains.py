@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from magistral_recipe.verifiers.sandbox_remains import remove_remains
+from magistral_recipe.verifiers.sandbox.remains import remove_remains
 
 
 def test_folders_nested_beyond_recursion_and_path_length_are_removed(tmp_path):

@@ -16,7 +16,7 @@ from enum import StrEnum
 
 from pydantic_core import PydanticCustomError
 
-from magistral_recipe.verifiers.testcases import Tests, parse_tests
+from magistral_recipe.verifiers.programs.testcases import Tests, parse_tests
 
 
 class Code(StrEnum):

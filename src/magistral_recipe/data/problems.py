@@ -16,8 +16,8 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError, mo
 
 from magistral_recipe.data import fields
 from magistral_recipe.data.fields import Code
-from magistral_recipe.rewards.thinking import Thinking
-from magistral_recipe.verifiers.boxes import find_boxes
+from magistral_recipe.writing.boxes import find_boxes
+from magistral_recipe.writing.thinking import Thinking
 
 Kind = Literal["math", "code", "text"]
 AnswerIn = Literal["whole", "boxed", "hashes"]

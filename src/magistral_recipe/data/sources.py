@@ -17,7 +17,8 @@ from typing import Any, Generic, Literal, TypeVar
 
 from pydantic import Field
 
-from magistral_recipe.data import benchmarks, gym, peek, readers
+from magistral_recipe.data import gym, peek, readers
+from magistral_recipe.data.benchmarks import catalogue
 from magistral_recipe.data.fields import Code
 from magistral_recipe.data.problems import (
     MAX_CHARACTERS,
@@ -35,8 +36,8 @@ from magistral_recipe.data.problems import (
 from magistral_recipe.data.quarantine import Quarantine
 from magistral_recipe.data.readers import BadRow, Place, RawRow
 from magistral_recipe.errors import DataError
-from magistral_recipe.rewards.thinking import Thinking
 from magistral_recipe.schema import StrictModel
+from magistral_recipe.writing.thinking import Thinking
 
 Mistake = tuple[str, str]
 """A key of the source, dotted, and what is wrong with it."""
@@ -193,7 +194,7 @@ class ProblemsSource(_FileSource):
             if getattr(self, key)
         ]
         try:
-            chosen = benchmarks.find(str(self.benchmark), base)
+            chosen = catalogue.find(str(self.benchmark), base)
         except DataError as error:
             return [*mistakes, *(("benchmark", line) for line in error.problems)]
         task = chosen.row.data.gym
@@ -307,14 +308,14 @@ def load_problems(source: ProblemsSource, base: Path, quarantine: Path | None) -
 
 
 def _load_benchmark(source: ProblemsSource, base: Path, quarantine: Path | None) -> LoadResult[Problem]:
-    from magistral_recipe.data import benchmark_loaders
+    from magistral_recipe.data.benchmarks import loaders
 
-    chosen = benchmarks.find(str(source.benchmark), base)
+    chosen = catalogue.find(str(source.benchmark), base)
     wanted = None if source.count is None else source.skip + source.count
-    rows = benchmark_loaders.rows(chosen, base, source.path, wanted, source.seed or 0)
+    rows = loaders.rows(chosen, base, source.path, wanted, source.seed or 0)
 
     def parse(row: object) -> Problem | Rejection:
-        return benchmark_loaders.parse(row, source.max_characters)
+        return loaders.parse(row, source.max_characters)
 
     made = source.path is None and bool(chosen.row.data.tiny or chosen.row.data.gym)
     return _load(source, rows, parse, lambda problem: problem.id, quarantine, made)

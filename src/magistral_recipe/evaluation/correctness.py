@@ -16,9 +16,9 @@ from typing import Any
 from magistral_recipe.rewards.base import Batch, Grade, Reason, Reward
 from magistral_recipe.rewards.format import FormatReward
 from magistral_recipe.rewards.math import MathCorrectness
-from magistral_recipe.rewards.thinking import Thinking
-from magistral_recipe.verifiers.fences import first_block
 from magistral_recipe.verifiers.instructions import Instruction, follows
+from magistral_recipe.writing.fences import first_block
+from magistral_recipe.writing.thinking import Thinking
 
 ALL_TESTS = 1_000_000
 TEST_SECONDS = 6.0

@@ -24,8 +24,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from magistral_recipe.data.benchmarks import PLACE, Prompt
-from magistral_recipe.data.chat import ChatFormat
+from magistral_recipe.data.benchmarks.catalogue import PLACE, Prompt
 from magistral_recipe.errors import DataError
 from magistral_recipe.evaluation.problem_file import PROBLEMS, write_problems
 from magistral_recipe.evaluation.samples import Sample, SampleWriter, read_samples
@@ -37,6 +36,7 @@ from magistral_recipe.evaluation.shards import Shard, join_shards, only_writer, 
 from magistral_recipe.evaluation.statistics import mean_interval
 from magistral_recipe.files import read_json, write_json
 from magistral_recipe.generation.interface import Generator, Request
+from magistral_recipe.writing.chat_format import ChatFormat
 
 if TYPE_CHECKING:
     from magistral_recipe.data.problems import Problem

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from magistral_recipe.evaluation.estimators import UNDECIDED
 from magistral_recipe.rewards.base import Grade, Reason
 from magistral_recipe.rewards.language import completion_language, language_code
-from magistral_recipe.rewards.thinking import Thinking
-from magistral_recipe.verifiers.langid import DEFAULT_LANGUAGES
+from magistral_recipe.verifiers.language.detect import DEFAULT_LANGUAGES
+from magistral_recipe.writing.thinking import Thinking
 
 _WORDS = {Reason.TOO_SHORT: UNDECIDED, Reason.MIXED_LANGUAGES: "mixed", Reason.MALFORMED: "malformed"}
 

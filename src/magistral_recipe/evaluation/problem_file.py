@@ -42,7 +42,7 @@ def write_problems(path: Path, problems: Sequence[Problem]) -> bool:
 
 def read_problems(path: Path) -> list[Problem] | None:
     """Read what `write_problems` wrote; ``None`` where there is no such file or it is broken."""
-    from magistral_recipe.data.benchmark_loaders import BenchmarkProblem
+    from magistral_recipe.data.benchmarks.loaders import BenchmarkProblem
     from magistral_recipe.data.problems import Problem as Plain
 
     problems: list[Problem] = []

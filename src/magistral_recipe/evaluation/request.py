@@ -6,12 +6,12 @@ from typing import Literal
 
 from pydantic import Field
 
-from magistral_recipe.data.chat import ChatFormat
 from magistral_recipe.data.sources import ProblemsSource
 from magistral_recipe.evaluation.evaluate import EvaluationSettings
-from magistral_recipe.models import ModelConfig
-from magistral_recipe.rewards.thinking import Thinking
+from magistral_recipe.models.load import ModelConfig
 from magistral_recipe.schema import StrictModel
+from magistral_recipe.writing.chat_format import ChatFormat
+from magistral_recipe.writing.thinking import Thinking
 
 Backend = Literal["hf", "vllm"]
 

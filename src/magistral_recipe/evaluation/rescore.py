@@ -19,7 +19,7 @@ from magistral_recipe.evaluation.scores import Scores
 from magistral_recipe.evaluation.scoring import Scorer
 from magistral_recipe.evaluation.shards import SAMPLES, written_samples
 from magistral_recipe.files import read_json, write_json
-from magistral_recipe.rewards.thinking import Thinking
+from magistral_recipe.writing.thinking import Thinking
 
 if TYPE_CHECKING:
     from magistral_recipe.data.problems import Problem

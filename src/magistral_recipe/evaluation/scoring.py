@@ -12,8 +12,8 @@ from magistral_recipe.evaluation.samples import Sample
 from magistral_recipe.generation.interface import Completion
 from magistral_recipe.rewards.base import Batch, Grade, mark_cut
 from magistral_recipe.rewards.magistral import MagistralReward
-from magistral_recipe.rewards.thinking import Thinking
-from magistral_recipe.verifiers.boxes import find_boxes
+from magistral_recipe.writing.boxes import find_boxes
+from magistral_recipe.writing.thinking import Thinking
 
 if TYPE_CHECKING:
     from magistral_recipe.data.problems import Problem

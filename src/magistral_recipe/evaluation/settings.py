@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from magistral_recipe.data.benchmarks import PLACE, Prompt
-from magistral_recipe.data.chat import ChatFormat
+from magistral_recipe.data.benchmarks.catalogue import PLACE, Prompt
 from magistral_recipe.errors import DataError
 from magistral_recipe.generation.interface import Prompt as Rendered
 from magistral_recipe.generation.interface import Sampling
+from magistral_recipe.writing.chat_format import ChatFormat
 
 if TYPE_CHECKING:
     from magistral_recipe.data.problems import Problem

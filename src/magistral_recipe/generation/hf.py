@@ -16,9 +16,9 @@ import torch
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from transformers import GenerationConfig, LogitsProcessor, LogitsProcessorList
 
-from magistral_recipe.data.chat import decode_completion, stop_token_ids
 from magistral_recipe.generation.interface import Completion, Prompt, Request, Sampling
 from magistral_recipe.generation.noise import pick, uniforms
+from magistral_recipe.writing.chat_format import decode_completion, stop_token_ids
 
 _LENGTH_STEP = 16
 _ROW_STEP = 8

@@ -12,9 +12,9 @@ import hashlib
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from magistral_recipe.data.chat import decode_completion, stop_token_ids
 from magistral_recipe.errors import DataError, RunError
 from magistral_recipe.generation.interface import Completion, Prompt, Request, Sampling
+from magistral_recipe.writing.chat_format import decode_completion, stop_token_ids
 
 _CHUNK = 256
 """Requests handed over at once: vLLM batches them by itself, and what is finished reaches the disk between chunks."""

@@ -19,11 +19,11 @@ from magistral_recipe.errors import DataError, MagistralRecipeError
 from magistral_recipe.evaluation.scores import compute_scores
 from magistral_recipe.evaluation.statistics import Interval
 from magistral_recipe.files import read_json
+from magistral_recipe.recipe.document import read_document
 from magistral_recipe.report.evaluations import NAMES, EvaluationFolder, figure, stage_evaluations
 from magistral_recipe.report.lines import Damage, Record, finite, mapping, read_lines, whole
 from magistral_recipe.report.seen import Seen, read_rollouts_seen, read_samples_seen, sample_of
-from magistral_recipe.rewards.thinking import Thinking
-from magistral_recipe.yamlfile import read_document
+from magistral_recipe.writing.thinking import Thinking
 
 REPORTS = REPORT, MARKDOWN, METRICS = "report.html", "report.md", "metrics.json"
 """What a report writes into the folder: an empty one stays one that a report can be made of."""

@@ -9,7 +9,7 @@ from magistral_recipe.report.collect import Evaluation
 from magistral_recipe.report.lines import Record, mapping, read_at
 from magistral_recipe.report.seen import sample_of
 from magistral_recipe.report.tables import Grid, confusion_grid
-from magistral_recipe.rewards.thinking import Thinking
+from magistral_recipe.writing.thinking import Thinking
 
 _MOST = 1_000
 _MODELS = 2

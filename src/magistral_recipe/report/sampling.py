@@ -17,7 +17,7 @@ from magistral_recipe.report.data import Completion, Occasion, PageData, Problem
 from magistral_recipe.report.lines import Record, finite, mapping, name, read_at, text
 from magistral_recipe.report.seen import Seen, problem_of, sample_of
 from magistral_recipe.rewards.base import Reason
-from magistral_recipe.rewards.thinking import Split
+from magistral_recipe.writing.thinking import Split
 
 Item = TypeVar("Item")
 

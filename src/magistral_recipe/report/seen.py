@@ -14,8 +14,8 @@ from pathlib import Path
 from magistral_recipe.evaluation.samples import Sample
 from magistral_recipe.report.lines import Damage, Record, finite, mapping, name, read_lines, text, whole
 from magistral_recipe.rewards.base import MACHINE_REASONS, Reason
-from magistral_recipe.rewards.thinking import Thinking
-from magistral_recipe.verifiers.boxes import find_boxes
+from magistral_recipe.writing.boxes import find_boxes
+from magistral_recipe.writing.thinking import Thinking
 
 _SHORT_THOUGHTS = 8
 _REPEATED_LINES, _NEW_SHARE = 10, 0.3

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from magistral_recipe.rewards.magistral import MagistralReward, Weights, magistral_reward
     from magistral_recipe.rewards.math import MathCorrectness, math_correctness
     from magistral_recipe.rewards.repetition import RepetitionPenalty, repetition_penalty
-    from magistral_recipe.rewards.thinking import Split, Thinking
+    from magistral_recipe.writing.thinking import Split, Thinking
 
 __all__ = [
     "Batch",
@@ -48,15 +48,15 @@ __all__ = [
 ]
 
 _MODULES = {
-    "base": ("Batch", "Grade", "Reason", "Reward"),
-    "code": ("CodeCorrectness", "code_correctness"),
-    "format": ("FormatReward", "format_reward"),
-    "language": ("LanguageConsistency", "ReasoningLanguage", "language_consistency"),
-    "length": ("OverlongPenalty",),
-    "magistral": ("MagistralReward", "Weights", "magistral_reward"),
-    "math": ("MathCorrectness", "math_correctness"),
-    "repetition": ("RepetitionPenalty", "repetition_penalty"),
-    "thinking": ("Split", "Thinking"),
+    "rewards.base": ("Batch", "Grade", "Reason", "Reward"),
+    "rewards.code": ("CodeCorrectness", "code_correctness"),
+    "rewards.format": ("FormatReward", "format_reward"),
+    "rewards.language": ("LanguageConsistency", "ReasoningLanguage", "language_consistency"),
+    "rewards.length": ("OverlongPenalty",),
+    "rewards.magistral": ("MagistralReward", "Weights", "magistral_reward"),
+    "rewards.math": ("MathCorrectness", "math_correctness"),
+    "rewards.repetition": ("RepetitionPenalty", "repetition_penalty"),
+    "writing.thinking": ("Split", "Thinking"),
 }
 _HOME = {name: module for module, exported in _MODULES.items() for name in exported}
 
@@ -64,7 +64,7 @@ _HOME = {name: module for module, exported in _MODULES.items() for name in expor
 def __getattr__(name: str) -> Any:
     if name not in _HOME:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(importlib.import_module(f"{__name__}.{_HOME[name]}"), name)
+    return getattr(importlib.import_module(f"magistral_recipe.{_HOME[name]}"), name)
 
 
 def __dir__() -> list[str]:

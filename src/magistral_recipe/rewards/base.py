@@ -17,8 +17,8 @@ from enum import StrEnum
 from typing import Any, NamedTuple
 
 from magistral_recipe.errors import RunError
-from magistral_recipe.rewards.completions import completion_texts
-from magistral_recipe.rewards.thinking import Thinking
+from magistral_recipe.writing.completions import completion_texts
+from magistral_recipe.writing.thinking import Thinking
 
 logger = logging.getLogger(__name__)
 

@@ -11,11 +11,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from magistral_recipe.rewards.base import Batch, Grade, Reason, Reward
-from magistral_recipe.rewards.thinking import Thinking
-from magistral_recipe.verifiers.fences import canonical_language, first_block
-from magistral_recipe.verifiers.programs import LANGUAGES, Result, Runner, Submission, Verdict
-from magistral_recipe.verifiers.sandbox import MEBIBYTE, SandboxMode, check_mode
-from magistral_recipe.verifiers.testcases import Tests, parse_tests
+from magistral_recipe.verifiers.programs.runner import LANGUAGES, Result, Runner, Submission, Verdict
+from magistral_recipe.verifiers.programs.testcases import Tests, parse_tests
+from magistral_recipe.verifiers.sandbox.confine import MEBIBYTE, SandboxMode, check_mode
+from magistral_recipe.writing.fences import canonical_language, first_block
+from magistral_recipe.writing.thinking import Thinking
 
 _DEFAULT_THINKING = Thinking()
 
@@ -110,7 +110,7 @@ class CodeCorrectness(Reward):
     def _run(self, submissions: Sequence[Submission]) -> list[Result]:
         if not submissions:
             return []
-        from magistral_recipe.verifiers.sandbox_probe import require_sandbox
+        from magistral_recipe.verifiers.sandbox.probe import require_sandbox
 
         require_sandbox(self.runner.mode)
         return self.runner.run(submissions)

@@ -8,9 +8,9 @@ the code block must be closed and not empty.
 from __future__ import annotations
 
 from magistral_recipe.rewards.base import Batch, Grade, Reason, Reward
-from magistral_recipe.rewards.thinking import Thinking
-from magistral_recipe.verifiers.boxes import find_boxes
-from magistral_recipe.verifiers.fences import first_block
+from magistral_recipe.writing.boxes import find_boxes
+from magistral_recipe.writing.fences import first_block
+from magistral_recipe.writing.thinking import Thinking
 
 _DEFAULT_THINKING = Thinking()
 

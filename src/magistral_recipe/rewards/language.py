@@ -14,10 +14,10 @@ from functools import lru_cache
 from typing import Any, NamedTuple
 
 from magistral_recipe.rewards.base import Batch, Grade, Reason, Reward
-from magistral_recipe.rewards.completions import prompt_text
-from magistral_recipe.rewards.thinking import Thinking
-from magistral_recipe.verifiers.langid import CLEAR, DEFAULT_LANGUAGES, ENOUGH_IF_CLEAR, Verdict, detect
-from magistral_recipe.verifiers.scripts import KNOWN_LANGUAGES
+from magistral_recipe.verifiers.language.detect import CLEAR, DEFAULT_LANGUAGES, ENOUGH_IF_CLEAR, Verdict, detect
+from magistral_recipe.verifiers.language.scripts import KNOWN_LANGUAGES
+from magistral_recipe.writing.completions import prompt_text
+from magistral_recipe.writing.thinking import Thinking
 
 _DEFAULT_THINKING = Thinking()
 _CLEAR_IF_SHORT = 0.7  # the share of probability at which a few words give their language away

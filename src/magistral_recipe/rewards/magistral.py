@@ -15,7 +15,7 @@ from magistral_recipe.rewards.base import Batch, Grade, Reason, Reward, log_mean
 from magistral_recipe.rewards.format import FormatReward
 from magistral_recipe.rewards.length import Limits
 from magistral_recipe.rewards.math import MathCorrectness
-from magistral_recipe.rewards.thinking import Thinking
+from magistral_recipe.writing.thinking import Thinking
 
 _DEFAULT_THINKING = Thinking()
 

@@ -13,10 +13,10 @@ from functools import lru_cache
 from typing import Any, NamedTuple
 
 from magistral_recipe.rewards.base import Batch, Grade, Reason, Reward
-from magistral_recipe.rewards.thinking import Thinking
 from magistral_recipe.verifiers.answers import Verdict, compare, judge, references_of
-from magistral_recipe.verifiers.boxes import find_boxes
 from magistral_recipe.verifiers.pool import Outcome, shared_pool
+from magistral_recipe.writing.boxes import find_boxes
+from magistral_recipe.writing.thinking import Thinking
 
 logger = logging.getLogger(__name__)
 

@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping, Sequence
 from importlib.metadata import entry_points
 from typing import Any, NamedTuple
 
-from magistral_recipe.rewards.thinking import Thinking
+from magistral_recipe.writing.thinking import Thinking
 
 RewardFunction = Callable[..., Sequence[float | None]]
 ENTRY_POINTS = "magistral_recipe.rewards"

@@ -11,7 +11,7 @@ import re
 from collections.abc import Sequence
 
 from magistral_recipe.rewards.base import Batch, Grade, Reason, Reward
-from magistral_recipe.rewards.thinking import Thinking
+from magistral_recipe.writing.thinking import Thinking
 
 # A run of word characters outside the scripts without spaces, or one character of those.
 _UNIT = re.compile(r"[぀-ヿ㐀-䶿一-鿿]|[^\W぀-ヿ㐀-䶿一-鿿]+|[^\w\s]")

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field
 
-from magistral_recipe.data.benchmarks import find, prompt_of
+from magistral_recipe.data.benchmarks.catalogue import find, prompt_of
 from magistral_recipe.errors import DataError
 from magistral_recipe.stages.base import Inputs, StageConfig, StageContext
 from magistral_recipe.stages.training import Mistakes, base_model_config, chat_format, check_problems

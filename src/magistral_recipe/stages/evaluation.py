@@ -12,15 +12,15 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from magistral_recipe.data.benchmarks import Benchmark
-from magistral_recipe.data.chat import TOKENIZER_TEMPLATE, ChatFormat
+from magistral_recipe.data.benchmarks.catalogue import Benchmark
 from magistral_recipe.data.sources import load_problems
 from magistral_recipe.errors import DataError
 from magistral_recipe.evaluation.evaluate import evaluate_model, problems_hash, weights_fingerprint
 from magistral_recipe.evaluation.request import EvaluationRequest
 from magistral_recipe.evaluation.scores import Scores
 from magistral_recipe.generation.interface import Generator
-from magistral_recipe.models import generation_stop_ids, load_model, load_tokenizer
+from magistral_recipe.models.load import generation_stop_ids, load_model, load_tokenizer
+from magistral_recipe.writing.chat_format import TOKENIZER_TEMPLATE, ChatFormat
 
 if TYPE_CHECKING:
     from magistral_recipe.data.problems import Problem
@@ -80,7 +80,7 @@ def load_for(request: EvaluationRequest) -> LoadedModel:
         return LoadedModel(None, tokenizer, chat, generator, _stored_weights(path, config.revision))
     from transformers.utils import logging
 
-    from magistral_recipe.quantization import is_quantized
+    from magistral_recipe.models.quantization import is_quantized
     from magistral_recipe.stages.work import best_device
 
     logging.disable_progress_bar()

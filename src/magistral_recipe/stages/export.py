@@ -7,13 +7,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from magistral_recipe.data.chat import ChatFormat
-from magistral_recipe.model_card import CardFacts, model_card
-from magistral_recipe.models import ModelConfig
+from magistral_recipe.models.card import CardFacts, model_card
+from magistral_recipe.models.load import ModelConfig
 from magistral_recipe.report.evaluations import latest_scores
 from magistral_recipe.stages.base import Inputs, StageConfig, StageContext
 from magistral_recipe.stages.training import Mistakes, base_model_config, chat_format
 from magistral_recipe.suggest import did_you_mean
+from magistral_recipe.writing.chat_format import ChatFormat
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -105,7 +105,7 @@ def export_model(
     Returns:
         The folder.
     """
-    from magistral_recipe.models import load_tokenizer, save_model
+    from magistral_recipe.models.load import load_tokenizer, save_model
 
     tokenizer = load_tokenizer(model_folder, None, config)
     chat.install(tokenizer)
@@ -119,8 +119,8 @@ def _whole(config: ModelConfig, model_folder: Path | str) -> PreTrainedModel:
     """The model with its adapters merged and its weights plain numbers of the wanted precision."""
     import torch
 
-    from magistral_recipe.models import load_model, merged
-    from magistral_recipe.quantization import is_adapter
+    from magistral_recipe.models.load import load_model, merged
+    from magistral_recipe.models.quantization import is_adapter
 
     # Full weights on disk stay full: quantization was training's business, and would only cost precision here.
     carried = config if _is_adapter_folder(model_folder) else config.model_copy(update={"quantization": "none"})
@@ -131,7 +131,7 @@ def _whole(config: ModelConfig, model_folder: Path | str) -> PreTrainedModel:
 
 
 def _is_adapter_folder(model_folder: Path | str) -> bool:
-    from magistral_recipe.model_paths import find_model
+    from magistral_recipe.models.paths import find_model
 
     return find_model(model_folder).adapter is not None
 

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any, Literal
 from pydantic import Field, field_validator
 
 from magistral_recipe.rewards import registry
-from magistral_recipe.rewards.thinking import Thinking
 from magistral_recipe.schema import StrictModel
 from magistral_recipe.stages.base import Inputs, StageContext
 from magistral_recipe.stages.training import (
@@ -22,12 +21,13 @@ from magistral_recipe.stages.training import (
 )
 from magistral_recipe.stages.work import best_keeper, load_start, problem_rows, train_and_save
 from magistral_recipe.training.schedule import Entry
+from magistral_recipe.writing.thinking import Thinking
 
 if TYPE_CHECKING:
     from datasets import Dataset
 
-    from magistral_recipe.data.chat import ChatFormat
     from magistral_recipe.data.problems import Problem
+    from magistral_recipe.writing.chat_format import ChatFormat
 
 
 class RolloutsConfig(StrictModel):
@@ -141,12 +141,12 @@ def require_sandboxes(rewards: Sequence[Any], problems: Sequence[Problem]) -> No
     if all(problem.kind != "code" for problem in problems):
         return
     from magistral_recipe.rewards import CodeCorrectness, MagistralReward
-    from magistral_recipe.verifiers import sandbox_probe
+    from magistral_recipe.verifiers.sandbox import probe
 
     for reward in rewards:
         grader = (reward.correctness or CodeCorrectness()) if isinstance(reward, MagistralReward) else reward
         if isinstance(grader, CodeCorrectness):
-            sandbox_probe.require_sandbox(grader.runner.mode)
+            probe.require_sandbox(grader.runner.mode)
 
 
 def run(config: Config, context: StageContext) -> dict[str, Any]:

@@ -27,8 +27,8 @@ if TYPE_CHECKING:
     from datasets import Dataset
     from transformers import PreTrainedTokenizerBase
 
-    from magistral_recipe.data.chat import ChatFormat
     from magistral_recipe.data.problems import Trace
+    from magistral_recipe.writing.chat_format import ChatFormat
 
 IGNORED = -100
 """The label on which transformers takes no loss."""

@@ -8,12 +8,12 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from magistral_recipe.data.chat import ChatFormat
-from magistral_recipe.models import ModelConfig
-from magistral_recipe.rewards.thinking import Thinking
+from magistral_recipe.models.load import ModelConfig
 from magistral_recipe.schema import StrictModel
 from magistral_recipe.stages.base import Inputs, StageConfig
 from magistral_recipe.suggest import did_you_mean
+from magistral_recipe.writing.chat_format import ChatFormat
+from magistral_recipe.writing.thinking import Thinking
 
 Mistakes = Iterator[tuple[tuple[str | int, ...], str]]
 

@@ -7,13 +7,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from magistral_recipe.data.benchmarks import prompt_of
-from magistral_recipe.data.chat import ChatFormat
+from magistral_recipe.data.benchmarks.catalogue import prompt_of
 from magistral_recipe.data.sources import LoadResult, load_problems
 from magistral_recipe.errors import RunError
-from magistral_recipe.models import ModelConfig
+from magistral_recipe.models.load import ModelConfig
 from magistral_recipe.stages.base import StageContext
 from magistral_recipe.stages.training import TrainingStageConfig, base_model_config, chat_format
+from magistral_recipe.writing.chat_format import ChatFormat
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase, Trainer, TrainerCallback
@@ -69,7 +69,7 @@ def load_start(context: StageContext, name: str | None = None, *, trainable: boo
     """
     from transformers import set_seed
 
-    from magistral_recipe.models import load_model, load_tokenizer
+    from magistral_recipe.models.load import load_model, load_tokenizer
 
     config = base_model_config(context.recipe, context.base)
     folder = context.models[name or context.start_model]
@@ -167,8 +167,8 @@ def train_and_save(trainer: Trainer, context: StageContext, start: Start) -> dic
 
 def _hand_over(model: PreTrainedModel, context: StageContext, start: Start) -> None:
     """Leave the model for the next stage; where merging rounds it to 4 or 8 bits again, say how far it moved."""
-    from magistral_recipe.models import load_model, merge_gap, save_model
-    from magistral_recipe.quantization import is_adapter, is_quantized
+    from magistral_recipe.models.load import load_model, merge_gap, save_model
+    from magistral_recipe.models.quantization import is_adapter, is_quantized
 
     folder = context.folder / "model"
     lora = start.config.lora

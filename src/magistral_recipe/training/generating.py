@@ -16,7 +16,6 @@ from accelerate.utils import gather_object
 from torch import Tensor
 from trl import GRPOTrainer
 
-from magistral_recipe.data.chat import decode_completion
 from magistral_recipe.training import checks
 from magistral_recipe.training.batching import Microbatch, Row, generation_chunks
 from magistral_recipe.training.config import MagistralGRPOConfig
@@ -24,6 +23,7 @@ from magistral_recipe.training.contract import check_scored
 from magistral_recipe.training.forward import row_logps, unpadded_logps
 from magistral_recipe.training.rounds import Round
 from magistral_recipe.training.scoring import Scorer, check_columns
+from magistral_recipe.writing.chat_format import decode_completion
 
 
 @dataclass

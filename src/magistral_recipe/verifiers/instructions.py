@@ -90,7 +90,7 @@ def _letters(text: str, options: Options) -> bool:
 
 
 def _is_in(text: str, language: str) -> bool:
-    from magistral_recipe.verifiers.langid import DEFAULT_LANGUAGES, detect
+    from magistral_recipe.verifiers.language.detect import DEFAULT_LANGUAGES, detect
 
     candidates = DEFAULT_LANGUAGES if language in DEFAULT_LANGUAGES else (*DEFAULT_LANGUAGES, language)
     verdict = detect(text, candidates)

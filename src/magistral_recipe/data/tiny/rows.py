@@ -16,7 +16,7 @@ from magistral_recipe.data.tiny.language import (
     word_problem,
     word_working,
 )
-from magistral_recipe.rewards.thinking import Thinking
+from magistral_recipe.writing.thinking import Thinking
 
 NEW_WORDING_SHARE = 0.25
 """Share of the held-out problems in a wording that no training stage shows."""

@@ -133,8 +133,8 @@ def language(value: Any, where: str) -> str:
 
 def completion(value: Any, where: str) -> str:
     """Read a completion: a string, or messages of which the last of the assistant counts."""
-    from magistral_recipe.rewards.completions import completion_texts
-    from magistral_recipe.rewards.thinking import Thinking
+    from magistral_recipe.writing.completions import completion_texts
+    from magistral_recipe.writing.thinking import Thinking
 
     try:
         return completion_texts([value], Thinking())[0]

@@ -12,7 +12,7 @@ from dataclasses import replace
 from fractions import Fraction
 from typing import NamedTuple
 
-from magistral_recipe.verifiers.answers import evaluate, units
+from magistral_recipe.verifiers.answers import units, values
 from magistral_recipe.verifiers.answers.expressions import Node, contains, variables
 from magistral_recipe.verifiers.answers.reading import read, readings
 from magistral_recipe.verifiers.answers.shapes import (
@@ -71,7 +71,7 @@ def _shapes(wanted: Shape, found: Shape) -> Verdict:
         return RIGHT
     try:
         return _rules(wanted, found)
-    except evaluate.TooBigError:
+    except values.TooBigError:
         return UNREADABLE
 
 
@@ -141,7 +141,7 @@ def _same(wanted: Node, found: Node) -> bool:
     infinite = [contains(node, "inf") for node in (wanted, found)]
     if any(infinite):
         return all(infinite) and wanted.op == found.op
-    return evaluate.same_value(wanted, found)
+    return values.same_value(wanted, found)
 
 
 def _number(wanted: Quantity, value: Fraction, found: Quantity) -> Verdict:
@@ -169,7 +169,7 @@ def _rounded(wanted: Node, found: Quantity) -> bool:
     if found.value is None or not found.places:
         return False
     digits = len(str(abs(found.value.numerator * 10**found.places // found.value.denominator)))
-    return digits >= SIGNIFICANT and evaluate.rounds_to(wanted, found.value, found.places)
+    return digits >= SIGNIFICANT and values.rounds_to(wanted, found.value, found.places)
 
 
 def _in_unit_of(wanted: Quantity, found: Quantity) -> Quantity | None:
@@ -372,7 +372,7 @@ def _equations(wanted: Relation, found: Relation) -> Verdict:
     left, right = _difference(wanted), _difference(found)
     if left is None or right is None:
         return WRONG
-    return RIGHT if evaluate.same_up_to_factor(left, right) else WRONG
+    return RIGHT if values.same_up_to_factor(left, right) else WRONG
 
 
 def _inequalities(wanted: Relation, found: Relation) -> Verdict:
@@ -383,7 +383,7 @@ def _inequalities(wanted: Relation, found: Relation) -> Verdict:
     if left is None or right is None:
         return WRONG
     directed = strict[0] in ("<", "<=")
-    return RIGHT if evaluate.same_up_to_factor(left, right, positive=directed) else WRONG
+    return RIGHT if values.same_up_to_factor(left, right, positive=directed) else WRONG
 
 
 def _subject(relation: Relation) -> frozenset[str]:
@@ -423,7 +423,7 @@ def _approximation(wanted: Shape, found: Relation) -> Verdict:
     r"""``a \approx b``: both must be the same within 1%, and one of them the answer."""
     if found.ops != ("~",):
         return HEDGE
-    values = [evaluate.approximate(node) if (node := _node(side)) is not None else None for side in found.sides]
-    if values[0] is None or values[1] is None or abs(values[0] - values[1]) > 0.01 * abs(values[0]):
+    sides = [values.approximate(node) if (node := _node(side)) is not None else None for side in found.sides]
+    if sides[0] is None or sides[1] is None or abs(sides[0] - sides[1]) > 0.01 * abs(sides[0]):
         return HEDGE
     return RIGHT if any(_shapes(wanted, side).right for side in found.sides) else WRONG

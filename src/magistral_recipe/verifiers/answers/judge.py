@@ -14,7 +14,7 @@ from typing import Any
 from magistral_recipe.verifiers.answers.compare import UNREADABLE, Verdict, compare
 from magistral_recipe.verifiers.answers.reading import read
 from magistral_recipe.verifiers.answers.shapes import Listing, Opaque
-from magistral_recipe.verifiers.boxes import find_boxes
+from magistral_recipe.writing.boxes import find_boxes
 
 MAX_BOXES = 20
 NO_BOX = Verdict(False, "no_box")

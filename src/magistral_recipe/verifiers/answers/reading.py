@@ -14,7 +14,6 @@ from magistral_recipe.verifiers.answers import units
 from magistral_recipe.verifiers.answers.expressions import Node, UnreadableError, contains, parse, with_signs
 from magistral_recipe.verifiers.answers.labels import label_of
 from magistral_recipe.verifiers.answers.literals import literal
-from magistral_recipe.verifiers.answers.prose import read_prose
 from magistral_recipe.verifiers.answers.shapes import Listing, Matrix, Opaque, Quantity, Relation, Shape, Union, Words
 from magistral_recipe.verifiers.answers.text import (
     MAX_LENGTH,
@@ -28,6 +27,7 @@ from magistral_recipe.verifiers.answers.text import (
     word_set,
     words_of,
 )
+from magistral_recipe.verifiers.answers.worded import read_prose
 
 _UNEVALUATED = word_set(
     "int iint oint sum prod lim limsup liminf det gcd lcm max min sup inf bmod pmod mod operatorname"

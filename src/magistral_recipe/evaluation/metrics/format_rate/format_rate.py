@@ -8,7 +8,7 @@ import datasets
 from magistral_recipe.evaluation import estimators
 from magistral_recipe.evaluation.metrics import base
 from magistral_recipe.rewards import format as gate
-from magistral_recipe.rewards import thinking as tags
+from magistral_recipe.writing import thinking as tags
 
 
 class FormatRate(base.RowMetric):

@@ -8,7 +8,7 @@ import datasets
 from magistral_recipe.evaluation import estimators
 from magistral_recipe.evaluation import languages as identification
 from magistral_recipe.evaluation.metrics import base
-from magistral_recipe.rewards import thinking as tags
+from magistral_recipe.writing import thinking as tags
 
 
 class LanguageFidelity(base.RowMetric):

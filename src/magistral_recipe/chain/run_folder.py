@@ -1,0 +1,222 @@
+"""The run folder: which stages are complete, which can go on, and what the run was made of.
+
+    runs/NAME/
+      recipe.yaml      the resolved recipe
+      manifest.json    versions, hardware, seed, inputs by hash, and each stage's state, duration and results
+      01-sft/          a stage's own folder; its `stage.json` says whether it is complete, and for what config
+      .lock            held by the one command that runs here
+
+A stage is complete when its `stage.json` says so; that file is written last, atomically.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import shutil
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from filelock import FileLock, Timeout
+
+from magistral_recipe.check.recipe_file import BASE, LoadedRecipe, StageEntry
+from magistral_recipe.errors import RunError
+from magistral_recipe.files import hash_of, read_json, write_json
+from magistral_recipe.stages.base import Inputs, stage_module
+
+FORMAT_VERSION = 1
+"""Raised when the files that a stage writes change meaning: old stages then run again."""
+
+Decision = Literal["skip", "resume", "start", "restart"]
+
+
+@dataclass
+class StagePlan:
+    """What will happen to one stage.
+
+    Attributes:
+        index: its place in the chain, from 0.
+        entry: the stage.
+        folder: its folder.
+        fingerprint: hash of its config and all that flows into it.
+        start_model: the name of the model it starts from.
+        decision: skip a complete one, resume a half-done one, start, or restart one whose config changed.
+    """
+
+    index: int
+    entry: StageEntry
+    folder: Path
+    fingerprint: str
+    start_model: str
+    decision: Decision = "start"
+
+    @property
+    def record(self) -> Path:
+        """The file that says how far the stage is."""
+        return self.folder / "stage.json"
+
+
+@dataclass
+class RunFolder:
+    """One run's folder on disk.
+
+    Args:
+        path: the folder, made when missing.
+        loaded: the recipe that runs in it.
+    """
+
+    path: Path
+    loaded: LoadedRecipe
+    input_hashes: dict[str, str] = field(default_factory=dict)
+
+    def stage_plans(self) -> list[StagePlan]:
+        """Decide for every stage whether it is skipped, resumed or started."""
+        plans: list[StagePlan] = []
+        prints: dict[str, str] = {BASE: self._model_print()}
+        last_model, unchanged = BASE, True
+        for index, entry in enumerate(self.loaded.recipe.stages):
+            start = getattr(entry.config, "model", None) or last_model
+            fingerprint = self._fingerprint(entry, start, prints)
+            plan = StagePlan(index, entry, self.path / f"{index + 1:02d}-{entry.name}", fingerprint, start)
+            plan.decision = self._decide(plan, unchanged)
+            unchanged = unchanged and plan.decision == "skip"
+            if entry.makes_model:
+                last_model = entry.name
+                prints[entry.name] = fingerprint
+            plans.append(plan)
+        return plans
+
+    def _decide(self, plan: StagePlan, inputs_unchanged: bool) -> Decision:
+        record = read_json(plan.record)
+        if record is None:
+            return "restart" if plan.folder.exists() and any(plan.folder.iterdir()) else "start"
+        if record.get("fingerprint") != plan.fingerprint:
+            return "restart"
+        if record.get("status") != "complete":
+            return "resume"
+        return "skip" if _outputs_intact(plan.folder, record) else "resume"
+
+    def _fingerprint(self, entry: StageEntry, start: str, prints: Mapping[str, str]) -> str:
+        recipe = self.loaded.recipe
+        launch = entry.config.launch or recipe.launch
+        used = stage_module(entry.kind).inputs(entry.config, start)
+        parts = {
+            "format": FORMAT_VERSION,
+            "kind": entry.kind,
+            "config": entry.config.model_dump(mode="json", exclude={"name", "launch"}),
+            "processes": launch.num_processes,
+            "seed": recipe.seed,
+            "model": recipe.model.model_dump(mode="json"),
+            "thinking": recipe.thinking.model_dump(mode="json"),
+            "models": {name: prints.get(name, "") for name in used.models},
+            "problems": {name: recipe.problems[name].model_dump(mode="json") for name in used.problems},
+            "files": {name: self._hash(self.loaded.folder / name) for name in self._local_files(used)},
+        }
+        return hashlib.sha256(json.dumps(parts, sort_keys=True, default=str).encode()).hexdigest()[:16]
+
+    def _local_files(self, used: Inputs) -> list[str]:
+        sources = [self.loaded.recipe.problems[name].path for name in used.problems]
+        return sorted({str(path) for path in [*used.paths, *sources] if path and (self.loaded.folder / path).exists()})
+
+    def _hash(self, path: Path) -> str:
+        key = str(path)
+        if key not in self.input_hashes:
+            self.input_hashes[key] = hash_of(path) if path.exists() else "absent"
+        return self.input_hashes[key]
+
+    def _model_print(self) -> str:
+        path = self.loaded.folder / self.loaded.recipe.model.path
+        return self._hash(path) if path.exists() else self.loaded.recipe.model.path
+
+    # -------------------------------------------------------------------------------- changing things
+
+    @contextlib.contextmanager
+    def locked(self) -> Iterator[None]:
+        """Hold the folder against a second command.
+
+        Raises:
+            RunError: if another command runs here.
+        """
+        self.path.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(self.path / ".lock")
+        try:
+            lock.acquire(timeout=0)
+        except Timeout:
+            raise RunError(
+                f"{self.path}: another command is running in this folder; wait for it, stop it, or give --output"
+            ) from None
+        try:
+            yield
+        finally:
+            lock.release()
+
+    def prepare(self, plan: StagePlan) -> None:
+        """Make a stage's folder ready and mark it as running; what another config made is moved aside."""
+        if plan.decision == "restart":
+            self._set_aside(plan.folder)
+        plan.folder.mkdir(parents=True, exist_ok=True)
+        before = read_json(plan.record) or {}
+        write_json(
+            plan.record,
+            {
+                "name": plan.entry.name,
+                "kind": plan.entry.kind,
+                "fingerprint": plan.fingerprint,
+                "status": "running",
+                "seconds": before.get("seconds", 0.0),
+                "attempts": before.get("attempts", 0) + 1,
+            },
+        )
+
+    def complete(self, plan: StagePlan, results: Mapping[str, Any], seconds: float, code: str) -> None:
+        """Mark a stage as complete: the last thing that is written of it."""
+        record = read_json(plan.record) or {}
+        record |= {
+            "status": "complete",
+            "seconds": round(record.get("seconds", 0.0) + seconds, 3),
+            "results": dict(results),
+            "code": code,
+            "outputs": _output_sizes(plan.folder),
+        }
+        write_json(plan.record, record)
+
+    def add_seconds(self, plan: StagePlan, seconds: float) -> None:
+        """Note the time that a failed attempt took."""
+        record = read_json(plan.record)
+        if record:
+            record["seconds"] = round(record.get("seconds", 0.0) + seconds, 3)
+            write_json(plan.record, record)
+
+    def start_afresh(self) -> None:
+        """Remove every stage of an earlier run."""
+        if not self.path.is_dir():
+            return
+        for child in self.path.iterdir():
+            if child.is_dir() and ((child / "stage.json").exists() or child.name == "replaced"):
+                shutil.rmtree(child)
+        for name in ("manifest.json", "report.html", "recipe.yaml"):
+            (self.path / name).unlink(missing_ok=True)
+
+    def _set_aside(self, folder: Path) -> Path:
+        """Nothing that took hours is deleted because a key changed: it moves to `replaced/`."""
+        replaced = self.path / "replaced"
+        replaced.mkdir(exist_ok=True)
+        count = sum(1 for child in replaced.iterdir() if child.name.startswith(folder.name))
+        target = replaced / f"{folder.name}.{count + 1}"
+        shutil.move(folder, target)
+        return target
+
+
+def _output_sizes(folder: Path) -> dict[str, int]:
+    """Sizes of the files that later stages read."""
+    kept = [folder / "model", *folder.glob("*/scores.json")]
+    files = [file for path in kept for file in (path.rglob("*") if path.is_dir() else [path]) if file.is_file()]
+    return {str(file.relative_to(folder)): file.stat().st_size for file in sorted(files)}
+
+
+def _outputs_intact(folder: Path, record: Mapping[str, Any]) -> bool:
+    sizes: Mapping[str, int] = record.get("outputs", {})
+    return all((folder / name).is_file() and (folder / name).stat().st_size == size for name, size in sizes.items())

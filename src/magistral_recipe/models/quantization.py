@@ -1,0 +1,96 @@
+"""bitsandbytes' 8-bit and 4-bit weights: how they are asked for, what they demand, how their record is taken off."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+from typing import TYPE_CHECKING, Any
+
+from magistral_recipe.errors import DataError
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
+
+    from magistral_recipe.models.load import ModelConfig
+
+NF4_BLOCK = 64
+"""Weights a block of bitsandbytes' 4-bit layers; on a CPU every width must be a multiple of it."""
+
+
+def quantization_options(config: ModelConfig, shape: Any) -> dict[str, Any]:
+    """Return what `from_pretrained` needs to quantize a model while loading it.
+
+    Args:
+        config: the recipe's model section, quantization other than ``none``.
+        shape: the model's transformers config.
+
+    Returns:
+        Its `quantization_config` and `device_map`.
+
+    Raises:
+        DataError: if bitsandbytes is missing, or its CPU layers can't hold a width of the model.
+    """
+    import torch
+    from transformers import BitsAndBytesConfig
+
+    if importlib.util.find_spec("bitsandbytes") is None:
+        raise DataError(f"quantization: {config.quantization} needs bitsandbytes: pip install bitsandbytes")
+    device: Any = {"": "cpu"}
+    if torch.cuda.is_available():
+        # One process, one card: a quantized model can't be moved by the trainer afterwards.
+        device = {"": int(os.environ.get("LOCAL_RANK", "0"))}
+    elif config.quantization == "nf4":
+        _check_widths(config, shape)
+    if config.quantization == "int8":
+        return {"quantization_config": BitsAndBytesConfig(load_in_8bit=True), "device_map": device}
+    nf4 = BitsAndBytesConfig(
+        load_in_4bit=True,
+        bnb_4bit_quant_type="nf4",
+        bnb_4bit_use_double_quant=True,
+        bnb_4bit_compute_dtype=getattr(torch, config.dtype),
+    )
+    return {"quantization_config": nf4, "device_map": device}
+
+
+def _check_widths(config: ModelConfig, shape: Any) -> None:
+    text = shape.get_text_config()
+    widths = {name: getattr(text, name, None) for name in ("hidden_size", "intermediate_size")}
+    odd = [f"{name} {width}" for name, width in widths.items() if isinstance(width, int) and width % NF4_BLOCK]
+    if odd:
+        raise DataError(
+            f"model {config.path!r} can't be loaded in nf4 on a CPU: {' and '.join(odd)} must be a multiple of "
+            f"{NF4_BLOCK}; set quantization: none or int8, or use a GPU"
+        )
+
+
+def forget_quantization(model: PreTrainedModel) -> None:
+    """Take the record of a quantization off a model whose weights are plain numbers again.
+
+    transformers dequantises a GGUF file but keeps its quantization config, with which a saved copy claims to be
+    quantized and can't be loaded.
+
+    Args:
+        model: changed in place.
+    """
+    for holder in (model.config, model):
+        for name in (
+            "quantization_config",
+            "hf_quantizer",
+            "quantization_method",
+            "is_quantized",
+            "_pre_quantization_dtype",
+        ):
+            if name in vars(holder):
+                delattr(holder, name)
+    model.is_loaded_in_4bit = model.is_loaded_in_8bit = False
+
+
+def is_adapter(model: Any) -> bool:
+    """Whether a model is wrapped in PEFT adapters."""
+    return hasattr(model, "peft_config") and hasattr(model, "merge_and_unload")
+
+
+def is_quantized(model: Any) -> bool:
+    """Whether a model's weights are in bitsandbytes' 4 or 8 bits."""
+    base = model.get_base_model() if is_adapter(model) else model
+    return bool(getattr(base, "is_loaded_in_4bit", False) or getattr(base, "is_loaded_in_8bit", False))

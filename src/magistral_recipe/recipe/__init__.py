@@ -1,0 +1,1 @@
+"""What a recipe is made of: its typed sections, and YAML that knows its lines."""

@@ -1,0 +1,1 @@
+"""Programs that models write: run in the sandbox, held against test cases."""

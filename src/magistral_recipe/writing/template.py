@@ -1,0 +1,140 @@
+"""What a chat template does to a reasoning trace, found by rendering one.
+
+Templates are written for chatting, not for training: many strip the thoughts from assistant turns, open the
+thinking tag for the model, or render a finished turn differently from a prompt. None of that raises: an SFT run on
+such a template trains on answers alone. So every template is tried on a made-up conversation before it is used.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from magistral_recipe.errors import DataError
+from magistral_recipe.writing.chat_format import PACKAGE_TEMPLATE, TOKENIZER_TEMPLATE, Message, prompt_opens_thinking
+from magistral_recipe.writing.thinking import Thinking
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
+
+_OWN_TEMPLATE_HINT = "use the package's own template (leave `template` out)"
+
+
+def template_text(template: str | None) -> str | None:
+    """Read a chat template.
+
+    Args:
+        template: ``None`` or ``"magistral"`` for the package's, ``"tokenizer"`` for the tokenizer's own, or a path.
+
+    Returns:
+        The Jinja source; ``None`` for the tokenizer's own.
+
+    Raises:
+        DataError: if there is no such file, or it is not text.
+    """
+    if template is None or template == PACKAGE_TEMPLATE:
+        return (resources.files("magistral_recipe.writing") / "templates" / "magistral.jinja").read_text("utf-8")
+    if template == TOKENIZER_TEMPLATE:
+        return None
+    try:
+        return Path(template).read_text("utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise DataError(
+            f"chat template {template!r} can't be read ({error}); allowed: {PACKAGE_TEMPLATE!r}, "
+            f"{TOKENIZER_TEMPLATE!r}, or the path of a Jinja file"
+        ) from error
+
+
+@dataclass(frozen=True)
+class TemplateTraits:
+    """How a chat template treats a conversation with thoughts.
+
+    Attributes:
+        opens_thinking: a prompt ends with the opening tag, so that a completion starts inside the thoughts.
+        keeps_thoughts: a training row has its one pair of tags, with the thoughts between them.
+        keeps_earlier_thoughts: the thoughts of an assistant turn are still there when another turn follows.
+        preserves_prompts: a prompt, rendered for generation, is the beginning of the finished row.
+        shows_system: the system prompt is in the rendered text; ``None`` where the template refuses one.
+        turn_end: what the template writes after the last word of an assistant turn.
+    """
+
+    opens_thinking: bool
+    keeps_thoughts: bool
+    keeps_earlier_thoughts: bool
+    preserves_prompts: bool
+    shows_system: bool | None
+    turn_end: str
+
+    def defects(self) -> list[str]:
+        """Say what makes the template unfit for training on reasoning traces, each with its remedy."""
+        found = []
+        if not self.keeps_thoughts:
+            found.append(
+                "the chat template strips or doubles the thoughts of an assistant turn, so SFT would not train on "
+                f"the traces as they are; {_OWN_TEMPLATE_HINT}"
+            )
+        if not self.preserves_prompts:
+            found.append(
+                "the chat template renders a prompt differently once the assistant's turn follows, so training sees "
+                f"another context than sampling; {_OWN_TEMPLATE_HINT}"
+            )
+        return found
+
+
+def inspect_template(tokenizer: PreTrainedTokenizerBase, thinking: Thinking) -> TemplateTraits:
+    """Render made-up conversations with the tokenizer's chat template and look at what is left of them.
+
+    Args:
+        tokenizer: with its chat template set.
+        thinking: the tags; whether the prompt opens them is found out here.
+
+    Returns:
+        The template's traits.
+
+    Raises:
+        DataError: if the template can't render a user's and an assistant's turn at all.
+    """
+    question, thoughts, answer = "What is two and two?", "Two and two, let me see.", "Four it is"
+    user = {"role": "user", "content": question}
+    reply = {"role": "assistant", "content": f"{thinking.open}\n{thoughts}\n{thinking.close}\n\n{answer}"}
+    prompt = _render(tokenizer, [user], generate=True)
+    row = _render(tokenizer, [user, reply])
+    longer = _render(tokenizer, [user, reply, {"role": "user", "content": "And three and three?"}], generate=True)
+    turn = row[row.find(question) + len(question) :]
+    return TemplateTraits(
+        opens_thinking=prompt_opens_thinking(tokenizer, thinking),
+        keeps_thoughts=_one_pair(turn, thinking, thoughts),
+        keeps_earlier_thoughts=thoughts in longer,
+        preserves_prompts=row.startswith(prompt),
+        shows_system=_shows_system(tokenizer, user),
+        turn_end=row[row.rfind(answer) + len(answer) :] if answer in row else "",
+    )
+
+
+def _render(tokenizer: PreTrainedTokenizerBase, messages: list[Message], generate: bool = False) -> str:
+    from jinja2 import TemplateError
+
+    try:
+        rendered: Any = tokenizer.apply_chat_template(messages, add_generation_prompt=generate, tokenize=False)
+    except TemplateError as error:
+        raise DataError(f"the chat template can't render a conversation ({error}); {_OWN_TEMPLATE_HINT}") from error
+    return str(rendered)
+
+
+def _one_pair(turn: str, thinking: Thinking, thoughts: str) -> bool:
+    if turn.count(thinking.open) != 1 or turn.count(thinking.close) != 1:
+        return False
+    return turn.find(thinking.open) < turn.find(thoughts) < turn.find(thinking.close)
+
+
+def _shows_system(tokenizer: PreTrainedTokenizerBase, user: Message) -> bool | None:
+    from jinja2 import TemplateError
+
+    system = "Answer like a pirate."
+    try:
+        rendered: Any = tokenizer.apply_chat_template([{"role": "system", "content": system}, user], tokenize=False)
+    except TemplateError:
+        return None
+    return system in str(rendered)

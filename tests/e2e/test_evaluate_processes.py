@@ -10,7 +10,7 @@ import sys
 import time
 
 import pytest
-from chain import environment, kill_when, write_recipe
+from whole_runs import environment, kill_when, write_recipe
 
 from magistral_recipe.evaluation.samples import read_samples
 from magistral_recipe.files import read_json

@@ -7,7 +7,7 @@ import subprocess
 import sys
 
 import pytest
-from chain import RECIPE, run, weights_hash, write_recipe
+from whole_runs import RECIPE, run, weights_hash, write_recipe
 
 from magistral_recipe.files import read_json
 

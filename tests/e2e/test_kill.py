@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from chain import kill_when, metrics_without_time, run, start, steps, weights_hash, write_recipe
+from whole_runs import kill_when, metrics_without_time, run, start, steps, weights_hash, write_recipe
 
 from magistral_recipe.files import read_json
 

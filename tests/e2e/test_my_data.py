@@ -7,7 +7,7 @@ import shutil
 from pathlib import Path
 
 import pytest
-from chain import run
+from whole_runs import run
 
 EXAMPLES = Path(__file__).parents[2] / "recipes" / "examples"
 

@@ -6,7 +6,7 @@ import subprocess
 import sys
 
 import pytest
-from chain import RECIPE, environment, metrics_without_time, run, weights_hash, write_recipe
+from whole_runs import RECIPE, environment, metrics_without_time, run, weights_hash, write_recipe
 
 from magistral_recipe.files import read_json
 

@@ -8,8 +8,8 @@ import threading
 from pathlib import Path
 
 import pytest
-from test_code_cases import CASES as CODE_CASES
-from test_code_cases import run
+from code_cases import CASES as CODE_CASES
+from code_cases import run
 
 from magistral_recipe.rewards import MathCorrectness
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-SCRIPT = Path(__file__).with_name("tiny_grpo.py")
+SCRIPT = Path(__file__).parents[1] / "helpers" / "tiny_grpo.py"
 NAMES = ("magistral_reward", "math_correctness", "format_reward", "overlong_penalty")
 
 

@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import tiny_policy
 import torch
 from tiny_policy import policy, trainer, weights
 from transformers import TrainerCallback
@@ -96,7 +97,7 @@ torch.save(weights(run.model), folder / "weights.pt")
 @pytest.mark.parametrize("moment", ["step", "saving", "before the mark", "rotating"])
 def test_killed_at_any_moment_the_run_ends_with_the_same_weights(tmp_path, moment):
     script = tmp_path / "run.py"
-    script.write_text(KILLED.format(tests=str(Path(__file__).parent)))
+    script.write_text(KILLED.format(tests=str(Path(tiny_policy.__file__).parent)))
 
     def start(folder, when):
         (tmp_path / folder).mkdir(exist_ok=True)

@@ -17,7 +17,7 @@ from magistral_recipe.verifiers.language import detect as detect_module
 from magistral_recipe.verifiers.language.detect import DEFAULT_LANGUAGES, detect
 from magistral_recipe.verifiers.language.scripts import KNOWN_LANGUAGES
 
-CASES = Path(__file__).parents[1] / "cases" / "language_sentences.jsonl"
+CASES = Path(__file__).parents[2] / "cases" / "language_sentences.jsonl"
 SENTENCES = [json.loads(line) for line in CASES.read_text(encoding="utf-8").splitlines()]
 LATEX = [row for row in SENTENCES if row["kind"] == "latex"]
 MEASURED = ("en", "fr", "es", "it", "de", "zh", "ru", "ar")

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
+from vllm_stand_in import fake_vllm
 
 import magistral_recipe
 from magistral_recipe.cli import app
@@ -17,7 +18,6 @@ from magistral_recipe.data.benchmarks.catalogue import find
 from magistral_recipe.evaluation.samples import read_samples
 from magistral_recipe.files import read_json
 from magistral_recipe.stages.evaluation import sampling_of
-from vllm_stand_in import fake_vllm
 
 
 def run(*arguments):

@@ -5,13 +5,13 @@ import subprocess
 import sys
 from pathlib import Path
 
+import families
 import pytest
 import torch
 from peft import AutoPeftModelForCausalLM
 from pydantic import ValidationError
 from transformers import AutoModelForCausalLM, AutoTokenizer, LlamaConfig, LlamaForCausalLM
 
-import families
 from magistral_recipe.errors import DataError
 from magistral_recipe.models.load import (
     LoraSettings,

@@ -11,7 +11,7 @@ import pytest
 from magistral_recipe.check.recipe_file import load_recipe
 from magistral_recipe.errors import RecipeError
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 GOOD = """\
 name: good
 model: {path: tiny}

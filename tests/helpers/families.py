@@ -13,7 +13,7 @@ from transformers import PreTrainedTokenizerFast
 
 from magistral_recipe.writing.thinking import Thinking
 
-TEMPLATES = Path(__file__).parent / "templates"
+TEMPLATES = Path(__file__).parents[1] / "templates"
 
 MISTRAL_TAGS = Thinking(open="[THINK]", close="[/THINK]")
 

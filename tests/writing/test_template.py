@@ -1,8 +1,8 @@
 from __future__ import annotations
 
+import families
 import pytest
 
-import families
 from magistral_recipe.errors import DataError
 from magistral_recipe.writing.chat_format import ChatFormat
 from magistral_recipe.writing.template import TemplateTraits, inspect_template, template_text

@@ -4,9 +4,9 @@ import subprocess
 import sys
 from types import SimpleNamespace
 
+import families
 import pytest
 
-import families
 from magistral_recipe.errors import DataError
 from magistral_recipe.writing.chat_format import (
     SYSTEM_PROMPTS,

@@ -1,9 +1,9 @@
 from __future__ import annotations
 
+import families
 import pytest
 from rich.console import Console
 
-import families
 from magistral_recipe.check.perfect import boxed, perfect_completions
 from magistral_recipe.check.wiring import prove_wiring
 from magistral_recipe.check.wiring_report import Fault, Verdict

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import shutil
 
+import families
 import pytest
 
-import families
 from magistral_recipe.check.wiring import prove_wiring
 from magistral_recipe.check.wiring_report import Verdict
 from magistral_recipe.data import tiny

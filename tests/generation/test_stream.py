@@ -1,10 +1,10 @@
 from __future__ import annotations
 
+import families
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-import families
 from magistral_recipe.generation.stream import IncrementalDecoder, Part, PartSplitter
 from magistral_recipe.writing.chat_format import decode_completion
 from magistral_recipe.writing.thinking import Thinking

@@ -25,8 +25,9 @@ os.environ.setdefault("TRL_EXPERIMENTAL_SILENCE", "1")
 from transformers import AutoModelForCausalLM, AutoTokenizer, PrinterCallback, TrainerCallback
 from trl import GRPOConfig, GRPOTrainer
 
-from magistral_recipe.check.recipe_file import LoadedRecipe, load_recipe
+from magistral_recipe.check.recipe_file import load_recipe
 from magistral_recipe.data.sources import load_problems
+from magistral_recipe.recipe.sections import LoadedRecipe
 from magistral_recipe.report.evaluations import finished_evaluations
 from magistral_recipe.rewards import registry
 from magistral_recipe.stages.grpo import prompt_dataset

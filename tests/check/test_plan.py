@@ -11,7 +11,7 @@ from magistral_recipe.check.memory_plan import count_memory, plan_memory
 from magistral_recipe.check.plan import prove_recipe
 from magistral_recipe.check.recipe_file import load_recipe
 from magistral_recipe.errors import RunError
-from magistral_recipe.models.load import ModelConfig
+from magistral_recipe.models.config import ModelConfig
 from magistral_recipe.verifiers.sandbox import probe
 
 CODE = """\

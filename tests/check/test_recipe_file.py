@@ -58,7 +58,7 @@ def test_a_good_recipe_has_its_defaults(tmp_path):
     recipe = load_recipe(file, ["stages.grpo.trainer.learning_rate=2e-6"]).recipe
     assert [stage.name for stage in recipe.stages] == ["sft", "grpo", "evaluate"]
     assert recipe.seed == 42
-    assert recipe.stages[1].config.trainer == {"learning_rate": 2e-6}
+    assert recipe.stages[1].trainer == {"learning_rate": 2e-6}
 
 
 def test_all_mistakes_are_told_at_once_in_the_order_of_their_lines(tmp_path):

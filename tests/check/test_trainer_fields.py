@@ -6,6 +6,7 @@ import pytest
 from trl import SFTConfig
 
 from magistral_recipe.check.trainer_fields import trainer_mistakes
+from magistral_recipe.stages.sft import SftStage
 from magistral_recipe.training.config import MagistralGRPOConfig
 
 GIVEN = {"use_cpu": True, "bf16": False, "report_to": "none"}
@@ -13,7 +14,8 @@ GIVEN = {"use_cpu": True, "bf16": False, "report_to": "none"}
 
 def mistakes(trainer, config_class=MagistralGRPOConfig, tmp_path="/tmp"):
     given = {**GIVEN, "output_dir": str(tmp_path)}
-    return list(trainer_mistakes(config_class, trainer, given, sft=config_class is SFTConfig))
+    choices = SftStage.trainer_choices if config_class is SFTConfig else None
+    return list(trainer_mistakes(config_class, trainer, given, choices))
 
 
 def test_a_good_section_passes(tmp_path):
@@ -68,15 +70,15 @@ def test_trackers_go_through_as_trl_users_know_them(monkeypatch, value):
 
     for name in ("tensorboard", "trackio"):
         monkeypatch.setattr(integration_utils, f"is_{name}_available", lambda: True)
-    assert list(trainer_mistakes(SFTConfig, {"report_to": value}, GIVEN, sft=True)) == []
+    assert list(trainer_mistakes(SFTConfig, {"report_to": value}, GIVEN)) == []
 
 
 def test_a_tracker_that_is_unknown_or_not_installed_is_told_before_a_model_is_loaded(monkeypatch):
     from transformers.integrations import integration_utils
 
     monkeypatch.setattr(integration_utils, "is_wandb_available", lambda: False)
-    (unknown,) = trainer_mistakes(SFTConfig, {"report_to": "tensorbord"}, GIVEN, sft=True)
+    (unknown,) = trainer_mistakes(SFTConfig, {"report_to": "tensorbord"}, GIVEN)
     assert unknown[0] == "report_to"
     assert "Did you mean 'tensorboard'?" in unknown[1]
-    (absent,) = trainer_mistakes(SFTConfig, {"report_to": ["wandb"]}, GIVEN, sft=True)
+    (absent,) = trainer_mistakes(SFTConfig, {"report_to": ["wandb"]}, GIVEN)
     assert absent == ("report_to", "wandb is not installed: pip install 'magistral-recipe[tracking]'")

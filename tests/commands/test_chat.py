@@ -8,10 +8,12 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from magistral_recipe.commands.chat import find_target, load_target, register
+from magistral_recipe.commands.chat import load_target, register
 from magistral_recipe.data import tiny
 from magistral_recipe.errors import DataError
-from magistral_recipe.models.load import LoraSettings, ModelConfig, load_model, load_tokenizer, save_model
+from magistral_recipe.models.config import LoraSettings, ModelConfig
+from magistral_recipe.models.load import load_model, load_tokenizer, save_model
+from magistral_recipe.models.target import find_target
 from magistral_recipe.writing.chat_format import ChatFormat
 
 RECIPE = """\

@@ -9,8 +9,8 @@ from typer.testing import CliRunner
 from magistral_recipe.commands import doctor
 from magistral_recipe.verifiers.programs import cpp
 from magistral_recipe.verifiers.sandbox import probe
-from magistral_recipe.verifiers.sandbox.confine import SandboxError
 from magistral_recipe.verifiers.sandbox.probe import Probe
+from magistral_recipe.verifiers.sandbox.terms import SandboxError
 
 
 @pytest.fixture

@@ -15,9 +15,9 @@ from vllm_stand_in import fake_vllm
 import magistral_recipe
 from magistral_recipe.cli import app
 from magistral_recipe.data.benchmarks.catalogue import find
+from magistral_recipe.evaluation.request import sampling_of
 from magistral_recipe.evaluation.samples import read_samples
 from magistral_recipe.files import read_json
-from magistral_recipe.stages.evaluation import sampling_of
 
 
 def run(*arguments):
@@ -90,7 +90,7 @@ def test_a_run_of_a_model_nearby_repeats_from_another_folder(tmp_path, monkeypat
 
 def test_every_benchmark_is_looked_at_before_the_model_is_loaded(tmp_path, monkeypatch):
     monkeypatch.setattr("magistral_recipe.models.load.load_model", None)
-    monkeypatch.setattr("magistral_recipe.stages.evaluation.load_model", None)
+    monkeypatch.setattr("magistral_recipe.evaluation.request.load_model", None)
     wrong, empty = tmp_path / "wrong.jsonl", tmp_path / "empty.jsonl"
     wrong.write_text('{"question": "2+2?"}\n')
     empty.write_text("")

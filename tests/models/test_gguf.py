@@ -10,15 +10,8 @@ import torch
 
 from magistral_recipe.check.wiring import prove_wiring
 from magistral_recipe.data.problems import Problem, Trace
-from magistral_recipe.models.load import (
-    LoraSettings,
-    ModelConfig,
-    generation_stop_ids,
-    load_model,
-    load_tokenizer,
-    merge_gap,
-    save_model,
-)
+from magistral_recipe.models.config import LoraSettings, ModelConfig
+from magistral_recipe.models.load import generation_stop_ids, load_model, load_tokenizer, merge_gap, save_model
 from magistral_recipe.rewards import MagistralReward
 from magistral_recipe.writing.chat_format import ChatFormat, decode_completion
 

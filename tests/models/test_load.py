@@ -13,9 +13,8 @@ from pydantic import ValidationError
 from transformers import AutoModelForCausalLM, AutoTokenizer, LlamaConfig, LlamaForCausalLM
 
 from magistral_recipe.errors import DataError
+from magistral_recipe.models.config import LoraSettings, ModelConfig
 from magistral_recipe.models.load import (
-    LoraSettings,
-    ModelConfig,
     generation_stop_ids,
     is_adapter,
     is_quantized,

@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from magistral_recipe.errors import DataError
-from magistral_recipe.models.load import ModelConfig, load_model, load_tokenizer
+from magistral_recipe.models.config import ModelConfig
+from magistral_recipe.models.load import load_model, load_tokenizer
 from magistral_recipe.models.paths import ModelSource, find_model
 
 

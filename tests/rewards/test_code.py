@@ -17,7 +17,7 @@ from magistral_recipe.rewards.base import Reason
 from magistral_recipe.rewards.code import CodeCorrectness, code_correctness
 from magistral_recipe.verifiers.programs import runner
 from magistral_recipe.verifiers.programs.runner import Result, Verdict
-from magistral_recipe.verifiers.sandbox import bwrap, confine, probe
+from magistral_recipe.verifiers.sandbox import bwrap, probe, terms
 
 ADDITION = json.dumps({"type": "stdio", "cases": [{"input": f"{n} 3", "output": f"{n + 3}\n"} for n in range(4)]})
 SUM = "print(sum(map(int, input().split())))"
@@ -316,15 +316,15 @@ def forgetful():
 
 
 def test_other_systems_refuse_programs_with_the_remedy_and_nothing_else(monkeypatch, forgetful):
-    monkeypatch.setattr(confine.sys, "platform", "darwin")
-    with pytest.raises(confine.SandboxError, match=r"only be verified on Linux.*WSL 2"):
+    monkeypatch.setattr(terms.sys, "platform", "darwin")
+    with pytest.raises(terms.SandboxError, match=r"only be verified on Linux.*WSL 2"):
         score(SUM)
     assert score(SUM, None, kind="math") is None
 
 
 def test_without_bubblewrap_the_message_says_how_to_get_it(monkeypatch, forgetful):
     monkeypatch.setattr(bwrap.shutil, "which", lambda name: None if name == "bwrap" else "/usr/bin/" + name)
-    with pytest.raises(confine.SandboxError, match="apt install bubblewrap"):
+    with pytest.raises(terms.SandboxError, match="apt install bubblewrap"):
         score(SUM)
 
 

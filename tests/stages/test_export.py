@@ -9,13 +9,15 @@ import torch
 from peft import PeftModel
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
+from magistral_recipe.check.recipe_file import load_recipe
+from magistral_recipe.errors import RecipeError
 from magistral_recipe.models.card import CardFacts, model_card
-from magistral_recipe.models.load import LoraSettings, ModelConfig, load_model, load_tokenizer, merge_gap, save_model
+from magistral_recipe.models.config import LoraSettings, ModelConfig
+from magistral_recipe.models.load import load_model, load_tokenizer, merge_gap, save_model
 from magistral_recipe.models.quantization import is_quantized
+from magistral_recipe.recipe.sections import StageContext
 from magistral_recipe.report.evaluations import latest_scores
-from magistral_recipe.stages import export
-from magistral_recipe.stages.base import StageContext
-from magistral_recipe.stages.export import export_model, with_default_system
+from magistral_recipe.stages.export import ExportStage, export_model, with_default_system
 from magistral_recipe.writing.chat_format import ChatFormat
 
 RECIPE = "name: trial\nmodel: {path: tiny}\n"
@@ -133,7 +135,7 @@ def test_the_stage_writes_into_its_own_folder(tmp_path):
         start_model="sft",
         emit=lambda event: None,
     )
-    results = export.run(export.Config(), context)
+    results = ExportStage().run(context)
     assert results["model"] == "sft"
     assert results["bytes"] > 1_000_000
     card = (stage / "model" / "README.md").read_text()
@@ -141,8 +143,12 @@ def test_the_stage_writes_into_its_own_folder(tmp_path):
     assert "the embedded base of magistral-recipe" in card
 
 
-def test_a_model_that_no_stage_made_is_a_mistake(tmp_path):
-    assert list(export.check(export.Config(), None, ["base"], tmp_path)) == []
-    ((key, message),) = export.check(export.Config(model="sfd"), None, ["base", "sft"], tmp_path)
-    assert key == ("model",)
-    assert "sft" in message
+def test_a_model_that_no_stage_made_is_a_mistake_told_once(tmp_path):
+    recipe = tmp_path / "r.yaml"
+    recipe.write_text(
+        "name: r\nmodel: {path: tiny}\nstages:\n  - sft: {traces: {tiny: true, count: 8}}\n  - export: {model: sfd}\n"
+    )
+    with pytest.raises(RecipeError) as found:
+        load_recipe(recipe)
+    (line,) = found.value.problems
+    assert "stages[1].export.model: no model 'sfd' before this stage. Did you mean 'sft'?" in line

@@ -8,13 +8,8 @@ import families
 import pytest
 
 from magistral_recipe.errors import DataError
-from magistral_recipe.writing.chat_format import (
-    SYSTEM_PROMPTS,
-    ChatFormat,
-    decode_completion,
-    prompt_opens_thinking,
-    stop_token_ids,
-)
+from magistral_recipe.writing.chat_format import SYSTEM_PROMPTS, ChatFormat, decode_completion, stop_token_ids
+from magistral_recipe.writing.template import prompt_opens_thinking
 from magistral_recipe.writing.thinking import Thinking
 
 COMPLETION = "<think>\nTwo and two.\n</think>\nIt is \\boxed{4}."

@@ -16,38 +16,16 @@ import subprocess
 import sys
 from collections import deque
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from magistral_recipe.errors import RunError, UserError
-from magistral_recipe.stages.base import LaunchConfig
+from magistral_recipe.recipe.sections import LaunchConfig
 
 MARKER = "\x1e"
 """Starts a line that is an event and not a library's print (ASCII record separator)."""
 
 _PARENT = "MAGISTRAL_RECIPE_RUNNER"
-
-
-@dataclass(frozen=True)
-class World:
-    """The processes this one belongs to, read from the environment.
-
-    Attributes:
-        rank: this process's number.
-        size: how many there are.
-        launched: whether a launcher (Accelerate's, torchrun) started this process.
-    """
-
-    rank: int
-    size: int
-    launched: bool
-
-    @classmethod
-    def from_environment(cls) -> World:
-        """Read rank and size as the launchers give them."""
-        launched = "ACCELERATE_MIXED_PRECISION" in os.environ or "TORCHELASTIC_RUN_ID" in os.environ
-        return cls(int(os.environ.get("RANK", "0")), int(os.environ.get("WORLD_SIZE", "1")), launched)
 
 
 def launch_command(launch: LaunchConfig, folder: Path, module_arguments: list[str]) -> list[str]:
@@ -79,18 +57,6 @@ def _has_gpu() -> bool:
     import torch
 
     return torch.cuda.is_available() or torch.backends.mps.is_available()
-
-
-def describe_device() -> str:
-    """The device that stages will run on, in words."""
-    import torch
-
-    if torch.cuda.is_available():
-        cards = [torch.cuda.get_device_properties(index) for index in range(torch.cuda.device_count())]
-        return ", ".join(f"{card.name} ({card.total_memory / 2**30:.0f} GiB)" for card in cards)
-    if torch.backends.mps.is_available():
-        return "Apple GPU"
-    return f"CPU, {os.cpu_count()} cores (no GPU found)"
 
 
 def run_launched(command: list[str], log: Path, handle: Callable[[Mapping[str, Any]], None]) -> dict[str, Any]:

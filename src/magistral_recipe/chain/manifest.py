@@ -4,22 +4,17 @@ from __future__ import annotations
 
 import functools
 import hashlib
-import os
-import platform
 import time
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import magistral_recipe
 from magistral_recipe import __version__
 from magistral_recipe.files import read_json, write_json
+from magistral_recipe.machine import hardware, versions
 
 if TYPE_CHECKING:
     from magistral_recipe.chain.run_folder import RunFolder, StagePlan
-
-PACKAGES = ("torch", "transformers", "trl", "peft", "accelerate", "datasets", "bitsandbytes", "vllm", "math-verify")
-"""Packages whose versions decide what a run gives."""
 
 
 def write_manifest(folder: RunFolder, plans: list[StagePlan]) -> None:
@@ -53,8 +48,9 @@ def _stage(plan: StagePlan) -> dict[str, Any]:
     record = read_json(plan.record) or {}
     same = record.get("fingerprint") == plan.fingerprint
     return {
-        "name": plan.entry.name,
-        "kind": plan.entry.kind,
+        "name": plan.stage.name,
+        "kind": plan.stage.kind,
+        "role": plan.stage.role,
         "folder": plan.folder.name,
         "fingerprint": plan.fingerprint,
         "start_model": plan.start_model,
@@ -63,40 +59,6 @@ def _stage(plan: StagePlan) -> dict[str, Any]:
         "attempts": record.get("attempts", 0) if same else 0,
         "results": record.get("results", {}) if same else {},
     }
-
-
-def versions() -> dict[str, str]:
-    """The versions of Python and of the packages that matter, those that are installed."""
-    found = {"python": platform.python_version()}
-    for name in PACKAGES:
-        try:
-            found[name] = version(name)
-        except PackageNotFoundError:
-            continue
-    return found
-
-
-@functools.cache
-def hardware() -> dict[str, Any]:
-    """Processor, cores, memory and GPUs of this machine."""
-    import torch
-
-    found: dict[str, Any] = {"system": platform.platform(), "processor": _processor(), "cores": os.cpu_count()}
-    if hasattr(os, "sysconf"):
-        found["memory_gib"] = round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30, 1)
-    if torch.cuda.is_available():
-        found["gpus"] = [torch.cuda.get_device_name(index) for index in range(torch.cuda.device_count())]
-    return found
-
-
-def _processor() -> str:
-    try:
-        for line in Path("/proc/cpuinfo").read_text().splitlines():
-            if line.startswith("model name"):
-                return line.split(":", 1)[1].strip()
-    except OSError:
-        pass
-    return platform.processor() or platform.machine()
 
 
 @functools.cache

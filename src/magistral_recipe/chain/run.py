@@ -18,14 +18,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from magistral_recipe.chain.launch import World, launch_command, run_launched, send_event
+from magistral_recipe.chain.launch import launch_command, run_launched, send_event
 from magistral_recipe.chain.manifest import code_version, write_manifest
 from magistral_recipe.chain.run_folder import RunFolder, StagePlan
-from magistral_recipe.check.recipe_file import BASE, LoadedRecipe, load_recipe
+from magistral_recipe.check.recipe_file import load_recipe
 from magistral_recipe.errors import FULL, MagistralRecipeError, RecipeError, RunError, UserError
 from magistral_recipe.files import read_json, write_atomically, write_json
+from magistral_recipe.machine import World
 from magistral_recipe.recipe.document import to_yaml
-from magistral_recipe.stages.base import LaunchConfig, StageContext, shares_work, stage_module
+from magistral_recipe.recipe.sections import BASE, LoadedRecipe, StageContext
 from magistral_recipe.terminal.progress import Display
 
 Execute = Callable[[StagePlan], dict[str, Any]]
@@ -95,7 +96,7 @@ def refuse_other_launches(loaded: LoadedRecipe, world: World) -> None:
     Raises:
         RecipeError: with the command that works.
     """
-    wanted = {stage.name: (stage.config.launch or loaded.recipe.launch) for stage in loaded.recipe.stages}
+    wanted = {stage.name: loaded.recipe.launch_of(stage) for stage in loaded.recipe.stages}
     counts = {name: launch.num_processes for name, launch in wanted.items()}
     recipe = loaded.document.file
     if len({launch.model_dump_json() for launch in wanted.values()}) > 1:
@@ -131,10 +132,9 @@ def run_stage(loaded: LoadedRecipe, run: Path, index: int, emit: Callable[[Mappi
     models: dict[str, Path | None] = {BASE: None}
     results: dict[str, Mapping[str, Any]] = {}
     for earlier in plans[:index]:
-        if earlier.entry.makes_model:
-            models[earlier.entry.name] = earlier.folder / "model"
-        results[earlier.entry.name] = (read_json(earlier.record) or {}).get("results", {})
-    launch = plan.entry.config.launch or loaded.recipe.launch
+        if earlier.stage.makes_model:
+            models[earlier.stage.name] = earlier.folder / "model"
+        results[earlier.stage.name] = (read_json(earlier.record) or {}).get("results", {})
     context = StageContext(
         recipe=loaded.recipe,
         base=loaded.folder,
@@ -143,9 +143,9 @@ def run_stage(loaded: LoadedRecipe, run: Path, index: int, emit: Callable[[Mappi
         start_model=plan.start_model,
         emit=emit,
         results=results,
-        processes=launch.num_processes,
+        processes=loaded.recipe.launch_of(plan.stage).num_processes,
     )
-    return stage_module(plan.entry.kind).run(plan.entry.config, context)
+    return plan.stage.run(context)
 
 
 def stage_process(run: Path, index: int, recipe_folder: Path) -> int:
@@ -201,7 +201,7 @@ def _prepare_run(folder: RunFolder, options: RunOptions, display: Display) -> li
     if options.fresh:
         folder.start_afresh()
     plans = folder.stage_plans()
-    if options.prove and any(plan.decision != "skip" and plan.entry.makes_model for plan in plans):
+    if options.prove and any(plan.decision != "skip" and plan.stage.makes_model for plan in plans):
         prove_recipe(folder.loaded, display.console)
     document = folder.loaded.document
     header = f"# The resolved recipe of this run, from {document.file.name}; relative paths start at its folder.\n"
@@ -212,7 +212,7 @@ def _prepare_run(folder: RunFolder, options: RunOptions, display: Display) -> li
 
 
 def _run_one(folder: RunFolder, plan: StagePlan, execute: Execute, display: Display) -> None:
-    name = plan.entry.name
+    name = plan.stage.name
     if plan.decision == "skip":
         display.stage_skipped(plan.index, name)
         return
@@ -244,9 +244,7 @@ def _launching(folder: RunFolder, display: Display) -> Execute:
 
     def execute(plan: StagePlan) -> dict[str, Any]:
         loaded = folder.loaded
-        launch = plan.entry.config.launch or loaded.recipe.launch
-        if not plan.entry.makes_model and plan.entry.config.launch is None:
-            launch = LaunchConfig()  # an evaluation shares its work only where it is asked to
+        launch = loaded.recipe.started_as(plan.stage)
         words = ["stage", str(folder.path.resolve()), str(plan.index), "--recipe-folder", str(loaded.folder)]
         return run_launched(launch_command(launch, loaded.folder, words), plan.folder / "log.txt", display.event)
 
@@ -304,7 +302,7 @@ def _follow(folder: RunFolder, world: World) -> None:
             continue
         plan = folder.stage_plans()[index]
         _wait_for(plan.record, lambda data: data.get("status") == "running", seconds=None)
-        if shares_work(plan.entry.kind):
+        if plan.stage.shares_work:
             run_stage(folder.loaded, folder.path, index, _silent)
         _wait_for(plan.record, lambda data: data.get("status") == "complete", seconds=None)
         _give_memory_back()
@@ -330,7 +328,7 @@ def _silent(event: Mapping[str, Any]) -> None:
 def _warn_of_changed_code(plans: list[StagePlan], display: Display) -> None:
     now = code_version()
     changed = [
-        plan.entry.name
+        plan.stage.name
         for plan in plans
         if plan.decision == "skip" and (read_json(plan.record) or {}).get("code") not in (None, now)
     ]

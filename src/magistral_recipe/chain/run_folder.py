@@ -22,10 +22,9 @@ from typing import Any, Literal
 
 from filelock import FileLock, Timeout
 
-from magistral_recipe.check.recipe_file import BASE, LoadedRecipe, StageEntry
 from magistral_recipe.errors import RunError
 from magistral_recipe.files import hash_of, read_json, write_json
-from magistral_recipe.stages.base import Inputs, stage_module
+from magistral_recipe.recipe.sections import BASE, Inputs, LoadedRecipe, Stage
 
 FORMAT_VERSION = 1
 """Raised when the files that a stage writes change meaning: old stages then run again."""
@@ -39,7 +38,7 @@ class StagePlan:
 
     Attributes:
         index: its place in the chain, from 0.
-        entry: the stage.
+        stage: the stage.
         folder: its folder.
         fingerprint: hash of its config and all that flows into it.
         start_model: the name of the model it starts from.
@@ -47,7 +46,7 @@ class StagePlan:
     """
 
     index: int
-    entry: StageEntry
+    stage: Stage
     folder: Path
     fingerprint: str
     start_model: str
@@ -77,15 +76,15 @@ class RunFolder:
         plans: list[StagePlan] = []
         prints: dict[str, str] = {BASE: self._model_print()}
         last_model, unchanged = BASE, True
-        for index, entry in enumerate(self.loaded.recipe.stages):
-            start = getattr(entry.config, "model", None) or last_model
-            fingerprint = self._fingerprint(entry, start, prints)
-            plan = StagePlan(index, entry, self.path / f"{index + 1:02d}-{entry.name}", fingerprint, start)
+        for index, stage in enumerate(self.loaded.recipe.stages):
+            start = stage.asks_for_model or last_model
+            fingerprint = self._fingerprint(stage, start, prints)
+            plan = StagePlan(index, stage, self.path / f"{index + 1:02d}-{stage.name}", fingerprint, start)
             plan.decision = self._decide(plan, unchanged)
             unchanged = unchanged and plan.decision == "skip"
-            if entry.makes_model:
-                last_model = entry.name
-                prints[entry.name] = fingerprint
+            if stage.makes_model:
+                last_model = stage.name
+                prints[stage.name] = fingerprint
             plans.append(plan)
         return plans
 
@@ -99,15 +98,14 @@ class RunFolder:
             return "resume"
         return "skip" if _outputs_intact(plan.folder, record) else "resume"
 
-    def _fingerprint(self, entry: StageEntry, start: str, prints: Mapping[str, str]) -> str:
+    def _fingerprint(self, stage: Stage, start: str, prints: Mapping[str, str]) -> str:
         recipe = self.loaded.recipe
-        launch = entry.config.launch or recipe.launch
-        used = stage_module(entry.kind).inputs(entry.config, start)
+        used = stage.inputs(start)
         parts = {
             "format": FORMAT_VERSION,
-            "kind": entry.kind,
-            "config": entry.config.model_dump(mode="json", exclude={"name", "launch"}),
-            "processes": launch.num_processes,
+            "kind": stage.kind,
+            "config": stage.model_dump(mode="json", exclude={"name", "launch"}),
+            "processes": recipe.launch_of(stage).num_processes,
             "seed": recipe.seed,
             "model": recipe.model.model_dump(mode="json"),
             "thinking": recipe.thinking.model_dump(mode="json"),
@@ -162,8 +160,8 @@ class RunFolder:
         write_json(
             plan.record,
             {
-                "name": plan.entry.name,
-                "kind": plan.entry.kind,
+                "name": plan.stage.name,
+                "kind": plan.stage.kind,
                 "fingerprint": plan.fingerprint,
                 "status": "running",
                 "seconds": before.get("seconds", 0.0),

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from magistral_recipe.errors import DataError
-from magistral_recipe.models.load import ModelConfig
+from magistral_recipe.models.config import ModelConfig
 
 GIB = 2**30
 BYTES = {"float32": 4.0, "bfloat16": 2.0, "float16": 2.0}

@@ -6,20 +6,19 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from tempfile import gettempdir
-from typing import Any
 
 from rich.console import Console
 from rich.table import Table
 
-from magistral_recipe.chain.launch import describe_device
 from magistral_recipe.check.memory_plan import GIB, plan_memory
-from magistral_recipe.check.recipe_file import BASE, LoadedRecipe, Recipe, StageEntry, line_of, load_recipe
+from magistral_recipe.check.recipe_file import line_of, load_recipe
 from magistral_recipe.check.trainer_fields import trainer_mistakes
-from magistral_recipe.data.sources import load_problems, load_traces
+from magistral_recipe.check.wiring_report import WiringReport
 from magistral_recipe.errors import DataError, RecipeError
-from magistral_recipe.models.load import ModelConfig
-from magistral_recipe.stages.base import stage_module
-from magistral_recipe.stages.training import base_model_config, chat_format, run_arguments
+from magistral_recipe.machine import describe_device
+from magistral_recipe.models.config import ModelConfig
+from magistral_recipe.recipe.sections import BASE, LoadedRecipe, Recipe
+from magistral_recipe.stages.training import TrainingStage, base_model_config, chat_format, run_arguments
 
 PROOF_ROWS = 256
 """Problems and traces that the wiring proof looks at: enough for every kind and language, quick to load."""
@@ -110,18 +109,15 @@ def check_trainers(loaded: LoadedRecipe) -> None:
 def _trainer_mistakes(loaded: LoadedRecipe) -> Iterator[str]:
     given = run_arguments(Path(gettempdir()) / "magistral-recipe-check", loaded.recipe)
     for index, stage in _training(loaded):
-        module = stage_module(stage.kind)
         path = ("stages", index, stage.kind, "trainer")
-        without = module.arguments(stage.config.model_copy(update={"trainer": {}}), given)
-        trainer = stage.config.trainer  # type: ignore[attr-defined]
-        for key, message in trainer_mistakes(module.trainer_class(), trainer, without, sft=stage.kind == "sft"):
+        without = stage.model_copy(update={"trainer": {}}).arguments(given)
+        for key, message in trainer_mistakes(stage.trainer_class(), stage.trainer, without, stage.trainer_choices):
             yield loaded.mistake((*path, key) if key else path, message)
 
 
-def _training(loaded: LoadedRecipe) -> list[tuple[int, StageEntry]]:
-    stages = enumerate(loaded.recipe.stages)
-    # A section without a config is one that does not hold, in the remains of a recipe with other mistakes.
-    return [(index, stage) for index, stage in stages if stage.config is not None and stage.makes_model]
+def _training(loaded: LoadedRecipe) -> list[tuple[int, TrainingStage]]:
+    # In the remains of a recipe with other mistakes, a stage that does not hold is `None`.
+    return [(index, stage) for index, stage in enumerate(loaded.recipe.stages) if isinstance(stage, TrainingStage)]
 
 
 # ------------------------------------------------------------------------------------------------ wiring
@@ -140,32 +136,33 @@ def prove_wiring_of(loaded: LoadedRecipe, console: Console) -> None:
     """
     from magistral_recipe.check.wiring import prove_wiring
     from magistral_recipe.models.load import generation_stop_ids, load_tokenizer
+    from magistral_recipe.stages.grpo import require_sandboxes
 
     recipe, base = loaded.recipe, loaded.folder
-    sft: list[Any] = [stage.config for stage in recipe.stages if stage.kind == "sft"]
-    grpo: list[Any] = [stage.config for stage in recipe.stages if stage.kind == "grpo"]
-    if not sft and not grpo:
+    stages = [stage for _, stage in _training(loaded)]
+    if not stages:
         return
     config = base_model_config(recipe, base)
     tokenizer = load_tokenizer(config.path, None, config)
     chat = chat_format(recipe, base).install(tokenizer)
     stops = generation_stop_ids(config.path, tokenizer, config)
-    # Rows that cannot be used are counted and kept by the stage that trains on them.
-    traces = load_traces(_first_rows(sft[0].traces), base, None, chat.thinking).rows if sft else []
-    for stage in grpo or [None]:
-        rewards = stage_module("grpo").build_rewards(stage, chat.thinking) if stage else []
-        source = recipe.problems[stage.problems] if stage else None
-        problems = load_problems(_first_rows(source), base, None).rows if source else []
-        stage_module("grpo").require_sandboxes(rewards, problems)
-        report = prove_wiring(tokenizer, chat, rewards, problems, traces, stops)
-        console.print(report.render())
-        report.require()
+    imitated = (stage.proof_traces(base, chat.thinking, PROOF_ROWS) for stage in stages)
+    traces = next((found for found in imitated if found), ())
+    rewarded = False
+    for stage in stages:
+        problems = stage.proof_problems(recipe, base, PROOF_ROWS)
+        if problems is None:
+            continue
+        rewarded, rewards = True, stage.build_rewards(chat.thinking)
+        require_sandboxes(rewards, problems)
+        _show(prove_wiring(tokenizer, chat, rewards, problems, traces, stops), console)
+    if not rewarded:
+        _show(prove_wiring(tokenizer, chat, [], [], traces, stops), console)
 
 
-def _first_rows(source: Any) -> Any:
-    """A source without its draw and with few rows: quick to load, and enough for a proof."""
-    count = min(source.count or PROOF_ROWS, PROOF_ROWS)
-    return source.model_copy(update={"count": count, "seed": None if source.path else source.seed})
+def _show(report: WiringReport, console: Console) -> None:
+    console.print(report.render())
+    report.require()
 
 
 # -------------------------------------------------------------------------------------------------- plan
@@ -178,11 +175,9 @@ def plan_table(loaded: LoadedRecipe) -> Table:
         table.add_column(column)
     last = BASE
     for index, stage in enumerate(loaded.recipe.stages):
-        start = getattr(stage.config, "model", None) or last
-        launch = stage.config.launch or loaded.recipe.launch
-        what = stage_module(stage.kind).describe(stage.config, loaded.recipe)
-        processes = launch.num_processes if stage.makes_model or stage.config.launch else 1
-        table.add_row(str(index + 1), stage.name, start, what, str(processes))
+        start = stage.asks_for_model or last
+        processes = loaded.recipe.started_as(stage).num_processes
+        table.add_row(str(index + 1), stage.name, start, stage.describe(loaded.recipe), str(processes))
         if stage.makes_model:
             last = stage.name
     return table

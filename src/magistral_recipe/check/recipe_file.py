@@ -15,90 +15,21 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, Field, TypeAdapter, ValidationError, create_model
+from pydantic import BaseModel, TypeAdapter, ValidationError, create_model
 
 from magistral_recipe.data.sources import ProblemsSource
 from magistral_recipe.errors import RecipeError
-from magistral_recipe.models.load import ModelConfig
 from magistral_recipe.recipe.document import Document, KeyPath, key_text, read_document
+from magistral_recipe.recipe.sections import (
+    BASE,
+    LaunchConfig,
+    LoadedRecipe,
+    Recipe,
+)
 from magistral_recipe.schema import StrictModel
-from magistral_recipe.stages.base import STAGES, LaunchConfig, StageConfig, makes_model, stage_module
+from magistral_recipe.stages import STAGES, stage_class
 from magistral_recipe.stages.training import chat_format
 from magistral_recipe.suggest import did_you_mean
-
-BASE = "base"
-"""The name by which stages call the recipe's base model."""
-
-
-class ThinkingConfig(StrictModel):
-    """Tags, system prompt and chat template: one format for SFT, RL, evaluation and chat."""
-
-    open: str = "<think>"
-    """The opening tag."""
-    close: str = "</think>"
-    """The closing tag."""
-    system_prompt: str = "magistral"
-    """`magistral` (the package's, after Magistral §2.2.4), `none`, or the text itself."""
-    template: str = "magistral"
-    """`magistral` (the package's), `tokenizer` (the model's own), or a path to a Jinja file."""
-
-
-class StageEntry(StrictModel):
-    """One stage of the chain, validated."""
-
-    kind: str
-    name: str
-    config: StageConfig
-
-    @property
-    def makes_model(self) -> bool:
-        """Whether later stages can start from this one's model."""
-        return makes_model(self.kind)
-
-
-class Recipe(StrictModel):
-    """A whole chain: the model, the format, the data and the stages."""
-
-    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
-    """Names the run folder."""
-    description: str | None = None
-    """What the recipe is for; shown by `check` and in the report."""
-    seed: int = Field(42, ge=0, lt=2**32)
-    """Seeds data order, sampling and initialisation of every stage."""
-    model: ModelConfig
-    """The base model, its precision and its adapters."""
-    thinking: ThinkingConfig = ThinkingConfig()
-    """Tags, system prompt, chat template."""
-    launch: LaunchConfig = LaunchConfig()
-    """How Accelerate starts the stages."""
-    problems: dict[str, ProblemsSource] = Field(default_factory=dict)
-    """Named sets of problems."""
-    stages: list[StageEntry]
-    """What to run, in order."""
-
-
-@dataclass(frozen=True)
-class LoadedRecipe:
-    """A recipe that passed the schema, with what is needed to speak of its keys.
-
-    Attributes:
-        recipe: the validated recipe.
-        document: its data and where each key stands.
-        folder: the folder that relative paths start from.
-    """
-
-    recipe: Recipe
-    document: Document
-
-    @property
-    def folder(self) -> Path:
-        """The folder of the recipe file: relative paths start there."""
-        assert self.document.folder is not None
-        return self.document.folder
-
-    def mistake(self, path: KeyPath, message: str) -> str:
-        """One line about one key."""
-        return f"{self.document.place(path)}: {key_text(path)}: {message}"
 
 
 def load_recipe(file: Path | str, overrides: list[str] | None = None, *, folder: Path | None = None) -> LoadedRecipe:
@@ -170,7 +101,7 @@ def _stage_mistakes(index: int, stage: Any, document: Document) -> Iterator[str]
     if not isinstance(config, dict):
         yield f"{place}.{kind}: expected a mapping of the stage's keys, found {config!r:.80}"
         return
-    yield from _validate(stage_module(kind).Config, config, (*path, kind), document)
+    yield from _validate(stage_class(kind), config, (*path, kind), document)
 
 
 def _split_stage(stage: Any) -> tuple[str, Any] | None:
@@ -258,13 +189,12 @@ def _models_in(annotation: Any) -> Iterator[type[BaseModel]]:
 
 def _build(document: Document) -> Recipe:
     data = dict(document.data)
-    entries = []
+    stages = []
     for stage in data.pop("stages"):
-        kind, raw = _split_stage(stage)  # type: ignore[misc]
-        config = stage_module(kind).Config.model_validate(raw)
-        entries.append(StageEntry(kind=kind, name=config.name or kind, config=config))
+        kind, keys = _split_stage(stage)  # type: ignore[misc]
+        stages.append(stage_class(kind).model_validate(keys))
     head = _head_model().model_validate(data)
-    return Recipe(**{name: getattr(head, name) for name in type(head).model_fields}, stages=entries)
+    return Recipe(**{name: getattr(head, name) for name in type(head).model_fields}, stages=stages)
 
 
 def _build_what_holds(document: Document) -> Recipe:
@@ -278,14 +208,17 @@ def _build_what_holds(document: Document) -> Recipe:
     problems = data.get("problems")
     named = problems.items() if isinstance(problems, dict) else ()
     values["problems"] = {str(name): _salvage(ProblemsSource, value) for name, value in named}
-    entries = []
-    stages = data.get("stages")
+    values["stages"] = [
+        _salvage(stage_class(kind), keys) if kind in STAGES else None for kind, keys in _written_stages(document)
+    ]
+    return Recipe.model_construct(**values)
+
+
+def _written_stages(document: Document) -> Iterator[tuple[str, Any]]:
+    """Each stage as (kind, keys); one that is no stage has no kind."""
+    stages = document.data.get("stages")
     for stage in stages if isinstance(stages, list) else []:
-        kind, raw = _split_stage(stage) or ("", {})
-        config: Any = _salvage(stage_module(kind).Config, raw) if kind in STAGES else None
-        given_name = raw.get("name") if isinstance(raw, dict) else None
-        entries.append(StageEntry.model_construct(kind=kind, name=str(given_name or kind), config=config))
-    return Recipe.model_construct(**values, stages=entries)
+        yield _split_stage(stage) or ("", {})
 
 
 def _salvage(annotation: Any, value: Any) -> Any:
@@ -328,30 +261,45 @@ def _thinking_mistakes(loaded: LoadedRecipe) -> Iterator[str]:
 def _chain_mistakes(loaded: LoadedRecipe) -> Iterator[str]:
     """Stages against one another: names that must differ, models that must exist before they are used."""
     recipe = loaded.recipe
+    links = [_Link.of(kind, keys) for kind, keys in _written_stages(loaded.document)]
     models, names = [BASE], {BASE}
-    for index, stage in enumerate(recipe.stages):
-        path: KeyPath = ("stages", index, stage.kind)
-        if stage.name in names:
-            remedy = "`base` is the base model's name" if stage.name == BASE else "give one of them a `name:`"
-            yield loaded.mistake(path, f"a second stage named '{stage.name}': {remedy}")
-        names.add(stage.name)
-        start = getattr(stage.config, "model", None)
+    for index, (link, stage) in enumerate(zip(links, recipe.stages, strict=True)):
+        path: KeyPath = ("stages", index, link.kind)
+        if link.name in names:
+            remedy = "`base` is the base model's name" if link.name == BASE else "give one of them a `name:`"
+            yield loaded.mistake(path, f"a second stage named '{link.name}': {remedy}")
+        names.add(link.name)
+        start = stage.asks_for_model if stage else None
         if start is not None and start not in models:
-            later = start in [other.name for other in recipe.stages[index:] if makes_model(other.kind)]
+            later = start in [other.name for other in links[index:] if other.makes_model]
             order = " (it makes its model only later)" if later else ""
             hint = did_you_mean(start, models)
             yield loaded.mistake((*path, "model"), f"no model '{start}' before this stage{order}.{hint}")
-        if stage.config is not None and hasattr(module := stage_module(stage.kind), "check"):
-            for key, message in module.check(stage.config, recipe, models, loaded.folder):
-                yield loaded.mistake((*path, *key), message)
-        if makes_model(stage.kind):
-            models.append(stage.name)
+        for key, message in stage.mistakes(recipe, models, loaded.folder) if stage else ():
+            yield loaded.mistake((*path, *key), message)
+        if link.makes_model:
+            models.append(link.name)
+
+
+@dataclass(frozen=True)
+class _Link:
+    """What the rest of a chain needs to know of a stage, whether or not its keys hold."""
+
+    kind: str
+    name: str
+    makes_model: bool
+
+    @classmethod
+    def of(cls, kind: str, keys: Any) -> _Link:
+        name = keys.get("name") if isinstance(keys, dict) else None
+        return cls(kind, str(name or kind), kind in STAGES and stage_class(kind).makes_model)
 
 
 def _launch_mistakes(loaded: LoadedRecipe) -> Iterator[str]:
     launches: list[tuple[KeyPath, LaunchConfig | None]] = [(("launch",), loaded.recipe.launch)]
     for index, stage in enumerate(loaded.recipe.stages):
-        launches.append((("stages", index, stage.kind, "launch"), getattr(stage.config, "launch", None)))
+        if stage is not None:
+            launches.append((("stages", index, stage.kind, "launch"), stage.launch))
     for path, launch in launches:
         if launch and launch.config_file and not (loaded.folder / launch.config_file).is_file():
             yield loaded.mistake((*path, "config_file"), f"no such file: {loaded.folder / launch.config_file}")

@@ -29,8 +29,7 @@ CHOICES: dict[str, tuple[object, ...]] = {
     "advantage_normalization": ("minibatch", "group", "none"),
     "loss_normalizer": ("minibatch", "group"),
 }
-SFT_CHOICES: dict[str, tuple[object, ...]] = {"loss_type": ("nll", "dft", "chunked_nll")}
-"""Values of fields whose annotation is plain text in TRL; those of SFT's `loss_type` are others."""
+"""Values of fields whose annotation is plain text in TRL."""
 
 ENUMS: dict[str, str] = {
     "optim": "OptimizerNames",
@@ -63,7 +62,10 @@ RESERVED: dict[str, str] = {
 
 
 def trainer_mistakes(
-    config_class: type, trainer: Mapping[str, Any], given: Mapping[str, Any], *, sft: bool = False
+    config_class: type,
+    trainer: Mapping[str, Any],
+    given: Mapping[str, Any],
+    choices: Mapping[str, tuple[object, ...]] | None = None,
 ) -> Iterator[tuple[str | None, str]]:
     """Find what a trainer section gets wrong.
 
@@ -71,16 +73,17 @@ def trainer_mistakes(
         config_class: the dataclass that the section goes to.
         trainer: the section.
         given: the arguments that the stage adds by itself, for the trial construction.
-        sft: whether the class is TRL's SFTConfig, whose `loss_type` has other choices.
+        choices: where this class's choices are others than those of `CHOICES`.
 
     Yields:
         Pairs of a key (``None`` for the section as a whole) and a message.
     """
     fields = {item.name: item for item in dataclasses.fields(config_class) if item.init}
     hints = typing.get_type_hints(config_class)
+    allowed = {**CHOICES, **(choices or {})}
     clean = True
     for key, value in trainer.items():
-        for message in _value_mistakes(key, value, fields, hints, sft):
+        for message in _value_mistakes(key, value, fields, hints, allowed):
             clean = False
             yield key, message
     if clean:
@@ -110,7 +113,11 @@ def _outside_the_launch() -> Iterator[None]:
 
 
 def _value_mistakes(
-    key: str, value: object, fields: Mapping[str, Any], hints: Mapping[str, Any], sft: bool
+    key: str,
+    value: object,
+    fields: Mapping[str, Any],
+    hints: Mapping[str, Any],
+    allowed: Mapping[str, tuple[object, ...]],
 ) -> Iterator[str]:
     if key in RESERVED:
         yield f"is not for recipes: {RESERVED[key]}"
@@ -119,7 +126,7 @@ def _value_mistakes(
     elif key == "report_to":
         yield from _tracker_mistakes(value)
     else:
-        choices = _choices(key, sft)
+        choices = _choices(key, allowed)
         if choices and not any(value is choice or (isinstance(value, str) and value == choice) for choice in choices):
             names = [str(choice) for choice in choices]
             hint = did_you_mean(str(value), names, list_all_below=0)
@@ -143,12 +150,12 @@ def _tracker_mistakes(value: object) -> Iterator[str]:
             yield f"{name} is not installed: pip install '{'magistral-recipe[tracking]' if name in TRACKING else name}'"
 
 
-def _choices(key: str, sft: bool) -> tuple[object, ...] | None:
+def _choices(key: str, allowed: Mapping[str, tuple[object, ...]]) -> tuple[object, ...] | None:
     if key in ENUMS:
         from transformers import training_args
 
         return tuple(member.value for member in getattr(training_args, ENUMS[key]))
-    return (SFT_CHOICES if sft else {}).get(key) or CHOICES.get(key)
+    return allowed.get(key)
 
 
 def _type_mistakes(value: object, annotation: Any) -> Iterator[str]:

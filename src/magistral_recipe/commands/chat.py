@@ -2,43 +2,22 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
-from pydantic import ValidationError
 
-from magistral_recipe.errors import DataError
-from magistral_recipe.models.load import ModelConfig
-from magistral_recipe.models.paths import ADAPTER_FOLDER, find_model
+from magistral_recipe.models.target import (
+    ChatTarget,
+    find_target,
+)
 from magistral_recipe.terminal.console import quieten_libraries, told_errors
-from magistral_recipe.writing.chat_format import SYSTEM_PROMPTS, TOKENIZER_TEMPLATE, ChatFormat
-from magistral_recipe.writing.thinking import Thinking
+from magistral_recipe.writing.chat_format import ChatFormat
 
 if TYPE_CHECKING:
     from rich.console import Console
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
-
-RECIPE_FILE = "recipe.yaml"
-
-
-@dataclass(frozen=True)
-class ChatTarget:
-    """A model to talk to, and how it was taught to talk.
-
-    Attributes:
-        path: of the model, for `load_model`.
-        config: how to load it.
-        chat: tags, system prompt and template; the template is the one that was saved with the model.
-    """
-
-    path: str
-    config: ModelConfig
-    chat: ChatFormat
 
 
 def register(app: typer.Typer) -> None:
@@ -121,89 +100,6 @@ def _answer(
 
 
 # ---------------------------------------------------------------------------------------------------- target
-
-
-def find_target(path: str) -> ChatTarget:
-    """Find the model that a person means, and the format that it was trained with.
-
-    Args:
-        path: a run folder (the last stage that left a model), a stage's folder, or anything `find_model` takes. A
-            folder inside a run is read with the run's `recipe.yaml`.
-
-    Returns:
-        The target.
-
-    Raises:
-        DataError: if there is no model.
-    """
-    place = Path(path).expanduser()
-    if place.is_dir():
-        place = _model_folder(place)
-        recipe = _recipe_above(place)
-        return ChatTarget(str(place), _model_config(place, recipe), _chat_format(recipe))
-    find_model(path)
-    return ChatTarget(path, ModelConfig(path=path), ChatFormat(template=TOKENIZER_TEMPLATE))
-
-
-def _model_folder(place: Path) -> Path:
-    """The folder itself, a stage's model, or a run's last one."""
-    if (place / "model").is_dir():
-        return place / "model"
-    models = [folder / "model" for folder in place.glob("[0-9]*-*") if _holds_model(folder / "model")]
-    if models:
-        return max(models, key=lambda folder: int(folder.parent.name.partition("-")[0]))
-    if (place / RECIPE_FILE).is_file():
-        raise DataError(f"{place}: no stage of this run has left a model yet")
-    return place
-
-
-def _holds_model(folder: Path) -> bool:
-    return (folder / "config.json").is_file() or (folder / ADAPTER_FOLDER / "adapter_config.json").is_file()
-
-
-def _recipe_above(place: Path) -> dict[str, Any]:
-    """The recipe of the run that a model folder lies in; empty where it lies in none.
-
-    Read leniently: a run made by another version, or half moved, can still be talked to.
-    """
-    from ruamel.yaml import YAML
-    from ruamel.yaml.error import YAMLError
-
-    for folder in (place, *list(place.resolve().parents)[:3]):
-        file = folder / RECIPE_FILE
-        if file.is_file():
-            try:
-                data = YAML(typ="safe").load(file.read_text("utf-8"))
-            except (YAMLError, OSError, UnicodeDecodeError):
-                return {}
-            return data if isinstance(data, dict) else {}
-    return {}
-
-
-def _chat_format(recipe: dict[str, Any]) -> ChatFormat:
-    section = recipe.get("thinking")
-    given = section if isinstance(section, dict) else {}
-    defaults = Thinking()
-    thinking = Thinking(str(given.get("open", defaults.open)), str(given.get("close", defaults.close)))
-    prompt = given.get("system_prompt", "magistral" if recipe else None)
-    if prompt == "none" or (isinstance(prompt, str) and " " not in prompt and prompt not in SYSTEM_PROMPTS):
-        prompt = None
-    return ChatFormat(thinking, prompt, TOKENIZER_TEMPLATE)
-
-
-def _model_config(place: Path, recipe: dict[str, Any]) -> ModelConfig:
-    """How to load it: as the recipe says; an adapter stands on the base that it names itself."""
-    section = recipe.get("model")
-    try:
-        config = ModelConfig.model_validate(section)
-    except ValidationError:
-        config = ModelConfig(path=str(place))
-    adapter = place / ADAPTER_FOLDER if (place / ADAPTER_FOLDER).is_dir() else place
-    file = adapter / "adapter_config.json"
-    if file.is_file() and not (place / "config.json").is_file():
-        base = json.loads(file.read_text("utf-8")).get("base_model_name_or_path")
-        return config.model_copy(update={"path": str(base or config.path)})
-    return config
 
 
 def load_target(target: ChatTarget) -> tuple[PreTrainedModel, PreTrainedTokenizerBase, ChatFormat]:

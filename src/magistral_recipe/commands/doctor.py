@@ -194,7 +194,7 @@ def _sandbox() -> Iterator[Finding]:
 
 def _compiler() -> Finding:
     from magistral_recipe.verifiers.programs.cpp import INSTALL, find_compiler
-    from magistral_recipe.verifiers.sandbox.confine import SandboxError
+    from magistral_recipe.verifiers.sandbox.terms import SandboxError
 
     try:
         compiler = find_compiler()

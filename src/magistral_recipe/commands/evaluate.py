@@ -15,11 +15,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from magistral_recipe.chain.launch import World, die_with_parent
+from magistral_recipe.chain.launch import die_with_parent
 from magistral_recipe.data.benchmarks import catalogue
 from magistral_recipe.data.benchmarks.catalogue import Chosen
 from magistral_recipe.errors import DataError
 from magistral_recipe.files import why_no_folder
+from magistral_recipe.machine import World
 from magistral_recipe.models.paths import TINY
 from magistral_recipe.terminal.console import quieten_libraries, told_errors
 
@@ -129,10 +130,10 @@ def _model_request(
     model: str, base: bool, thinking: str | None, system_prompt: str | None, dtype: str | None, backend: str
 ) -> EvaluationRequest:
     """The part of the request that says which model, and how it is talked to."""
-    from magistral_recipe.commands.chat import find_target
     from magistral_recipe.data.sources import ProblemsSource
     from magistral_recipe.evaluation.evaluate import EvaluationSettings
     from magistral_recipe.evaluation.request import EvaluationRequest
+    from magistral_recipe.models.target import find_target
 
     target = find_target(model)
     config = target.config.model_copy(update={"dtype": dtype} if dtype else {})
@@ -174,7 +175,7 @@ def _request(
 ) -> EvaluationRequest:
     """Fill in a benchmark: its prompt, and its sampling where nothing else was given."""
     from magistral_recipe.data.sources import ProblemsSource
-    from magistral_recipe.stages.evaluation import sampling_of
+    from magistral_recipe.evaluation.request import sampling_of
 
     drawn = sampling_of(chosen.row, {key: value for key, value in given.items() if value is not None})
     prompt = chosen.row.base_prompt if base else chosen.row.prompt
@@ -217,7 +218,7 @@ def _require_writable(outputs: list[Path]) -> None:
 
 
 def _run_all(requests: list[EvaluationRequest], outputs: list[Path]) -> None:
-    from magistral_recipe.stages.evaluation import load_for, require_problems, run_request
+    from magistral_recipe.evaluation.request import load_for, require_problems, run_request
     from magistral_recipe.terminal.evaluation_display import EvaluationDisplay
 
     _require_writable(outputs)
@@ -256,10 +257,10 @@ def _rescore(path: Path, output: Path | None) -> None:
 
 
 def _repeat(path: Path, output: Path | None) -> None:
+    from magistral_recipe.evaluation.request import load_for, require_problems, run_request
     from magistral_recipe.evaluation.rescore import read_result, request_of
     from magistral_recipe.evaluation.samples import read_samples
     from magistral_recipe.evaluation.shards import SAMPLES
-    from magistral_recipe.stages.evaluation import load_for, require_problems, run_request
     from magistral_recipe.terminal.evaluation_display import EvaluationDisplay
 
     result, folder = read_result(path), path if path.is_dir() else path.parent

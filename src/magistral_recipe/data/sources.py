@@ -43,6 +43,7 @@ Mistake = tuple[str, str]
 """A key of the source, dotted, and what is wrong with it."""
 
 _Item = TypeVar("_Item", Problem, Trace)
+_Source = TypeVar("_Source", bound="_FileSource")
 
 
 class _FileSource(StrictModel):
@@ -264,6 +265,17 @@ class LoadResult(Generic[_Item]):
         return f"{text}; {self.set_aside:,} of {self.read:,} set aside ({reasons})" + (
             f": {self.quarantine}" if self.quarantine else ""
         )
+
+
+def first_rows(source: _Source, count: int) -> _Source:
+    """Return a source without its draw and with few rows: quick to load, and enough for a proof.
+
+    Args:
+        source: problems or traces.
+        count: rows at most.
+    """
+    few = min(source.count or count, count)
+    return source.model_copy(update={"count": few, "seed": None if source.path else source.seed})
 
 
 def load_problems(source: ProblemsSource, base: Path, quarantine: Path | None) -> LoadResult[Problem]:

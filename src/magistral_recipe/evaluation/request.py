@@ -1,19 +1,38 @@
-"""All that an evaluation was asked for, as the result file keeps it: enough to repeat the run."""
+"""What an evaluation was asked for, by a recipe's stage or on the command line, and carrying it out.
+
+The request is kept in the result file: enough to repeat the run. `run_request` is the one path that leads to a score;
+importing this is light.
+"""
 
 from __future__ import annotations
 
-from typing import Literal
+import hashlib
+import os
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field
 
-from magistral_recipe.data.sources import ProblemsSource
-from magistral_recipe.evaluation.evaluate import EvaluationSettings
-from magistral_recipe.models.load import ModelConfig
+from magistral_recipe.data.benchmarks.catalogue import Benchmark
+from magistral_recipe.data.sources import ProblemsSource, load_problems
+from magistral_recipe.errors import DataError
+from magistral_recipe.evaluation.evaluate import EvaluationSettings, evaluate_model, problems_hash, weights_fingerprint
+from magistral_recipe.evaluation.scores import Scores
+from magistral_recipe.generation.interface import Generator
+from magistral_recipe.models.config import ModelConfig
+from magistral_recipe.models.load import generation_stop_ids, load_model, load_tokenizer
 from magistral_recipe.schema import StrictModel
 from magistral_recipe.writing.chat_format import ChatFormat
+from magistral_recipe.writing.template import TOKENIZER_TEMPLATE
 from magistral_recipe.writing.thinking import Thinking
 
+if TYPE_CHECKING:
+    from magistral_recipe.data.problems import Problem
+
 Backend = Literal["hf", "vllm"]
+Tell = Callable[[Mapping[str, Any]], None]
 
 
 class EvaluationRequest(StrictModel):
@@ -47,3 +66,192 @@ class EvaluationRequest(StrictModel):
     def chat(self) -> ChatFormat:
         """How problems are put to the model."""
         return ChatFormat(Thinking(*self.thinking), self.system_prompt, self.template)
+
+
+@dataclass(frozen=True)
+class LoadedModel:
+    """A model ready to generate.
+
+    Attributes:
+        model: of transformers; ``None`` where another backend holds it.
+        tokenizer: chat template installed.
+        chat: the format, which knows whether the template opens the thinking tag.
+        generator: another backend.
+        weights: what tells its weights from others, of another backend.
+    """
+
+    model: Any
+    tokenizer: Any
+    chat: ChatFormat
+    generator: Generator | None = None
+    weights: str | None = None
+
+
+def load_for(request: EvaluationRequest) -> LoadedModel:
+    """Load the model of a request.
+
+    Args:
+        request: what is asked.
+
+    Returns:
+        The model.
+
+    Raises:
+        DataError: if there is no such model, or its backend isn't installed.
+    """
+    config, path = request.model, request.model_path
+    tokenizer = load_tokenizer(path, None, config)
+    chat = request.chat
+    if chat.template == TOKENIZER_TEMPLATE and not tokenizer.chat_template:
+        # A base model has no template of its own, and then the package's is the likeliest to be understood.
+        chat = replace(chat, template=None)
+    chat = chat.install(tokenizer)
+    if request.backend == "vllm":
+        from magistral_recipe.generation.vllm import VLLMGenerator
+
+        generator = VLLMGenerator.load(
+            path,
+            tokenizer,
+            dtype=config.dtype,
+            revision=config.revision,
+            trust_remote_code=config.trust_remote_code,
+            stop_ids=generation_stop_ids(path, tokenizer, config),
+        )
+        return LoadedModel(None, tokenizer, chat, generator, _stored_weights(path, config.revision))
+    from transformers.utils import logging
+
+    from magistral_recipe.machine import best_device
+    from magistral_recipe.models.quantization import is_quantized
+
+    logging.disable_progress_bar()
+    model = load_model(config, request.weights)
+    if not is_quantized(model):
+        model.to(best_device())
+    return LoadedModel(model.eval(), tokenizer, chat)
+
+
+def _stored_weights(path: str, revision: str | None) -> str:
+    """Tell weights apart without loading them: by the files' sizes, beginnings and ends; on the hub by name."""
+    folder = Path(path)
+    if not folder.is_dir():
+        return f"{path}@{revision or 'main'}"
+    digest = hashlib.sha256()
+    for file in sorted([*folder.glob("*.safetensors"), *folder.glob("*.bin"), *folder.glob("adapter/*.safetensors")]):
+        size = file.stat().st_size
+        digest.update(f"{file.name}{size}".encode())
+        with file.open("rb") as stream:
+            digest.update(stream.read(65_536))
+            stream.seek(max(0, size - 65_536), os.SEEK_SET)
+            digest.update(stream.read())
+    return digest.hexdigest()[:16]
+
+
+def require_problems(requests: Sequence[EvaluationRequest]) -> None:
+    """See whether there are problems, before a model is loaded and the first of several benchmarks takes its hours.
+
+    The first usable row is looked at: it tells whether the data can be reached and have the published columns.
+
+    Args:
+        requests: what is asked.
+
+    Raises:
+        DataError: naming all sources that give no problem.
+    """
+    mistakes = []
+    for request in requests:
+        one = request.problems.model_copy(update={"count": 1, "skip": 0, "seed": None})
+        try:
+            load_problems(one, Path(request.base), None)
+        except DataError as error:
+            mistakes += error.problems
+    if mistakes:
+        raise DataError(mistakes)
+
+
+def run_request(
+    request: EvaluationRequest,
+    output: Path,
+    *,
+    loaded: LoadedModel,
+    command: str,
+    tell: Tell,
+    problems: Sequence[Problem] | None = None,
+    name: str | None = None,
+    expected: Mapping[str, Any] | None = None,
+) -> Scores:
+    """Evaluate.
+
+    Args:
+        request: what is asked.
+        output: the folder to write.
+        loaded: its model.
+        command: the line that asked for it, to be noted.
+        tell: takes progress and warnings.
+        problems: the request's, where they are loaded already.
+        name: what progress is called; by default the problems' source.
+        expected: settings of a result file that is repeated; what differs is refused.
+
+    Returns:
+        The scores.
+
+    Raises:
+        DataError: if the problems can't be loaded, or aren't the expected ones.
+        RunError: if the disk fills or the backend dies; what is finished stays.
+    """
+    source = request.problems
+    if problems is None:
+        first = os.environ.get("RANK", "0") == "0"
+        found = load_problems(source, Path(request.base), output / "set-aside.jsonl" if first else None)
+        if found.set_aside:
+            tell({"type": "warning", "text": found.summary()})
+        problems = found.rows
+    if expected is not None:
+        _require_same(expected, "problems_hash", problems_hash(problems), f"the problems '{source.describe()}'")
+        weights = loaded.weights or weights_fingerprint(loaded.model)
+        _require_same(expected, "weights", weights, f"the model '{request.model_path}'")
+
+    def progress(done: int, total: int) -> None:
+        tell({"type": "progress", "activity": name or source.describe(), "step": done, "total": total})
+
+    return evaluate_model(
+        loaded.model,
+        loaded.tokenizer,
+        problems,
+        loaded.chat,
+        request.settings,
+        output=output,
+        progress=progress,
+        generator=loaded.generator,
+        weights=loaded.weights,
+        about={"request": request.model_dump(mode="json"), "command": command, "device": _device(loaded)},
+    )
+
+
+def _device(loaded: LoadedModel) -> str:
+    """What the samples were computed on: where it isn't the same, they needn't be."""
+    import torch
+
+    kind = loaded.model.device.type if loaded.model is not None else "cuda"
+    return torch.cuda.get_device_name() if kind == "cuda" and torch.cuda.is_available() else kind
+
+
+def _require_same(expected: Mapping[str, Any], key: str, now: str, what: str) -> None:
+    if now != expected.get(key):
+        raise DataError(f"{what} has changed since the run to repeat: {key} {now}, then {expected.get(key)}")
+
+
+def sampling_of(row: Benchmark, given: Mapping[str, Any]) -> dict[str, Any]:
+    """Say how a benchmark is sampled.
+
+    Args:
+        row: the benchmark.
+        given: what a person asked for, by the names of `EvaluationSettings`.
+
+    Returns:
+        The benchmark's own sampling, with what was asked for in its place; at temperature 0 one greedy sample, since
+        all others would be equal to it.
+    """
+    drawn = {**row.sampling.model_dump(), "samples": row.samples, "greedy": False, **given}
+    if drawn["temperature"] == 0:
+        drawn |= {"samples": 0, "greedy": True, "temperature": 0.0}
+    return drawn

@@ -11,7 +11,7 @@ from magistral_recipe.errors import DataError
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
-    from magistral_recipe.models.load import ModelConfig
+    from magistral_recipe.models.config import ModelConfig
 
 NF4_BLOCK = 64
 """Weights a block of bitsandbytes' 4-bit layers; on a CPU every width must be a multiple of it."""

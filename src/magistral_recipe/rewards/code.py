@@ -13,7 +13,7 @@ from typing import Any
 from magistral_recipe.rewards.base import Batch, Grade, Reason, Reward
 from magistral_recipe.verifiers.programs.runner import LANGUAGES, Result, Runner, Submission, Verdict
 from magistral_recipe.verifiers.programs.testcases import Tests, parse_tests
-from magistral_recipe.verifiers.sandbox.confine import MEBIBYTE, SandboxMode, check_mode
+from magistral_recipe.verifiers.sandbox.terms import MEBIBYTE, SandboxMode, check_mode
 from magistral_recipe.writing.fences import canonical_language, first_block
 from magistral_recipe.writing.thinking import Thinking
 

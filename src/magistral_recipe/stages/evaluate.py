@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, Any, Literal
 from pydantic import Field
 
 from magistral_recipe.data.benchmarks.catalogue import find, prompt_of
+from magistral_recipe.data.sources import ProblemsSource
 from magistral_recipe.errors import DataError
-from magistral_recipe.stages.base import Inputs, StageConfig, StageContext
-from magistral_recipe.stages.training import Mistakes, base_model_config, chat_format, check_problems
+from magistral_recipe.recipe.sections import Inputs, Mistakes, Recipe, Stage, StageContext
+from magistral_recipe.stages.training import base_model_config, chat_format, check_problems
 from magistral_recipe.stages.work import problem_rows
 from magistral_recipe.suggest import did_you_mean
 
@@ -23,8 +24,12 @@ if TYPE_CHECKING:
     from magistral_recipe.evaluation.request import EvaluationRequest
 
 
-class Config(StageConfig):
+class EvaluateStage(Stage):
     """The `evaluate` stage."""
+
+    kind = "evaluate"
+    role = "evaluation"
+    shares_work = True
 
     problems: str
     """Name of the set of problems."""
@@ -45,102 +50,96 @@ class Config(StageConfig):
     backend: Literal["hf", "vllm"] = "hf"
     """What generates: transformers, or vLLM where it is installed."""
 
+    def mistakes(self, recipe: Recipe, models: Sequence[str], folder: Path) -> Mistakes:
+        """References to problems and models."""
+        yield from check_problems(("problems",), self.problems, recipe)
+        for index, name in enumerate(self.models or []):
+            if name not in models:
+                yield ("models", index), f"no model '{name}' before this stage.{did_you_mean(name, models)}"
 
-def check(config: Config, recipe: Any, models: Sequence[str], folder: Path) -> Mistakes:
-    """References to problems and models."""
-    yield from check_problems(("problems",), config.problems, recipe)
-    for index, name in enumerate(config.models or []):
-        if name not in models:
-            yield ("models", index), f"no model '{name}' before this stage.{did_you_mean(name, models)}"
+    def inputs(self, start: str) -> Inputs:
+        """What flows into the stage."""
+        return Inputs(tuple(self.models or [start]), (self.problems,))
 
+    def describe(self, recipe: Recipe) -> str:
+        """The stage in a few words, for the plan."""
+        models = ", ".join(self.models) if self.models else "the last model"
+        try:
+            drawn = self.drawn(recipe.problems.get(self.problems), Path())
+        except DataError:  # a benchmark in a file beside the recipe, which a plan needn't open
+            drawn = self.model_dump()
+        greedy = " and greedy" if drawn["greedy"] else ""
+        how = f"{drawn['samples']} samples at temperature {drawn['temperature']:g}"
+        return f"{models} on '{self.problems}', {how}{greedy}"
 
-def inputs(config: Config, start: str) -> Inputs:
-    """What flows into the stage."""
-    return Inputs(tuple(config.models or [start]), (config.problems,))
+    def run(self, context: StageContext) -> dict[str, Any]:
+        """Evaluate each model, one after the other; several processes share the samples.
 
+        Args:
+            context: where it runs.
 
-def describe(config: Config, recipe: Any) -> str:
-    """The stage in a few words, for the plan."""
-    models = ", ".join(config.models) if config.models else "the last model"
-    try:
-        drawn = _drawn(config, recipe.problems.get(config.problems), Path())
-    except DataError:  # a benchmark in a file beside the recipe, which a plan needn't open
-        drawn = config.model_dump()
-    greedy = " and greedy" if drawn["greedy"] else ""
-    how = f"{drawn['samples']} samples at temperature {drawn['temperature']:g}"
-    return f"{models} on '{config.problems}', {how}{greedy}"
+        Returns:
+            Each model's scores by its name.
+        """
+        from magistral_recipe.evaluation.request import load_for, run_request
 
+        problems: list[Problem] = problem_rows(context, self.problems)
+        scores = {}
+        for name in self.models or [context.start_model]:
+            request = self.request(context, name)
+            scores[name] = run_request(
+                request,
+                context.folder / name,
+                loaded=load_for(request),
+                command=f"magistral-recipe run {context.run_folder / 'recipe.yaml'}",
+                tell=context.emit,
+                problems=problems,
+                name=f"evaluating {name}",
+            )
+        for name, found in scores.items():
+            for warning in found.about.get("warnings", []):
+                context.emit({"type": "warning", "text": f"{name}: {warning}"})
+        parts = [_in_words(name, found.summary()) for name, found in scores.items()]
+        summaries = {name: found.summary() for name, found in scores.items()}
+        return {"scores": summaries, "problems": len(problems), "summary": "pass@1 " + ", ".join(parts)}
 
-def run(config: Config, context: StageContext) -> dict[str, Any]:
-    """Evaluate each model, one after the other; several processes share the samples.
+    def request(self, context: StageContext, name: str) -> EvaluationRequest:
+        """Put down all that is asked of one of the models."""
+        from magistral_recipe.evaluation.evaluate import EvaluationSettings
+        from magistral_recipe.evaluation.request import EvaluationRequest
 
-    Args:
-        config: the stage's.
-        context: where it runs.
-
-    Returns:
-        Each model's scores by its name.
-    """
-    from magistral_recipe.stages.evaluation import load_for, run_request
-
-    problems: list[Problem] = problem_rows(context, config.problems)
-    scores = {}
-    for name in config.models or [context.start_model]:
-        request = _request(config, context, name)
-        scores[name] = run_request(
-            request,
-            context.folder / name,
-            loaded=load_for(request),
-            command=f"magistral-recipe run {context.run_folder / 'recipe.yaml'}",
-            tell=context.emit,
-            problems=problems,
-            name=f"evaluating {name}",
+        recipe = context.recipe
+        chat, folder = chat_format(recipe, context.base), context.models[name]
+        source = recipe.problems[self.problems]
+        drawn = self.drawn(source, context.base)
+        return EvaluationRequest(
+            model=base_model_config(recipe, context.base),
+            weights=str(folder) if folder else None,
+            thinking=(chat.thinking.open, chat.thinking.close),
+            system_prompt=chat.system_prompt,
+            template=chat.template,
+            problems=source,
+            base=str(context.base),
+            settings=EvaluationSettings(
+                **drawn,
+                prompt=prompt_of(source.benchmark, context.base),
+                seed=recipe.seed,
+                tokens_per_batch=self.tokens_per_batch,
+            ),
+            backend=self.backend,
         )
-    for name, found in scores.items():
-        for warning in found.about.get("warnings", []):
-            context.emit({"type": "warning", "text": f"{name}: {warning}"})
-    parts = [_in_words(name, found.summary()) for name, found in scores.items()]
-    summaries = {name: found.summary() for name, found in scores.items()}
-    return {"scores": summaries, "problems": len(problems), "summary": "pass@1 " + ", ".join(parts)}
+
+    def drawn(self, source: ProblemsSource | None, base: Path) -> dict[str, Any]:
+        """What is drawn: the stage's keys; on a benchmark its own sampling, but for the keys that the stage gives."""
+        names = ("samples", "temperature", "top_p", "max_new_tokens", "greedy")
+        if source is None or source.benchmark is None:
+            return {name: getattr(self, name) for name in names}
+        from magistral_recipe.evaluation.request import sampling_of
+
+        given = {name: getattr(self, name) for name in names if name in self.model_fields_set}
+        return sampling_of(find(source.benchmark, base).row, given)
 
 
 def _in_words(name: str, values: Mapping[str, float]) -> str:
     rate = values.get("pass@1", values.get("greedy_pass@1"))
     return f"{name} {rate:.1%}" if rate is not None else f"{name} undecided"
-
-
-def _request(config: Config, context: StageContext, name: str) -> EvaluationRequest:
-    from magistral_recipe.evaluation.evaluate import EvaluationSettings
-    from magistral_recipe.evaluation.request import EvaluationRequest
-
-    recipe = context.recipe
-    chat, folder = chat_format(recipe, context.base), context.models[name]
-    source = recipe.problems[config.problems]
-    drawn = _drawn(config, source, context.base)
-    return EvaluationRequest(
-        model=base_model_config(recipe, context.base),
-        weights=str(folder) if folder else None,
-        thinking=(chat.thinking.open, chat.thinking.close),
-        system_prompt=chat.system_prompt,
-        template=chat.template,
-        problems=source,
-        base=str(context.base),
-        settings=EvaluationSettings(
-            **drawn,
-            prompt=prompt_of(source.benchmark, context.base),
-            seed=recipe.seed,
-            tokens_per_batch=config.tokens_per_batch,
-        ),
-        backend=config.backend,
-    )
-
-
-def _drawn(config: Config, source: Any, base: Path) -> dict[str, Any]:
-    """What is drawn: the stage's keys; on a benchmark its own sampling, but for the keys that the stage gives."""
-    names = ("samples", "temperature", "top_p", "max_new_tokens", "greedy")
-    if source is None or source.benchmark is None:
-        return {name: getattr(config, name) for name in names}
-    from magistral_recipe.stages.evaluation import sampling_of
-
-    given = {name: getattr(config, name) for name in names if name in config.model_fields_set}
-    return sampling_of(find(source.benchmark, base).row, given)

@@ -3,24 +3,25 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from magistral_recipe.models.card import CardFacts, model_card
-from magistral_recipe.models.load import ModelConfig
+from magistral_recipe.models.config import ModelConfig
+from magistral_recipe.recipe.sections import Inputs, Recipe, Stage, StageContext
 from magistral_recipe.report.evaluations import latest_scores
-from magistral_recipe.stages.base import Inputs, StageConfig, StageContext
-from magistral_recipe.stages.training import Mistakes, base_model_config, chat_format
-from magistral_recipe.suggest import did_you_mean
+from magistral_recipe.stages.training import base_model_config, chat_format
 from magistral_recipe.writing.chat_format import ChatFormat
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
 
-class Config(StageConfig):
+class ExportStage(Stage):
     """The `export` stage. The model is written to the stage's folder `model/`."""
+
+    kind = "export"
 
     model: str | None = None
     """The stage whose model to export, or `base`; by default the last stage that made one."""
@@ -32,49 +33,44 @@ class Config(StageConfig):
     """Let the chat template give the system prompt where a conversation brings none, as every program does that only
     knows the model's folder."""
 
+    @property
+    def asks_for_model(self) -> str | None:
+        """The model to export, where the recipe names one."""
+        return self.model
 
-def check(config: Config, recipe: Any, models: Sequence[str], folder: Path) -> Mistakes:
-    """Mistakes that need the rest of the recipe."""
-    if config.model is not None and config.model not in models:
-        yield ("model",), f"no model '{config.model}' before this stage.{did_you_mean(config.model, models)}"
+    def inputs(self, start: str) -> Inputs:
+        """What flows into the stage."""
+        return Inputs((self.model or start,))
 
+    def describe(self, recipe: Recipe) -> str:
+        """The stage in a few words, for the plan."""
+        return f"merged weights in {self.dtype or recipe.model.dtype}, tokenizer, template, model card"
 
-def inputs(config: Config, start: str) -> Inputs:
-    """What flows into the stage."""
-    return Inputs((config.model or start,))
+    def run(self, context: StageContext) -> dict[str, Any]:
+        """Export the model.
 
+        Args:
+            context: where it runs.
 
-def describe(config: Config, recipe: Any) -> str:
-    """The stage in a few words, for the plan."""
-    return f"merged weights in {config.dtype or recipe.model.dtype}, tokenizer, template, model card"
-
-
-def run(config: Config, context: StageContext) -> dict[str, Any]:
-    """Export the model.
-
-    Args:
-        config: the stage's.
-        context: where it runs.
-
-    Returns:
-        The folder and its size.
-    """
-    recipe = context.recipe
-    name = config.model or context.start_model
-    model = base_model_config(recipe, context.base)
-    output = export_model(
-        context.models[name] or model.path,
-        context.folder / "model",
-        (context.run_folder / "recipe.yaml").read_text("utf-8"),
-        latest_scores(context.run_folder),
-        config=model.model_copy(update={"dtype": config.dtype or model.dtype}),
-        chat=chat_format(recipe, context.base),
-        title=config.title or recipe.name,
-        base=recipe.model.path,
-        system_prompt_in_template=config.system_prompt_in_template,
-    )
-    size = sum(file.stat().st_size for file in output.rglob("*") if file.is_file())
-    return {"model": name, "bytes": size, "summary": f"{name} in {output} ({size / 1e6:,.1f} MB)"}
+        Returns:
+            The folder and its size.
+        """
+        recipe = context.recipe
+        name = self.model or context.start_model
+        model = base_model_config(recipe, context.base)
+        output = export_model(
+            context.models[name] or model.path,
+            context.folder / "model",
+            (context.run_folder / "recipe.yaml").read_text("utf-8"),
+            latest_scores(context.run_folder),
+            config=model.model_copy(update={"dtype": self.dtype or model.dtype}),
+            chat=chat_format(recipe, context.base),
+            title=self.title or recipe.name,
+            base=recipe.model.path,
+            system_prompt_in_template=self.system_prompt_in_template,
+        )
+        size = sum(file.stat().st_size for file in output.rglob("*") if file.is_file())
+        return {"model": name, "bytes": size, "summary": f"{name} in {output} ({size / 1e6:,.1f} MB)"}
 
 
 def export_model(
@@ -100,7 +96,7 @@ def export_model(
         chat: the format it was trained with. A base model gets its template; a trained one keeps its own.
         title: the model's name on its card.
         base: the base model's name on the card; by default `config.path`.
-        system_prompt_in_template: see `Config`.
+        system_prompt_in_template: see `ExportStage`.
 
     Returns:
         The folder.

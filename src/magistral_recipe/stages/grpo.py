@@ -8,17 +8,11 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field, field_validator
 
+from magistral_recipe.data.sources import first_rows, load_problems
+from magistral_recipe.recipe.sections import Inputs, Mistakes, Recipe, StageContext
 from magistral_recipe.rewards import registry
 from magistral_recipe.schema import StrictModel
-from magistral_recipe.stages.base import Inputs, StageContext
-from magistral_recipe.stages.training import (
-    Mistakes,
-    TrainingStageConfig,
-    check_evaluate,
-    check_problems,
-    run_arguments,
-    training_inputs,
-)
+from magistral_recipe.stages.training import TrainingStage, check_problems, run_arguments
 from magistral_recipe.stages.work import best_keeper, load_start, problem_rows, train_and_save
 from magistral_recipe.training.schedule import Entry
 from magistral_recipe.writing.thinking import Thinking
@@ -41,8 +35,11 @@ class RolloutsConfig(StrictModel):
     """Optimizer steps between batches of rollouts written to `rollouts.jsonl`."""
 
 
-class Config(TrainingStageConfig):
+class GrpoStage(TrainingStage):
     """The `grpo` stage."""
+
+    kind = "grpo"
+    role = "reinforcement"
 
     problems: str
     """Name of the set of problems to train on."""
@@ -67,65 +64,90 @@ class Config(TrainingStageConfig):
         pairs = [next(iter(reward.items())) if isinstance(reward, dict) else (reward, {}) for reward in self.rewards]
         return [(name, dict(options or {})) for name, options in pairs]
 
+    def mistakes(self, recipe: Recipe, models: Sequence[str], folder: Path) -> Mistakes:
+        """Mistakes that need the rest of the recipe."""
+        yield from check_problems(("problems",), self.problems, recipe)
+        yield from super().mistakes(recipe, models, folder)
+        for index, (name, options) in enumerate(self.named_rewards()):
+            try:
+                registry.build(name, options, Thinking())
+            except (ValueError, TypeError) as error:
+                yield ("rewards", index), str(error)
+        if self.rollouts.backend == "vllm" and recipe.model and recipe.model.quantization != "none":
+            yield (
+                ("rollouts", "backend"),
+                f"vllm does not go with quantization: {recipe.model.quantization}: TRL's hand-over of quantized "
+                "weights to vLLM is broken; use backend: transformers, or bfloat16 weights with LoRA",
+            )
 
-def check(config: Config, recipe: Any, models: Sequence[str], folder: Path) -> Mistakes:
-    """Mistakes that need the rest of the recipe."""
-    yield from check_problems(("problems",), config.problems, recipe)
-    yield from check_evaluate(config, recipe)
-    for index, (name, options) in enumerate(config.named_rewards()):
-        try:
-            registry.build(name, options, Thinking())
-        except (ValueError, TypeError) as error:
-            yield ("rewards", index), str(error)
-    if config.rollouts.backend == "vllm" and recipe.model and recipe.model.quantization != "none":
-        yield (
-            ("rollouts", "backend"),
-            f"vllm does not go with quantization: {recipe.model.quantization}: TRL's hand-over of quantized weights to "
-            "vLLM is broken; use backend: transformers, or bfloat16 weights with LoRA",
+    def inputs(self, start: str) -> Inputs:
+        """What flows into the stage."""
+        return Inputs((start,), (self.problems, *self.watched()))
+
+    def describe(self, recipe: Recipe) -> str:
+        """The stage in a few words, for the plan."""
+        section = self.trainer
+        prompts, group = section.get("prompts_per_batch", 32), section.get("num_generations", 8)
+        minibatches = section.get("minibatches_per_batch", 2)
+        rewards = ", ".join(name for name, _ in self.named_rewards())
+        clipping = "" if minibatches > 1 else "; one minibatch: the ratio is 1 and clipping cannot act"
+        return (
+            f"{section.get('max_steps', 'all')} steps on '{self.problems}', rewards: {rewards}; a batch is {prompts} "
+            f"prompts x {group} completions in {minibatches} minibatches of {prompts * group // minibatches}{clipping}"
         )
 
+    def trainer_class(self) -> type:
+        """The class that `trainer:` goes to."""
+        from magistral_recipe.training.config import MagistralGRPOConfig
 
-def inputs(config: Config, start: str) -> Inputs:
-    """What flows into the stage."""
-    return training_inputs(config, start, [config.problems], [])
+        return MagistralGRPOConfig
 
+    def arguments(self, given: dict[str, Any]) -> dict[str, Any]:
+        """The trainer's arguments: what the run decides, the section's own, and the recipe's."""
+        own: dict[str, Any] = {
+            "rollouts_every": self.rollouts.log_every,
+            "rollouts_file": str(Path(given["output_dir"]).parent / "rollouts.jsonl"),
+        }
+        if self.rollouts.backend == "vllm":
+            own |= {"use_vllm": True, "vllm_mode": self.rollouts.mode}
+        if self.schedule:
+            own["schedule"] = [entry.model_dump(by_alias=True, exclude_none=True) for entry in self.schedule]
+        return {**given, **own, **self.trainer}
 
-def describe(config: Config, recipe: Any) -> str:
-    """The stage in a few words, for the plan."""
-    section = config.trainer
-    prompts, group = section.get("prompts_per_batch", 32), section.get("num_generations", 8)
-    minibatches = section.get("minibatches_per_batch", 2)
-    rewards = ", ".join(name for name, _ in config.named_rewards())
-    clipping = "" if minibatches > 1 else "; one minibatch: the ratio is 1 and clipping cannot act"
-    return (
-        f"{section.get('max_steps', 'all')} steps on '{config.problems}', rewards: {rewards}; a batch is {prompts} "
-        f"prompts x {group} completions in {minibatches} minibatches of {prompts * group // minibatches}{clipping}"
-    )
+    def build_rewards(self, thinking: Thinking) -> list[Callable[..., Any]]:
+        """Make the stage's rewards for the tags of the run."""
+        return [registry.build(name, options, thinking) for name, options in self.named_rewards()]
 
+    def proof_problems(self, recipe: Recipe, base: Path, count: int) -> Sequence[Problem]:
+        """Load its first problems; what cannot be used is counted and kept by the stage when it trains."""
+        return load_problems(first_rows(recipe.problems[self.problems], count), base, None).rows
 
-def trainer_class() -> type:
-    """The class that `trainer:` goes to."""
-    from magistral_recipe.training.config import MagistralGRPOConfig
+    def run(self, context: StageContext) -> dict[str, Any]:
+        """Train with RL.
 
-    return MagistralGRPOConfig
+        Args:
+            context: where it runs.
 
+        Returns:
+            Steps and the last metrics.
+        """
+        from magistral_recipe.training.config import MagistralGRPOConfig
+        from magistral_recipe.training.grpo import MagistralGRPOTrainer
 
-def arguments(config: Config, given: dict[str, Any]) -> dict[str, Any]:
-    """The trainer's arguments: what the run decides, the section's own, and the recipe's."""
-    own: dict[str, Any] = {
-        "rollouts_every": config.rollouts.log_every,
-        "rollouts_file": str(Path(given["output_dir"]).parent / "rollouts.jsonl"),
-    }
-    if config.rollouts.backend == "vllm":
-        own |= {"use_vllm": True, "vllm_mode": config.rollouts.mode}
-    if config.schedule:
-        own["schedule"] = [entry.model_dump(by_alias=True, exclude_none=True) for entry in config.schedule]
-    return {**given, **own, **config.trainer}
-
-
-def build_rewards(config: Config, thinking: Thinking) -> list[Callable[..., Any]]:
-    """Make the stage's rewards for the tags of the run."""
-    return [registry.build(name, options, thinking) for name, options in config.named_rewards()]
+        start = load_start(context)
+        problems = problem_rows(context, self.problems)
+        rewards = self.build_rewards(start.chat.thinking)
+        require_sandboxes(rewards, problems)
+        trainer = MagistralGRPOTrainer(
+            model=start.model,
+            reward_funcs=rewards,
+            args=MagistralGRPOConfig(**self.arguments(run_arguments(context.folder / "checkpoints", context.recipe))),
+            train_dataset=prompt_dataset(problems, start.chat),
+            processing_class=start.tokenizer,
+            callbacks=best_keeper(self, context, start),
+        )
+        results = train_and_save(trainer, context, start)
+        return {**results, "problems": len(problems)}
 
 
 def require_sandboxes(rewards: Sequence[Any], problems: Sequence[Problem]) -> None:
@@ -147,35 +169,6 @@ def require_sandboxes(rewards: Sequence[Any], problems: Sequence[Problem]) -> No
         grader = (reward.correctness or CodeCorrectness()) if isinstance(reward, MagistralReward) else reward
         if isinstance(grader, CodeCorrectness):
             probe.require_sandbox(grader.runner.mode)
-
-
-def run(config: Config, context: StageContext) -> dict[str, Any]:
-    """Train with RL.
-
-    Args:
-        config: the stage's.
-        context: where it runs.
-
-    Returns:
-        Steps and the last metrics.
-    """
-    from magistral_recipe.training.config import MagistralGRPOConfig
-    from magistral_recipe.training.grpo import MagistralGRPOTrainer
-
-    start = load_start(context)
-    problems = problem_rows(context, config.problems)
-    rewards = build_rewards(config, start.chat.thinking)
-    require_sandboxes(rewards, problems)
-    trainer = MagistralGRPOTrainer(
-        model=start.model,
-        reward_funcs=rewards,
-        args=MagistralGRPOConfig(**arguments(config, run_arguments(context.folder / "checkpoints", context.recipe))),
-        train_dataset=prompt_dataset(problems, start.chat),
-        processing_class=start.tokenizer,
-        callbacks=best_keeper(config, context, start),
-    )
-    results = train_and_save(trainer, context, start)
-    return {**results, "problems": len(problems)}
 
 
 def prompt_dataset(problems: Sequence[Problem], chat: ChatFormat) -> Dataset:

@@ -7,21 +7,16 @@ the wiring proof shows, and go to TRL's `SFTTrainer` as token ids and labels.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-from magistral_recipe.data.sources import TracesSource, load_traces
+from magistral_recipe.data.sources import TracesSource, first_rows, load_traces
 from magistral_recipe.errors import DataError
-from magistral_recipe.stages.base import Inputs, StageContext
-from magistral_recipe.stages.training import (
-    Mistakes,
-    TrainingStageConfig,
-    check_evaluate,
-    run_arguments,
-    training_inputs,
-)
+from magistral_recipe.recipe.sections import Inputs, Mistakes, Recipe, StageContext
+from magistral_recipe.stages.training import TrainingStage, run_arguments
 from magistral_recipe.stages.work import best_keeper, load_start, report_set_aside, train_and_save
+from magistral_recipe.writing.thinking import Thinking
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -34,8 +29,12 @@ IGNORED = -100
 """The label on which transformers takes no loss."""
 
 
-class Config(TrainingStageConfig):
+class SftStage(TrainingStage):
     """The `sft` stage."""
+
+    kind = "sft"
+    role = "imitation"
+    trainer_choices: ClassVar[Mapping[str, tuple[object, ...]]] = {"loss_type": ("nll", "dft", "chunked_nll")}
 
     traces: TracesSource
     """The reasoning traces to imitate."""
@@ -43,74 +42,71 @@ class Config(TrainingStageConfig):
     """What becomes of traces longer than `trainer.max_length` tokens (by default the model's context): left out and
     counted, or an error. They are never cut."""
 
+    def mistakes(self, recipe: Recipe, models: Sequence[str], folder: Path) -> Mistakes:
+        """Mistakes that need the rest of the recipe or the disk."""
+        for key, message in self.traces.check(folder):
+            yield ("traces", *key.split(".")) if key else ("traces",), message
+        yield from super().mistakes(recipe, models, folder)
 
-def check(config: Config, recipe: Any, models: Sequence[str], folder: Path) -> Mistakes:
-    """Mistakes that need the rest of the recipe or the disk."""
-    for key, message in config.traces.check(folder):
-        yield ("traces", *key.split(".")) if key else ("traces",), message
-    yield from check_evaluate(config, recipe)
+    def inputs(self, start: str) -> Inputs:
+        """What flows into the stage."""
+        return Inputs((start,), self.watched(), (self.traces.path,) if self.traces.path else ())
 
+    def describe(self, recipe: Recipe) -> str:
+        """The stage in a few words, for the plan."""
+        steps = self.trainer.get("max_steps")
+        much = f"{steps} steps" if steps else f"{self.trainer.get('num_train_epochs', 3)} epochs"
+        return f"{much} on {self.traces.describe()}"
 
-def inputs(config: Config, start: str) -> Inputs:
-    """What flows into the stage."""
-    return training_inputs(config, start, [], [config.traces.path] if config.traces.path else [])
+    def trainer_class(self) -> type:
+        """The class that `trainer:` goes to."""
+        from trl import SFTConfig
 
+        return SFTConfig
 
-def describe(config: Config, recipe: Any) -> str:
-    """The stage in a few words, for the plan."""
-    steps = config.trainer.get("max_steps")
-    much = f"{steps} steps" if steps else f"{config.trainer.get('num_train_epochs', 3)} epochs"
-    return f"{much} on {config.traces.describe()}"
+    def arguments(self, given: dict[str, Any]) -> dict[str, Any]:
+        """The trainer's arguments: what the run decides, this stage's defaults, and the recipe's own."""
+        defaults = {"logging_steps": 5, "packing": False, "max_length": None}
+        return {**given, **defaults, **self.trainer}
 
+    def proof_traces(self, base: Path, thinking: Thinking, count: int) -> Sequence[Trace]:
+        """Load its first traces; what cannot be used is counted and kept by the stage when it trains."""
+        return load_traces(first_rows(self.traces, count), base, None, thinking).rows
 
-def trainer_class() -> type:
-    """The class that `trainer:` goes to."""
-    from trl import SFTConfig
+    def run(self, context: StageContext) -> dict[str, Any]:
+        """Train on the traces.
 
-    return SFTConfig
+        Args:
+            context: where it runs.
 
+        Returns:
+            Steps, losses, how many traces were used and left out.
+        """
+        from trl import SFTConfig, SFTTrainer
 
-def arguments(config: Config, given: dict[str, Any]) -> dict[str, Any]:
-    """The trainer's arguments: what the run decides, this stage's defaults, and the recipe's own."""
-    defaults = {"logging_steps": 5, "packing": False, "max_length": None}
-    return {**given, **defaults, **config.trainer}
-
-
-def run(config: Config, context: StageContext) -> dict[str, Any]:
-    """Train on the traces.
-
-    Args:
-        config: the stage's.
-        context: where it runs.
-
-    Returns:
-        Steps, losses, how many traces were used and left out.
-    """
-    from trl import SFTConfig, SFTTrainer
-
-    start = load_start(context)
-    thinking = start.chat.thinking
-    traces = load_traces(config.traces, context.base, context.quarantine("traces"), thinking)
-    report_set_aside(context, "traces", traces)
-    args = arguments(config, run_arguments(context.folder / "checkpoints", context.recipe))
-    limit = args["max_length"] or start.context_length
-    dataset, dropped = tokenized(traces.rows, start.chat, start.tokenizer, limit)
-    if dropped:
-        text = f"{dropped} of {len(traces.rows)} traces are longer than {limit} tokens"
-        if config.overlong == "refuse":
-            raise DataError(f"{text}; raise trainer.max_length or set overlong: drop")
-        context.emit({"type": "warning", "text": f"{text} and left out: a trace is never cut"})
-    if not len(dataset):
-        raise DataError(f"no trace fits into {limit} tokens; raise trainer.max_length")
-    trainer = SFTTrainer(
-        model=start.model,
-        args=SFTConfig(**args),
-        train_dataset=dataset,
-        processing_class=start.tokenizer,
-        callbacks=best_keeper(config, context, start),
-    )
-    results = train_and_save(trainer, context, start)
-    return {**results, "traces": len(dataset), "overlong": dropped, "set_aside": traces.set_aside}
+        start = load_start(context)
+        thinking = start.chat.thinking
+        traces = load_traces(self.traces, context.base, context.quarantine("traces"), thinking)
+        report_set_aside(context, "traces", traces)
+        args = self.arguments(run_arguments(context.folder / "checkpoints", context.recipe))
+        limit = args["max_length"] or start.context_length
+        dataset, dropped = tokenized(traces.rows, start.chat, start.tokenizer, limit)
+        if dropped:
+            text = f"{dropped} of {len(traces.rows)} traces are longer than {limit} tokens"
+            if self.overlong == "refuse":
+                raise DataError(f"{text}; raise trainer.max_length or set overlong: drop")
+            context.emit({"type": "warning", "text": f"{text} and left out: a trace is never cut"})
+        if not len(dataset):
+            raise DataError(f"no trace fits into {limit} tokens; raise trainer.max_length")
+        trainer = SFTTrainer(
+            model=start.model,
+            args=SFTConfig(**args),
+            train_dataset=dataset,
+            processing_class=start.tokenizer,
+            callbacks=best_keeper(self, context, start),
+        )
+        results = train_and_save(trainer, context, start)
+        return {**results, "traces": len(dataset), "overlong": dropped, "set_aside": traces.set_aside}
 
 
 def tokenized(

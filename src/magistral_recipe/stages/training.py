@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from abc import abstractmethod
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pydantic import Field
 
-from magistral_recipe.models.load import ModelConfig
+from magistral_recipe.models.config import ModelConfig
+from magistral_recipe.recipe.sections import Mistakes, Recipe, Stage
 from magistral_recipe.schema import StrictModel
-from magistral_recipe.stages.base import Inputs, StageConfig
 from magistral_recipe.suggest import did_you_mean
 from magistral_recipe.writing.chat_format import ChatFormat
 from magistral_recipe.writing.thinking import Thinking
 
-Mistakes = Iterator[tuple[tuple[str | int, ...], str]]
+if TYPE_CHECKING:
+    from magistral_recipe.data.problems import Problem, Trace
 
 
 class EvaluateEvery(StrictModel):
@@ -37,8 +39,16 @@ class EvaluateEvery(StrictModel):
     """Where a completion is cut, in tokens."""
 
 
-class TrainingStageConfig(StageConfig):
-    """The keys of a stage that trains a model."""
+class TrainingStage(Stage):
+    """A stage that trains a model: the keys it takes, and what `check` asks of it beside every stage's.
+
+    A kind gives `trainer_class` and `arguments`, and what the wiring proof can be made with.
+    """
+
+    makes_model = True
+    shares_work = True
+    trainer_choices: ClassVar[Mapping[str, tuple[object, ...]]] = {}
+    """Values of trainer fields that the class takes as any text, where they are others than RL's."""
 
     model: str | None = None
     """The stage whose model to start from, or `base`; by default the last stage that made a model, else the base."""
@@ -47,8 +57,46 @@ class TrainingStageConfig(StageConfig):
     evaluate: EvaluateEvery | None = None
     """Evaluate while training, and keep the best."""
 
+    @property
+    def asks_for_model(self) -> str | None:
+        """The model to start from, where the recipe names one."""
+        return self.model
 
-def chat_format(recipe: Any, base: Path) -> ChatFormat:
+    def mistakes(self, recipe: Recipe, models: Sequence[str], folder: Path) -> Mistakes:
+        """The references of the `evaluate` section."""
+        if self.evaluate is not None:
+            yield from check_problems(("evaluate", "problems"), self.evaluate.problems, recipe)
+
+    def watched(self) -> tuple[str, ...]:
+        """Names of the problems that the `evaluate` section reads."""
+        return (self.evaluate.problems,) if self.evaluate else ()
+
+    @abstractmethod
+    def trainer_class(self) -> type:
+        """Import the class of configuration that `trainer:` goes to."""
+
+    @abstractmethod
+    def arguments(self, given: dict[str, Any]) -> dict[str, Any]:
+        """Put the trainer's arguments together: what the run decides, the kind's own, and the recipe's.
+
+        Args:
+            given: from `run_arguments`.
+        """
+
+    def proof_traces(self, base: Path, thinking: Thinking, count: int) -> Sequence[Trace]:
+        """Load the first traces that it learns from, for the wiring proof; none by default."""
+        return ()
+
+    def proof_problems(self, recipe: Recipe, base: Path, count: int) -> Sequence[Problem] | None:
+        """Load the first problems that it is rewarded on, for the wiring proof; ``None`` where there are no rewards."""
+        return None
+
+    def build_rewards(self, thinking: Thinking) -> list[Callable[..., Any]]:
+        """Make its rewards for the tags of the run; none by default."""
+        return []
+
+
+def chat_format(recipe: Recipe, base: Path) -> ChatFormat:
     """The format that a recipe's `thinking` section describes.
 
     Args:
@@ -66,14 +114,14 @@ def chat_format(recipe: Any, base: Path) -> ChatFormat:
     return ChatFormat(Thinking(section.open, section.close), system, template)
 
 
-def base_model_config(recipe: Any, base: Path) -> ModelConfig:
+def base_model_config(recipe: Recipe, base: Path) -> ModelConfig:
     """The recipe's model section with a path that holds from any working folder."""
     config: ModelConfig = recipe.model
     local = base / config.path
     return config.model_copy(update={"path": str(local)}) if local.exists() else config
 
 
-def run_arguments(output: Path, recipe: Any) -> dict[str, Any]:
+def run_arguments(output: Path, recipe: Recipe) -> dict[str, Any]:
     """The trainer arguments that the run itself decides; a recipe's `trainer:` adds to them.
 
     Args:
@@ -103,22 +151,10 @@ def run_arguments(output: Path, recipe: Any) -> dict[str, Any]:
     }
 
 
-def check_problems(path: tuple[str | int, ...], name: str, recipe: Any) -> Mistakes:
+def check_problems(path: tuple[str | int, ...], name: str, recipe: Recipe) -> Mistakes:
     """A reference to a set of problems that must exist."""
     if name not in recipe.problems:
         if recipe.problems:
             yield path, f"no set of problems '{name}'.{did_you_mean(name, recipe.problems)}"
         else:
             yield path, f"no set of problems '{name}': the recipe has no `problems:` section"
-
-
-def check_evaluate(config: TrainingStageConfig, recipe: Any) -> Mistakes:
-    """The references of a training stage's `evaluate` section."""
-    if config.evaluate is not None:
-        yield from check_problems(("evaluate", "problems"), config.evaluate.problems, recipe)
-
-
-def training_inputs(config: TrainingStageConfig, start: str, problems: list[str], paths: list[str]) -> Inputs:
-    """What flows into a training stage."""
-    watched = [config.evaluate.problems] if config.evaluate else []
-    return Inputs((start,), tuple(problems + watched), tuple(paths))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -10,9 +9,10 @@ from typing import TYPE_CHECKING, Any
 from magistral_recipe.data.benchmarks.catalogue import prompt_of
 from magistral_recipe.data.sources import LoadResult, load_problems
 from magistral_recipe.errors import RunError
-from magistral_recipe.models.load import ModelConfig
-from magistral_recipe.stages.base import StageContext
-from magistral_recipe.stages.training import TrainingStageConfig, base_model_config, chat_format
+from magistral_recipe.machine import best_device
+from magistral_recipe.models.config import ModelConfig
+from magistral_recipe.recipe.sections import StageContext
+from magistral_recipe.stages.training import TrainingStage, base_model_config, chat_format
 from magistral_recipe.writing.chat_format import ChatFormat
 
 if TYPE_CHECKING:
@@ -82,18 +82,9 @@ def load_start(context: StageContext, name: str | None = None, *, trainable: boo
     return Start(model, tokenizer, chat, config)
 
 
-def best_device() -> str:
-    """This process's GPU, else the CPU."""
-    import torch
-
-    if torch.cuda.is_available():
-        return f"cuda:{os.environ.get('LOCAL_RANK', '0')}"
-    return "mps" if torch.backends.mps.is_available() else "cpu"
-
-
-def best_keeper(config: TrainingStageConfig, context: StageContext, start: Start) -> list[TrainerCallback]:
+def best_keeper(stage: TrainingStage, context: StageContext, start: Start) -> list[TrainerCallback]:
     """The callbacks of a stage's `evaluate` section; none without one."""
-    settings = config.evaluate
+    settings = stage.evaluate
     if settings is None:
         return []
     from magistral_recipe.evaluation.evaluate import quick_score

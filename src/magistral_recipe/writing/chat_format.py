@@ -18,15 +18,12 @@ from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from magistral_recipe.errors import DataError
+from magistral_recipe.writing.template import Message, prompt_opens_thinking
 from magistral_recipe.writing.thinking import Thinking
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
-Message = dict[str, str]
-
-PACKAGE_TEMPLATE = "magistral"
-TOKENIZER_TEMPLATE = "tokenizer"
 
 SYSTEM_PROMPTS: dict[str, str] = {
     # Magistral §2.2.4 gives the properties, the words are our own: an unhurried monologue first, then a short
@@ -263,19 +260,3 @@ def stop_token_ids(tokenizer: PreTrainedTokenizerBase, model_or_generation_confi
     listed = [] if more is None else [more] if isinstance(more, int) else list(more)
     own = [] if tokenizer.eos_token_id is None else [tokenizer.eos_token_id]
     return list(dict.fromkeys(int(token) for token in (*own, *listed)))
-
-
-def prompt_opens_thinking(tokenizer: PreTrainedTokenizerBase, thinking: Thinking) -> bool:
-    """Find out whether the chat template ends the prompt with the opening tag, by rendering one.
-
-    Args:
-        tokenizer: with its chat template set.
-        thinking: the tags.
-
-    Returns:
-        Whether a completion starts inside the thoughts.
-    """
-    rendered: Any = tokenizer.apply_chat_template(
-        [{"role": "user", "content": "?"}], add_generation_prompt=True, tokenize=False
-    )
-    return str(rendered).rstrip().endswith(thinking.open.strip())

@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from magistral_recipe.errors import DataError
-from magistral_recipe.writing.chat_format import PACKAGE_TEMPLATE, TOKENIZER_TEMPLATE, Message, prompt_opens_thinking
 from magistral_recipe.writing.thinking import Thinking
 
 if TYPE_CHECKING:
@@ -138,3 +137,26 @@ def _shows_system(tokenizer: PreTrainedTokenizerBase, user: Message) -> bool | N
     except TemplateError:
         return None
     return system in str(rendered)
+
+
+Message = dict[str, str]
+
+PACKAGE_TEMPLATE = "magistral"
+
+TOKENIZER_TEMPLATE = "tokenizer"
+
+
+def prompt_opens_thinking(tokenizer: PreTrainedTokenizerBase, thinking: Thinking) -> bool:
+    """Find out whether the chat template ends the prompt with the opening tag, by rendering one.
+
+    Args:
+        tokenizer: with its chat template set.
+        thinking: the tags.
+
+    Returns:
+        Whether a completion starts inside the thoughts.
+    """
+    rendered: Any = tokenizer.apply_chat_template(
+        [{"role": "user", "content": "?"}], add_generation_prompt=True, tokenize=False
+    )
+    return str(rendered).rstrip().endswith(thinking.open.strip())

@@ -50,7 +50,7 @@ def test_tags_are_single_plain_tokens_and_text_survives(tokenizer):
 
 
 def test_rebuild_trains_the_shipped_tokenizer(tokenizer):
-    from magistral_recipe.data.tiny.rebuild import Pretraining
+    from magistral_recipe.data.tiny.pretraining import Pretraining
     from magistral_recipe.data.tiny.tokenizer import train_tokenizer
 
     rebuilt = train_tokenizer(Pretraining.seed)
@@ -78,7 +78,8 @@ def test_base_reckons_in_plain_text_and_is_weak_at_the_hard_kind(model, tokenize
 
 
 def test_pretraining_resumes_to_the_same_weights(tmp_path, tokenizer):
-    from magistral_recipe.data.tiny.rebuild import Pretraining, pretrain
+    from magistral_recipe.data.tiny.pretraining import Pretraining
+    from magistral_recipe.data.tiny.rebuild import pretrain
 
     settings = replace(
         Pretraining(), steps=4, rows=2, row_length=64, warmup=2, hidden=64, layers=1, heads=2, feed_forward=64

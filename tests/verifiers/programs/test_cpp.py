@@ -8,7 +8,7 @@ import subprocess
 import pytest
 
 from magistral_recipe.verifiers.programs import cpp
-from magistral_recipe.verifiers.sandbox.confine import SandboxError
+from magistral_recipe.verifiers.sandbox.terms import SandboxError
 
 pytestmark = pytest.mark.skipif(shutil.which("g++") is None, reason="needs g++: apt-get install g++")
 

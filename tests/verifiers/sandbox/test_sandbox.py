@@ -18,9 +18,10 @@ import pytest
 from magistral_recipe.rewards.code import CodeCorrectness
 from magistral_recipe.verifiers.sandbox import probe as probe_module
 from magistral_recipe.verifiers.sandbox import session as session_module
-from magistral_recipe.verifiers.sandbox.confine import Limits, SandboxError, confine
+from magistral_recipe.verifiers.sandbox.confine import confine
 from magistral_recipe.verifiers.sandbox.probe import probe
 from magistral_recipe.verifiers.sandbox.session import Job, Session
+from magistral_recipe.verifiers.sandbox.terms import Limits, SandboxError
 from magistral_recipe.verifiers.sandbox.usage import observe
 
 pytestmark = pytest.mark.sandbox

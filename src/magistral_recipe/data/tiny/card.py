@@ -12,7 +12,7 @@ from magistral_recipe.data.tiny.rows import problems
 if TYPE_CHECKING:
     from transformers import MistralForCausalLM, PreTrainedTokenizerFast
 
-    from magistral_recipe.data.tiny.rebuild import Pretraining
+    from magistral_recipe.data.tiny.pretraining import Pretraining
 
 _NEW_TOKENS = 80
 

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-from magistral_recipe.verifiers.sandbox.confine import Mount, SandboxError, open_to_sandbox
+from magistral_recipe.verifiers.sandbox.terms import Mount, SandboxError, open_to_sandbox
 
 logger = logging.getLogger(__name__)
 

@@ -20,8 +20,8 @@ from functools import partial
 from magistral_recipe.verifiers.cores import worker_count
 from magistral_recipe.verifiers.programs.outputs import read_value, same_output, same_value
 from magistral_recipe.verifiers.programs.testcases import Case, Tests
-from magistral_recipe.verifiers.sandbox.confine import MEBIBYTE, Limits, SandboxError
 from magistral_recipe.verifiers.sandbox.session import Frame, Job, Session
+from magistral_recipe.verifiers.sandbox.terms import MEBIBYTE, Limits, SandboxError
 
 logger = logging.getLogger(__name__)
 

@@ -12,21 +12,19 @@ import subprocess
 from functools import cache
 from pathlib import Path
 
-from magistral_recipe.verifiers.sandbox.confine import (
+from magistral_recipe.verifiers.sandbox.seccomp import build_filter
+from magistral_recipe.verifiers.sandbox.terms import (
+    LINKED_FOLDERS,
     MEBIBYTE,
     NOBODY,
+    SYSTEM_FILES,
+    SYSTEM_FOLDERS,
     Confinement,
     Limits,
     Mount,
     SandboxError,
     drop_root,
 )
-from magistral_recipe.verifiers.sandbox.seccomp import build_filter
-
-# /usr/local and /etc are the administrator's and stay out, but for what programs need to start.
-SYSTEM_FOLDERS = ("/usr/bin", "/usr/lib", "/usr/lib32", "/usr/lib64", "/usr/libexec", "/usr/include")
-SYSTEM_FILES = ("/etc/alternatives", "/etc/ld.so.cache", "/usr/share/zoneinfo")
-LINKED_FOLDERS = ("/bin", "/lib", "/lib32", "/lib64")
 
 INSTALL = (
     "install bubblewrap (Debian, Ubuntu: apt install bubblewrap; Fedora: dnf install bubblewrap; "

@@ -9,105 +9,20 @@ from __future__ import annotations
 
 import logging
 import os
-import shutil
-import sys
 import tempfile
-from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Literal, get_args
 
-from magistral_recipe.errors import RunError
-from magistral_recipe.verifiers.sandbox.remains import remove_remains
+from magistral_recipe.verifiers.sandbox.terms import (
+    NOBODY,
+    Confinement,
+    Limits,
+    Mount,
+    drop_root,
+    require_linux,
+)
 
 logger = logging.getLogger(__name__)
-
-SandboxMode = Literal["bwrap", "landlock", "unsafe"]
-MODES: tuple[str, ...] = get_args(SandboxMode)
-NOBODY = 65534
-MEBIBYTE = 1 << 20
-
-
-class SandboxError(RunError):
-    """No program can run here as asked: says what is missing and what to do about it."""
-
-
-@dataclass(frozen=True)
-class Limits:
-    """What one program may use.
-
-    Attributes:
-        memory: address space of a process, in bytes; the interpreter's own comes on top.
-        processes: processes and threads at once.
-        file_size: bytes of output, and of any file it writes.
-        scratch: bytes of all files together (``bwrap`` only).
-        compile_seconds: CPU time of each of a compiler's processes.
-        compile_memory: address space of each of them, in bytes.
-    """
-
-    memory: int = 300 * MEBIBYTE
-    processes: int = 32
-    file_size: int = 16 * MEBIBYTE
-    scratch: int = 128 * MEBIBYTE
-    compile_seconds: int = 10
-    compile_memory: int = 2048 * MEBIBYTE
-
-
-@dataclass(frozen=True)
-class Mount:
-    """A folder or file of this machine, shown read-only inside."""
-
-    source: str
-    target: str
-
-
-@dataclass(frozen=True)
-class Confinement:
-    """How to start a process in a sandbox.
-
-    Attributes:
-        command: what to put before the confined command.
-        root: the writable folder, as seen inside.
-        own_namespace: whether all processes in sight are the program's.
-        processes: RLIMIT_NPROC to set inside.
-        system_calls: a BPF program to hand over, if any.
-        folder: the writable folder on this machine, to be removed afterwards.
-        shown: what to put before a mount's target; empty where there are real mounts.
-    """
-
-    command: tuple[str, ...]
-    root: str
-    own_namespace: bool
-    processes: int
-    system_calls: bytes | None = None
-    folder: Path | None = None
-    shown: str = ""
-
-    @property
-    def separator(self) -> bool:
-        """Whether ``--`` ends the command's own arguments (plain ``setpriv`` takes none)."""
-        return self.command != drop_root()
-
-    def clean(self) -> None:
-        """Remove what the sandbox leaves on this machine's disk."""
-        if self.folder is not None:
-            remove_remains(self.folder)
-
-
-def check_mode(mode: str) -> str:
-    """Return a sandbox mode; raise ValueError for a word that names none."""
-    if mode not in MODES:
-        raise ValueError(f"sandbox={mode!r} is none of {', '.join(MODES)}")
-    return mode
-
-
-def require_linux() -> None:
-    """Raise SandboxError where there is no sandbox at all: programs are only run on Linux."""
-    if sys.platform != "linux":
-        raise SandboxError(
-            f"programs can only be verified on Linux, this is {sys.platform}: use WSL 2, a Linux container or machine, "
-            "or leave rows of kind 'code' out (every other reward works here)"
-        )
 
 
 def confine(mode: str, limits: Limits, mounts: tuple[Mount, ...] = ()) -> Confinement:
@@ -156,22 +71,6 @@ def _link(mounts: tuple[Mount, ...], folder: Path) -> Path:
     return shown
 
 
-def drop_root() -> tuple[str, ...]:
-    """Return the command that makes root nobody (root escapes RLIMIT_NPROC), nothing for an ordinary user.
-
-    Raises:
-        SandboxError: where root has no ``setpriv``.
-    """
-    if os.geteuid() != 0:
-        return ()
-    setpriv = shutil.which("setpriv")
-    if setpriv is None:
-        raise SandboxError(
-            "running as root, programs are run as nobody by setpriv, which is missing: install util-linux"
-        )
-    return (setpriv, f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups")
-
-
 def user_process_limit(limits: Limits) -> int:
     """Return an RLIMIT_NPROC that leaves `limits.processes` where a user's processes all count."""
     from magistral_recipe.verifiers.sandbox.usage import threads_of_user
@@ -185,16 +84,3 @@ def _warn_unsafe() -> None:
         "sandbox='unsafe': programs written by the model run with your files and your network, "
         "held by resource limits alone"
     )
-
-
-def open_to_sandbox(path: Path) -> bool:
-    """Whether the user that programs run as can read a path: anybody's if root drops to nobody, else ours."""
-    try:
-        path = path.resolve(strict=True)
-        if os.geteuid() != 0:
-            return os.access(path, os.R_OK | (os.X_OK if path.is_dir() else 0))
-        folders = [path, *path.parents] if path.is_dir() else list(path.parents)
-        readable = path.stat().st_mode & 0o004
-        return bool(readable) and all(folder.stat().st_mode & 0o001 for folder in folders)
-    except OSError:
-        return False

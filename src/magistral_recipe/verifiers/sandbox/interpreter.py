@@ -14,8 +14,7 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-from magistral_recipe.verifiers.sandbox.bwrap import SYSTEM_FOLDERS
-from magistral_recipe.verifiers.sandbox.confine import Mount, SandboxError, open_to_sandbox
+from magistral_recipe.verifiers.sandbox.terms import SYSTEM_FOLDERS, Mount, SandboxError, open_to_sandbox
 
 PACKAGES_FOLDER = "/packages"
 _OLDEST = (3, 9)  # the driver uses os.waitstatus_to_exitcode

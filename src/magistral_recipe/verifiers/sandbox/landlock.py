@@ -18,7 +18,7 @@ TYPE_CHECKING = False  # this file also runs where the package cannot be importe
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from magistral_recipe.verifiers.sandbox.confine import Mount
+    from magistral_recipe.verifiers.sandbox.terms import Mount
 
 # Numbers are the same on every machine that has Landlock (Linux 5.13 and later).
 _CREATE_RULESET, _ADD_RULE, _RESTRICT_SELF = 444, 445, 446
@@ -89,9 +89,9 @@ def landlock_command(folder: Path, mounts: tuple[Mount, ...]) -> tuple[str, ...]
         folder: the only place it may write to.
         mounts: what it may read beside the system's programs and libraries.
     """
-    from magistral_recipe.verifiers.sandbox.bwrap import LINKED_FOLDERS, SYSTEM_FILES, SYSTEM_FOLDERS
     from magistral_recipe.verifiers.sandbox.interpreter import python_command
     from magistral_recipe.verifiers.sandbox.seccomp import build_filter
+    from magistral_recipe.verifiers.sandbox.terms import LINKED_FOLDERS, SYSTEM_FILES, SYSTEM_FOLDERS
 
     with open(__file__, encoding="utf-8") as file:
         source = file.read()

@@ -16,8 +16,8 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-from magistral_recipe.verifiers.sandbox.confine import Limits, SandboxError, require_linux
 from magistral_recipe.verifiers.sandbox.session import Job, Session
+from magistral_recipe.verifiers.sandbox.terms import Limits, SandboxError, require_linux
 
 # Asked for by name in what follows: a program inside must find none of it.
 _SECRET = "MAGISTRAL_RECIPE_PROBE"

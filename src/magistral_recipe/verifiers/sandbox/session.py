@@ -20,13 +20,14 @@ from pathlib import Path
 from types import TracebackType
 from typing import Literal, NamedTuple, Self
 
-from magistral_recipe.verifiers.sandbox.confine import MEBIBYTE, Confinement, Limits, Mount, SandboxError, confine
+from magistral_recipe.verifiers.sandbox.confine import confine
 from magistral_recipe.verifiers.sandbox.interpreter import (
     PACKAGES_FOLDER,
     find_interpreter,
     package_mounts,
     python_command,
 )
+from magistral_recipe.verifiers.sandbox.terms import MEBIBYTE, Confinement, Limits, Mount, SandboxError
 from magistral_recipe.verifiers.sandbox.usage import observe, proportional_memory
 
 START_SECONDS = 60.0

@@ -1,0 +1,69 @@
+"""A model as a recipe names it: path, precision, quantization, adapters. Light to import."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal
+
+from pydantic import Field, model_validator
+
+from magistral_recipe.schema import StrictModel
+
+if TYPE_CHECKING:
+    pass
+
+
+class LoraSettings(StrictModel):
+    """Low-rank adapters instead of full fine-tuning."""
+
+    r: int = Field(16, ge=1)
+    """Rank of the adapters."""
+    alpha: int = Field(32, ge=1)
+    """Scale of the update: it is multiplied by `alpha / r`."""
+    dropout: float = Field(0.0, ge=0, lt=1)
+    """Dropout on the adapters' input; above 0, RL's ratios are noisy from the first step."""
+    target_modules: str | list[str] = "all-linear"
+    """Layers that get an adapter: `all-linear` (all but the output head), or names of modules."""
+    handover: Literal["merge", "carry"] = "merge"
+    """What the next stage gets: `merge` folds the adapter into the weights, `carry` goes on training it."""
+
+
+class ModelConfig(StrictModel):
+    """The base model, its precision, and whether adapters or all weights are trained."""
+
+    path: str = Field(min_length=1)
+    """A hub id, a folder, a GGUF file, `package:module/file.gguf`, or `tiny` (the embedded model)."""
+    revision: str | None = None
+    """Branch, tag or commit on the hub."""
+    dtype: Literal["float32", "bfloat16", "float16"] = "float32"
+    """Precision of the weights. Full fine-tuning needs float32 (the trainer computes in bfloat16 by itself); frozen
+    weights under LoRA can be bfloat16."""
+    quantization: Literal["none", "int8", "nf4"] = "none"
+    """bitsandbytes quantization of the frozen weights under LoRA."""
+    lora: LoraSettings | None = None
+    """Adapters; without it all weights are trained."""
+    attn_implementation: str | None = None
+    """transformers' attention kernel (`sdpa`, `flash_attention_2`, …); by default its own choice."""
+    trust_remote_code: bool = False
+    """Run Python code that comes with the model."""
+
+    @model_validator(mode="after")
+    def _possible(self) -> ModelConfig:
+        if self.is_gguf and self.quantization != "none":
+            raise ValueError(
+                f"a GGUF file can't be loaded with quantization {self.quantization!r}: it is dequantised on loading; "
+                "save it as a folder first (`save_model`), or set quantization: none"
+            )
+        if self.is_gguf and self.lora is not None and self.lora.handover == "carry":
+            raise ValueError("PEFT can't load an adapter on top of a GGUF file: set lora.handover: merge")
+        return self
+
+    @property
+    def is_gguf(self) -> bool:
+        """Whether the path names a GGUF file."""
+        return self.path.lower().endswith(".gguf")
+
+    def training_mistakes(self) -> list[tuple[str, str]]:
+        """Find what makes this config unfit for training: (key, message) pairs, empty when it is fit."""
+        if self.quantization != "none" and self.lora is None:
+            return [("quantization", f"{self.quantization} weights can't be trained themselves: add `lora:`")]
+        return []

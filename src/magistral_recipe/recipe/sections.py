@@ -1,0 +1,229 @@
+"""What a recipe is made of: its sections and its stages, typed.
+
+A stage is a class: its fields are the keys that a recipe gives it, its class variables and methods what the chain
+needs to know of it. A new kind of stage is one module with such a class and one line in the table of `stages`. A
+stage's whole world is its own fields and the context it runs in; it writes into its own folder and nowhere else. The
+chain owns order, resuming, the manifest and the processes. Importing a stage's module must not import torch: heavy
+imports live inside `run`.
+"""
+
+from __future__ import annotations
+
+import re
+from abc import abstractmethod
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, ClassVar, Literal, Protocol
+
+from pydantic import Field, model_validator
+
+from magistral_recipe.data.sources import ProblemsSource
+from magistral_recipe.models.config import ModelConfig
+from magistral_recipe.recipe.document import Document, KeyPath, key_text
+from magistral_recipe.schema import StrictModel
+
+BASE = "base"
+"""The name by which stages call the recipe's base model."""
+
+Mistakes = Iterator[tuple[tuple[str | int, ...], str]]
+"""Mistakes in a section: the path of the key below it, and what is wrong."""
+
+
+class ThinkingConfig(StrictModel):
+    """Tags, system prompt and chat template: one format for SFT, RL, evaluation and chat."""
+
+    open: str = "<think>"
+    """The opening tag."""
+    close: str = "</think>"
+    """The closing tag."""
+    system_prompt: str = "magistral"
+    """`magistral` (the package's, after Magistral §2.2.4), `none`, or the text itself."""
+    template: str = "magistral"
+    """`magistral` (the package's), `tokenizer` (the model's own), or a path to a Jinja file."""
+
+
+class LaunchConfig(StrictModel):
+    """How Accelerate starts a stage's processes."""
+
+    num_processes: int = Field(1, ge=1)
+    """Processes, one a GPU; on a machine without a GPU, CPU processes."""
+    config_file: Path | None = None
+    """An Accelerate config (`accelerate config`), for FSDP, several machines and the like."""
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """What flows into a stage: a change of any of it makes the stage run again.
+
+    Attributes:
+        models: names of the stages (or `base`) whose models it reads.
+        problems: names of the sets of problems it reads.
+        paths: further files or folders, relative to the recipe.
+    """
+
+    models: tuple[str, ...] = ()
+    problems: tuple[str, ...] = ()
+    paths: tuple[str, ...] = ()
+
+
+Role = Literal["imitation", "reinforcement", "evaluation", "other"]
+"""What a stage does, for a reader: it learns from traces, learns from rewards, evaluates, or none of these."""
+
+
+class Stage(StrictModel):
+    """One stage of a chain: the keys that every kind takes, and what the chain asks of it.
+
+    A kind sets `kind` and gives `inputs`, `describe` and `run`; the rest has defaults.
+    """
+
+    kind: ClassVar[str]
+    """Its name in recipes."""
+    makes_model: ClassVar[bool] = False
+    """Whether it leaves a model that later stages can start from."""
+    shares_work: ClassVar[bool] = False
+    """Whether it runs in every process of a launch; others run in the first alone."""
+    role: ClassVar[Role] = "other"
+    """How the report shows it; written into the run folder."""
+
+    name: str = Field("", pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$")
+    """The stage's name in the run folder and for later stages; by default its kind."""
+    launch: LaunchConfig | None = None
+    """Other launch settings than the recipe's."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _named(cls, data: Any) -> Any:
+        return {**data, "name": cls.kind} if isinstance(data, dict) and data.get("name") is None else data
+
+    @property
+    def asks_for_model(self) -> str | None:
+        """The name of the model that it wants to start from; ``None`` for the last one that a stage made."""
+        return None
+
+    def mistakes(self, recipe: Recipe, models: Sequence[str], folder: Path) -> Mistakes:
+        """Find mistakes that need the rest of the recipe or the disk.
+
+        Args:
+            recipe: the recipe; a section of it that does not hold itself is ``None``.
+            models: names of the models that exist before this stage.
+            folder: where relative paths start.
+        """
+        yield from ()
+
+    @abstractmethod
+    def inputs(self, start: str) -> Inputs:
+        """Say what flows into the stage, which starts from the model called `start`."""
+
+    @abstractmethod
+    def describe(self, recipe: Recipe) -> str:
+        """Return the stage in a few words, for the plan."""
+
+    @abstractmethod
+    def run(self, context: StageContext) -> dict[str, Any]:
+        """Do the work.
+
+        Args:
+            context: where it runs.
+
+        Returns:
+            Results for the manifest, JSON values; `summary` is one line for people.
+        """
+
+
+class Recipe(StrictModel):
+    """A whole chain: the model, the format, the data and the stages."""
+
+    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
+    """Names the run folder."""
+    description: str | None = None
+    """What the recipe is for; shown by `check` and in the report."""
+    seed: int = Field(42, ge=0, lt=2**32)
+    """Seeds data order, sampling and initialisation of every stage."""
+    model: ModelConfig
+    """The base model, its precision and its adapters."""
+    thinking: ThinkingConfig = ThinkingConfig()
+    """Tags, system prompt, chat template."""
+    launch: LaunchConfig = LaunchConfig()
+    """How Accelerate starts the stages."""
+    problems: dict[str, ProblemsSource] = Field(default_factory=dict)
+    """Named sets of problems."""
+    stages: list[Stage]
+    """What to run, in order."""
+
+    def launch_of(self, stage: Stage) -> LaunchConfig:
+        """Return the launch that a stage asks for: its own, else the recipe's. Its fingerprint knows this one."""
+        return stage.launch or self.launch
+
+    def started_as(self, stage: Stage) -> LaunchConfig:
+        """Return the launch that the stage's processes are really started with.
+
+        What trains starts as the recipe says. Other stages start one process, unless they have a `launch:` of their
+        own: an evaluation shares its work only where it is asked to.
+        """
+        return self.launch_of(stage) if stage.makes_model or stage.launch else LaunchConfig()
+
+
+@dataclass(frozen=True)
+class LoadedRecipe:
+    """A recipe that passed the schema, with what is needed to speak of its keys.
+
+    Attributes:
+        recipe: the validated recipe.
+        document: its data and where each key stands.
+        folder: the folder that relative paths start from.
+    """
+
+    recipe: Recipe
+    document: Document
+
+    @property
+    def folder(self) -> Path:
+        """The folder of the recipe file: relative paths start there."""
+        assert self.document.folder is not None
+        return self.document.folder
+
+    def mistake(self, path: KeyPath, message: str) -> str:
+        """One line about one key."""
+        return f"{self.document.place(path)}: {key_text(path)}: {message}"
+
+
+class Events(Protocol):
+    """Where a stage says how far it is; only the main process is heard."""
+
+    def __call__(self, event: Mapping[str, Any], /) -> None:
+        """Report one event: a small mapping with a `type`."""
+
+
+@dataclass(frozen=True)
+class StageContext:
+    """Everything a stage may know beside its own keys.
+
+    Attributes:
+        recipe: the whole validated recipe, for the sections that stages share (model, thinking, problems, seed).
+        base: the folder that the recipe's relative paths start from.
+        folder: the stage's own folder, which exists.
+        models: stage name to the folder of the model that it made; `base` is the recipe's base model.
+        start_model: name of the model this stage starts from.
+        emit: reports progress.
+        results: what the earlier stages gave, by name.
+        processes: how many processes the recipe asks for.
+    """
+
+    recipe: Recipe
+    base: Path
+    folder: Path
+    models: Mapping[str, Path | None]
+    start_model: str
+    emit: Events
+    results: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    processes: int = 1
+
+    @property
+    def run_folder(self) -> Path:
+        """The run's folder."""
+        return self.folder.parent
+
+    def quarantine(self, source: str) -> Path:
+        """Where a source's rows that do not fit are set aside; one file each, or one would replace another's."""
+        return self.folder / f"set-aside-{re.sub(r'[^0-9A-Za-z._-]', '_', source)}.jsonl"

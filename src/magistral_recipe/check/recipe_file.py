@@ -2,7 +2,7 @@
 
 Loading imports neither torch nor TRL. Each mistake is one line that names the file and line, the key, what
 is allowed and the nearest name. What needs TRL to know (the fields inside `trainer:`) is checked by
-`trainer_fields.py`, which `check` and `run` call.
+`trainer_fields.py` beside it, which `check` and `run` call.
 """
 
 from __future__ import annotations

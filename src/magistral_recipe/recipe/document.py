@@ -1,7 +1,7 @@
 """Recipe files as plain data that still knows where each key was written.
 
 YAML 1.2 (so `2e-6` is a number and `no` is a word), `extends:` resolved, `--set` applied. Nothing is
-validated here but the syntax: `recipe.py` does that, and asks this module for file and line.
+validated here but the syntax: `check/recipe_file.py` does that, and asks this module for file and line.
 """
 
 from __future__ import annotations

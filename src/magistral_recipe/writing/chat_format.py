@@ -3,7 +3,7 @@
 One format serves SFT, RL, evaluation and chat, because a policy is graded on what it was taught to write. The
 package's own template (`templates/magistral.jinja`) keeps the thoughts, leaves the thinking tag to the model and
 ends a turn on the tokenizer's own end token; a tokenizer's template or a file can be used instead, and
-`chat_template.inspect_template` says what that one does to the thoughts.
+`template.inspect_template` says what that one does to the thoughts.
 
 Importing this needs neither torch nor transformers: tokenizers are passed in.
 """

@@ -96,6 +96,33 @@ def test_fresh_forgets_stages_and_leaves_the_users_own_files(folder, tmp_path):
     assert decisions(folder()) == ["start", "start", "start"]
 
 
+def test_fresh_forgets_everything_that_a_run_writes_and_nothing_else(folder, tmp_path):
+    run = folder()
+    finish(run, 2)
+    finish(folder("stages.grpo.trainer.learning_rate=2e-6"), 2)  # the first one moves to replaced/
+    for name in ("manifest.json", "recipe.yaml", "report.html", "report.md", "metrics.json", ".decisions.json"):
+        (run.path / name).write_text("{}")
+    # What is the user's: a folder named like a stage, one with another program's record, a file beside old stages.
+    (run.path / "03-notes").mkdir()
+    (run.path / "04-other").mkdir()
+    (run.path / "04-other" / "stage.json").write_text('{"name": "curtain", "status": "complete"}')
+    (run.path / "replaced" / "why.txt").write_text("mine")
+    assert (run.path / "replaced" / "02-grpo.1").is_dir()
+    folder().start_afresh()
+    left = sorted(str(path.relative_to(run.path)) for path in run.path.rglob("*"))
+    assert left == ["03-notes", "04-other", "04-other/stage.json", "replaced", "replaced/why.txt"]
+    assert decisions(folder()) == ["start", "start", "start"]
+
+
+def test_fresh_keeps_a_recipe_that_lives_in_the_folder(tmp_path):
+    (tmp_path / "recipe.yaml").write_text(RECIPE)
+    (tmp_path / "problems.jsonl").write_text('{"problem": "1+1", "answer": "2"}\n')
+    run = RunFolder(tmp_path, load_recipe(tmp_path / "recipe.yaml"))
+    finish(run, 1)
+    run.start_afresh()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["problems.jsonl", "recipe.yaml"]
+
+
 def test_only_one_command_works_in_a_folder(folder):
     run = folder()
     with run.locked(), pytest.raises(RunError, match="another command is running in this folder"), folder().locked():

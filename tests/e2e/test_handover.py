@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from magistral_recipe.chain.run import run_stage
 from magistral_recipe.chain.run_folder import RunFolder
+from magistral_recipe.chain.stage_process import run_stage
 from magistral_recipe.check.recipe_file import load_recipe
 from magistral_recipe.recipe.sections import StageContext
 from magistral_recipe.stages.work import load_start

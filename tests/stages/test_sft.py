@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from magistral_recipe.chain.run import run_stage
 from magistral_recipe.chain.run_folder import RunFolder
+from magistral_recipe.chain.stage_process import run_stage
 from magistral_recipe.check.recipe_file import load_recipe
 from magistral_recipe.data import tiny
 from magistral_recipe.data.problems import Trace

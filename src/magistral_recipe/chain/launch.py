@@ -1,29 +1,23 @@
 """Starting a stage through Accelerate's launcher, and watching over it.
 
 Each stage runs in processes of its own: its memory comes back when it ends, and when it dies somebody is
-alive to say so. It talks back over its standard output, one JSON event a line behind a marker; whatever else
-it or a library prints goes to the stage's log.
+alive to say so. It speaks on a channel of its own (`events`); whatever it or a library prints goes to its log.
 """
 
 from __future__ import annotations
 
-import contextlib
 import ctypes
-import json
 import os
 import signal
 import subprocess
 import sys
-from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from magistral_recipe.chain.events import EventChannel
 from magistral_recipe.errors import RunError, UserError
 from magistral_recipe.recipe.sections import LaunchConfig
-
-MARKER = "\x1e"
-"""Starts a line that is an event and not a library's print (ASCII record separator)."""
 
 _PARENT = "MAGISTRAL_RECIPE_RUNNER"
 
@@ -39,7 +33,7 @@ def launch_command(launch: LaunchConfig, folder: Path, module_arguments: list[st
     Returns:
         The command's words.
     """
-    words = [sys.executable, "-m", "magistral_recipe.chain.launch"]
+    words = [sys.executable, "-m", __spec__.name]
     if launch.config_file:
         words += ["--config_file", str(folder / launch.config_file)]
     else:
@@ -64,7 +58,7 @@ def run_launched(command: list[str], log: Path, handle: Callable[[Mapping[str, A
 
     Args:
         command: from `launch_command`.
-        log: the file that takes everything which is not an event.
+        log: the file that takes all that is printed.
         handle: called with each event.
 
     Returns:
@@ -74,50 +68,51 @@ def run_launched(command: list[str], log: Path, handle: Callable[[Mapping[str, A
         UserError: the stage found a mistake in what the user gave.
         RunError: it failed or was killed; the message says why and where its log is.
     """
-    outcome: dict[str, Any] | None = None
-    failure: Mapping[str, Any] | None = None
-    tail: deque[str] = deque(maxlen=12)
-    environment = {**os.environ, "PYTHONUNBUFFERED": "1", "TOKENIZERS_PARALLELISM": "false", _PARENT: str(os.getpid())}
-    # Threads that spin while they wait make small models many times slower as soon as anything else wants a core.
-    environment.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-    for name in ("RANK", "WORLD_SIZE", "LOCAL_RANK"):
-        environment.pop(name, None)
     log.parent.mkdir(parents=True, exist_ok=True)
-    with open(log, "a", encoding="utf-8") as log_stream:
+    results: dict[str, Any] | None = None
+    failure: Mapping[str, Any] | None = None
+    with EventChannel() as channel, open(log, "ab") as stream:
+        begin = stream.tell()
         process = subprocess.Popen(
             command,
-            stdout=subprocess.PIPE,
+            stdin=subprocess.DEVNULL,
+            stdout=stream,
             stderr=subprocess.STDOUT,
-            text=True,
-            errors="replace",
-            env=environment,
+            env={**_environment(), **channel.environment},
         )
-        assert process.stdout is not None
         try:
-            for line in process.stdout:
-                if not line.startswith(MARKER):
-                    with contextlib.suppress(OSError):  # a full disk must not end the run here
-                        log_stream.write(line)
-                        log_stream.flush()
-                    tail.append(line.rstrip())
-                    continue
-                event = json.loads(line[1:])
+            for event in _until_it_ends(process, channel):
                 if event["type"] == "results":
-                    outcome = event["results"]
+                    results = event["results"]
                 elif event["type"] == "failure":
                     failure = failure or event
                 else:
                     handle(event)
-            code = process.wait()
         except BaseException:
             _stop(process)
             raise
     if failure is not None:
         error = UserError if failure["exit_code"] == 2 else RunError
         raise error(failure["message"])
-    if code != 0 or outcome is None:
-        raise RunError(f"{_death(code, tail)}; its log: {log}")
-    return outcome
+    if process.returncode != 0 or results is None:
+        raise RunError(f"{_death(process.returncode, log, begin)}; its log: {log}")
+    return results
+
+
+def _environment() -> dict[str, str]:
+    environment = {**os.environ, "PYTHONUNBUFFERED": "1", "TOKENIZERS_PARALLELISM": "false", _PARENT: str(os.getpid())}
+    # Threads that spin while they wait make small models many times slower as soon as anything else wants a core.
+    environment.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    for name in ("RANK", "WORLD_SIZE", "LOCAL_RANK"):
+        environment.pop(name, None)
+    return environment
+
+
+def _until_it_ends(process: subprocess.Popen, channel: EventChannel) -> Iterator[dict[str, Any]]:
+    """Yield events until the process has ended, then what it had sent before; what it left behind is not waited for."""
+    while process.poll() is None:
+        yield from channel.receive(seconds=0.1)
+    yield from channel.receive_rest(seconds=2.0)
 
 
 def _stop(process: subprocess.Popen) -> None:
@@ -130,13 +125,16 @@ def _stop(process: subprocess.Popen) -> None:
         process.wait()
 
 
-def _death(code: int, tail: deque[str]) -> str:
-    text = "\n".join(tail)
-    if code in (-9, 137) or "Signals.SIGKILL" in text or "exitcode: -9" in text.replace(" ", "").replace(":", ": "):
+def _death(code: int, log: Path, begin: int) -> str:
+    """Say what a stage died of that could no longer say it itself; the last lines of its log may help a person."""
+    if code in (-signal.SIGKILL, 128 + signal.SIGKILL):
         return "the stage's process was killed (signal 9: often the system, out of memory)"
     if code < 0:
         return f"the stage's process died of {signal.Signals(-code).name}"
-    last = next((line for line in reversed(tail) if "Error" in line), tail[-1] if tail else "no output")
+    with open(log, "rb") as stream:
+        stream.seek(max(begin, log.stat().st_size - 10_000))
+        lines = [line for line in stream.read().decode("utf-8", "replace").splitlines() if line.strip()]
+    last = next((line for line in reversed(lines[-12:]) if "Error" in line), lines[-1] if lines else "no output")
     return f"the stage's process ended with exit code {code}: {last.strip()[:300]}"
 
 
@@ -148,14 +146,31 @@ def die_with_parent() -> None:
             os._exit(1)  # the parent died before the call
 
 
-def send_event(event: Mapping[str, Any]) -> None:
-    """Write an event to the command that started this stage."""
-    sys.stdout.write(MARKER + json.dumps(event, ensure_ascii=True, default=str) + "\n")
-    sys.stdout.flush()
+def _launch() -> None:
+    """Be Accelerate's own launcher, that ends when the command which wants it does, and as its processes end.
 
-
-if __name__ == "__main__":  # Accelerate's own launcher, that ends when the command which wants it does
+    The launchers turn a process's death into an exception and an exit code of 1, and its signal into words; the code
+    itself is in the exception. (`record` of torch's elastic launcher, made for a child's error, needs no place here: a
+    stage tells every exception on its own channel, in one process as in several.)
+    """
     from accelerate.commands.launch import main
+    from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
 
     die_with_parent()
-    main()
+    try:
+        main()
+    except subprocess.CalledProcessError as error:
+        code = error.returncode
+    except ChildFailedError as error:
+        code = error.get_first_failure()[1].exitcode
+    else:
+        return
+    if code < 0:  # died of a signal: so does this one
+        if -code != signal.SIGKILL:
+            signal.signal(-code, signal.SIG_DFL)
+        os.kill(os.getpid(), -code)
+    sys.exit(code)
+
+
+if __name__ == "__main__":
+    _launch()

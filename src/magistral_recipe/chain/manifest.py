@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import magistral_recipe
-from magistral_recipe import __version__
+from magistral_recipe import __version__, layout
 from magistral_recipe.files import read_json, write_json
 from magistral_recipe.machine import hardware, versions
 
@@ -25,7 +25,7 @@ def write_manifest(folder: RunFolder, plans: list[StagePlan]) -> None:
         plans: its stages.
     """
     recipe = folder.loaded.recipe
-    before = read_json(folder.path / "manifest.json") or {}
+    before = read_json(folder.path / layout.MANIFEST) or {}
     manifest = {
         "format": 1,
         "name": recipe.name,
@@ -41,7 +41,7 @@ def write_manifest(folder: RunFolder, plans: list[StagePlan]) -> None:
         "inputs": {_relative(path, folder.loaded.folder): digest for path, digest in folder.input_hashes.items()},
         "stages": [_stage(plan) for plan in plans],
     }
-    write_json(folder.path / "manifest.json", manifest)
+    write_json(folder.path / layout.MANIFEST, manifest)
 
 
 def _stage(plan: StagePlan) -> dict[str, Any]:
@@ -62,13 +62,20 @@ def _stage(plan: StagePlan) -> dict[str, Any]:
 
 
 @functools.cache
-def code_version() -> str:
-    """A hash of this package's Python files: two runs with the same one ran the same code."""
+def code_version(root: Path = Path(magistral_recipe.__file__).parent) -> str:
+    """Hash this package's files, code and what it reads: two runs with the same hash ran the same.
+
+    Args:
+        root: the package's folder.
+
+    Returns:
+        16 hexadecimal digits.
+    """
     digest = hashlib.sha256()
-    root = Path(magistral_recipe.__file__).parent
-    for file in sorted(root.rglob("*.py")):
-        digest.update(str(file.relative_to(root)).encode())
-        digest.update(file.read_bytes())
+    for file in sorted(root.rglob("*")):
+        if file.is_file() and "__pycache__" not in file.parts:
+            digest.update(str(file.relative_to(root)).encode())
+            digest.update(file.read_bytes())
     return digest.hexdigest()[:16]
 
 

@@ -1,10 +1,4 @@
-"""The run folder: which stages are complete, which can go on, and what the run was made of.
-
-    runs/NAME/
-      recipe.yaml      the resolved recipe
-      manifest.json    versions, hardware, seed, inputs by hash, and each stage's state, duration and results
-      01-sft/          a stage's own folder; its `stage.json` says whether it is complete, and for what config
-      .lock            held by the one command that runs here
+"""The run folder (`layout` draws it): which stages are complete, which can go on, and what the run was made of.
 
 A stage is complete when its `stage.json` says so; that file is written last, atomically.
 """
@@ -22,9 +16,10 @@ from typing import Any, Literal
 
 from filelock import FileLock, Timeout
 
+from magistral_recipe import layout
 from magistral_recipe.errors import RunError
 from magistral_recipe.files import hash_of, read_json, write_json
-from magistral_recipe.recipe.sections import BASE, Inputs, LoadedRecipe, Stage
+from magistral_recipe.recipe.sections import BASE, Inputs, LoadedRecipe, Recipe, Stage
 
 FORMAT_VERSION = 1
 """Raised when the files that a stage writes change meaning: old stages then run again."""
@@ -32,30 +27,56 @@ FORMAT_VERSION = 1
 Decision = Literal["skip", "resume", "start", "restart"]
 
 
-@dataclass
-class StagePlan:
-    """What will happen to one stage.
+@dataclass(frozen=True)
+class StagePlace:
+    """Where a stage lies in its run: known from the recipe alone, in every process, without a look at the data.
 
     Attributes:
         index: its place in the chain, from 0.
         stage: the stage.
         folder: its folder.
-        fingerprint: hash of its config and all that flows into it.
         start_model: the name of the model it starts from.
-        decision: skip a complete one, resume a half-done one, start, or restart one whose config changed.
     """
 
     index: int
     stage: Stage
     folder: Path
-    fingerprint: str
     start_model: str
-    decision: Decision = "start"
 
     @property
     def record(self) -> Path:
         """The file that says how far the stage is."""
-        return self.folder / "stage.json"
+        return self.folder / layout.STAGE
+
+
+@dataclass(frozen=True)
+class StagePlan(StagePlace):
+    """What will happen to one stage, which only the runner decides: it takes hashing all that flows in.
+
+    Attributes:
+        fingerprint: hash of its config and all that flows into it.
+        decision: skip a complete one, resume a half-done one, start, or restart one whose config changed.
+    """
+
+    fingerprint: str
+    decision: Decision
+
+
+def places_of(recipe: Recipe, run: Path) -> list[StagePlace]:
+    """Return where each stage of a recipe lies in a run folder, and what it starts from.
+
+    Args:
+        recipe: the recipe.
+        run: the folder, which need not exist.
+    """
+    places = []
+    last_model = BASE
+    for index, stage in enumerate(recipe.stages):
+        start = stage.asks_for_model or last_model
+        places.append(StagePlace(index, stage, run / layout.stage_folder(index, stage.name), start))
+        if stage.makes_model:
+            last_model = stage.name
+    return places
 
 
 @dataclass
@@ -75,28 +96,23 @@ class RunFolder:
         """Decide for every stage whether it is skipped, resumed or started."""
         plans: list[StagePlan] = []
         prints: dict[str, str] = {BASE: self._model_print()}
-        last_model, unchanged = BASE, True
-        for index, stage in enumerate(self.loaded.recipe.stages):
-            start = stage.asks_for_model or last_model
-            fingerprint = self._fingerprint(stage, start, prints)
-            plan = StagePlan(index, stage, self.path / f"{index + 1:02d}-{stage.name}", fingerprint, start)
-            plan.decision = self._decide(plan, unchanged)
-            unchanged = unchanged and plan.decision == "skip"
-            if stage.makes_model:
-                last_model = stage.name
-                prints[stage.name] = fingerprint
-            plans.append(plan)
+        for place in places_of(self.loaded.recipe, self.path):
+            fingerprint = self._fingerprint(place.stage, place.start_model, prints)
+            decision = self._decide(place, fingerprint)
+            if place.stage.makes_model:
+                prints[place.stage.name] = fingerprint
+            plans.append(StagePlan(place.index, place.stage, place.folder, place.start_model, fingerprint, decision))
         return plans
 
-    def _decide(self, plan: StagePlan, inputs_unchanged: bool) -> Decision:
-        record = read_json(plan.record)
+    def _decide(self, place: StagePlace, fingerprint: str) -> Decision:
+        record = read_json(place.record)
         if record is None:
-            return "restart" if plan.folder.exists() and any(plan.folder.iterdir()) else "start"
-        if record.get("fingerprint") != plan.fingerprint:
+            return "restart" if place.folder.exists() and any(place.folder.iterdir()) else "start"
+        if record.get("fingerprint") != fingerprint:
             return "restart"
         if record.get("status") != "complete":
             return "resume"
-        return "skip" if _outputs_intact(plan.folder, record) else "resume"
+        return "skip" if _outputs_intact(place.folder, record) else "resume"
 
     def _fingerprint(self, stage: Stage, start: str, prints: Mapping[str, str]) -> str:
         recipe = self.loaded.recipe
@@ -139,7 +155,7 @@ class RunFolder:
             RunError: if another command runs here.
         """
         self.path.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(self.path / ".lock")
+        lock = FileLock(self.path / layout.LOCK)
         try:
             lock.acquire(timeout=0)
         except Timeout:
@@ -189,18 +205,23 @@ class RunFolder:
             write_json(plan.record, record)
 
     def start_afresh(self) -> None:
-        """Remove every stage of an earlier run."""
+        """Remove all that earlier runs left in the folder, and nothing else that lies there."""
         if not self.path.is_dir():
             return
-        for child in self.path.iterdir():
-            if child.is_dir() and ((child / "stage.json").exists() or child.name == "replaced"):
+        replaced = self.path / layout.REPLACED
+        for child in [*self.path.iterdir(), *(replaced.iterdir() if replaced.is_dir() else ())]:
+            if _is_stage_of_a_run(child):
                 shutil.rmtree(child)
-        for name in ("manifest.json", "report.html", "recipe.yaml"):
-            (self.path / name).unlink(missing_ok=True)
+        if replaced.is_dir() and not any(replaced.iterdir()):
+            replaced.rmdir()
+        mine = self.loaded.document.file.resolve()
+        for name in layout.OF_A_RUN:
+            if (self.path / name).resolve() != mine:  # a recipe of the user's may be at home here
+                (self.path / name).unlink(missing_ok=True)
 
     def _set_aside(self, folder: Path) -> Path:
         """Nothing that took hours is deleted because a key changed: it moves to `replaced/`."""
-        replaced = self.path / "replaced"
+        replaced = self.path / layout.REPLACED
         replaced.mkdir(exist_ok=True)
         count = sum(1 for child in replaced.iterdir() if child.name.startswith(folder.name))
         target = replaced / f"{folder.name}.{count + 1}"
@@ -208,9 +229,17 @@ class RunFolder:
         return target
 
 
+def _is_stage_of_a_run(folder: Path) -> bool:
+    """Whether a folder is a stage's, by its name and its record: a folder that only looks like one is the user's."""
+    if layout.stage_name(folder.name) is None or folder.is_symlink() or not folder.is_dir():
+        return False
+    record = read_json(folder / layout.STAGE)
+    return isinstance(record, dict) and {"name", "kind", "fingerprint", "status"} <= set(record)
+
+
 def _output_sizes(folder: Path) -> dict[str, int]:
     """Sizes of the files that later stages read."""
-    kept = [folder / "model", *folder.glob("*/scores.json")]
+    kept = [folder / layout.MODEL, *folder.glob(f"*/{layout.SCORES}")]
     files = [file for path in kept for file in (path.rglob("*") if path.is_dir() else [path]) if file.is_file()]
     return {str(file.relative_to(folder)): file.stat().st_size for file in sorted(files)}
 

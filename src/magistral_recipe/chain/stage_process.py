@@ -1,0 +1,133 @@
+"""One stage at work: in a process that the runner started for it, or inside the processes of `accelerate launch`."""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+import sys
+import traceback
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from magistral_recipe import layout
+from magistral_recipe.chain.events import EventSender
+from magistral_recipe.chain.run_folder import places_of
+from magistral_recipe.check.recipe_file import load_recipe
+from magistral_recipe.errors import FULL, MagistralRecipeError
+from magistral_recipe.files import read_json
+from magistral_recipe.machine import World
+from magistral_recipe.recipe.sections import BASE, LoadedRecipe, StageContext
+
+FULL_BELOW = 2**20
+"""Free bytes below which a disk counts as full when something has failed."""
+
+
+def run_stage(loaded: LoadedRecipe, run: Path, index: int, emit: Callable[[Mapping[str, Any]], None]) -> dict[str, Any]:
+    """Run one stage in this process (and its siblings, if it has any).
+
+    Args:
+        loaded: the recipe.
+        run: the run folder.
+        index: the stage's place in the chain, from 0.
+        emit: takes progress events.
+
+    Returns:
+        The stage's results.
+    """
+    places = places_of(loaded.recipe, run)
+    place = places[index]
+    models: dict[str, Path | None] = {BASE: None}
+    results: dict[str, Mapping[str, Any]] = {}
+    for earlier in places[:index]:
+        if earlier.stage.makes_model:
+            models[earlier.stage.name] = earlier.folder / layout.MODEL
+        results[earlier.stage.name] = (read_json(earlier.record) or {}).get("results", {})
+    context = StageContext(
+        recipe=loaded.recipe,
+        base=loaded.folder,
+        folder=place.folder,
+        models=models,
+        start_model=place.start_model,
+        emit=emit,
+        results=results,
+        processes=loaded.recipe.launch_of(place.stage).num_processes,
+    )
+    return place.stage.run(context)
+
+
+def stage_process(run: Path, index: int, recipe_folder: Path) -> int:
+    """The body of a launched stage: run it and tell the runner how it went.
+
+    Args:
+        run: the run folder, with the resolved recipe.
+        index: the stage's place in the chain.
+        recipe_folder: where the recipe's relative paths start.
+
+    Returns:
+        The exit code.
+    """
+    send = EventSender()
+    main = World.from_environment().rank == 0
+    try:
+        loaded = load_recipe(run / layout.RECIPE, folder=recipe_folder)
+        results = run_stage(loaded, run, index, send if main else silent)
+        results |= peak_memory()
+    except MagistralRecipeError as error:
+        send({"type": "failure", "exit_code": error.exit_code, "message": str(error)})
+        return error.exit_code
+    except Exception as error:  # noqa: BLE001 - the process's outermost frame: told to the runner, never swallowed
+        send({"type": "failure", "exit_code": 1, "message": failure_message(error, run)})
+        with contextlib.suppress(OSError):  # the log may lie on the disk that is full
+            traceback.print_exc()
+        return 1
+    if main:
+        send({"type": "results", "results": results})
+    return 0
+
+
+def silent(event: Mapping[str, Any]) -> None:
+    """Processes beside the first report nothing."""
+
+
+def peak_memory() -> dict[str, float]:
+    """The most memory that this process has held, in GiB; the GPU's too where there is one."""
+    found: dict[str, float] = {}
+    peak = _peak_resident_bytes()
+    if peak is not None:
+        found["peak_memory_gib"] = round(peak / 2**30, 2)
+    if "torch" in sys.modules:
+        import torch
+
+        if torch.cuda.is_available():
+            found["peak_gpu_memory_gib"] = round(torch.cuda.max_memory_allocated() / 2**30, 2)
+    return found
+
+
+def _peak_resident_bytes() -> int | None:
+    """This process's own peak. On Linux `ru_maxrss` is not: a child starts with its parent's."""
+    if sys.platform == "linux":
+        for line in Path("/proc/self/status").read_text().splitlines():
+            if line.startswith("VmHWM:"):
+                return int(line.split()[1]) * 1024
+    if sys.platform == "darwin":
+        import resource
+
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return None
+
+
+def failure_message(error: Exception, folder: Path) -> str:
+    """What failed, for a person. A full disk is looked for: libraries report it in many words, or in none.
+
+    Args:
+        error: what was raised.
+        folder: where was written to.
+    """
+    try:
+        full = shutil.disk_usage(folder).free < FULL_BELOW
+    except OSError:
+        full = False
+    if full or (isinstance(error, OSError) and error.errno in FULL) or "No space left" in str(error):
+        return f"the disk is full ({folder}): the last whole checkpoint is intact; free some space and run again"
+    return f"{type(error).__name__}: {error}"

@@ -1,0 +1,22 @@
+"""`magistral-recipe check`: every mistake of a recipe, the wiring proof and the plan, before anything is loaded."""
+
+from __future__ import annotations
+
+import typer
+
+from magistral_recipe.commands.recipe_arguments import MoreOverrides, Overrides, RecipeFile
+from magistral_recipe.terminal.console import quieten_libraries, told_errors
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command to the program."""
+    app.command(name="check")(check)
+
+
+def check(recipe: RecipeFile, more: MoreOverrides = None, overrides: Overrides = None) -> None:
+    """Find every mistake in a recipe, prove its wiring on the real tokenizer, and print the plan."""
+    from magistral_recipe.check.plan import check_recipe, load_telling_all
+
+    with told_errors():
+        quieten_libraries()
+        check_recipe(load_telling_all(recipe, [*(overrides or []), *(more or [])]))

@@ -1,0 +1,203 @@
+"""The launcher's command, and a launched stage from its first event to its end or its death."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+
+import pytest
+
+from magistral_recipe.chain import launch
+from magistral_recipe.chain.launch import launch_command, run_launched
+from magistral_recipe.errors import RunError, UserError
+from magistral_recipe.recipe.sections import LaunchConfig
+
+
+def flags(words: list[str]) -> list[str]:
+    assert words[:3] == [sys.executable, "-m", "magistral_recipe.chain.launch"]
+    return words[3:]
+
+
+def test_one_process_on_a_machine_without_a_gpu_asks_for_the_cpu(monkeypatch, tmp_path):
+    monkeypatch.setattr(launch, "_has_gpu", lambda: False)
+    words = flags(launch_command(LaunchConfig(), tmp_path, ["stage", "x", "0"]))
+    assert words[words.index("--num_processes") + 1] == "1"
+    assert "--cpu" in words
+    assert "--multi_gpu" not in words
+    assert words[-5:] == ["-m", "magistral_recipe", "stage", "x", "0"]
+
+
+def test_one_process_on_a_gpu_does_not(monkeypatch, tmp_path):
+    monkeypatch.setattr(launch, "_has_gpu", lambda: True)
+    assert "--cpu" not in launch_command(LaunchConfig(), tmp_path, [])
+
+
+def test_several_processes_are_asked_for_so_that_accelerate_really_starts_them(tmp_path):
+    words = flags(launch_command(LaunchConfig(num_processes=3), tmp_path, []))
+    assert words[words.index("--num_processes") + 1] == "3"
+    assert "--multi_gpu" in words
+    assert words[words.index("--main_process_port") + 1] == "0"
+
+
+def test_a_config_file_decides_what_it_can_and_starts_at_the_recipe(tmp_path):
+    words = flags(launch_command(LaunchConfig(num_processes=2, config_file=Path("fsdp.yaml")), tmp_path, []))
+    assert words[words.index("--config_file") + 1] == str(tmp_path / "fsdp.yaml")
+    assert not {"--mixed_precision", "--multi_gpu", "--dynamo_backend"} & set(words)
+
+
+@pytest.fixture
+def stage(tmp_path):
+    """Run a few lines of Python as a launched stage; returns results, events and the log."""
+
+    def run(code: str) -> tuple[dict, list[dict], str]:
+        script = tmp_path / "stage.py"
+        head = "import os, signal, subprocess, sys\nfrom magistral_recipe.chain.events import EventSender\n"
+        script.write_text(head + "send = EventSender()\n" + textwrap.dedent(code))
+        events: list[dict] = []
+        log = tmp_path / "log.txt"
+        try:
+            results = run_launched([sys.executable, str(script)], log, events.append)
+        finally:
+            run.events, run.log = events, log.read_text()
+        return results, events, run.log
+
+    return run
+
+
+DONE = "send({'type': 'results', 'results': {'steps': 3}})\n"
+
+
+def test_events_arrive_in_order_and_the_results_at_the_end(stage):
+    results, events, _ = stage(
+        "for n in range(500): send({'type': 'progress', 'step': n, 'text': 'x' * 2000})\n" + DONE
+    )
+    assert results == {"steps": 3}
+    assert [event["step"] for event in events] == list(range(500))
+
+
+def test_what_is_printed_goes_to_the_log_line_by_line(stage):
+    _, _, log = stage("print('one'); print('two', file=sys.stderr)\nos.system('echo three')\n" + DONE)
+    assert log.splitlines() == ["one", "two", "three"]
+
+
+def test_a_print_without_a_newline_hides_no_event(stage):
+    results, events, log = stage("print('half a line', end='')\nsend({'type': 'note', 'text': 'heard'})\n" + DONE)
+    assert events == [{"type": "note", "text": "heard"}]
+    assert results == {"steps": 3}
+    assert log == "half a line"
+
+
+def test_a_print_that_looks_like_an_event_is_none(stage):
+    fake = {"type": "results", "results": {"steps": 10**6}}
+    results, events, log = stage(f"print('\\x1e' + {json.dumps(json.dumps(fake))})\n" + DONE)
+    assert results == {"steps": 3}
+    assert events == []
+    assert "1000000" in log
+
+
+def test_a_child_of_the_stage_does_not_find_the_channel(stage):
+    code = "import os; print(sorted(name for name in os.environ if 'MAGISTRAL_RECIPE_EVENTS' in name))"
+    _, _, log = stage(f"subprocess.run([sys.executable, '-c', {code!r}])\n" + DONE)
+    assert log.strip() == "[]"
+
+
+def test_a_child_left_behind_keeps_no_finished_stage_from_ending(stage):
+    """A fork that holds the channel, standard output and the log open."""
+    results, _, log = stage("child = os.fork()\nif not child:\n    signal.pause()\nprint(child, flush=True)\n" + DONE)
+    os.kill(int(log), signal.SIGKILL)
+    assert results == {"steps": 3}
+
+
+def test_one_without_the_key_is_not_heard(stage):
+    script = """
+    send({'type': 'note', 'text': 'mine'})
+    address = send._socket.getpeername()
+    import socket
+    with socket.socket(socket.AF_UNIX) as other:
+        other.connect(address)
+        try:
+            other.sendall(b'0' * 32 + b'\\n' + b'{"type": "results", "results": {"steps": 9}}\\n')
+        except BrokenPipeError:
+            pass
+    """
+    results, events, _ = stage(textwrap.dedent(script) + DONE)
+    assert results == {"steps": 3}
+    assert [event["text"] for event in events] == ["mine"]
+
+
+@pytest.mark.parametrize(("code", "error"), [(2, UserError), (1, RunError)])
+def test_a_failure_that_is_told_is_raised_as_the_kind_it_is(stage, code, error):
+    with pytest.raises(error, match=r"^no such column$"):
+        stage(f"send({{'type': 'failure', 'exit_code': {code}, 'message': 'no such column'}})\nsys.exit({code})")
+
+
+def test_the_first_failure_counts(stage):
+    with pytest.raises(RunError, match=r"^first$"):
+        stage("for text in ('first', 'second'): send({'type': 'failure', 'exit_code': 1, 'message': text})")
+
+
+def test_a_kill_is_said_as_one(stage, tmp_path):
+    with pytest.raises(RunError, match=r"was killed \(signal 9.*log\.txt"):
+        stage("send({'type': 'note', 'text': 'alive'})\nos.kill(os.getpid(), signal.SIGKILL)")
+    assert stage.events == [{"type": "note", "text": "alive"}]
+
+
+def test_another_signal_is_named(stage):
+    with pytest.raises(RunError, match="died of SIGSEGV"):
+        stage("os.kill(os.getpid(), signal.SIGSEGV)")
+
+
+def test_a_silent_death_shows_the_logs_last_error(stage):
+    with pytest.raises(RunError, match="exit code 7: ImportError: no flash attention"):
+        stage("print('ImportError: no flash attention'); print('bye'); sys.exit(7)")
+
+
+def test_the_log_of_an_earlier_attempt_is_kept_and_not_blamed(stage, tmp_path):
+    (tmp_path / "log.txt").write_text("OldError: of another day\n")
+    with pytest.raises(RunError, match="exit code 3: no output"):
+        stage("sys.exit(3)")
+    assert stage.log == "OldError: of another day\n"
+
+
+def test_results_are_asked_for_even_where_the_exit_code_is_good(stage):
+    with pytest.raises(RunError, match="exit code 0"):
+        stage("pass")
+
+
+def test_what_handles_an_event_may_fail_and_the_stage_is_stopped(tmp_path):
+    script = tmp_path / "stage.py"
+    script.write_text(
+        "import os, signal\nfrom magistral_recipe.chain.events import EventSender\n"
+        "EventSender()({'type': 'note', 'text': str(os.getpid())})\nsignal.pause()\n"
+    )
+    seen = []
+
+    def refuse(event):
+        seen.append(int(event["text"]))
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        run_launched([sys.executable, str(script)], tmp_path / "log.txt", refuse)
+    with pytest.raises(ProcessLookupError):
+        os.kill(seen[0], 0)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("processes", [1, 2])
+@pytest.mark.parametrize(
+    ("end", "code"), [("os.kill(os.getpid(), signal.SIGKILL)", -signal.SIGKILL), ("sys.exit(5)", 5)]
+)
+def test_accelerates_launcher_ends_as_its_processes_do(tmp_path, processes, end, code):
+    script = tmp_path / "ends.py"
+    script.write_text(f"import os, signal, sys\nif os.environ.get('RANK', '0') == '0':\n    {end}\n")
+    words = launch_command(LaunchConfig(num_processes=processes), tmp_path, [])
+    command = [*words[: words.index("-m", 2)], str(script)]
+    done = subprocess.run(
+        command, capture_output=True, text=True, timeout=120, env={**os.environ, "OMP_NUM_THREADS": "1"}
+    )
+    assert done.returncode == code, done.stderr[-2000:]

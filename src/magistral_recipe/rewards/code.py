@@ -65,6 +65,9 @@ class CodeCorrectness(Reward):
     """
 
     default_name = "code_correctness"
+    part = "correctness"
+    promises = True
+    decides = True
 
     def __init__(
         self,

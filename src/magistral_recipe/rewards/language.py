@@ -147,6 +147,8 @@ class LanguageConsistency(_LanguageReward):
     """
 
     default_name = "language_consistency"
+    part = "language"
+    promises = True
 
     def __init__(
         self,
@@ -200,6 +202,7 @@ class ReasoningLanguage(_LanguageReward):
     """
 
     default_name = "reasoning_language"
+    part = "language"
 
     def __init__(
         self,

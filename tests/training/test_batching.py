@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from magistral_recipe.training.batching import (
-    Row,
+    TokenSequence,
     collate,
     deal_groups,
     generation_chunks,
@@ -65,8 +65,12 @@ def test_generation_is_cut_at_groups_where_one_fits(budget, sizes):
 
 def test_rows_are_padded_on_the_right_and_windowed_from_the_shortest_prompt():
     rows = [
-        Row(torch.tensor([5, 6, 7]), torch.tensor([8, 1]), torch.ones(2), old_logps=torch.tensor([-1.0, -2.0])),
-        Row(torch.tensor([5]), torch.tensor([9, 9, 1]), torch.tensor([1.0, 0, 1]), old_logps=torch.full((3,), -3.0)),
+        TokenSequence(
+            torch.tensor([5, 6, 7]), torch.tensor([8, 1]), torch.ones(2), old_logps=torch.tensor([-1.0, -2.0])
+        ),
+        TokenSequence(
+            torch.tensor([5]), torch.tensor([9, 9, 1]), torch.tensor([1.0, 0, 1]), old_logps=torch.full((3,), -3.0)
+        ),
     ]
     batch = collate(rows, [0.5, -0.5], 0, torch.device("cpu"), normalizers=[3.0, 4.0])
     assert batch.input_ids.tolist() == [[5, 6, 7, 8, 1], [5, 9, 9, 1, 0]]

@@ -138,7 +138,7 @@ def batch_figures(rounds: Sequence[Round], kept: Sequence[Kept], used: int) -> d
         "completions/mean_length": mean(lengths),
         "completions/min_length": float(min(lengths)),
         "completions/max_length": float(max(lengths)),
-        "completions/p95_length": float(quantile(lengths, 0.95)),
+        "completions/p95_length": quantile(lengths, 0.95),
         "completions/clipped_ratio": sum(rollout.truncated for rollout in rollouts) / len(rollouts),
         "completions/mean_terminated_length": mean(ended),
         "completions/min_terminated_length": float(min(ended)),

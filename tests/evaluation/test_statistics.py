@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from statistics import NormalDist
 
+import mpmath
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -37,6 +38,22 @@ from magistral_recipe.evaluation.statistics import (
 )
 def test_t_quantiles_are_the_tables(probability, freedom, expected):
     assert t_quantile(probability, freedom) == pytest.approx(expected, abs=6e-4)
+
+
+def tail(t, freedom):
+    """P(T > t) by the incomplete beta function (A&S 26.7.1), to 40 digits."""
+    with mpmath.workdps(40):
+        x = freedom / (freedom + mpmath.mpf(t) ** 2)
+        return mpmath.betainc(mpmath.mpf(freedom) / 2, mpmath.mpf(1) / 2, 0, x, regularized=True) / 2
+
+
+@pytest.mark.parametrize("probability", [0.5001, 0.6, 0.8, 0.9, 0.95, 0.975, 0.99, 0.995])
+def test_t_quantiles_have_the_digits_that_they_claim(probability):
+    for freedom in (*range(1, 20), 49, 50, 199, 200, 299, 300, 301, 302, 400, 1000, 10**5):
+        found = t_quantile(probability, freedom)
+        error = found * 1e-12 if freedom <= 300 else 2e-9
+        wanted = mpmath.mpf(1) - mpmath.mpf(probability)
+        assert tail(found + error, freedom) < wanted < tail(found - error, freedom), freedom
 
 
 def test_both_forms_of_the_t_quantile_meet():

@@ -22,7 +22,6 @@ from magistral_recipe.report import lines
 from magistral_recipe.report.advice import judged
 from magistral_recipe.report.build import build_report
 from magistral_recipe.report.collect import collect
-from magistral_recipe.report.page import duration
 
 
 def page_of(run) -> str:
@@ -57,7 +56,7 @@ def test_a_finished_run_shows_everything(run):
     assert re.search(rf"three numbers</bdi><small>4 problems, hardest.*?{hard:.1%}", page)
     for title in ("Parts of the reward", "Ratios clipped", "Groups without signal", "Length", "Loss", "Learning rate"):
         assert f"<figcaption>{title}" in page
-    for fact in ("AMD EPYC", "2.13.0+cpu", "4.2 min", "name: quickstart", "Not measured"):
+    for fact in ("AMD EPYC", "2.13.0+cpu", "4 min 11 s", "name: quickstart", "Not measured"):
         assert fact in page
     assert "What is missing" not in page
 
@@ -367,8 +366,3 @@ def test_a_stage_name_cannot_lead_out_of_the_run(run, tmp_path):
     entry = {"name": "sft", "kind": "sft", "folder": "../outside", "status": "complete"}
     (run / "manifest.json").write_text(json.dumps({"stages": [entry]}))
     assert collect(run).stages[0].metrics == []
-
-
-@pytest.mark.parametrize(("seconds", "text"), [(42.4, "42 s"), (251, "4.2 min"), (9000, "2.5 h")])
-def test_durations_are_said_as_people_do(seconds, text):
-    assert duration(seconds) == text

@@ -8,7 +8,7 @@ import pytest
 from rich.console import Console
 
 from magistral_recipe.terminal.evaluation_display import EvaluationDisplay
-from magistral_recipe.terminal.progress import Display, duration
+from magistral_recipe.terminal.progress import Display
 
 
 def shown(live: bool, events: list[dict]) -> str:
@@ -48,13 +48,6 @@ def test_the_live_display_leaves_the_same_lines_behind():
 
 def test_model_text_in_brackets_is_not_markup():
     assert "[red]not markup[/red]" in shown(False, [{"type": "note", "text": "[red]not markup[/red]"}])
-
-
-@pytest.mark.parametrize(
-    ("seconds", "text"), [(0, "0 s"), (59.6, "1 min 00 s"), (125, "2 min 05 s"), (3600 * 3 + 12 * 60 + 5, "3 h 12 min")]
-)
-def test_duration(seconds, text):
-    assert duration(seconds) == text
 
 
 class Terminal(io.StringIO):

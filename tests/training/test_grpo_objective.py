@@ -63,26 +63,26 @@ def normalized_by_definition(values):
 
 def loss_by_definition(minibatch, now, then, low, high, beta=0.0, reference=None, per_group=False):
     """Sum of Magistral §2.1 over the rows, from rewards and ids alone."""
-    groups = {}
-    for place, (source, row) in enumerate(minibatch.sources):
-        groups.setdefault((id(source), row // 4), []).append(place)
-    rewards = {p: float(minibatch.sources[p][0].totals[minibatch.sources[p][1]]) for ps in groups.values() for p in ps}
-    centred = {p: rewards[p] - sum(rewards[q] for q in ps) / len(ps) for ps in groups.values() for p in ps}
+    groups = [range(start, start + 4) for start in range(0, len(minibatch.rollouts), 4)]
+    assert all(len({minibatch.rollouts[place].problem["prompt"] for place in group}) == 1 for group in groups)
+    rewards = [rollout.reward for rollout in minibatch.rollouts]
+    centred = {p: rewards[p] - sum(rewards[q] for q in ps) / len(ps) for ps in groups for p in ps}
     order = sorted(centred)
     advantages = dict(zip(order, normalized_by_definition([centred[p] for p in order]), strict=True))
-    tokens = {p: len(minibatch.rows[p].completion_ids) for p in order}
+    rows = minibatch.sequences(order)
+    tokens = {p: len(rows[p].completion_ids) for p in order}
     total = torch.zeros(())
-    for members in groups.values():
+    for members in groups:
         divisor = len(groups) * sum(tokens[p] for p in members) if per_group else sum(tokens.values())
         for p in members:
-            logps = logps_by_definition(now, minibatch.rows[p])
+            logps = logps_by_definition(now, rows[p])
             with torch.no_grad():
-                old = logps_by_definition(then, minibatch.rows[p])
+                old = logps_by_definition(then, rows[p])
             ratio = torch.exp(logps - old)
             surrogate = torch.min(ratio * advantages[p], ratio.clamp(1 - low, 1 + high) * advantages[p])
             if beta:
                 with torch.no_grad():
-                    far = logps_by_definition(reference, minibatch.rows[p])
+                    far = logps_by_definition(reference, rows[p])
                 surrogate = surrogate - beta * ratio * (torch.exp(far - logps) - (far - logps) - 1)
             total = total - surrogate.sum() / divisor
     return total
@@ -110,7 +110,7 @@ def test_gradients_of_real_steps_are_the_formulas(tmp_path, reward, changes, for
     losses = logged(run, "loss")
     assert len(steps) == len(losses) == changes.get("max_steps", 4)
     for (minibatch, gradient, now, then), logged_loss in zip(steps, losses, strict=True):
-        assert minibatch.sources
+        assert minibatch.rollouts
         model = at(now)
         loss = loss_by_definition(minibatch, model, at(then), **{"low": 0.2, "high": 0.28, **formula})
         loss.backward()
@@ -209,7 +209,7 @@ def test_group_normalisation_without_filter_is_stock_grpo(tmp_path):
 def test_advantages_are_normalised_as_asked(tmp_path, kind):
     _, steps = recorded(tmp_path, letters_reward, advantage_normalization=kind, max_steps=2)
     for minibatch, *_ in steps:
-        rewards = [[float(s.totals[r]) for s, r in minibatch.sources][i : i + 4] for i in range(0, 8, 4)]
+        rewards = [[r.reward for r in minibatch.rollouts[i : i + 4]] for i in range(0, 8, 4)]
         centred = [r - sum(g) / 4 for g in rewards for r in g]
         if kind == "minibatch":
             expected = normalized_by_definition(centred)
@@ -222,11 +222,13 @@ def test_advantages_are_normalised_as_asked(tmp_path, kind):
 
 
 def test_truncated_completions_can_be_kept_out_of_the_loss(tmp_path):
-    _, steps = recorded(tmp_path, letters_reward, mask_truncated_completions=True, max_steps=2)
+    run, steps = recorded(tmp_path, letters_reward, mask_truncated_completions=True, max_steps=2)
     for minibatch, *_ in steps:
-        assert all(not source.truncated[row] for source, row in minibatch.sources)
-        assert any(source.truncated[row] for source, row in [(minibatch.sources[0][0], r) for r in range(16)])
-        assert minibatch.tokens == sum(len(row.completion_ids) for row in minibatch.rows.values())
+        assert minibatch.rollouts
+        assert not any(rollout.truncated for rollout in minibatch.rollouts)
+        sequences = minibatch.sequences(range(len(minibatch.rollouts)))
+        assert minibatch.tokens == sum(len(sequence.completion_ids) for sequence in sequences)
+    assert logged(run, "completions/clipped_ratio")[0] > 0
 
 
 def test_settings_derive_what_trl_wants_to_know(tmp_path):

@@ -111,7 +111,7 @@ def test_the_logged_advantage_std_is_the_one_that_is_divided_by(tmp_path):
     original = run._report_step
     run._report_step = lambda minibatch, **times: (seen.append(minibatch), original(minibatch, **times))
     run.train()
-    rewards = np.array([float(source.totals[row]) for source, row in seen[0].sources]).reshape(-1, 4)
+    rewards = np.array([rollout.reward for rollout in seen[0].rollouts]).reshape(-1, 4)
     centred = rewards - rewards.mean(axis=1, keepdims=True)
     assert logged(run, "advantage_std") == [pytest.approx(centred.std(), abs=1e-6)]
     assert seen[0].advantages == pytest.approx((centred / centred.std()).ravel(), abs=1e-4)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import asdict
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from magistral_recipe.errors import DataError
+from magistral_recipe.figures import percent, points, with_interval
 from magistral_recipe.terminal.console import told_errors
 
 if TYPE_CHECKING:
@@ -55,10 +57,11 @@ def compare(
 
 
 def _plain(comparison: Comparison) -> dict[str, object]:
-    data = asdict(comparison)
-    for row, difference in zip(data["differences"], comparison.differences, strict=True):
-        row["difference"] = difference.difference._asdict()
-    return data
+    differences = [
+        {"group": group, **paired._asdict(), "difference": paired.difference._asdict()}
+        for group, paired in comparison.differences.items()
+    ]
+    return {**asdict(comparison), "differences": differences}
 
 
 def _print(console: Console, comparison: Comparison, show: int) -> None:
@@ -72,12 +75,11 @@ def _print(console: Console, comparison: Comparison, show: int) -> None:
     for heading in ("", "problems", "A", "B", "B - A"):
         table.add_column(heading, justify="right" if heading else "left", no_wrap=True)
     table.columns[4].min_width = 22  # an interval is never cut
-    for row in comparison.differences[:_MOST_GROUPS]:
-        mean, low, high = (100 * value for value in row.difference)
-        cell = Text(f"{mean:+.1f} [{low:+.1f}, {high:+.1f}]", style="bold" if row.told else "")
-        table.add_row(row.group, str(row.problems), f"{100 * row.a:.1f}", f"{100 * row.b:.1f}", cell)
+    for group, paired in islice(comparison.differences.items(), _MOST_GROUPS):
+        cell = Text(with_interval(*paired.difference, write=points), style="bold" if paired.told else "")
+        table.add_row(group, str(paired.problems), percent(paired.a), percent(paired.b), cell)
     console.print(table)
-    overall = comparison.differences[0]
+    overall = comparison.differences["all"]
     better = "B" if overall.difference.mean > 0 else "A"
     if overall.told:
         verdict = f"{better} has more"
@@ -96,7 +98,7 @@ def _print(console: Console, comparison: Comparison, show: int) -> None:
         shown = comparison.problems[:show]
         console.print(f"they differ on {len(comparison.problems):,} problems, most on:", markup=False)
         for problem in shown:
-            shares = f"{100 * problem.a:5.1f} -> {100 * problem.b:5.1f}"
+            shares = f"{percent(problem.a):>5} -> {percent(problem.b):>5}"
             plain = "".join(letter if letter.isprintable() else " " for letter in problem.question)
             question = " ".join(plain.split())
             console.print(f"  {shares}  {problem.problem}: {question}", markup=False, no_wrap=True, overflow="ellipsis")

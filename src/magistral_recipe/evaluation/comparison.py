@@ -13,10 +13,10 @@ from pathlib import Path
 
 from magistral_recipe.errors import DataError
 from magistral_recipe.evaluation.evaluate import SCORES, SETTINGS
+from magistral_recipe.evaluation.paired import Paired, compare_paired
 from magistral_recipe.evaluation.samples import Sample
 from magistral_recipe.evaluation.scores import PER_SAMPLE, difficulty_labels
 from magistral_recipe.evaluation.shards import SAMPLES, written_samples
-from magistral_recipe.evaluation.statistics import Interval, paired_difference
 from magistral_recipe.files import read_json
 from magistral_recipe.suggest import did_you_mean
 
@@ -25,30 +25,6 @@ DIMENSIONS = ("language", "difficulty", "category")
 _STAGE = re.compile(r"\d\d-(.+)")
 
 Of = Callable[[Sample], float | None]
-
-
-@dataclass(frozen=True)
-class Difference:
-    """How two models do on one group of problems.
-
-    Attributes:
-        group: ``all``, or dimension and value, as ``language fr``.
-        problems: those that both have decided samples of.
-        a: mean of the first model.
-        b: mean of the second.
-        difference: b minus a, with its interval.
-    """
-
-    group: str
-    problems: int
-    a: float
-    b: float
-    difference: Interval
-
-    @property
-    def told(self) -> bool:
-        """Whether the interval leaves out 0: the models can be told apart."""
-        return self.difference.low > 0 or self.difference.high < 0
 
 
 @dataclass(frozen=True)
@@ -79,7 +55,7 @@ class Comparison:
     Attributes:
         name: of the benchmark, or of both evaluations.
         metric: what is compared.
-        differences: overall first, then by group.
+        differences: by group of problems: ``all`` first, then dimension and value, as ``language fr``.
         problems: where they differ, the largest difference first.
         only_a: problems that only the first has.
         only_b: problems that only the second has.
@@ -90,7 +66,7 @@ class Comparison:
 
     name: str
     metric: str
-    differences: list[Difference]
+    differences: dict[str, Paired]
     problems: list[ProblemDifference]
     only_a: int
     only_b: int
@@ -203,28 +179,32 @@ def compare_samples(name: str, a: Sequence[Sample], b: Sequence[Sample], metric:
     kept_a, kept_b = ([sample for sample in samples if sample.greedy is greedy] for samples in (a, b))
     of = PER_SAMPLE[metric]
     scores_a, scores_b = _by_problem(kept_a, of), _by_problem(kept_b, of)
-    shared = [problem for problem in scores_a if problem in scores_b]
+    overall = compare_paired(scores_a, scores_b)
     for which, samples in (("A", a), ("B", b)):
         if not samples:
             raise DataError(f"{name}: {which} has no samples yet")
     if not (kept_a and kept_b):
         raise DataError(f"{name}: {'B' if kept_a else 'A'} has no greedy samples, and the other has no others")
-    if not shared:
+    if overall is None:
         raise DataError(f"{name}: the two share no problem whose {metric} is decided")
+    shared = [problem for problem in scores_a if problem in scores_b]
     about = {sample.problem: sample for sample in kept_a}
     other = {sample.problem: sample for sample in kept_b}
     for problem in shared:
         if (about[problem].question, about[problem].reference) != (other[problem].question, other[problem].reference):
             raise DataError(f"{name}: the problem with the id {problem!r} is not the same in both")
-    groups = [("all", shared)]
+    differences = {"all": overall}
     for dimension in DIMENSIONS:
         members = _members([about[problem] for problem in shared], dimension)
         if len(members) > 1:
-            groups += [(f"{dimension} {value}", problems) for value, problems in members.items()]
+            for value, problems in members.items():
+                group = compare_paired({problem: scores_a[problem] for problem in problems}, scores_b)
+                if group is not None:
+                    differences[f"{dimension} {value}"] = group
     return Comparison(
         name=name,
         metric=metric,
-        differences=[_difference(group, problems, scores_a, scores_b) for group, problems in groups],
+        differences=differences,
         problems=_differing(shared, about, scores_a, scores_b),
         only_a=len(scores_a) - len(shared),
         only_b=len(scores_b) - len(shared),
@@ -251,14 +231,6 @@ def _members(samples: Sequence[Sample], dimension: str) -> dict[str, list[str]]:
         if value is not None:
             members[label(value)].append(sample.problem)
     return members
-
-
-def _difference(
-    group: str, problems: Sequence[str], a: Mapping[str, list[float]], b: Mapping[str, list[float]]
-) -> Difference:
-    scores_a, scores_b = [a[problem] for problem in problems], [b[problem] for problem in problems]
-    means = [sum(sum(each) / len(each) for each in scores) / len(scores) for scores in (scores_a, scores_b)]
-    return Difference(group, len(problems), means[0], means[1], paired_difference(scores_a, scores_b))
 
 
 def _differing(

@@ -275,8 +275,11 @@ def problems_needed(
 def t_quantile(probability: float, freedom: int) -> float:
     """Return a quantile of Student's t distribution.
 
-    The distribution function is the finite trigonometric series of Abramowitz & Stegun 26.7.3-4, inverted by
-    bisection; above 300 degrees of freedom the expansion 26.7.5, whose error is then below 1e-10.
+    Written by hand: neither the standard library nor numpy has it, and SciPy would be a large dependency for this one
+    function. The distribution function is the finite trigonometric series of Abramowitz & Stegun 26.7.3-4, inverted
+    by bisection; above 300 degrees of freedom the expansion 26.7.5. For probabilities up to 0.995, those of 99%
+    intervals, the relative error is below 1e-12 with the series and the absolute one below 2e-9 with the expansion;
+    both lose digits further out.
 
     Args:
         probability: in [0.5, 1).

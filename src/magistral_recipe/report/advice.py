@@ -13,9 +13,10 @@ from itertools import pairwise
 from typing import Literal
 
 from magistral_recipe.evaluation.statistics import problems_needed
+from magistral_recipe.figures import percent, span
 from magistral_recipe.report.collect import Evaluation, Run, Stage
 from magistral_recipe.report.curves import reward_parts
-from magistral_recipe.report.tables import COMPARED, leading_metric, paired, score_name
+from magistral_recipe.report.tables import COMPARED, leading_metric, paired, score_name, signed_points
 
 Level = Literal["serious", "warning", "note"]
 
@@ -205,7 +206,9 @@ def format_hacking(run: Run) -> Iterator[Finding]:
         if form and _end(form) > 0.9 and _end(right) < 0.1:
             seen = f"{stage.title}: {_end(form):.0%} keep the format at the end, {_end(right):.0%} are right."
         elif rose > 0.1 and learnt < 0.02 and _end(right) < 0.9:
-            seen = f"{stage.title}: the reward rose by {rose:.2f}, correctness changed by {100 * learnt:+.1f} points."
+            seen = (
+                f"{stage.title}: the reward rose by {rose:.2f}, correctness changed by {signed_points(learnt)} points."
+            )
         else:
             continue
         yield Finding(
@@ -313,14 +316,14 @@ def wide_intervals(run: Run) -> Iterator[Finding]:
             seen = f"{score} lies between {interval.low:.0%} and {interval.high:.0%}."
             yield _wide(seen, "Evaluate on more problems: samples of the same problem help less.")
         return
-    difference, problems = compared
+    difference = compared.difference
     if not difference.low <= 0 <= difference.high or difference.low == difference.high:
         return
     before, after = pairs[-1]
-    low, mean, high = (100 * value for value in (difference.low, difference.mean, difference.high))
+    mean, low, high = map(signed_points, difference)
     seen = (
-        f"{before.name} → {after.name}: {mean:+.1f} points on {problems} problems, but anything from {low:+.1f} to "
-        f"{high:+.1f} fits."
+        f"{before.name} → {after.name}: {mean} points on {compared.problems} problems, but anything from {low} to "
+        f"{high} fits."
     )
     size = max(abs(difference.mean), 0.02)
     drawn = after.values(COMPARED["pass@1"], greedy=before.greedy or after.greedy)
@@ -337,14 +340,14 @@ def lost_scores(run: Run) -> Iterator[Finding]:
     """A model that is certainly worse than the one before it."""
     for before, after in _neighbours(run):
         compared = paired(before, after)
-        if compared is not None and compared[0].high < 0:
-            difference = compared[0]
+        if compared is not None and compared.difference.high < 0:
+            difference = compared.difference
             yield Finding(
                 "worse",
                 "serious",
                 f"{after.name} is worse than {before.name}",
-                f"{score_name([before, after])} fell by {-100 * difference.mean:.1f} points "
-                f"({-100 * difference.high:.1f} to {-100 * difference.low:.1f}).",
+                f"{score_name([before, after])} fell by {percent(-difference.mean)} points "
+                f"({span(-difference.high, -difference.low, between=' to ')}).",
                 "Lower the learning rate, keep the best checkpoint (evaluate: {keep: best}), read what was lost.",
             )
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from typing import Any
 
+from magistral_recipe.figures import percent
 from magistral_recipe.report.advice import Finding
 from magistral_recipe.report.collect import Run, Stage
 from magistral_recipe.report.curves import number
@@ -97,7 +98,7 @@ def _head(run: Run) -> Iterator[str]:
     yield f"# {_plain(run.name)}"
     if run.description:
         yield f"\n{_plain(run.description)}"
-    told = " → ".join(f"{100 * interval.mean:.1f}% {_plain(name)}" for name, interval in headline(run))
+    told = " → ".join(f"{percent(interval.mean)}% {_plain(name)}" for name, interval in headline(run))
     if told and run.evaluated:
         yield f"\nHeld-out {score_name(run.evaluated.evaluations)}: **{told}**."
     if run.missing:

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from magistral_recipe.evaluation.statistics import Interval
+from magistral_recipe.figures import duration
 from magistral_recipe.report.advice import Finding, judged
 from magistral_recipe.report.collect import Run, Stage
 from magistral_recipe.report.curves import from_to, number, reward_parts, stage_charts
@@ -17,7 +17,17 @@ from magistral_recipe.report.data import Chart, PageData, Unit
 from magistral_recipe.report.languages import language_grids
 from magistral_recipe.report.lines import finite, mapping
 from magistral_recipe.report.sampling import fill
-from magistral_recipe.report.tables import Scores, Table, difference_cell, headline, paired, score_name, stage_scores
+from magistral_recipe.report.tables import (
+    Cell,
+    Scores,
+    Table,
+    cell,
+    difference_cell,
+    headline,
+    paired,
+    score_name,
+    stage_scores,
+)
 
 _STATIC_PROBLEMS = 4
 
@@ -140,15 +150,12 @@ def _milestones(run: Run) -> list[Milestone]:
     before: str | None = None
     for name, interval in headline(run):
         compared = paired(evaluations[before], evaluations[name]) if before else None
-        cell = difference_cell(compared[0]) if compared else None
-        change = f"{cell.value} points" if cell else ""
-        found.append(Milestone(name, f"{100 * interval.mean:.1f}%", _ends(interval), change, cell.tone if cell else ""))
+        changed = difference_cell(compared.difference) if compared else Cell()
+        change = f"{changed.value} points" if compared else ""
+        score = cell(interval, "pass@1")
+        found.append(Milestone(name, score.value, score.interval, change, changed.tone))
         before = name
     return found
-
-
-def _ends(interval: Interval) -> str:
-    return f"{100 * interval.low:.1f}–{100 * interval.high:.1f}"
 
 
 def _card(stage: Stage) -> Card:
@@ -269,12 +276,3 @@ def facts(run: Run) -> list[tuple[str, str]]:
         "code": manifest.get("code"),
     }
     return [(name, str(value)) for name, value in found.items() if value is not None]
-
-
-def duration(seconds: float) -> str:
-    """Write a duration as a person says it."""
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    if seconds < 5400:
-        return f"{seconds / 60:.1f} min"
-    return f"{seconds / 3600:.1f} h"

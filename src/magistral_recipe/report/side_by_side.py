@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from magistral_recipe.errors import FULL, DataError, RunError
+from magistral_recipe.figures import duration
 from magistral_recipe.report.advice import findings
 from magistral_recipe.report.build import render, write_page
 from magistral_recipe.report.collect import Evaluation, Run, Stage, collect, resolved_recipe
@@ -20,13 +21,14 @@ from magistral_recipe.report.data import Chart, PageData, Unit
 from magistral_recipe.report.documents import markdown_table
 from magistral_recipe.report.evaluations import NAMES
 from magistral_recipe.report.lines import mapping
-from magistral_recipe.report.page import Milestone, Page, charts_of, duration, static_samples, training
+from magistral_recipe.report.page import Milestone, Page, charts_of, static_samples, training
 from magistral_recipe.report.sampling import fill
 from magistral_recipe.report.tables import (
     COMPARED,
     Cell,
     Row,
     Table,
+    cell,
     difference_cell,
     headline,
     own_warnings,
@@ -34,7 +36,6 @@ from magistral_recipe.report.tables import (
     sampled_alike,
     score_table,
 )
-from magistral_recipe.report.tables import cell as cell_of
 
 Named = list[tuple[str, Run]]
 
@@ -153,11 +154,11 @@ def _milestones(runs: Named) -> Iterator[Milestone]:
         last = next(e for e in _evaluations(run).values() if e.name == model)
         # A score of samples stands here beside one of greedy decoding: their difference is neither's.
         compared = paired(first, last) if first and first.greedy == last.greedy else None
-        cell = difference_cell(compared[0]) if compared else Cell()
+        changed = difference_cell(compared.difference) if compared else Cell()
         first = last if name == runs[0][0] else first
-        change = f"{cell.value} points to {runs[0][0]}" if cell.value else ""
-        score, ends = cell_of(interval, "pass@1").value, cell_of(interval, "pass@1").interval
-        yield Milestone(f"{name}, {model}{', greedy' * last.greedy}", score, ends, change, cell.tone)
+        change = f"{changed.value} points to {runs[0][0]}" if changed.value else ""
+        score = cell(interval, "pass@1")
+        yield Milestone(f"{name}, {model}{', greedy' * last.greedy}", score.value, score.interval, change, changed.tone)
 
 
 def _evaluations(run: Run) -> dict[str, Evaluation]:
@@ -197,10 +198,10 @@ def _compared(a: Evaluation, b: Evaluation) -> tuple[list[Cell], str]:
         return [Cell("–") for _ in COMPARED], "sampled differently: not comparable"
     found = [paired(a, b, metric) for metric in COMPARED]
     cells = [
-        Cell("–") if each is None else difference_cell(each[0], lower_is_better=metric == "cut")
+        Cell("–") if each is None else difference_cell(each.difference, lower_is_better=metric == "cut")
         for metric, each in zip(COMPARED, found, strict=True)
     ]
-    common = max((each[1] for each in found if each is not None), default=0)
+    common = max((each.problems for each in found if each is not None), default=0)
     if not common:
         return cells, "no problem in both: not comparable"
     return cells, f"{common} problems in both" + (", greedy decoding" if a.greedy or b.greedy else "")

@@ -12,7 +12,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 
-from magistral_recipe.evaluation.statistics import Interval, paired_difference
+from magistral_recipe.evaluation.paired import Paired, compare_paired
+from magistral_recipe.evaluation.statistics import Interval
+from magistral_recipe.figures import percent, points, span
 from magistral_recipe.report.collect import Evaluation, Run, Stage
 from magistral_recipe.report.data import Chart, Series
 from magistral_recipe.report.evaluations import METRICS
@@ -169,10 +171,10 @@ def differences(evaluations: Sequence[Evaluation]) -> Table | None:
     """What each step of the chain changed in pass@1, paired over problems."""
     rows = []
     for before, after in pairwise(evaluations):
-        difference = paired(before, after)
-        if difference is not None:
-            interval, problems = difference
-            rows.append(Row(f"{before.name} → {after.name}", f"{problems} problems", [difference_cell(interval)]))
+        compared = paired(before, after)
+        if compared is not None:
+            note, cells = f"{compared.problems} problems", [difference_cell(compared.difference)]
+            rows.append(Row(f"{before.name} → {after.name}", note, cells))
     return (
         Table("What each step changed", ["from → to", f"{score_name(evaluations)}, in points"], rows) if rows else None
     )
@@ -193,7 +195,7 @@ def sampled_alike(a: Evaluation, b: Evaluation) -> bool:
     return all(first.get(name) == second.get(name) for name in asked)
 
 
-def paired(a: Evaluation, b: Evaluation, metric: str = "pass@1") -> tuple[Interval, int] | None:
+def paired(a: Evaluation, b: Evaluation, metric: str = "pass@1") -> Paired | None:
     """Compare two evaluations on the problems that both were asked; by greedy decoding where one has nothing else.
 
     Args:
@@ -202,26 +204,24 @@ def paired(a: Evaluation, b: Evaluation, metric: str = "pass@1") -> tuple[Interv
         metric: one of `COMPARED`.
 
     Returns:
-        The mean of b minus the mean of a with its interval, and the number of problems; ``None`` where no problem with
-        a value is in both, or they were sampled differently.
+        The comparison; ``None`` where no problem with a value is in both, or they were sampled differently.
     """
     if not sampled_alike(a, b):
         return None
     greedy = a.greedy or b.greedy
-    values_a, values_b = a.values(COMPARED[metric], greedy=greedy), b.values(COMPARED[metric], greedy=greedy)
-    common = [problem for problem in values_a if problem in values_b]
-    if not common:
-        return None
-    return paired_difference([values_a[p] for p in common], [values_b[p] for p in common]), len(common)
+    return compare_paired(*(each.values(COMPARED[metric], greedy=greedy) for each in (a, b)))
 
 
 def difference_cell(interval: Interval, *, lower_is_better: bool = False) -> Cell:
     """Write a difference of shares in points; certain ones get a tone."""
     rose, fell = ("bad", "good") if lower_is_better else ("good", "bad")
     tone = rose if interval.low > 0 else fell if interval.high < 0 else ""
-    mean, low, high = (100 * value for value in interval)
-    told = [f"{value:+.1f}".replace("-", "−") for value in (mean, low, high)]
-    return Cell(told[0], f"{told[1]} to {told[2]}", tone)
+    return Cell(signed_points(interval.mean), span(*interval[1:], write=signed_points, between=" to "), tone)
+
+
+def signed_points(difference: float) -> str:
+    """Write a difference of shares in points, with a typographic minus: ``−0.4``."""
+    return points(difference).replace("-", "−")
 
 
 def group_table(evaluations: Sequence[Evaluation], dimension: str) -> Table | None:
@@ -288,10 +288,8 @@ def cell(interval: Interval | None, metric: str) -> Cell:
     if interval is None:
         return Cell()
     if metric == "mean_length":
-        ends = "" if math.isinf(interval.low) else f"{interval.low:.0f}–{interval.high:.0f}"
-        return Cell(f"{interval.mean:.1f}", ends)
-    mean, low, high = (100 * value for value in interval)
-    return Cell(f"{mean:.1f}%", "" if math.isinf(low) or math.isinf(high) else f"{low:.1f}–{high:.1f}")
+        return Cell(f"{interval.mean:.1f}", span(*interval[1:], write="{:.0f}".format))
+    return Cell(f"{percent(interval.mean)}%", span(*interval[1:]))
 
 
 def headline(run: Run) -> list[tuple[str, Interval]]:

@@ -14,6 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from magistral_recipe.evaluation.statistics import Interval
+from magistral_recipe.figures import percent, with_interval
 from magistral_recipe.terminal.console import can_redraw
 
 if TYPE_CHECKING:
@@ -143,10 +144,8 @@ def _judged(sample: Sample) -> str:
 
 
 def _percent(interval: Interval | None) -> str:
-    return "-" if interval is None else f"{100 * interval.mean:.1f}"
+    return "-" if interval is None else percent(interval.mean)
 
 
 def _share(interval: Interval | None) -> str:
-    if interval is None:
-        return "-"
-    return f"{100 * interval.mean:.1f} [{100 * interval.low:.1f}, {100 * interval.high:.1f}]"
+    return "-" if interval is None else with_interval(*interval)

@@ -10,6 +10,7 @@ from rich.console import Console, RenderableType
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 from rich.text import Text
 
+from magistral_recipe.figures import duration
 from magistral_recipe.terminal.console import can_redraw
 
 SHOWN = {
@@ -122,16 +123,6 @@ class Display:
         if self._progress is not None:
             self._progress.stop()
         self._progress = self._task = None
-
-
-def duration(seconds: float) -> str:
-    """Write seconds as people say them: ``8 s``, ``2 min 05 s``, ``3 h 12 min``."""
-    seconds = round(seconds)
-    if seconds < 60:
-        return f"{seconds} s"
-    if seconds < 3600:
-        return f"{seconds // 60} min {seconds % 60:02d} s"
-    return f"{seconds // 3600} h {seconds % 3600 // 60:02d} min"
 
 
 def _time_left(now: float, step: int, total: int, first: tuple[float, int]) -> str:

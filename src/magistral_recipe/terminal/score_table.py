@@ -8,6 +8,7 @@ from typing import Any
 
 from rich.table import Table
 
+from magistral_recipe.figures import with_interval
 from magistral_recipe.report.evaluations import METRICS, NAMES, figure, finished_evaluations
 from magistral_recipe.report.lines import mapping
 
@@ -57,5 +58,4 @@ def _cell(interval: object, name: str) -> str:
         return "-"
     if name == "mean_length":
         return f"{interval['mean']:.1f}"
-    mean, low, high = (100 * interval[key] for key in ("mean", "low", "high"))
-    return f"{mean:.1f} [{low:.1f}, {high:.1f}]"
+    return with_interval(*(interval[end] for end in ("mean", "low", "high")))

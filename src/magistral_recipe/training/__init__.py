@@ -1,4 +1,30 @@
-"""Training: the paper's objective, the trainer on top of TRL, and what makes any trainer's checkpoints safe."""
+"""Training: the paper's objective, the trainer on top of TRL, and what makes any trainer's checkpoints safe.
+
+One step of RL, from prompts to weights. `grpo.py` takes it from the top (`training_step`), the others in this order:
+
+    a generation batch, once every `minibatches_per_batch` steps
+      schedule.py        the limits and the difficulty band in force
+      collector.py       draws, generates, drops groups without signal, draws again until the batch is full
+        prompt_stream.py   which prompts come next
+        generating.py      TRL's generation, in chunks; from padded tensors to rollouts that every rank knows
+        scoring.py         the rewards, called while the next chunk is generated
+        rounds.py          which groups have a signal, and what the batch was like
+      assembly.py        from groups to minibatches: advantages, normalizers, which rank trains what
+      forward.py         log-probabilities under the weights that generated
+      rollouts.py        what a rollout is, and its line in rollouts.jsonl
+
+    an optimizer step, once a minibatch
+      batching.py        microbatches of a token budget, and their tensors
+      forward.py         log-probabilities under the weights that train
+      objective.py       the loss: all of the paper's formulas stand there
+      metrics.py         the step's figures, summed over microbatches and ranks
+
+    beside the steps
+      config.py          the settings; checks.py, contract.py: what is refused before the first step
+      memory.py          what a checkpoint must keep; checkpoints.py, best.py: when one counts, and which is kept
+
+The rows of a step are `Rollout`s throughout. `docs/trainer.md` says what a user sees of it.
+"""
 
 from __future__ import annotations
 

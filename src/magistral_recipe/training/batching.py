@@ -16,7 +16,7 @@ from torch import Tensor
 
 
 @dataclass
-class Row:
+class TokenSequence:
     """One completion on its way into training, without padding, on the CPU.
 
     Attributes:
@@ -155,7 +155,7 @@ def padded_tokens(lengths: Sequence[int], bins: Sequence[Sequence[int]]) -> int:
 
 
 def collate(
-    rows: Sequence[Row],
+    rows: Sequence[TokenSequence],
     advantages: Sequence[float],
     pad_id: int,
     device: torch.device,
@@ -215,10 +215,10 @@ def collate(
     )
 
 
-def masked_row(pad_id: int) -> Row:
+def masked_sequence(pad_id: int) -> TokenSequence:
     """Return the row of an empty microbatch: two tokens, none of which counts."""
     token = torch.tensor([pad_id])
-    return Row(prompt_ids=token, completion_ids=token, mask=torch.zeros(1))
+    return TokenSequence(prompt_ids=token, completion_ids=token, mask=torch.zeros(1))
 
 
 def generation_chunks(prompt_lengths: Sequence[int], new_tokens: int, budget: int | None, group: int) -> list[range]:

@@ -9,7 +9,8 @@ from typing import Any, NamedTuple
 from magistral_recipe.errors import DataError, RunError
 from magistral_recipe.training.config import MagistralGRPOConfig
 from magistral_recipe.training.prompt_stream import PromptStream
-from magistral_recipe.training.rounds import Group, Kept, Round, batch_figures, select
+from magistral_recipe.training.rollouts import Group
+from magistral_recipe.training.rounds import Kept, Round, batch_figures, select
 from magistral_recipe.training.schedule import Schedule, Settings
 
 logger = logging.getLogger(__name__)
@@ -103,7 +104,7 @@ class Collector:
                 break
         figures = batch_figures(rounds, kept, len(groups))
         self._note(figures, bool(groups))
-        return Batch(groups, figures, sum(sum(round_.completion_lengths) for round_ in rounds))
+        return Batch(groups, figures, sum(round_.completion_tokens for round_ in rounds))
 
     def state_dict(self) -> dict[str, Any]:
         """Return what a checkpoint must keep."""

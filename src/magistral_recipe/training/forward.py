@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor, nn
 
-from magistral_recipe.training.batching import Microbatch, Row, collate, masked_row, pack
+from magistral_recipe.training.batching import Microbatch, TokenSequence, collate, masked_sequence, pack
 
 
 def row_logps(model: nn.Module, microbatch: Microbatch) -> tuple[Tensor, Tensor]:
@@ -31,7 +31,7 @@ def row_logps(model: nn.Module, microbatch: Microbatch) -> tuple[Tensor, Tensor]
     return logps, entropy
 
 
-def cut_window(values: Tensor, rows: Sequence[Row]) -> list[Tensor]:
+def cut_window(values: Tensor, rows: Sequence[TokenSequence]) -> list[Tensor]:
     """Take each row's own tokens out of a microbatch's window.
 
     Args:
@@ -81,12 +81,14 @@ def unpadded_logps(
         # A completion that TRL masks whole (truncated ones, by option) still needs a token to stand for it.
         completion = ids[i, split:][inside] if inside.any() else ids[i, split : split + 1]
         rows.append(
-            Row(ids[i, :split][mask[i, :split]], completion, torch.full((len(completion),), float(inside.any())))
+            TokenSequence(
+                ids[i, :split][mask[i, :split]], completion, torch.full((len(completion),), float(inside.any()))
+            )
         )
     result = torch.zeros(ids.size(0), logits_to_keep)
     bins = pack([row.length for row in rows], budget)
     for _ in range(agree(len(bins)) - len(bins)):
-        forward(collate([masked_row(pad_id)], [0.0], pad_id, input_ids.device))
+        forward(collate([masked_sequence(pad_id)], [0.0], pad_id, input_ids.device))
     for chosen in bins:
         members = [rows[i] for i in chosen]
         logps = forward(collate(members, [0.0] * len(members), pad_id, input_ids.device))

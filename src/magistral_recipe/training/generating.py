@@ -1,7 +1,7 @@
 """Rounds of generation: TRL generates and calls rewards, this class sees to what comes in and what comes out.
 
 Text keeps its thinking tags, a batch too large for the KV cache is generated in chunks that are verified
-meanwhile, and what TRL returns as one padded batch becomes rows without padding, known to every rank.
+meanwhile, and what TRL returns as one padded batch becomes rollouts without padding, known to every rank.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from collections import defaultdict
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from accelerate.utils import gather_object
@@ -17,10 +17,11 @@ from torch import Tensor
 from trl import GRPOTrainer
 
 from magistral_recipe.training import checks
-from magistral_recipe.training.batching import Microbatch, Row, generation_chunks
+from magistral_recipe.training.batching import Microbatch, TokenSequence, generation_chunks
 from magistral_recipe.training.config import MagistralGRPOConfig
 from magistral_recipe.training.contract import check_scored
 from magistral_recipe.training.forward import row_logps, unpadded_logps
+from magistral_recipe.training.rollouts import Rollout
 from magistral_recipe.training.rounds import Round
 from magistral_recipe.training.scoring import Scorer, check_columns
 from magistral_recipe.writing.chat_format import decode_completion
@@ -44,6 +45,17 @@ class Stash:
     texts: list[str] = field(default_factory=list)
     rewards: Tensor = field(default_factory=lambda: torch.zeros(0, 0))
     parts: dict[str, list[Any]] = field(default_factory=dict)
+
+
+class _Told(NamedTuple):
+    """What a rank tells the others of a completion; see `Rollout`."""
+
+    text: str
+    length: int
+    completion_length: int
+    counted: int
+    truncated: bool
+    parts: dict[str, Any]
 
 
 class RoundGenerator(GRPOTrainer):
@@ -76,10 +88,10 @@ class RoundGenerator(GRPOTrainer):
             figures, self._metrics["train"] = self._metrics["train"], outer
             self._skip_logps = False
         check_scored(set(output))
-        rows = self._rows(output, keep_old=corrected)
-        return self._gathered(problems, rows, first, figures)
+        sequences = self._sequences(output, keep_old=corrected)
+        return Round(self._gathered(problems, sequences, first), self.num_generations, figures)
 
-    def _rows(self, output: dict[str, Any], keep_old: bool) -> list[Row]:
+    def _sequences(self, output: dict[str, Any], keep_old: bool) -> list[TokenSequence]:
         """Take TRL's padded batch apart."""
         mask = output["completion_mask"] * output.get("tool_mask", 1)
         padded = {
@@ -90,50 +102,50 @@ class RoundGenerator(GRPOTrainer):
         }
         mask = mask.float().cpu()
         columns: dict[str, Tensor] = {k: v.float().cpu() for k, v in padded.items() if v is not None}
-        rows = []
+        sequences = []
         for i, (prompt, completion) in enumerate(zip(self._stash.prompt_ids, self._stash.completion_ids, strict=True)):
             own = {name: table[i, : len(completion)] for name, table in columns.items()}
-            rows.append(Row(torch.tensor(prompt), torch.tensor(completion), mask[i, : len(completion)], **own))
-        return rows
+            counts = mask[i, : len(completion)]
+            sequences.append(TokenSequence(torch.tensor(prompt), torch.tensor(completion), counts, **own))
+        return sequences
 
-    def _gathered(
-        self, problems: list[dict[str, Any]], rows: list[Row], first: int, figures: dict[str, list[float]]
-    ) -> Round:
-        """Make the round's figures known to every rank."""
-        stash = self._stash
-        stop_ids = self._stop_ids
-        facts = [
-            (
-                row.length,
-                len(ids),
-                int(row.mask.sum()),
-                ids[-1] not in stop_ids,
+    def _gathered(self, problems: list[dict[str, Any]], sequences: list[TokenSequence], first: int) -> list[Rollout]:
+        """Make the round's rollouts known to every rank; this one's, from the first on, with their sequences."""
+        stash, stop_ids = self._stash, self._stop_ids
+        told = [
+            _Told(
                 text,
-                {k: v[i] for k, v in stash.parts.items()},
+                sequence.length,
+                len(ids),
+                int(sequence.mask.sum()),
+                ids[-1] not in stop_ids,
+                {name: column[i] for name, column in stash.parts.items()},
             )
-            for i, (row, ids, text) in enumerate(zip(rows, stash.completion_ids, stash.texts, strict=True))
+            for i, (sequence, ids, text) in enumerate(zip(sequences, stash.completion_ids, stash.texts, strict=True))
         ]
         if self.accelerator.num_processes > 1:
-            facts = gather_object(facts)
-        lengths, completion_lengths, counted, truncated, texts, parts = map(list, zip(*facts, strict=True))
-        rewards = stash.rewards.float().cpu()
+            told = gather_object(told)
+        columns = sorted({name for each in told for name in each.parts})
+        rewards = stash.rewards.float().cpu()  # TRL has gathered them
         totals = (rewards * self.reward_weights.cpu()).nansum(dim=1)
         totals[rewards.isnan().all(dim=1)] = torch.nan
-        names = sorted({name for row in parts for name in row})
-        return Round(
-            problems=problems,
-            names=list(self.reward_func_names),
-            rewards=rewards,
-            totals=totals,
-            lengths=lengths,
-            completion_lengths=completion_lengths,
-            counted=counted,
-            truncated=truncated,
-            texts=texts,
-            parts={name: [row.get(name) for row in parts] for name in names},
-            local={first + i: row for i, row in enumerate(rows)},
-            figures=figures,
-        )
+        rollouts = [
+            Rollout(
+                problem=problems[i // self.num_generations],
+                text=each.text,
+                length=each.length,
+                completion_length=each.completion_length,
+                counted=each.counted,
+                truncated=each.truncated,
+                parts={name: each.parts.get(name) for name in columns},
+                rewards=dict(zip(self.reward_func_names, values, strict=True)),
+                reward=total,
+            )
+            for i, (each, values, total) in enumerate(zip(told, rewards.tolist(), totals.tolist(), strict=True))
+        ]
+        for rollout, sequence in zip(rollouts[first : first + len(sequences)], sequences, strict=True):
+            rollout.sequence = sequence
+        return rollouts
 
     def _generate(self, prompts: list[Any]) -> tuple[Any, ...]:
         started = time.perf_counter()

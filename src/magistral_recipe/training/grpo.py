@@ -24,8 +24,8 @@ from trl import GRPOTrainer
 
 from magistral_recipe.errors import RunError
 from magistral_recipe.training import checks
-from magistral_recipe.training.assembly import Minibatch, Plan, build_minibatches, exchange, minibatch_records
-from magistral_recipe.training.batching import Microbatch, collate, masked_row
+from magistral_recipe.training.assembly import Minibatch, Plan, build_minibatches, exchange
+from magistral_recipe.training.batching import Microbatch, collate, masked_sequence
 from magistral_recipe.training.checkpoints import CheckpointGuard, latest_complete_checkpoint, sweep
 from magistral_recipe.training.collector import Collector
 from magistral_recipe.training.config import MagistralGRPOConfig
@@ -36,7 +36,7 @@ from magistral_recipe.training.memory import TrainerMemory, saved_state
 from magistral_recipe.training.metrics import StepSums, append_lines, cut_after
 from magistral_recipe.training.objective import clipped_policy_loss
 from magistral_recipe.training.prompt_stream import PromptStream
-from magistral_recipe.training.rounds import Group, rollout_records
+from magistral_recipe.training.rollouts import Group, broken_step_records, rollout_records
 from magistral_recipe.training.schedule import Schedule, Settings
 
 logger = logging.getLogger(__name__)
@@ -156,7 +156,7 @@ class MagistralGRPOTrainer(RoundGenerator):
                 # Past GRPOTrainer's own training_step: it would count every microbatch as a step.
                 loss += super(GRPOTrainer, self).training_step(model, self._microbatch(minibatch, chosen), None)
         self._step += 1
-        self._updates += bool(minibatch.sources)
+        self._updates += bool(minibatch.rollouts)
         self._stop_if_broken(loss, "loss", minibatch)
         self._minibatch = minibatch
         now = time.perf_counter()
@@ -237,7 +237,7 @@ class MagistralGRPOTrainer(RoundGenerator):
             metrics["tokens_per_second/generated"].append(batch.tokens / self._seconds["generating"])
         metrics["num_tokens"] = [self.state.num_input_tokens_seen]
         metrics["max_completion_length"].append(settings.max_completion_length)
-        self._write_rollouts(batch.groups, minibatches)
+        self._write_rollouts(batch.groups)
 
     @torch.no_grad()  # type: ignore[untyped-decorator]
     def _remember_logps(self, minibatch: Minibatch) -> None:
@@ -245,22 +245,22 @@ class MagistralGRPOTrainer(RoundGenerator):
         started = time.perf_counter()
         self.model.train()
         for chosen in minibatch.shares[self.accelerator.process_index].bins:
-            rows = [minibatch.rows[i] for i in chosen]
-            if all(row.old_logps is not None for row in rows) and rows:
+            sequences = minibatch.sequences(chosen)
+            if all(sequence.old_logps is not None for sequence in sequences) and sequences:
                 continue
             with self.accelerator.autocast():
                 logps, _ = row_logps(self.model, self._microbatch(minibatch, chosen))
-            for row, values in zip(rows, cut_window(logps, rows) if rows else [], strict=True):
-                row.old_logps = values
+            for sequence, values in zip(sequences, cut_window(logps, sequences) if sequences else [], strict=True):
+                sequence.old_logps = values
         self._seconds["old_logps"] += time.perf_counter() - started
 
     def _microbatch(self, minibatch: Minibatch, chosen: list[int]) -> Microbatch:
         pad, device = self._tokenizer.pad_token_id, self.accelerator.device
         if not chosen:
-            return collate([masked_row(pad)], [0.0], pad, device, tokens=max(minibatch.tokens, 1))
+            return collate([masked_sequence(pad)], [0.0], pad, device, tokens=max(minibatch.tokens, 1))
         return collate(
-            [minibatch.rows[i] for i in chosen],
-            [minibatch.advantages[i] for i in chosen],
+            minibatch.sequences(chosen),
+            [minibatch.rollouts[i].advantage for i in chosen],
             pad,
             device,
             normalizers=[minibatch.normalizers[i] for i in chosen],
@@ -362,7 +362,7 @@ class MagistralGRPOTrainer(RoundGenerator):
         if self._most(int(not finite)) == 0:
             return
         path = Path(self.args.output_dir) / f"broken-step-{self.state.global_step}.jsonl"
-        records = minibatch_records(minibatch) if minibatch else []
+        records = broken_step_records(minibatch.rollouts) if minibatch else []
         if self.accelerator.is_main_process:
             append_lines(path, records)
         raise RunError(
@@ -374,18 +374,13 @@ class MagistralGRPOTrainer(RoundGenerator):
     def _rollouts_file(self) -> Path:
         return Path(self.args.rollouts_file or Path(self.args.output_dir) / "rollouts.jsonl")
 
-    def _write_rollouts(self, groups: list[Group], minibatches: list[Minibatch]) -> None:
+    def _write_rollouts(self, groups: list[Group]) -> None:
         every = self.args.rollouts_every
         if not every or (self._last_rollouts is not None and self._last_rollouts // every == self._step // every):
             return
         self._last_rollouts = self._step
-        normalized = {
-            (id(source), row): advantage
-            for minibatch in minibatches
-            for (source, row), advantage in zip(minibatch.sources, minibatch.advantages, strict=True)
-        }
         if self.accelerator.is_main_process:
-            records = rollout_records(groups[: self.args.rollouts_groups], normalized, self._step)
+            records = rollout_records(groups[: self.args.rollouts_groups], self._step)
             append_lines(self._rollouts_file, records)
 
     def _report_step(self, minibatch: Minibatch, trained: float, whole: float) -> None:

@@ -13,7 +13,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
 from magistral_recipe.files import write_atomically
@@ -106,23 +108,25 @@ class StepSums:
 
 def mean(values: Sequence[float]) -> float:
     """Return the mean without NaN, NaN where nothing is left."""
-    known = [value for value in values if not math.isnan(value)]
-    return sum(known) / len(known) if known else math.nan
+    known = _known(values)
+    return float(known.mean()) if known.size else math.nan
 
 
 def spread(values: Sequence[float]) -> float:
     """Return the sample standard deviation without NaN, 0 for fewer than two values (as TRL's `nanstd`)."""
-    known = [value for value in values if not math.isnan(value)]
-    if len(known) < 2:
-        return 0.0
-    middle = sum(known) / len(known)
-    return math.sqrt(sum((value - middle) ** 2 for value in known) / (len(known) - 1))
+    known = _known(values)
+    return float(known.std(ddof=1)) if known.size > 1 else 0.0
 
 
 def quantile(values: Sequence[float], share: float) -> float:
     """Return the smallest value that at least `share` of the values do not exceed."""
-    ordered = sorted(values)
-    return ordered[min(max(math.ceil(share * len(ordered)) - 1, 0), len(ordered) - 1)]
+    return float(np.quantile(values, share, method="inverted_cdf"))
+
+
+def _known(values: Sequence[float]) -> NDArray[np.float64]:
+    # numpy's own nanmean and nanstd warn where nothing is left.
+    every = np.array(values, dtype=np.float64)
+    return every[~np.isnan(every)]
 
 
 def _plain(value: Any) -> Any:

@@ -1,40 +1,94 @@
-"""Writing files so that a kill at any moment leaves the old one or the new one, never half of one."""
+"""Writing files so that a kill at any moment leaves the old one or the new one, never half of one.
+
+JSON is written as its standard has it, for every parser: no `NaN`, no `Infinity`.
+"""
 
 from __future__ import annotations
 
 import contextlib
+import functools
 import hashlib
 import json
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 
-def write_atomically(path: Path, text: str) -> None:
-    """Write a text file: temporary file beside it, fsync, rename.
+@contextlib.contextmanager
+def replaced_atomically(path: Path) -> Iterator[BinaryIO]:
+    """Write a file's new content: temporary file beside it, fsync, rename.
 
     Args:
-        path: the file.
-        text: its whole content.
+        path: the file; it stays as it was where the writing fails.
+
+    Yields:
+        What to write the bytes into.
     """
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
-        with open(temporary, "w", encoding="utf-8") as stream:
-            stream.write(text)
+        with open(temporary, "wb") as stream:
+            yield stream
             stream.flush()
             os.fsync(stream.fileno())
         os.replace(temporary, path)
-    except OSError:
+    except BaseException:
         with contextlib.suppress(OSError):
             temporary.unlink()
         raise
+    sync_directory(path.parent)
+
+
+def write_atomically(path: Path, text: str) -> None:
+    """Write a text file that is whole or as it was before.
+
+    Args:
+        path: the file.
+        text: its whole content. Half a surrogate pair, which UTF-8 cannot hold and a model may write, becomes an
+            escape, the one that JSON has for it.
+    """
+    with replaced_atomically(path) as stream:
+        stream.write(text.encode("utf-8", errors="backslashreplace"))
 
 
 def write_json(path: Path, data: Any) -> None:
-    """Write a JSON file atomically."""
-    write_atomically(path, json.dumps(data, indent=2, ensure_ascii=False, default=str) + "\n")
+    """Write a JSON file atomically; see `json_text`."""
+    write_atomically(path, json_text(data, indent=2) + "\n")
+
+
+def json_text(data: Any, indent: int | None = None) -> str:
+    """Return JSON that every parser takes.
+
+    Args:
+        data: plain data; NaN and infinities, which JSON has no words for, become null, arrays and tensors lists,
+            anything else that JSON doesn't know its text.
+        indent: spaces a level; everything on one line by default.
+
+    Raises:
+        ValueError: if the data hold themselves.
+    """
+    encode = functools.partial(json.dumps, ensure_ascii=False, indent=indent, default=_plain, allow_nan=False)
+    try:
+        return encode(data)
+    except TypeError:  # a key that is no text
+        data = _with_text_keys(data)
+    except ValueError:  # a number that is none
+        pass
+    # json.dumps can write NaN as a word or refuse it; a reader can be told what to make of the word.
+    return encode(json.loads(json.dumps(data, default=_plain), parse_constant=lambda _: None))
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return dict(value)
+    return value.tolist() if hasattr(value, "tolist") else str(value)
+
+
+def _with_text_keys(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {str(key): _with_text_keys(item) for key, item in value.items()}
+    return [_with_text_keys(item) for item in value] if isinstance(value, list | tuple) else value
 
 
 def read_json(path: Path) -> Any:
@@ -89,7 +143,7 @@ def folder_atomically(path: Path) -> Iterator[Path]:
 
 
 def sync_folder(folder: Path) -> None:
-    """Flush every file of a folder to the disk."""
+    """Flush every file of a folder to the disk, and the names of all."""
     for file in folder.rglob("*"):
         if file.is_file():
             descriptor = os.open(file, os.O_RDONLY)
@@ -97,6 +151,21 @@ def sync_folder(folder: Path) -> None:
                 os.fsync(descriptor)
             finally:
                 os.close(descriptor)
+        elif file.is_dir():
+            sync_directory(file)
+    sync_directory(folder)
+
+
+def sync_directory(folder: Path) -> None:
+    """Flush a folder's names to the disk: without it a power cut may undo a rename that was seen to happen."""
+    if os.name != "posix":  # other systems cannot open a directory
+        return
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        with contextlib.suppress(OSError):  # a file system that can't do this: the files themselves are safe
+            os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def hash_of(path: Path) -> str:

@@ -14,8 +14,8 @@ from tiny_policy import letters_reward, logged, policy, problems, settings, star
 from transformers import TrainerCallback
 
 from magistral_recipe.errors import DataError, RunError
+from magistral_recipe.jsonlines import append_lines
 from magistral_recipe.training.grpo import MagistralGRPOTrainer
-from magistral_recipe.training.metrics import append_lines
 
 
 def rollouts(folder):

@@ -15,10 +15,10 @@ import pytest
 from fabricated import make_run
 from filelock import FileLock
 
+from magistral_recipe import jsonlines
 from magistral_recipe.errors import DataError, RunError
 from magistral_recipe.evaluation.samples import read_samples
 from magistral_recipe.evaluation.scores import compute_scores
-from magistral_recipe.report import lines
 from magistral_recipe.report.advice import judged
 from magistral_recipe.report.build import build_report
 from magistral_recipe.report.collect import collect
@@ -271,7 +271,7 @@ def test_files_that_cannot_be_read_or_written_are_told(run, monkeypatch):
             raise PermissionError(13, "Permission denied")
         return open(path, *arguments, **named)
 
-    monkeypatch.setattr(lines, "open", refusing, raising=False)
+    monkeypatch.setattr(jsonlines, "open", refusing, raising=False)
     assert "rollouts.jsonl could not be read: Permission denied" in page_of(run)
     monkeypatch.undo()
     (run / "report.html").unlink()

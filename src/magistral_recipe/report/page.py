@@ -15,9 +15,9 @@ from magistral_recipe.report.collect import Run, Stage
 from magistral_recipe.report.curves import from_to, number, reward_parts, stage_charts
 from magistral_recipe.report.data import Chart, PageData, Unit
 from magistral_recipe.report.languages import language_grids
-from magistral_recipe.report.lines import finite, mapping
 from magistral_recipe.report.sampling import fill
 from magistral_recipe.report.tables import Scores, Table, difference_cell, headline, paired, score_name, stage_scores
+from magistral_recipe.report.values import as_float, as_mapping
 
 _STATIC_PROBLEMS = 4
 
@@ -154,7 +154,7 @@ def _ends(interval: Interval) -> str:
 def _card(stage: Stage) -> Card:
     makers = {"sft": _sft_figures, "grpo": _grpo_figures, "evaluate": _evaluate_figures}
     figures = makers.get(stage.kind, _summary)(stage) or _summary(stage)
-    if memory := finite(stage.results.get("peak_gpu_memory_gib")) or finite(stage.results.get("peak_memory_gib")):
+    if memory := as_float(stage.results.get("peak_gpu_memory_gib")) or as_float(stage.results.get("peak_memory_gib")):
         figures.append(("peak memory", f"{memory:.1f} GiB"))
     return Card(stage.title, stage.kind, stage.status, stage.seconds, figures)
 
@@ -165,7 +165,7 @@ def _summary(stage: Stage) -> list[tuple[str, str]]:
 
 def _sft_figures(stage: Stage) -> list[tuple[str, str]]:
     found = [("steps", _last_step(stage)), ("loss", _from_to(stage, "loss"))]
-    if traces := finite(stage.results.get("traces")):
+    if traces := as_float(stage.results.get("traces")):
         found.insert(0, ("traces", f"{traces:,.0f}"))
     return [(name, value) for name, value in found if value]
 
@@ -185,13 +185,13 @@ def _evaluate_figures(stage: Stage) -> list[tuple[str, str]]:
     if not stage.evaluations:
         return []
     last = stage.evaluations[-1]
-    settings = mapping(last.scores.get("settings"))
+    settings = as_mapping(last.scores.get("settings"))
     found = [("models", str(len(stage.evaluations))), ("problems", str(last.count("problems")))]
     return [*found, ("samples each", str(settings["samples"]))] if settings.get("samples") else found
 
 
 def _last_step(stage: Stage) -> str:
-    steps = [step for record in stage.metrics if (step := finite(record.get("step"))) is not None]
+    steps = [step for record in stage.metrics if (step := as_float(record.get("step"))) is not None]
     return f"{max(steps):,.0f}" if steps else ""
 
 
@@ -234,7 +234,7 @@ def static_samples(data: PageData) -> list[tuple[str, list[str], list[tuple[str,
 
 
 def _line(run: Run) -> str:
-    hardware = mapping(run.manifest.get("hardware"))
+    hardware = as_mapping(run.manifest.get("hardware"))
     gpus = hardware.get("gpus")
     machine = ", ".join(map(str, gpus)) if isinstance(gpus, list) and gpus else ""
     if not machine and hardware.get("processor"):
@@ -253,7 +253,7 @@ def _line(run: Run) -> str:
 def facts(run: Run) -> list[tuple[str, str]]:
     """What ran, on what, as names and values."""
     manifest = run.manifest
-    hardware, versions = mapping(manifest.get("hardware")), mapping(manifest.get("versions"))
+    hardware, versions = as_mapping(manifest.get("hardware")), as_mapping(manifest.get("versions"))
     gpus = hardware.get("gpus")
     found: Mapping[str, Any] = {
         "recipe": manifest.get("recipe_file"),

@@ -19,7 +19,6 @@ from magistral_recipe.report.curves import Points, line_chart, number, reward_pa
 from magistral_recipe.report.data import Chart, PageData, Unit
 from magistral_recipe.report.documents import markdown_table
 from magistral_recipe.report.evaluations import NAMES
-from magistral_recipe.report.lines import mapping
 from magistral_recipe.report.page import Milestone, Page, charts_of, duration, static_samples, training
 from magistral_recipe.report.sampling import fill
 from magistral_recipe.report.tables import (
@@ -35,6 +34,7 @@ from magistral_recipe.report.tables import (
     score_table,
 )
 from magistral_recipe.report.tables import cell as cell_of
+from magistral_recipe.report.values import as_mapping
 
 Named = list[tuple[str, Run]]
 
@@ -210,7 +210,7 @@ def _runs(runs: Named) -> Table:
     heads = ["run", "state", "time", "seed", "machine", "trl", "code"]
     rows = []
     for name, run in runs:
-        hardware, versions = mapping(run.manifest.get("hardware")), mapping(run.manifest.get("versions"))
+        hardware, versions = as_mapping(run.manifest.get("hardware")), as_mapping(run.manifest.get("versions"))
         gpus = hardware.get("gpus")
         machine = ", ".join(map(str, gpus)) if isinstance(gpus, list) and gpus else hardware.get("processor")
         state = next((s.status for s in run.stages if s.status != "complete"), "complete" if run.stages else "empty")

@@ -118,6 +118,17 @@ def why_no_folder(path: Path) -> str | None:
     return None if os.access(nearest, os.W_OK | os.X_OK) else f"{nearest} can't be written to"
 
 
+# A folder that is not empty can't be replaced by one rename. Linux can exchange two folders at once, but Python doesn't
+# offer it, network file systems refuse it, and other systems lack it: a second way would be needed all the same, and the
+# one below does for all. The old folder moves aside under a hidden name, the new one takes its place, and the old one is
+# deleted. Each step is one rename, so that at any kill
+#   - the folder is whole at its own name, the old one or the new one; or, between the two renames, the old one lies
+#     whole beside it: readers look there too (`whole_folder`), and whoever replaces the folder next puts it back first;
+#   - what lies at the hidden name of the old one is whole, since it gets the temporary name before it is deleted;
+#   - what lies at the temporary name is never read.
+# Readers change nothing: one that put the old folder back would get in the way of a replacement that goes on.
+
+
 @contextlib.contextmanager
 def folder_atomically(path: Path) -> Iterator[Path]:
     """Fill a folder under a temporary name and give it its own name at the end.
@@ -128,18 +139,59 @@ def folder_atomically(path: Path) -> Iterator[Path]:
     Yields:
         The temporary folder to write into.
     """
-    temporary = path.with_name(f".{path.name}.tmp")
-    shutil.rmtree(temporary, ignore_errors=True)
+    temporary, aside = path.with_name(f".{path.name}.tmp"), _aside(path)
+    _delete(temporary)
+    _settle(path, temporary)
     temporary.mkdir(parents=True)
     try:
         yield temporary
         sync_folder(temporary)
-        if path.exists():
-            shutil.rmtree(path)
+        if os.path.lexists(path):
+            os.replace(path, aside)
         os.replace(temporary, path)
-    except BaseException:
-        shutil.rmtree(temporary, ignore_errors=True)
-        raise
+        sync_directory(path.parent)  # a power cut must not find the old one deleted and the new one without its name
+    finally:
+        _settle(path, temporary)
+        _delete(temporary)
+
+
+def whole_folder(path: Path) -> Path:
+    """Return where a folder that `folder_atomically` made is to be read.
+
+    Args:
+        path: the folder.
+
+    Returns:
+        The path itself; where a kill in the middle of a replacement left nothing there, that of the old folder.
+    """
+    if os.path.lexists(path):
+        return path
+    aside = _aside(path)
+    return aside if aside.is_dir() else path
+
+
+def _aside(path: Path) -> Path:
+    """The hidden name of a folder that is being replaced; a folder of that name is whole."""
+    return path.with_name(f".{path.name}.old")
+
+
+def _settle(path: Path, temporary: Path) -> None:
+    """Bring a replacement that stopped halfway to one of its ends: without a new folder, the old one comes back."""
+    aside = _aside(path)
+    if not os.path.lexists(aside):
+        return
+    if not os.path.lexists(path):
+        os.replace(aside, path)
+        return
+    os.replace(aside, temporary)  # half of it must never bear the name of a whole one
+    _delete(temporary)
+
+
+def _delete(path: Path) -> None:
+    if path.is_symlink() or path.is_file():
+        path.unlink()
+    else:
+        shutil.rmtree(path, ignore_errors=True)
 
 
 def sync_folder(folder: Path) -> None:

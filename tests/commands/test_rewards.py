@@ -65,7 +65,7 @@ def test_a_mark_at_the_start_and_other_encodings_are_told_apart(tmp_path):
     path.write_bytes(row.decode().encode("utf-16"))
     with pytest.raises(DataError, match="the file is UTF-16; save it as UTF-8"):
         score_file(path, math_correctness)
-    with pytest.raises(DataError, match="absent.jsonl: cannot be read"):
+    with pytest.raises(DataError, match=r"absent\.jsonl: cannot be read"):
         score_file(tmp_path / "absent.jsonl", math_correctness)
 
 

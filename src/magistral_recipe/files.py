@@ -119,9 +119,9 @@ def why_no_folder(path: Path) -> str | None:
 
 
 # A folder that is not empty can't be replaced by one rename. Linux can exchange two folders at once, but Python doesn't
-# offer it, network file systems refuse it, and other systems lack it: a second way would be needed all the same, and the
-# one below does for all. The old folder moves aside under a hidden name, the new one takes its place, and the old one is
-# deleted. Each step is one rename, so that at any kill
+# offer it, network file systems refuse it, and other systems lack it: a second way would be needed all the same, and
+# the one below does for all. The old folder moves aside under a hidden name, the new one takes its place, and the old
+# one is deleted. Each step is one rename, so that at any kill
 #   - the folder is whole at its own name, the old one or the new one; or, between the two renames, the old one lies
 #     whole beside it: readers look there too (`whole_folder`), and whoever replaces the folder next puts it back first;
 #   - what lies at the hidden name of the old one is whole, since it gets the temporary name before it is deleted;

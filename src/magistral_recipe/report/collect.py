@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import get_args
 
 from filelock import FileLock, Timeout
 
@@ -21,6 +22,7 @@ from magistral_recipe.evaluation.statistics import Interval
 from magistral_recipe.files import read_json
 from magistral_recipe.jsonlines import Damage, Record, read_lines
 from magistral_recipe.recipe.document import read_document
+from magistral_recipe.recipe.sections import Role
 from magistral_recipe.report.evaluations import NAMES, EvaluationFolder, figure, stage_evaluations
 from magistral_recipe.report.seen import Seen, read_rollouts_seen, read_samples_seen, sample_of
 from magistral_recipe.report.values import as_float, as_int, as_mapping
@@ -28,6 +30,9 @@ from magistral_recipe.writing.thinking import Thinking
 
 REPORTS = REPORT, MARKDOWN, METRICS = "report.html", "report.md", "metrics.json"
 """What a report writes into the folder: an empty one stays one that a report can be made of."""
+
+_ROLES: dict[str, Role] = {"sft": "imitation", "grpo": "reinforcement", "evaluate": "evaluation"}
+"""Of the kinds that there were before a run noted what its stages do."""
 
 _STAGE_FOLDER = re.compile(r"\d\d-(.+)")
 _SILENT, _LONG_SILENT = 30.0, 600.0
@@ -100,7 +105,8 @@ class Stage:
 
     Attributes:
         name: in the chain.
-        kind: `sft`, `grpo`, `evaluate`, …
+        kind: `sft`, `grpo`, `evaluate`, …: for people; what is shown of it goes by its role.
+        role: what it does (`recipe.sections.Role`).
         status: `complete`, `running`, `stopped` (it was running, and nothing has been written for long), `waiting`, or
             `unknown` where no record says.
         seconds: how long it took so far.
@@ -114,6 +120,7 @@ class Stage:
 
     name: str
     kind: str
+    role: Role = "other"
     status: str = "waiting"
     seconds: float = 0.0
     summary: str = ""
@@ -179,9 +186,9 @@ class Run:
         """The last stage that evaluated."""
         return next((stage for stage in reversed(self.stages) if stage.evaluations), None)
 
-    def trained(self, kind: str) -> Stage | None:
-        """The last stage of a kind that logged something."""
-        return next((stage for stage in reversed(self.stages) if stage.kind == kind and stage.metrics), None)
+    def trained(self, role: Role) -> Stage | None:
+        """The last stage of a role that logged something."""
+        return next((stage for stage in reversed(self.stages) if stage.role == role and stage.metrics), None)
 
 
 def collect(folder: Path) -> Run:
@@ -262,7 +269,8 @@ def _folder_of(entry: Record) -> str:
 def _read_stage(run: Path, entry: Record, thinking: Thinking, missing: list[str]) -> Stage:
     name, kind = str(entry.get("name", "?")), str(entry.get("kind", "?"))
     results = as_mapping(entry.get("results"))
-    stage = Stage(name, kind, str(entry.get("status", "waiting")), as_float(entry.get("seconds")) or 0.0)
+    stage = Stage(name, kind, role_of(kind, entry.get("role")), str(entry.get("status", "waiting")))
+    stage.seconds = as_float(entry.get("seconds")) or 0.0
     stage.results, stage.summary = results, str(results.get("summary", ""))
     folder = run / _folder_of(entry)
     if stage.status == "running" and _has_died(run, folder):
@@ -282,10 +290,15 @@ def _read_stage(run: Path, entry: Record, thinking: Thinking, missing: list[str]
             missing.append(f"Stage {name} is complete, but its folder {folder.name} is gone.")
         return stage
     _read_training(stage, folder, thinking, missing)
-    if kind == "evaluate":
+    if stage.role == "evaluation":
         found = [_read_evaluation(each, thinking, missing) for each in stage_evaluations(folder)]
         stage.evaluations = [evaluation for evaluation in found if evaluation is not None]
     return stage
+
+
+def role_of(kind: str, noted: object = None) -> Role:
+    """Return what a stage does: as its run noted it; by its kind in folders that were written before runs did."""
+    return next((role for role in get_args(Role) if role == noted), _ROLES.get(kind, "other"))
 
 
 def _read_training(stage: Stage, folder: Path, thinking: Thinking, missing: list[str]) -> None:
@@ -296,9 +309,9 @@ def _read_training(stage: Stage, folder: Path, thinking: Thinking, missing: list
     stage.rollouts_path = folder / "rollouts.jsonl"
     stage.rollouts = read_rollouts_seen(stage.rollouts_path, thinking, damage)
     _note(missing, damage.describe(f"{stage.name}: rollouts.jsonl"))
-    if stage.kind in ("sft", "grpo") and not stage.metrics and stage.status != "waiting":
+    if stage.role in ("imitation", "reinforcement") and not stage.metrics and stage.status != "waiting":
         missing.append(f"{stage.name}: no metrics were logged: there are no curves.")
-    if stage.kind == "grpo" and not stage.rollouts and stage.metrics:
+    if stage.role == "reinforcement" and not stage.rollouts and stage.metrics:
         missing.append(f"{stage.name}: no rollouts were written down: what it learnt from cannot be shown.")
 
 

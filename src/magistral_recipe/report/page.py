@@ -5,11 +5,12 @@ Values here are text or numbers; the template escapes them.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from magistral_recipe.evaluation.statistics import Interval
+from magistral_recipe.recipe.sections import Role
 from magistral_recipe.report.advice import Finding, judged
 from magistral_recipe.report.collect import Run, Stage
 from magistral_recipe.report.curves import from_to, number, reward_parts, stage_charts
@@ -116,9 +117,9 @@ def run_page(run: Run, findings: Sequence[Finding]) -> Page:
         scores.grids = language_grids(stage.evaluations, run.thinking)
         page.scores.append(scores)
     page.trainings = [
-        training(stage.title, stage_charts(stage, f"training-{position}"), f"training-{position}")
+        training(stage.title, charts, f"training-{position}")
         for position, stage in enumerate(run.stages)
-        if stage.metrics and stage.kind != "evaluate"
+        if stage.role != "evaluation" and (charts := stage_charts(stage, f"training-{position}"))
     ]
     page.facts = facts(run)
     page.recipes = [("The recipe", run.recipe)] if run.recipe else []
@@ -152,8 +153,7 @@ def _ends(interval: Interval) -> str:
 
 
 def _card(stage: Stage) -> Card:
-    makers = {"sft": _sft_figures, "grpo": _grpo_figures, "evaluate": _evaluate_figures}
-    figures = makers.get(stage.kind, _summary)(stage) or _summary(stage)
+    figures = _FIGURES[stage.role](stage) or _summary(stage)
     if memory := as_float(stage.results.get("peak_gpu_memory_gib")) or as_float(stage.results.get("peak_memory_gib")):
         figures.append(("peak memory", f"{memory:.1f} GiB"))
     return Card(stage.title, stage.kind, stage.status, stage.seconds, figures)
@@ -163,14 +163,14 @@ def _summary(stage: Stage) -> list[tuple[str, str]]:
     return [("", stage.summary)] if stage.summary else []
 
 
-def _sft_figures(stage: Stage) -> list[tuple[str, str]]:
+def _imitation_figures(stage: Stage) -> list[tuple[str, str]]:
     found = [("steps", _last_step(stage)), ("loss", _from_to(stage, "loss"))]
     if traces := as_float(stage.results.get("traces")):
         found.insert(0, ("traces", f"{traces:,.0f}"))
     return [(name, value) for name, value in found if value]
 
 
-def _grpo_figures(stage: Stage) -> list[tuple[str, str]]:
+def _reinforcement_figures(stage: Stage) -> list[tuple[str, str]]:
     right = next((key for key, part in reward_parts(stage.keys()).items() if part == "correctness"), "")
     found = [
         ("steps", _last_step(stage)),
@@ -181,13 +181,22 @@ def _grpo_figures(stage: Stage) -> list[tuple[str, str]]:
     return [(name, value) for name, value in found if value]
 
 
-def _evaluate_figures(stage: Stage) -> list[tuple[str, str]]:
+def _evaluation_figures(stage: Stage) -> list[tuple[str, str]]:
     if not stage.evaluations:
         return []
     last = stage.evaluations[-1]
     settings = as_mapping(last.scores.get("settings"))
     found = [("models", str(len(stage.evaluations))), ("problems", str(last.count("problems")))]
     return [*found, ("samples each", str(settings["samples"]))] if settings.get("samples") else found
+
+
+_FIGURES: Mapping[Role, Callable[[Stage], list[tuple[str, str]]]] = {
+    "imitation": _imitation_figures,
+    "reinforcement": _reinforcement_figures,
+    "evaluation": _evaluation_figures,
+    "other": _summary,
+}
+"""What a card says of a stage; its summary where nothing of that is known."""
 
 
 def _last_step(stage: Stage) -> str:

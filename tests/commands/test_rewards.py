@@ -9,6 +9,7 @@ from magistral_recipe.cli import app
 from magistral_recipe.commands.rewards import score_file, write_scores
 from magistral_recipe.errors import DataError
 from magistral_recipe.rewards import math_correctness
+from magistral_recipe.rewards.registry import names
 
 RIGHT, WRONG = r"<think>a</think>\boxed{4}", r"<think>a</think>\boxed{5}"
 
@@ -122,5 +123,6 @@ def test_mistakes_end_with_2(file, arguments, message):
 def test_the_list_names_every_reward():
     result = CliRunner().invoke(app, ["rewards", "--list"])
     assert result.exit_code == 0
-    for name in ("magistral", "format", "math", "code", "length", "language", "repetition"):
-        assert name in result.output
+    assert len(names()) == 8
+    for name in names():
+        assert f"{name} " in result.output

@@ -97,7 +97,7 @@ def make_run(
 
 def keep_greedy(run: Path) -> None:
     """Make a run's evaluations ones that decoded greedily and sampled nothing."""
-    for folder in (run / "03-evaluate").iterdir():
+    for folder in [run / "03-evaluate" / label for label in RATES]:
         kept = [sample for sample in read_samples(folder / "samples.jsonl") if sample.greedy]
         _write_lines(folder / "samples.jsonl", [asdict(sample) for sample in kept])
         scores = compute_scores(kept, {"settings": {**SETTINGS, "samples": 0}}).to_json()

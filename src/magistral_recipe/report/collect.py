@@ -322,7 +322,10 @@ def _read_evaluation(found: EvaluationFolder, thinking: Thinking, missing: list[
     if found.scores:
         if not samples:
             missing.append(f"Evaluation of {found.label}: samples.jsonl is absent or empty: there is nothing to read.")
-        return Evaluation(found.label, found.scores, samples, found.samples, found.scores.get("partial") is True)
+        evaluation = Evaluation(found.label, found.scores, samples, found.samples, found.scores.get("partial") is True)
+        if not any(evaluation.interval(metric) for metric in as_mapping(found.scores["overall"])):
+            missing.append(f"Evaluation of {found.label}: scores.json holds no figure that can be read.")
+        return evaluation
     told = {s.key: s for _, row in read_lines(found.samples) if (s := sample_of(row)) is not None}
     if not told:
         missing.append(f"Evaluation of {found.label}: no whole sample yet.")

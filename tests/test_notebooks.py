@@ -36,7 +36,9 @@ def test_every_notebook_is_tried_here():
 
 
 def test_no_notebook_names_a_folder_of_the_machine_that_ran_it():
-    for path in NOTEBOOKS.rglob("*.ipynb"):
+    notebooks = list(NOTEBOOKS.rglob("*.ipynb"))
+    assert len(notebooks) == 2
+    for path in notebooks:
         absolute = re.compile(r"""(?:^|[\s"'(=])/[\w.-]+/""", re.M)
         assert not absolute.findall(path.read_text())
 

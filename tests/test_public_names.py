@@ -14,6 +14,14 @@ def test_every_name_is_there():
     from magistral_recipe.rewards import MagistralReward
     from magistral_recipe.training.grpo import MagistralGRPOTrainer
 
+    assert sorted(magistral_recipe.__all__) == [
+        "MagistralGRPOConfig",
+        "MagistralGRPOTrainer",
+        "MagistralReward",
+        "Thinking",
+        "__version__",
+        "load_recipe",
+    ]
     for name in magistral_recipe.__all__:
         assert getattr(magistral_recipe, name) is not None
         assert name in dir(magistral_recipe)
@@ -21,6 +29,16 @@ def test_every_name_is_there():
     assert magistral_recipe.MagistralGRPOTrainer is MagistralGRPOTrainer
     with pytest.raises(AttributeError, match="has no attribute 'Trainer'"):
         _ = magistral_recipe.Trainer
+
+
+def test_every_name_of_the_lower_rooms_is_there():
+    import magistral_recipe.rewards
+    import magistral_recipe.training
+
+    for room, count in ((magistral_recipe.rewards, 21), (magistral_recipe.training, 8)):
+        assert len(set(room.__all__)) == count
+        for name in room.__all__:
+            assert getattr(room, name) is not None
 
 
 def test_a_light_name_costs_no_heavy_package():

@@ -35,9 +35,8 @@ def lines_of(tmp_path: Path, text: str, *overrides: str) -> list[str]:
 def test_every_shipped_recipe_loads():
     recipes = sorted((ROOT / "recipes").rglob("*.yaml"))
     recipes = [file for file in recipes if "accelerate" not in file.parts]
-    assert {"quickstart.yaml", "qwen3_1.7b_4090.yaml", "my_data.yaml", "smollm2_135m_cpu.yaml"} <= {
-        file.name for file in recipes
-    }
+    names = sorted(file.name for file in recipes)
+    assert names == ["my_data.yaml", "quickstart.yaml", "qwen3_1.7b_4090.yaml", "smollm2_135m_cpu.yaml"]
     for file in recipes:
         assert load_recipe(file).recipe.stages, file
 

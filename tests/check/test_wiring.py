@@ -219,6 +219,10 @@ def test_the_report_fits_a_terminal():
 # ---------------------------------------------------------------------------------------- perfect completions
 
 
+def test_there_are_seventeen_languages_to_try():
+    assert len(set(DEFAULT_LANGUAGES)) == 17
+
+
 @pytest.mark.parametrize("language", DEFAULT_LANGUAGES)
 def test_perfect_completions_are_in_the_problems_language(language):
     problem = Problem(problem="17 + 25", answer="42", language=language)

@@ -67,6 +67,14 @@ def test_a_stage_and_a_model_folder_inside_a_run_find_its_recipe(run):
         assert target.chat.thinking.open == "[T]"
 
 
+def test_a_model_that_was_being_replaced_when_its_run_was_killed_is_the_old_one(run):
+    old = (run / "02-grpo" / "model").rename(run / "02-grpo" / ".model.old")
+    for place in (run, run / "02-grpo", run / "02-grpo" / "model"):
+        target = find_target(str(place))
+        assert target.path == str(old)
+        assert target.chat.thinking.open == "[T]"
+
+
 def test_a_recipe_from_another_version_is_read_as_far_as_it_goes(run):
     (run / "recipe.yaml").write_text("model: {path: tiny, from_the_future: 1}\nthinking: {system_prompt: novel}\n")
     target = find_target(str(run))

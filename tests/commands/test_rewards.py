@@ -6,9 +6,10 @@ import pytest
 from typer.testing import CliRunner
 
 from magistral_recipe.cli import app
-from magistral_recipe.commands.rewards import score_file
+from magistral_recipe.commands.rewards import score_file, write_scores
 from magistral_recipe.errors import DataError
 from magistral_recipe.rewards import math_correctness
+from magistral_recipe.rewards.registry import names
 
 RIGHT, WRONG = r"<think>a</think>\boxed{4}", r"<think>a</think>\boxed{5}"
 
@@ -35,6 +36,38 @@ def test_rows_are_scored_and_bad_ones_set_aside(file):
     assert [(row.line, row.value) for row in scored.rows] == [(1, 1.0), (2, 1.0), (2, 0.0), (8, None)]
     assert [line for line, _ in scored.set_aside] == [4, 5, 6, 7]
     assert scored.reasons == {"right": 2, "wrong": 1, "unreadable_reference": 1}
+
+
+def test_scores_are_json_that_every_parser_takes(tmp_path):
+    def refuse(constant):
+        raise AssertionError(f"{constant} is not JSON")
+
+    def odd(completions, log_extra, **_):
+        log_extra("odd/part", [float("inf")] * len(completions))
+        return [float("nan")] * len(completions)
+
+    path = tmp_path / "f.jsonl"
+    path.write_text(json.dumps({"completion": "half a pair: \ud800"}))
+    write_scores(score_file(path, odd), tmp_path / "scores.jsonl")
+    (line,) = (tmp_path / "scores.jsonl").read_bytes().splitlines()
+    assert json.loads(line, parse_constant=refuse) == {
+        "line": 1,
+        "score": None,
+        "part": None,
+        "completion": "half a pair: \ud800",
+    }
+
+
+def test_a_mark_at_the_start_and_other_encodings_are_told_apart(tmp_path):
+    path = tmp_path / "f.txt"
+    row = json.dumps({"completion": RIGHT, "answer": "4"}).encode()
+    path.write_bytes(b"\xef\xbb\xbf" + row + b"\n")
+    assert score_file(path, math_correctness).values == [1.0]
+    path.write_bytes(row.decode().encode("utf-16"))
+    with pytest.raises(DataError, match="the file is UTF-16; save it as UTF-8"):
+        score_file(path, math_correctness)
+    with pytest.raises(DataError, match=r"absent\.jsonl: cannot be read"):
+        score_file(tmp_path / "absent.jsonl", math_correctness)
 
 
 @pytest.mark.parametrize("text", ["", "{broken\n", '{"completion": "x"}\n'])
@@ -90,5 +123,6 @@ def test_mistakes_end_with_2(file, arguments, message):
 def test_the_list_names_every_reward():
     result = CliRunner().invoke(app, ["rewards", "--list"])
     assert result.exit_code == 0
-    for name in ("magistral", "format", "math", "code", "length", "language", "repetition"):
-        assert name in result.output
+    assert len(names()) == 8
+    for name in names():
+        assert f"{name} " in result.output

@@ -30,7 +30,9 @@ def test_a_task_becomes_problems_whose_answers_are_right(tmp_path):
 
 @pytest.mark.parametrize("task", ["basic_arithmetic", "gcd", "lcm", "products", "leg_counting", "simple_equations"])
 def test_answers_of_arithmetic_tasks_are_numbers(tmp_path, task):
-    for row in load(tmp_path, gym=task, count=15, seed=1).rows:
+    rows = load(tmp_path, gym=task, count=15, seed=1).rows
+    assert len(rows) == 15
+    for row in rows:
         assert re.fullmatch(r"-?\d+(\.\d+)?", row.answer)
 
 

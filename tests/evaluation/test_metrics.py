@@ -196,7 +196,9 @@ def test_rates_and_lengths(load):
 @pytest.mark.parametrize("name", ["truncation_rate", "length_stats", "format_rate"])
 def test_nothing_gives_no_number(load, name):
     found = load(name).compute(predictions=[])
-    assert all(math.isnan(value) for key, value in found.items() if key != "n")
+    numbers = [value for key, value in found.items() if key != "n"]
+    assert len(numbers) == {"truncation_rate": 1, "length_stats": 4, "format_rate": 1}[name]
+    assert all(math.isnan(value) for value in numbers)
 
 
 def test_batches_and_single_rows_add_up(load):
@@ -252,6 +254,12 @@ def test_combined_metrics_take_rows_as_they_come():
     assert (found["rate"], found["n"], found["fidelity"]) == (0.5, 2, 1.0)
 
 
+def test_there_are_six_metrics_each_in_a_folder_of_its_own():
+    folders = [path.parent.name for path in Path(metric_path(NAMES[0])).parent.glob("*/README.md")]
+    assert sorted(folders) == sorted(NAMES)
+    assert len(NAMES) == 6
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_every_metric_has_a_card_whose_example_is_true(load, name, capsys):
     card = (Path(metric_path(name)) / "README.md").read_text()
@@ -262,6 +270,7 @@ def test_every_metric_has_a_card_whose_example_is_true(load, name, capsys):
     found = eval(call.split("\n", 1)[1], {name: load(name)})
     told = eval(re.sub(r"(\d)…", r"\1", expected))
     assert set(found) == set(told)
+    assert told
     assert all(
         found[key] == (pytest.approx(told[key], abs=1e-4) if isinstance(told[key], float) else told[key])
         for key in told

@@ -137,6 +137,15 @@ def test_problems_are_kept_whole(tmp_path):
     assert problems_hash(read_problems(tmp_path / PROBLEMS)) == problems_hash(special)
 
 
+@pytest.mark.parametrize("broken", [b"{", b"3\n", b"\xff\n", b'{"id": "x"}\n'])
+def test_a_file_of_problems_with_a_broken_line_is_not_used_in_part(tmp_path, broken):
+    path = tmp_path / PROBLEMS
+    assert write_problems(path, [Problem(id="m", problem="1+1", answer="2")])
+    assert len(read_problems(path)) == 1
+    path.write_bytes(path.read_bytes() + broken)
+    assert read_problems(path) is None
+
+
 def test_sets_that_are_too_long_are_not_copied(tmp_path, monkeypatch):
     monkeypatch.setattr("magistral_recipe.evaluation.problem_file.MOST_CHARACTERS", 200)
     assert not write_problems(tmp_path / PROBLEMS, PROBLEM_ROWS)

@@ -55,6 +55,18 @@ def test_foreign_lines_are_left_out_and_new_fields_ignored(tmp_path):
     assert read_samples(path) == [sample(0), sample(1)]
 
 
+def test_no_line_holds_a_nan(tmp_path):
+    def refuse(constant):
+        raise AssertionError(f"{constant} is not JSON")
+
+    writer = SampleWriter(tmp_path / "samples.jsonl")
+    writer.write([sample(0, reward=float("nan"), verdicts={"format": {"value": float("inf"), "reason": "odd"}})])
+    row = json.loads(writer.path.read_text("utf-8"), parse_constant=refuse)
+    assert (row["reward"], row["verdicts"]["format"]["value"]) == (None, None)
+    (read,) = read_samples(writer.path)
+    assert (read.reward, read.value("format")) == (None, None)
+
+
 def test_a_lone_surrogate_can_be_written(tmp_path):
     writer = SampleWriter(tmp_path / "samples.jsonl")
     writer.write([sample(0, completion="a\ud800b")])

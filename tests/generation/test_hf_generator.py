@@ -63,6 +63,7 @@ def test_a_lower_limit_only_cuts(model, tokenizer):
     generator = HFGenerator(model, tokenizer)
     long = drawn(generator, requests(6))
     short = drawn(generator, requests(6), Sampling(temperature=1.0, max_new_tokens=5, seed=7))
+    assert len(long) == len(short) == len(requests(6)) > 0
     assert all(short[key].ids == long[key].ids[:5] for key in long)
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from magistral_recipe.evaluation.samples import Sample, SampleWriter, read_samples
 from magistral_recipe.evaluation.scores import compute_scores
+from magistral_recipe.recipe.sections import Role
 from magistral_recipe.report.collect import Stage
 
 QUESTIONS = {
@@ -33,14 +34,14 @@ SETTINGS = {
 }
 
 
-def stage_of(name: str = "grpo", **curves: Sequence[float]) -> Stage:
-    """A training stage that logged the given values at steps 1, 2, …"""
+def stage_of(role: Role = "reinforcement", **curves: Sequence[float]) -> Stage:
+    """A training stage of a made-up kind that logged the given values at steps 1, 2, …"""
     longest = max(map(len, curves.values()))
     records = [
         {"step": step + 1} | {key: values[step] for key, values in curves.items() if step < len(values)}
         for step in range(longest)
     ]
-    return Stage(name, name, "complete", metrics=records)
+    return Stage("grpo", "made-up", role, "complete", metrics=records)
 
 
 def make_run(
@@ -96,7 +97,7 @@ def make_run(
 
 def keep_greedy(run: Path) -> None:
     """Make a run's evaluations ones that decoded greedily and sampled nothing."""
-    for folder in (run / "03-evaluate").iterdir():
+    for folder in [run / "03-evaluate" / label for label in RATES]:
         kept = [sample for sample in read_samples(folder / "samples.jsonl") if sample.greedy]
         _write_lines(folder / "samples.jsonl", [asdict(sample) for sample in kept])
         scores = compute_scores(kept, {"settings": {**SETTINGS, "samples": 0}}).to_json()

@@ -117,4 +117,5 @@ def metrics_without_time(stage: Path) -> list[dict]:
     if stage.name.endswith("sft"):
         timed += ("num_tokens",)
     lines = [json.loads(line) for line in (stage / "metrics.jsonl").read_text().splitlines()]
+    assert len(lines) > 1, "nothing but the summary was logged"
     return [{key: value for key, value in line.items() if not any(word in key for word in timed)} for line in lines]

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from magistral_recipe.errors import DataError
+from magistral_recipe.files import folder_atomically
 from magistral_recipe.models.config import ModelConfig
 from magistral_recipe.models.load import load_model, load_tokenizer
 from magistral_recipe.models.paths import ModelSource, find_model
@@ -23,6 +24,16 @@ def test_folders_files_and_hub_ids_are_told_apart(tmp_path):
     assert find_model(folder / "weights.Q4_1.gguf") == ModelSource(str(folder), gguf_file="weights.Q4_1.gguf")
     assert find_model("Qwen/Qwen3-1.7B-Base") == ModelSource("Qwen/Qwen3-1.7B-Base")
     assert find_model("owner/name/file.gguf") == ModelSource("owner/name", gguf_file="file.gguf")
+
+
+def test_the_old_model_is_found_where_a_kill_left_it(tmp_path):
+    """`folder_atomically` was killed between its two renames: nothing bears the folder's own name."""
+    old = model_folder(tmp_path / ".model.old")
+    model_folder(tmp_path / ".model.tmp")
+    assert find_model(tmp_path / "model") == find_model(str(tmp_path / "model")) == ModelSource(str(old))
+    with folder_atomically(tmp_path / "model") as temporary:
+        (temporary / "config.json").write_text("{}")
+    assert find_model(tmp_path / "model") == ModelSource(str(tmp_path / "model"))
 
 
 def test_an_adapter_is_found_in_a_stages_folder_and_alone(tmp_path):

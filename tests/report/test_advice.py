@@ -160,7 +160,7 @@ def evaluation(label, rights, tmp_path, **scores):
 
 
 def evaluated(tmp_path, *evaluations):
-    return run_of(tmp_path, Stage("evaluate", "evaluate", "complete", evaluations=list(evaluations)))
+    return run_of(tmp_path, Stage("evaluate", "made-up", "evaluation", "complete", evaluations=list(evaluations)))
 
 
 def test_a_difference_that_could_be_chance_is_said(tmp_path):

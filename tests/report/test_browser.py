@@ -191,6 +191,7 @@ def test_search_finds_words_of_problems_and_of_completions(tab, page):
     tab.type("ich beginne mit den einern")  # only ever in a completion's thoughts
     tab.until("document.querySelectorAll('#entries [role=option]').length > 0")
     asked = tab.evaluate("[...document.querySelectorAll('#entries .ask')].map(e => e.textContent)")
+    assert asked
     assert all(text.startswith("Wie viel") for text in asked)
 
 
@@ -228,6 +229,7 @@ def test_sorting_orders_by_what_it_says(tab, page):
         longest[question] = max(longest.get(question, 0), row["tokens"])
     choose(tab, "sort", "longest")
     order = tab.evaluate("[...document.querySelectorAll('#entries .ask')].map(e => e.textContent)")
+    assert len(order) > 5
     assert [longest[question] for question in order] == sorted(longest.values(), reverse=True)
     choose(tab, "sort", "steps")
     assert "step 0" in tab.evaluate("document.querySelector('#entries [role=option]').textContent")

@@ -97,6 +97,7 @@ def test_the_markdown_tells_scores_warnings_and_the_chain(run):
     rate = metrics["stages"][2]["evaluations"]["grpo"]["overall"]["pass@1"]
     assert text.startswith("# quickstart\n")
     assert f"{rate['mean']:.1%} ({100 * rate['low']:.1f}–{100 * rate['high']:.1f})" in text
+    assert len(metrics["warnings"]) == 1
     for warning in metrics["warnings"]:
         assert f"- **{warning['title']}** ({warning['level']})." in text
     assert "| grpo | complete | 4.18 | grpo is done |" in text

@@ -15,13 +15,14 @@ import pytest
 from fabricated import make_run
 from filelock import FileLock
 
+from magistral_recipe import jsonlines
 from magistral_recipe.errors import DataError, RunError
 from magistral_recipe.evaluation.samples import read_samples
 from magistral_recipe.evaluation.scores import compute_scores
-from magistral_recipe.report import lines
-from magistral_recipe.report.advice import judged
+from magistral_recipe.report.advice import findings, judged
 from magistral_recipe.report.build import build_report
 from magistral_recipe.report.collect import collect
+from magistral_recipe.report.page import run_page
 
 
 def page_of(run) -> str:
@@ -270,7 +271,7 @@ def test_files_that_cannot_be_read_or_written_are_told(run, monkeypatch):
             raise PermissionError(13, "Permission denied")
         return open(path, *arguments, **named)
 
-    monkeypatch.setattr(lines, "open", refusing, raising=False)
+    monkeypatch.setattr(jsonlines, "open", refusing, raising=False)
     assert "rollouts.jsonl could not be read: Permission denied" in page_of(run)
     monkeypatch.undo()
     (run / "report.html").unlink()
@@ -323,32 +324,141 @@ def test_an_unfinished_evaluation_of_odd_samples_is_shown(run):
     assert "after RL</bdi><small>not finished" in page
 
 
-@pytest.mark.parametrize("name", ["manifest.json", "03-evaluate/grpo/scores.json"])
+UNREADABLE = "manifest.json is absent or unreadable: versions, hardware and durations are not known."
+NO_RECORD = [
+    f"Stage {name}: stage.json is absent or unreadable: whether it came to its end is not known."
+    for name in ("sft", "grpo", "evaluate")
+]
+
+
+def arranged(run):
+    """A run's page before it is rendered; that it can be is tried as well."""
+    page_of(run)
+    read = collect(run)
+    return run_page(read, findings(read))
+
+
 @pytest.mark.parametrize(
-    "rubbish",
+    ("rubbish", "missing"),
     [
-        "[]",
-        "3",
-        "null",
-        '{"stages": 3, "overall": 3}',
-        '{"stages": [{}, 1], "overall": {"pass@1": 2}}',
-        '{"settings": {"top_p": {}}, "overall": {}}',
+        ("[]", [UNREADABLE, *NO_RECORD]),
+        ("3", [UNREADABLE, *NO_RECORD]),
+        ("null", [UNREADABLE, *NO_RECORD]),
+        ('{"stages": 3, "overall": 3}', NO_RECORD),
+        ('{"settings": {"top_p": {}}, "overall": {}}', NO_RECORD),
     ],
 )
-def test_json_of_another_shape_breaks_nothing(run, name, rubbish):
-    (run / name).write_text(rubbish)
-    assert "<h1>" in page_of(run)
+def test_a_manifest_of_another_shape_is_missed_and_all_else_shown(run, rubbish, missing):
+    whole = arranged(run)
+    (run / "manifest.json").write_text(rubbish)
+    page = arranged(run)
+    assert page.missing == missing
+    assert page.name == "run"  # the folder's: the manifest would have named it
+    assert len(page.milestones) == 3
+    assert page.milestones == whole.milestones
+    assert page.scores == whole.scores
+    assert page.trainings == whole.trainings
+    assert page.data.completions == whole.data.completions
+    assert {card.status for card in page.cards} == {"unknown"}
+    assert "torch" not in dict(page.facts)
+    html = without_scripts(page_of(run))
+    assert all(sentence in html for sentence in missing)
+    assert f"<b>{page.milestones[-1].score}</b>" in html
+
+
+def test_a_manifest_whose_stages_are_none_shows_no_stage_and_says_so(run):
+    (run / "manifest.json").write_text('{"stages": [{}, 1], "overall": {"pass@1": 2}}')
+    page = arranged(run)
+    assert page.missing == [
+        "Stage ? has not started.",
+        "No evaluation has produced samples: there are no scores yet.",
+    ]
+    assert [(card.title, card.kind, card.status, card.figures) for card in page.cards] == [("?", "?", "waiting", [])]
+    assert page.milestones == page.scores == page.trainings == []
+    assert dict(page.recipes).keys() == {"The recipe"}
+
+
+@pytest.mark.parametrize("rubbish", ["[]", "3", "null", '{"stages": 3, "overall": 3}'])
+def test_scores_of_another_shape_are_made_anew_of_the_samples(run, rubbish):
+    whole = arranged(run)
+    (run / "03-evaluate" / "grpo" / "scores.json").write_text(rubbish)
+    page = arranged(run)
+    assert page.missing == ["Evaluation of grpo is not finished: its scores are of 100 samples so far."]
+    rows = page.scores[0].main.rows
+    assert [(row.name, row.note) for row in rows] == [("base", ""), ("after SFT", ""), ("after RL", "not finished")]
+    assert [row.cells for row in rows] == [row.cells for row in whole.scores[0].main.rows]
+    assert len(page.milestones) == 3
+    assert [(stone.name, stone.score) for stone in page.milestones] == [
+        (stone.name, stone.score) for stone in whole.milestones
+    ]
+    assert page.trainings == whole.trainings
 
 
 @pytest.mark.parametrize(
-    "replacement", [None, "x", [], {}, -1, float("nan"), 10**400, 1e308, -1e200, True], ids=lambda value: str(value)[:8]
+    "rubbish",
+    ['{"stages": [{}, 1], "overall": {"pass@1": 2}}', '{"settings": {"top_p": {}}, "overall": {}}'],
 )
-def test_no_value_in_the_metrics_breaks_the_page(run, replacement):
+def test_scores_without_a_figure_are_missed_and_the_other_models_shown(run, rubbish):
+    whole = arranged(run)
+    (run / "03-evaluate" / "grpo" / "scores.json").write_text(rubbish)
+    page = arranged(run)
+    assert page.missing == ["Evaluation of grpo: scores.json holds no figure that can be read."]
+    rows, before = page.scores[0].main.rows, whole.scores[0].main.rows
+    assert [row.name for row in rows] == ["base", "after SFT", "after RL"]
+    assert [row.cells for row in rows[:2]] == [row.cells for row in before[:2]]
+    assert {cell.value for cell in rows[2].cells} == {""}
+    assert len(page.milestones) == 2
+    assert page.milestones == whole.milestones[:2]
+    assert len(page.data.completions) > 300
+    assert page.data.completions == whole.data.completions  # its samples can still be read
+    assert page.trainings == whole.trainings
+
+
+@pytest.mark.parametrize(
+    ("replacement", "drawn"),
+    [
+        (None, None),
+        ("x", None),
+        ([], None),
+        ({}, None),
+        (-1, -1.0),
+        (float("nan"), None),
+        (10**400, None),
+        (1e308, None),
+        (-1e200, None),
+        (True, None),
+    ],
+    ids=lambda value: str(value)[:8],
+)
+def test_a_value_that_is_none_leaves_a_gap_in_its_curve_alone(run, replacement, drawn):
+    whole = arranged(run)
     for file in ("02-grpo/metrics.jsonl", "02-grpo/rollouts.jsonl"):
         lines = [json.loads(line) for line in (run / file).read_text().splitlines()]
         changed = [dict.fromkeys(line, replacement) | {"step": line["step"]} for line in lines[:2]]
         (run / file).write_text("".join(json.dumps(line) + "\n" for line in (*changed, *lines[2:])))
-    assert "Training: RL" in page_of(run)
+    page = arranged(run)
+    sft, rl = page.trainings
+    assert sft == whole.trainings[0]
+    assert len(rl.charts) == 11
+    assert [chart.title for chart in rl.charts] == [chart.title for chart in whole.trainings[1].charts]
+    looked_at = 0
+    for chart, before in zip(rl.charts, whole.trainings[1].charts, strict=True):
+        if chart.kind != "lines" or not chart.series:
+            continue
+        gone = [step for step in before.x if step <= 2]  # rewards are logged at every second step, entropy at each
+        assert len(gone) in (1, 2)
+        for curve, old in zip(chart.series, before.series, strict=True):
+            expected = old.values[len(gone) :]
+            assert curve.values == ([drawn] * len(gone) + expected if drawn is not None else expected)
+            looked_at += 1
+    assert looked_at == 16
+    # A rollout without words is a line that can't be read; one that says "x" is one.
+    told = "grpo: rollouts.jsonl: 2 lines could not be read (half-written, or damaged); the rest is shown."
+    assert page.missing == ([] if replacement == "x" else [told])
+    shown = [completion for completion in page.data.completions if completion.group >= 0]
+    assert len(shown) == (16 if replacement == "x" else 14)
+    assert page.milestones == whole.milestones
+    assert page.scores == whole.scores
 
 
 def test_stages_are_found_without_a_manifest(run):

@@ -69,7 +69,9 @@ def test_where_a_comparison_cannot_be_written_is_said(runs, tmp_path):
 
 
 def test_runs_of_other_problems_are_not_subtracted(runs):
-    for file in (runs[1] / "03-evaluate").glob("*/samples.jsonl"):
+    files = list((runs[1] / "03-evaluate").glob("*/samples.jsonl"))
+    assert len(files) == 3
+    for file in files:
         file.write_text(file.read_text().replace('{"problem": "', '{"problem": "other/'))
     page = build_comparison(runs)
     assert "no problem in both: not comparable" in page.read_text()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import tempfile
 import time
+from collections import Counter
 
 import pytest
 from code_cases import BOMBS, CASES, run
@@ -30,6 +31,11 @@ def test_the_collection_is_large_enough_and_says_where_it_is_from():
     assert len({case["id"] for case in CASES}) == len(CASES)
     assert all(case["source"] for case in CASES)
     assert sum(case["expected"] for case in CASES) >= 30
+    counts = Counter(case["category"] for case in CASES)
+    assert counts == {
+        "honest": 39, "resource": 26, "tamper": 15, "cpp": 15, "wrong": 13, "exit": 11, "escape": 10, "fence": 8,
+        "net": 3,
+    }  # fmt: skip
 
 
 def test_honest_and_cunning_programs_earn_what_they_must(traceless):

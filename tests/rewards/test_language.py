@@ -35,7 +35,9 @@ def test_the_cases_are_those_expected():
 
 def _traces(foreign, seed):
     share = tuple((language, foreign) for language in ("en", "fr", "es", "de", "it"))
-    return tiny.traces(1000, seed=seed, flaws=tiny.Flaws(malformed=0, foreign=share))
+    rows = tiny.traces(1000, seed=seed, flaws=tiny.Flaws(malformed=0, foreign=share))
+    assert len(rows) == 1000
+    return rows
 
 
 def test_short_traces_of_arithmetic_are_told():

@@ -55,7 +55,9 @@ def short_requirements() -> list[Requirement]:
 
 def test_the_short_requirements_are_those_of_the_package():
     declared = {each.name: each for each in map(Requirement, requires("magistral-recipe") or [])}
-    for requirement in short_requirements():
+    short = short_requirements()
+    assert short
+    for requirement in short:
         assert requirement.specifier == declared[requirement.name].specifier
 
 

@@ -42,6 +42,12 @@ def chat(text):
     return [{"role": "assistant", "content": text}]
 
 
+def test_every_registered_reward_is_tried_here():
+    assert registry.names() == [
+        "magistral", "format", "math", "code", "length", "language", "reasoning_language", "repetition",
+    ]  # fmt: skip
+
+
 @pytest.fixture(params=registry.names())
 def reward(request):
     return make(request.param)

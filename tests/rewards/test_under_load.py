@@ -45,6 +45,7 @@ def wrong_maths():
     cases += [
         {"answer": rf"\int_0^{n} x^2 dx", "box": rf"\frac{{{n**3}}}{{4}}", "expected": 0, "id": n} for n in (2, 4)
     ]
+    assert len(cases) > 1000
     values = MathCorrectness()(completions=list(map(completion, cases)), answer=[case["answer"] for case in cases])
     return [case["id"] for case, value in zip(cases, values, strict=True) if value != case["expected"]]
 
@@ -60,6 +61,7 @@ def test_maths_and_programs_together_under_load(busy_machine):
     wrong: list[str] = []
     thread = threading.Thread(target=lambda: wrong.extend(wrong_maths()))
     thread.start()
+    assert len(CODE_CASES) >= 130
     wrong_programs = run(CODE_CASES, 2.0)
     thread.join()
     # What a hostile program dies of may differ on a busy machine; what it earns may not.

@@ -14,8 +14,8 @@ from tiny_policy import letters_reward, logged, policy, problems, settings, star
 from transformers import TrainerCallback
 
 from magistral_recipe.errors import DataError, RunError
+from magistral_recipe.jsonlines import append_lines
 from magistral_recipe.training.grpo import MagistralGRPOTrainer
-from magistral_recipe.training.metrics import append_lines
 
 
 def rollouts(folder):
@@ -37,6 +37,7 @@ def test_only_groups_with_signal_train_and_others_take_their_place(tmp_path):
     assert all(len(group) == 4 and len(set(group)) > 1 for group in groups)
     assert logged(run, "groups/trained") == [4, 4]
     assert min(logged(run, "groups/refill_rounds")) >= 1
+    assert len(logged(run, "groups/uninformative")) == len(logged(run, "groups/extra_tokens")) == 2
     assert all(0 < share < 1 for share in logged(run, "groups/uninformative"))
     assert logged(run, "groups/uninformative") == logged(run, "groups/all_wrong")
     assert all(extra > 0 for extra in logged(run, "groups/extra_tokens"))
@@ -45,6 +46,7 @@ def test_only_groups_with_signal_train_and_others_take_their_place(tmp_path):
 def test_refill_is_bounded_and_the_smaller_batch_trains(tmp_path):
     run = trainer(tmp_path, starts_with_a, max_refill_rounds=0, prompts_per_batch=8, max_steps=4)
     run.train()
+    assert len(logged(run, "groups/trained")) == 2
     assert all(0 < n < 8 for n in logged(run, "groups/trained"))
     assert logged(run, "groups/refill_rounds") == [0, 0]
 
@@ -60,7 +62,8 @@ def test_the_signal_may_be_one_reward_or_a_logged_column(tmp_path):
     for signal in ("starts_with_a", "letters"):
         run = trainer(tmp_path / signal, [letters_reward, starts_with_a], signal=signal, max_steps=2, rollouts_every=1)
         run.train()
-        for start in range(0, len(rollouts(tmp_path / signal)), 4):
+        assert len(rollouts(tmp_path / signal)) == 16
+        for start in range(0, 16, 4):
             group = rollouts(tmp_path / signal)[start : start + 4]
             source = "rewards" if signal == "starts_with_a" else "parts"
             assert len({record[source][signal] for record in group}) > 1
@@ -77,6 +80,7 @@ def test_several_rewards_are_weighed_and_none_stays_out(tmp_path):
 
     run = trainer(tmp_path, [letters_reward, sometimes], reward_weights=[2.0, 0.5], max_steps=2, rollouts_every=1)
     run.train()
+    assert len(rollouts(tmp_path)) == 16
     for record in rollouts(tmp_path):
         parts = [0 if v is None or math.isnan(v) else v for v in record["rewards"].values()]
         assert record["reward"] == pytest.approx(2 * parts[0] + 0.5 * parts[1])
@@ -89,6 +93,7 @@ def test_a_completion_that_nothing_scored_does_not_train(tmp_path):
     run = trainer(tmp_path, odd_ones_only, max_steps=2, max_refill_rounds=10)
     run.train()
     assert sum(logged(run, "groups/unscored_rows")) > 0
+    assert len(logged(run, "loss")) == 2
     assert all(not math.isnan(loss) for loss in logged(run, "loss"))
 
 
@@ -178,6 +183,7 @@ def test_chunks_are_verified_while_the_next_is_generated(tmp_path, monkeypatch):
 def test_chunks_give_every_completion_its_own_reward(tmp_path):
     run = trainer(tmp_path, max_tokens_per_generation=90, max_steps=2, rollouts_every=1)
     run.train()
+    assert len(rollouts(tmp_path)) == 16
     for record in rollouts(tmp_path):
         text = record["completion"]
         assert record["reward"] == pytest.approx(sum(c.isalpha() for c in text) / max(len(text), 1))

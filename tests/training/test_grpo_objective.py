@@ -208,6 +208,7 @@ def test_group_normalisation_without_filter_is_stock_grpo(tmp_path):
 @pytest.mark.parametrize("kind", ["minibatch", "group", "none"])
 def test_advantages_are_normalised_as_asked(tmp_path, kind):
     _, steps = recorded(tmp_path, letters_reward, advantage_normalization=kind, max_steps=2)
+    assert len(steps) == 2
     for minibatch, *_ in steps:
         rewards = [[r.reward for r in minibatch.rollouts[i : i + 4]] for i in range(0, 8, 4)]
         centred = [r - sum(g) / 4 for g in rewards for r in g]
@@ -223,6 +224,7 @@ def test_advantages_are_normalised_as_asked(tmp_path, kind):
 
 def test_truncated_completions_can_be_kept_out_of_the_loss(tmp_path):
     run, steps = recorded(tmp_path, letters_reward, mask_truncated_completions=True, max_steps=2)
+    assert len(steps) == 2
     for minibatch, *_ in steps:
         assert minibatch.rollouts
         assert not any(rollout.truncated for rollout in minibatch.rollouts)

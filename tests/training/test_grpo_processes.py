@@ -65,6 +65,7 @@ def test_two_processes_resume_as_if_nothing_had_happened(tmp_path):
     straight, log = run(tmp_path / "a", 2, changes)
     shutil.copytree(tmp_path / "a" / "checkpoint-4", tmp_path / "b" / "checkpoint-4")
     resumed, log_again = run(tmp_path / "b", 2, changes, "resume")
+    assert len(log) == 7
     for left, right in zip(log[:-1], log_again[:-1], strict=True):
         assert {name: left.get(name) for name in SAME} == {name: right.get(name) for name in SAME}
     assert all(torch.equal(resumed[name], tensor) for name, tensor in straight.items())
@@ -74,6 +75,9 @@ def assert_the_same(single, double):
     """Losses, decisions and weights of a run in one process and in two."""
     (one, log_of_one), (two, log_of_two) = single, double
     assert {entry["world"] for entry in log_of_two} == {2}
+    assert len(log_of_one) == 7  # six steps and the summary
+    assert one.keys() == two.keys()
+    assert one
     for left, right in zip(log_of_one[:-1], log_of_two[:-1], strict=True):
         for name in SAME:
             assert (name in left) == (name in right)

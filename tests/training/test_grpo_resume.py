@@ -25,7 +25,8 @@ def numbers(history):
 
 
 def same(left, right):
-    return all(torch.equal(left[name], right[name]) for name in left)
+    assert left
+    return left.keys() == right.keys() and all(torch.equal(left[name], right[name]) for name in left)
 
 
 @pytest.mark.parametrize(

@@ -46,6 +46,7 @@ def test_there_are_cases_enough():
     assert oracle + hand >= 400
     assert oracle >= hand
     assert hostile >= 100
+    assert (len(LABELLED), len(HOSTILE)) == (36, 5)
 
 
 @pytest.mark.parametrize("group", [*LABELLED, *HOSTILE])

@@ -17,7 +17,9 @@ from typing import Annotated, Any
 
 import typer
 
+from magistral_recipe.data.readers import BadRow, read_json_lines
 from magistral_recipe.errors import DataError
+from magistral_recipe.jsonlines import lines_text
 from magistral_recipe.rewards.registry import TABLE, RewardFunction, build, names
 from magistral_recipe.terminal.console import told_errors
 from magistral_recipe.writing.thinking import Thinking
@@ -91,18 +93,12 @@ def score_file(path: Path, reward: RewardFunction, batch_size: int = BATCH) -> S
 
 
 def _rows(path: Path, set_aside: list[tuple[int, str]]) -> Iterator[ScoredRow]:
-    try:
-        lines = path.read_bytes().split(b"\n")
-    except OSError as error:
-        raise DataError(f"{path}: {error.strerror or error}") from error
-    for number, line in enumerate(lines, start=1):
-        if not line.strip():
+    for read in read_json_lines(path, str(path)):
+        number = read.place.number
+        if isinstance(read, BadRow):
+            set_aside.append((number, f"no JSON: {read.reason}"))
             continue
-        try:
-            row = json.loads(line)
-        except (ValueError, RecursionError) as error:
-            set_aside.append((number, f"no JSON: {error}"))
-            continue
+        row = read.value
         if not isinstance(row, dict):
             set_aside.append((number, f"expected an object, found {type(row).__name__}"))
         elif "completion" in row:
@@ -151,13 +147,12 @@ def write_scores(scored: ScoredFile, path: Path) -> None:
         scored: what `score_file` returned.
         path: the file to write.
     """
-    with path.open("w", encoding="utf-8") as file:
-        for row in scored.rows:
-            extras = {key.rpartition("/")[2]: value for key, value in row.extras.items()}
-            record = {"line": row.line, "score": row.value, **extras, "completion": row.row["completion"]}
-            file.write(json.dumps(record, ensure_ascii=False, default=str) + "\n")
-        for line, reason in scored.set_aside:
-            file.write(json.dumps({"line": line, "set_aside": reason}, ensure_ascii=False) + "\n")
+    records: list[dict[str, Any]] = []
+    for row in scored.rows:
+        extras = {key.rpartition("/")[2]: value for key, value in row.extras.items()}
+        records.append({"line": row.line, "score": row.value, **extras, "completion": row.row["completion"]})
+    records += [{"line": line, "set_aside": reason} for line, reason in scored.set_aside]
+    path.write_bytes(lines_text(records).encode("utf-8", errors="backslashreplace"))
 
 
 def register(app: typer.Typer) -> None:

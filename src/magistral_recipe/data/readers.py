@@ -2,6 +2,10 @@
 
 A file that cannot be read at all is a `DataError`; a row that cannot is a `BadRow`, and the next one is
 read. Nothing here knows what a problem is.
+
+JSON lines are read by other rules than those that a run writes itself (`jsonlines.py`): people bring these, from any
+program. They are told the line and the reason for each one that doesn't count, so that it can be mended; a line of any
+length must not fill the memory; byte order marks, compression and other encodings occur; and `NaN` is a mistake.
 """
 
 from __future__ import annotations
@@ -94,20 +98,29 @@ def read_rows(
     suffix = suffix_of(path)
     if suffix is None:
         raise DataError(f"{label}: not a kind of file that can be read; expected one of {', '.join(SUFFIXES)}")
+    if suffix in (".jsonl", ".ndjson", ".jsonl.gz"):
+        yield from read_json_lines(path, label)
+        return
     try:
         if suffix in (".csv", ".tsv"):
             yield from _csv(path, label, "," if suffix == ".csv" else "\t", headerless)
         elif suffix == ".json":
             yield from _json(path, label)
-        elif suffix == ".parquet":
-            yield from _parquet(path, label)
         else:
-            yield from _jsonl(path, label)
+            yield from _parquet(path, label)
+    except OSError as error:
+        raise DataError(f"{label}: cannot be read: {error}") from error
+
+
+def read_json_lines(path: Path, label: str) -> Iterator[RawRow | BadRow]:
+    """Read a file of JSON lines, compressed or not, whatever its name ends in; see `read_rows`."""
+    try:
+        yield from _json_lines(path, label)
     except (OSError, EOFError) as error:  # EOFError: a compressed file that was cut
         raise DataError(f"{label}: cannot be read: {error}") from error
 
 
-def _jsonl(path: Path, label: str) -> Iterator[RawRow | BadRow]:
+def _json_lines(path: Path, label: str) -> Iterator[RawRow | BadRow]:
     opener = gzip.open if path.name.lower().endswith(".gz") else open
     with opener(path, "rb") as file:
         for number, line, cut in _lines(file):
@@ -177,7 +190,7 @@ def _json(path: Path, label: str) -> Iterator[RawRow | BadRow]:
         document = json.loads(content.removeprefix(_BOM).decode("utf-8"), parse_constant=_not_json)
     except (ValueError, RecursionError) as error:
         if content.removeprefix(_BOM).lstrip().startswith(b"{"):
-            yield from _jsonl(path, label)
+            yield from _json_lines(path, label)
             return
         raise DataError(f"{label}: not JSON: {error}") from error
     yield from _records(document, label)

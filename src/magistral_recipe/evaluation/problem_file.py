@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING
 from pydantic import ValidationError
 
 from magistral_recipe.files import write_atomically
+from magistral_recipe.jsonlines import Damage, lines_text, read_lines
 
 if TYPE_CHECKING:
     from magistral_recipe.data.problems import Problem
@@ -32,7 +32,7 @@ def write_problems(path: Path, problems: Sequence[Problem]) -> bool:
     """
     lines, length = [], 0
     for problem in problems:
-        lines.append(json.dumps(problem.model_dump(mode="json", exclude_none=True), ensure_ascii=True) + "\n")
+        lines.append(lines_text([problem.model_dump(mode="json", exclude_none=True)]))
         length += len(lines[-1])
         if length > MOST_CHARACTERS:
             return False
@@ -46,11 +46,11 @@ def read_problems(path: Path) -> list[Problem] | None:
     from magistral_recipe.data.problems import Problem as Plain
 
     problems: list[Problem] = []
+    damage = Damage()
     try:
-        for line in path.read_text(encoding="utf-8").splitlines():
-            row = json.loads(line)
+        for _, row in read_lines(path, damage):
             known = set(row) <= set(Plain.model_fields)
             problems.append((Plain if known else BenchmarkProblem).model_validate(row))
-    except (OSError, ValueError, ValidationError):
+    except ValidationError:
         return None
-    return problems or None
+    return problems if problems and not damage else None  # some of the problems would be others' scores

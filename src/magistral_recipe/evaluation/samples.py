@@ -5,14 +5,14 @@ One JSON object a line, written as batches finish. A kill leaves at most a half 
 
 from __future__ import annotations
 
-import json
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
 from magistral_recipe.errors import FULL, RunError
+from magistral_recipe.jsonlines import lines_text, read_lines
 
 
 @dataclass(frozen=True)
@@ -99,7 +99,7 @@ def read_samples(path: Path) -> list[Sample]:
         The samples, each once, in the file's order.
     """
     found: dict[tuple[str, int, bool], Sample] = {}
-    for row in _rows(path):
+    for _, row in read_lines(path):
         try:
             sample = Sample(**{name: value for name, value in row.items() if name in _NAMES})
         except TypeError:  # a field is missing
@@ -125,19 +125,6 @@ def _well_typed(sample: Sample) -> bool:
     )
 
 
-def _rows(path: Path) -> Iterator[dict[str, Any]]:
-    if not path.exists():
-        return
-    with open(path, encoding="utf-8", errors="replace") as stream:
-        for line in stream:
-            try:
-                row = json.loads(line)
-            except ValueError:
-                continue
-            if isinstance(row, dict):
-                yield row
-
-
 class SampleWriter:
     """Appends samples to a file, flushed to the disk a batch at a time.
 
@@ -156,7 +143,7 @@ class SampleWriter:
         Raises:
             RunError: when the disk is full; what was written before stays.
         """
-        text = "".join(json.dumps(asdict(sample), ensure_ascii=False) + "\n" for sample in samples)
+        text = lines_text(asdict(sample) for sample in samples)
         # A lone surrogate can come out of a byte-level tokenizer and is no UTF-8.
         data = text.encode("utf-8", errors="replace")
         try:

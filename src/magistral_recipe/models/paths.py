@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from magistral_recipe.errors import DataError
+from magistral_recipe.files import whole_folder
 
 TINY = "tiny"
 """The name of the embedded model."""
@@ -54,7 +55,7 @@ def find_model(path: str | Path) -> ModelSource:
         from magistral_recipe.data import tiny
 
         return ModelSource(str(tiny.model_path()))
-    local = _in_package(text) if text.startswith("package:") else Path(text).expanduser()
+    local = _in_package(text) if text.startswith("package:") else whole_folder(Path(text).expanduser())
     if local.is_dir():
         return _find_in_folder(local)
     if local.is_file():

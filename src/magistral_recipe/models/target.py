@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import ValidationError
 
 from magistral_recipe.errors import DataError
+from magistral_recipe.files import whole_folder
 from magistral_recipe.models.config import ModelConfig
 from magistral_recipe.models.paths import ADAPTER_FOLDER, find_model
 from magistral_recipe.writing.chat_format import SYSTEM_PROMPTS, ChatFormat
@@ -50,7 +51,7 @@ def find_target(path: str) -> ChatTarget:
     Raises:
         DataError: if there is no model.
     """
-    place = Path(path).expanduser()
+    place = whole_folder(Path(path).expanduser())
     if place.is_dir():
         place = _model_folder(place)
         recipe = _recipe_above(place)
@@ -61,9 +62,11 @@ def find_target(path: str) -> ChatTarget:
 
 def _model_folder(place: Path) -> Path:
     """The folder itself, a stage's model, or a run's last one."""
-    if (place / "model").is_dir():
-        return place / "model"
-    models = [folder / "model" for folder in place.glob("[0-9]*-*") if _holds_model(folder / "model")]
+    own = whole_folder(place / "model")
+    if own.is_dir():
+        return own
+    models = [whole_folder(folder / "model") for folder in place.glob("[0-9]*-*")]
+    models = [model for model in models if _holds_model(model)]
     if models:
         return max(models, key=lambda folder: int(folder.parent.name.partition("-")[0]))
     if (place / RECIPE_FILE).is_file():

@@ -3,7 +3,7 @@
 Start at `build.py`, which writes one run's report, or at `side_by_side.py`, which compares several. Between them:
 
     collect.py                           reads what a run left behind, once, into `Run`, `Stage` and `Evaluation`
-    lines.py, seen.py, evaluations.py    what it reads with: lines never trusted, completions, where evaluations are
+    values.py, seen.py, evaluations.py   what it reads with: values never trusted, completions, where evaluations are
     advice.py                            warnings, each with what to try
     tables.py, curves.py, languages.py   scores, training curves, the confusion of languages
     sampling.py                          which completions are shown

@@ -93,7 +93,7 @@ def judged(run: Run) -> list[str]:
 
 
 def _rl(run: Run) -> Iterator[Stage]:
-    yield from (stage for stage in run.stages if stage.kind == "grpo" and stage.metrics)
+    yield from (stage for stage in run.stages if stage.role == "reinforcement" and stage.metrics)
 
 
 def _values(stage: Stage, *keys: str) -> list[float]:

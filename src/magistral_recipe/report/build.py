@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import json
 import re
 import time
 from functools import lru_cache
@@ -21,7 +20,7 @@ from markupsafe import Markup
 
 from magistral_recipe.errors import FULL, RunError
 from magistral_recipe.figures import duration
-from magistral_recipe.files import write_atomically
+from magistral_recipe.files import json_text, write_atomically
 from magistral_recipe.report.advice import findings
 from magistral_recipe.report.collect import MARKDOWN, METRICS, REPORT, collect
 from magistral_recipe.report.documents import metrics_json, report_markdown
@@ -54,7 +53,7 @@ def build_report(run: Path) -> Path:
     try:
         write_page(run / REPORT, page)
         write_page(run / MARKDOWN, report_markdown(read, told))
-        write_page(run / METRICS, _strict_json(metrics_json(read, told)))
+        write_page(run / METRICS, json_text(metrics_json(read, told), indent=2) + "\n")
     except OSError as error:
         if error.errno in FULL:
             raise
@@ -73,12 +72,6 @@ def live_page(run: Path) -> str:
 def write_page(target: Path, text: str) -> None:
     """Write a text that may hold lone surrogates, which are no UTF-8."""
     write_atomically(target, _encodable(text))
-
-
-def _strict_json(data: object) -> str:
-    """JSON that every parser takes: a score that is no number becomes ``null``, not Python's ``NaN``."""
-    plain = json.loads(json.dumps(data), parse_constant=lambda _: None)
-    return json.dumps(plain, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
 
 
 def _encodable(text: str) -> str:

@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import get_args
 
 from filelock import FileLock, Timeout
 
@@ -19,14 +20,19 @@ from magistral_recipe.errors import DataError, MagistralRecipeError
 from magistral_recipe.evaluation.scores import compute_scores
 from magistral_recipe.evaluation.statistics import Interval
 from magistral_recipe.files import read_json
+from magistral_recipe.jsonlines import Damage, Record, read_lines
 from magistral_recipe.recipe.document import read_document
+from magistral_recipe.recipe.sections import Role
 from magistral_recipe.report.evaluations import NAMES, EvaluationFolder, figure, stage_evaluations
-from magistral_recipe.report.lines import Damage, Record, finite, mapping, read_lines, whole
 from magistral_recipe.report.seen import Seen, read_rollouts_seen, read_samples_seen, sample_of
+from magistral_recipe.report.values import as_float, as_int, as_mapping
 from magistral_recipe.writing.thinking import Thinking
 
 REPORTS = REPORT, MARKDOWN, METRICS = "report.html", "report.md", "metrics.json"
 """What a report writes into the folder: an empty one stays one that a report can be made of."""
+
+_ROLES: dict[str, Role] = {"sft": "imitation", "grpo": "reinforcement", "evaluate": "evaluation"}
+"""Of the kinds that there were before a run noted what its stages do."""
 
 _STAGE_FOLDER = re.compile(r"\d\d-(.+)")
 _SILENT, _LONG_SILENT = 30.0, 600.0
@@ -59,14 +65,14 @@ class Evaluation:
     def interval(self, metric: str, dimension: str | None = None, group: str | None = None) -> Interval | None:
         """Return a figure with its interval, overall or of a group; ``None`` where there is none."""
         if dimension is None:
-            return _interval(figure(mapping(self.scores.get("overall")), metric))
-        groups = mapping(mapping(self.scores.get("groups")).get(dimension))
-        return _interval(figure(mapping(mapping(groups.get(group or "")).get("scores")), metric))
+            return _interval(figure(as_mapping(self.scores.get("overall")), metric))
+        groups = as_mapping(as_mapping(self.scores.get("groups")).get(dimension))
+        return _interval(figure(as_mapping(as_mapping(groups.get(group or "")).get("scores")), metric))
 
     def groups(self, dimension: str) -> dict[str, int]:
         """Return the groups of a dimension and how many problems each has."""
-        groups = mapping(mapping(self.scores.get("groups")).get(dimension))
-        return {name: whole(mapping(group).get("problems")) for name, group in groups.items()}
+        groups = as_mapping(as_mapping(self.scores.get("groups")).get(dimension))
+        return {name: as_int(as_mapping(group).get("problems")) for name, group in groups.items()}
 
     @property
     def warnings(self) -> list[str]:
@@ -76,7 +82,7 @@ class Evaluation:
 
     def count(self, name: str) -> int:
         """Return an overall count, 0 where it is not known."""
-        return whole(self.scores.get(name))
+        return as_int(self.scores.get(name))
 
     @property
     def greedy(self) -> bool:
@@ -99,7 +105,8 @@ class Stage:
 
     Attributes:
         name: in the chain.
-        kind: `sft`, `grpo`, `evaluate`, …
+        kind: `sft`, `grpo`, `evaluate`, …: for people; what is shown of it goes by its role.
+        role: what it does (`recipe.sections.Role`).
         status: `complete`, `running`, `stopped` (it was running, and nothing has been written for long), `waiting`, or
             `unknown` where no record says.
         seconds: how long it took so far.
@@ -113,6 +120,7 @@ class Stage:
 
     name: str
     kind: str
+    role: Role = "other"
     status: str = "waiting"
     seconds: float = 0.0
     summary: str = ""
@@ -131,7 +139,7 @@ class Stage:
         """Return a metric over steps; only finite values."""
         points = []
         for record in self.metrics:
-            step, value = finite(record.get("step")), finite(record.get(key))
+            step, value = as_float(record.get("step")), as_float(record.get(key))
             if step is not None and value is not None:
                 points.append((step, value))
         return points
@@ -178,9 +186,9 @@ class Run:
         """The last stage that evaluated."""
         return next((stage for stage in reversed(self.stages) if stage.evaluations), None)
 
-    def trained(self, kind: str) -> Stage | None:
-        """The last stage of a kind that logged something."""
-        return next((stage for stage in reversed(self.stages) if stage.kind == kind and stage.metrics), None)
+    def trained(self, role: Role) -> Stage | None:
+        """The last stage of a role that logged something."""
+        return next((stage for stage in reversed(self.stages) if stage.role == role and stage.metrics), None)
 
 
 def collect(folder: Path) -> Run:
@@ -197,7 +205,7 @@ def collect(folder: Path) -> Run:
     """
     _refuse_what_is_no_run(folder)
     missing: list[str] = []
-    manifest = mapping(read_json(folder / "manifest.json"))
+    manifest = as_mapping(read_json(folder / "manifest.json"))
     if not manifest:
         missing.append("manifest.json is absent or unreadable: versions, hardware and durations are not known.")
     recipe = _text(folder / "recipe.yaml")
@@ -239,7 +247,7 @@ def _entries(folder: Path, manifest: Record) -> list[Record]:
     for path in sorted(folder.iterdir()):
         match = _STAGE_FOLDER.fullmatch(path.name)
         if match and path.is_dir():
-            record = mapping(read_json(path / "stage.json"))
+            record = as_mapping(read_json(path / "stage.json"))
             known = {"status": "unknown", **record, "kind": record.get("kind", match[1])}
             found.append({**known, "name": match[1], "folder": path.name})
     return found
@@ -247,7 +255,7 @@ def _entries(folder: Path, manifest: Record) -> list[Record]:
 
 def _brought_up_to_date(folder: Path, entry: Record) -> Record:
     """The manifest is written when a run starts and ends: a stage's own record is newer while it goes on."""
-    record = mapping(read_json(folder / _folder_of(entry) / "stage.json"))
+    record = as_mapping(read_json(folder / _folder_of(entry) / "stage.json"))
     if not record or record.get("fingerprint") != entry.get("fingerprint"):
         return entry
     return {**entry, **{key: record[key] for key in ("status", "seconds", "results") if key in record}}
@@ -260,8 +268,9 @@ def _folder_of(entry: Record) -> str:
 
 def _read_stage(run: Path, entry: Record, thinking: Thinking, missing: list[str]) -> Stage:
     name, kind = str(entry.get("name", "?")), str(entry.get("kind", "?"))
-    results = mapping(entry.get("results"))
-    stage = Stage(name, kind, str(entry.get("status", "waiting")), finite(entry.get("seconds")) or 0.0)
+    results = as_mapping(entry.get("results"))
+    stage = Stage(name, kind, role_of(kind, entry.get("role")), str(entry.get("status", "waiting")))
+    stage.seconds = as_float(entry.get("seconds")) or 0.0
     stage.results, stage.summary = results, str(results.get("summary", ""))
     folder = run / _folder_of(entry)
     if stage.status == "running" and _has_died(run, folder):
@@ -281,41 +290,49 @@ def _read_stage(run: Path, entry: Record, thinking: Thinking, missing: list[str]
             missing.append(f"Stage {name} is complete, but its folder {folder.name} is gone.")
         return stage
     _read_training(stage, folder, thinking, missing)
-    if kind == "evaluate":
+    if stage.role == "evaluation":
         found = [_read_evaluation(each, thinking, missing) for each in stage_evaluations(folder)]
         stage.evaluations = [evaluation for evaluation in found if evaluation is not None]
     return stage
 
 
+def role_of(kind: str, noted: object = None) -> Role:
+    """Return what a stage does: as its run noted it; by its kind in folders that were written before runs did."""
+    return next((role for role in get_args(Role) if role == noted), _ROLES.get(kind, "other"))
+
+
 def _read_training(stage: Stage, folder: Path, thinking: Thinking, missing: list[str]) -> None:
     damage = Damage()
     stage.metrics = [record for _, record in read_lines(folder / "metrics.jsonl", damage)]
-    _note(missing, damage.told(f"{stage.name}: metrics.jsonl"))
+    _note(missing, damage.describe(f"{stage.name}: metrics.jsonl"))
     damage = Damage()
     stage.rollouts_path = folder / "rollouts.jsonl"
     stage.rollouts = read_rollouts_seen(stage.rollouts_path, thinking, damage)
-    _note(missing, damage.told(f"{stage.name}: rollouts.jsonl"))
-    if stage.kind in ("sft", "grpo") and not stage.metrics and stage.status != "waiting":
+    _note(missing, damage.describe(f"{stage.name}: rollouts.jsonl"))
+    if stage.role in ("imitation", "reinforcement") and not stage.metrics and stage.status != "waiting":
         missing.append(f"{stage.name}: no metrics were logged: there are no curves.")
-    if stage.kind == "grpo" and not stage.rollouts and stage.metrics:
+    if stage.role == "reinforcement" and not stage.rollouts and stage.metrics:
         missing.append(f"{stage.name}: no rollouts were written down: what it learnt from cannot be shown.")
 
 
 def _read_evaluation(found: EvaluationFolder, thinking: Thinking, missing: list[str]) -> Evaluation | None:
     damage = Damage()
     samples = read_samples_seen(found.samples, thinking, damage)
-    _note(missing, damage.told(f"Evaluation of {found.label}: samples.jsonl"))
+    _note(missing, damage.describe(f"Evaluation of {found.label}: samples.jsonl"))
     if found.scores:
         if not samples:
             missing.append(f"Evaluation of {found.label}: samples.jsonl is absent or empty: there is nothing to read.")
-        return Evaluation(found.label, found.scores, samples, found.samples, found.scores.get("partial") is True)
+        evaluation = Evaluation(found.label, found.scores, samples, found.samples, found.scores.get("partial") is True)
+        if not any(evaluation.interval(metric) for metric in as_mapping(found.scores["overall"])):
+            missing.append(f"Evaluation of {found.label}: scores.json holds no figure that can be read.")
+        return evaluation
     told = {s.key: s for _, row in read_lines(found.samples) if (s := sample_of(row)) is not None}
     if not told:
         missing.append(f"Evaluation of {found.label}: no whole sample yet.")
         return None
     missing.append(f"Evaluation of {found.label} is not finished: its scores are of {len(samples)} samples so far.")
     scores = compute_scores(
-        [*told.values()], {"settings": mapping(read_json(found.folder / "settings.json"))}
+        [*told.values()], {"settings": as_mapping(read_json(found.folder / "settings.json"))}
     ).to_json()
     return Evaluation(found.label, scores, samples, found.samples, partial=True)
 
@@ -323,7 +340,7 @@ def _read_evaluation(found: EvaluationFolder, thinking: Thinking, missing: list[
 def _thinking(folder: Path) -> Thinking:
     """The run's tags, as its evaluations noted them; the usual ones where none did."""
     for file in sorted(folder.glob("[0-9][0-9]-*/*/settings.json")):
-        noted = mapping(read_json(file)).get("thinking")
+        noted = as_mapping(read_json(file)).get("thinking")
         if isinstance(noted, dict):
             try:
                 return Thinking(**noted)
@@ -334,7 +351,7 @@ def _thinking(folder: Path) -> Thinking:
 
 def _thinking_of_recipe(folder: Path) -> Thinking:
     """The tags of the resolved recipe; the usual ones where it can't be read or says nothing."""
-    tags = mapping(resolved_recipe(folder).get("thinking"))
+    tags = as_mapping(resolved_recipe(folder).get("thinking"))
     try:
         return Thinking(**{name: tags[name] for name in ("open", "close") if name in tags})
     except (TypeError, ValueError, AttributeError):
@@ -345,7 +362,7 @@ def resolved_recipe(folder: Path) -> Record:
     """Return a run's resolved recipe as plain data, empty where it can't be read."""
     file = folder / "recipe.yaml"
     try:
-        return mapping(read_document(file).data) if file.is_file() else {}
+        return as_mapping(read_document(file).data) if file.is_file() else {}
     except (MagistralRecipeError, OSError, ValueError, RecursionError):
         return {}
 
@@ -384,9 +401,9 @@ def _text(path: Path) -> str | None:
 
 
 def _interval(value: object) -> Interval | None:
-    ends = mapping(value)
-    mean = finite(ends.get("mean"))
+    ends = as_mapping(value)
+    mean = as_float(ends.get("mean"))
     if mean is None:
         return None
-    low, high = finite(ends.get("low")), finite(ends.get("high"))
+    low, high = as_float(ends.get("low")), as_float(ends.get("high"))
     return Interval(mean, -math.inf if low is None else low, math.inf if high is None else high)

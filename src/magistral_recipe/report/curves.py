@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
+from magistral_recipe.recipe.sections import Role
 from magistral_recipe.report.collect import Stage
 from magistral_recipe.report.data import Chart, Kind, Series, Unit
 
@@ -19,6 +20,8 @@ Points = list[tuple[float, float]]
 MAX_POINTS = 400
 _SMOOTHED_ABOVE = 24
 _MAX_SERIES = 8
+_MAX_OTHERS = 24
+_NO_CURVES = ("step", "time", "epoch")
 _MOST_BUCKETS = 80
 _LONGEST_NAME = 18
 _PARTS_ALONE = {
@@ -49,23 +52,23 @@ def stage_charts(stage: Stage, prefix: str) -> list[Chart]:
     """Make a stage's figures.
 
     Args:
-        stage: one that logged metrics.
+        stage: any; one that logged nothing has no figures.
         prefix: of the figures' ids.
 
     Returns:
         The figures, in the order in which one reads them.
     """
-    plots = _sft_plots() if stage.kind == "sft" else _grpo_plots(stage)
+    plots = _PLOTS[stage.role](stage) if stage.metrics else []
     charts = [_chart(stage, plot, f"{prefix}-{number}", prefix) for number, plot in enumerate(plots)]
     found = [chart for chart in charts if chart is not None]
-    against = length_chart(stage, f"{prefix}-length") if stage.kind == "grpo" else None
+    against = length_chart(stage, f"{prefix}-length") if stage.role == "reinforcement" else None
     if against is not None:  # beside the lengths themselves
         place = next((at for at, chart in enumerate(found, 1) if chart.title == "Length"), len(found))
         found.insert(place, against)
     return found
 
 
-def _sft_plots() -> list[Plot]:
+def _imitation_plots(stage: Stage) -> list[Plot]:
     return [
         Plot("Loss", {"loss": "training", "eval_loss": "held out"}),
         Plot("Tokens predicted right", {"mean_token_accuracy": "share"}, "share"),
@@ -75,7 +78,7 @@ def _sft_plots() -> list[Plot]:
     ]
 
 
-def _grpo_plots(stage: Stage) -> list[Plot]:
+def _reinforcement_plots(stage: Stage) -> list[Plot]:
     keys = stage.keys()
     seconds = {key: _activity(key) for key in keys if re.fullmatch(r"seconds/[^/]+", key)}
     rewards = {key: key.split("/")[1] for key in keys if re.fullmatch(r"rewards/[^/]+/mean", key)}
@@ -105,6 +108,21 @@ def _grpo_plots(stage: Stage) -> list[Plot]:
         Plot("Tokens a second", throughput),
         Plot("Seconds by activity", seconds, "seconds", "stacked"),
     ]
+
+
+def _other_plots(stage: Stage) -> list[Plot]:
+    """A figure a metric, under its own name: nothing is known of what such a stage logs."""
+    logged = stage.keys()
+    keys = [key for key in logged if key not in _NO_CURVES and stage.curve(key)]
+    return [Plot(key, {key: key}) for key in keys[:_MAX_OTHERS]]
+
+
+_PLOTS: Mapping[Role, Callable[[Stage], list[Plot]]] = {
+    "imitation": _imitation_plots,
+    "reinforcement": _reinforcement_plots,
+    "evaluation": _other_plots,
+    "other": _other_plots,
+}
 
 
 def _activity(key: str) -> str:

@@ -7,11 +7,12 @@ from dataclasses import asdict
 from typing import Any
 
 from magistral_recipe.figures import percent
+from magistral_recipe.jsonlines import Record
 from magistral_recipe.report.advice import Finding
 from magistral_recipe.report.collect import Run, Stage
 from magistral_recipe.report.curves import number
-from magistral_recipe.report.lines import Record, finite, mapping
 from magistral_recipe.report.tables import Cell, Table, headline, score_name, stage_scores
+from magistral_recipe.report.values import as_float, as_mapping
 
 METRICS_FORMAT = 1
 _COUNTS = ("problems", "samples", "greedy_samples", "undecided", "seconds")
@@ -32,8 +33,8 @@ def metrics_json(run: Run, findings: Sequence[Finding]) -> Record:
         "name": run.name,
         "created": run.manifest.get("created"),
         "seed": run.manifest.get("seed"),
-        "versions": mapping(run.manifest.get("versions")),
-        "hardware": mapping(run.manifest.get("hardware")),
+        "versions": as_mapping(run.manifest.get("versions")),
+        "hardware": as_mapping(run.manifest.get("hardware")),
         "seconds": round(run.seconds, 3),
         "stages": [_stage(stage) for stage in run.stages],
         "warnings": [asdict(finding) for finding in findings],
@@ -42,7 +43,7 @@ def metrics_json(run: Run, findings: Sequence[Finding]) -> Record:
 
 
 def _stage(stage: Stage) -> Record:
-    steps = [step for record in stage.metrics if (step := finite(record.get("step"))) is not None]
+    steps = [step for record in stage.metrics if (step := as_float(record.get("step"))) is not None]
     found: dict[str, Any] = {
         "name": stage.name,
         "kind": stage.kind,
@@ -60,8 +61,8 @@ def _stage(stage: Stage) -> Record:
                 "warnings": e.warnings,
                 "settings": _settings(e.scores),
                 **{name: e.scores[name] for name in _COUNTS if name in e.scores},
-                "overall": mapping(e.scores.get("overall")),
-                "groups": mapping(e.scores.get("groups")),
+                "overall": as_mapping(e.scores.get("overall")),
+                "groups": as_mapping(e.scores.get("groups")),
             }
             for e in stage.evaluations
         }
@@ -70,14 +71,14 @@ def _stage(stage: Stage) -> Record:
 
 def _settings(scores: Record) -> Record:
     """How the samples were drawn; without the model's path, which tells about somebody's folders."""
-    return {name: value for name, value in mapping(scores.get("settings")).items() if name != "model"}
+    return {name: value for name, value in as_mapping(scores.get("settings")).items() if name != "model"}
 
 
 def _last_values(stage: Stage) -> dict[str, float]:
     """Each metric's last finite value."""
     found: dict[str, float] = {}
     for record in stage.metrics:
-        found |= {key: value for key in record if (value := finite(record[key])) is not None}
+        found |= {key: value for key in record if (value := as_float(record[key])) is not None}
     return {key: value for key, value in found.items() if key not in ("step", "time")}
 
 

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from magistral_recipe.files import read_json
-from magistral_recipe.report.lines import Record, mapping
+from magistral_recipe.jsonlines import Record
+from magistral_recipe.report.values import as_mapping
 
 SAMPLES, SCORES = "samples.jsonl", "scores.json"
 
@@ -68,13 +69,13 @@ def stage_evaluations(stage: Path) -> list[EvaluationFolder]:
     Returns:
         Its evaluations, in the order in which the models came about.
     """
-    results = mapping(mapping(read_json(stage / "stage.json")).get("results"))
-    order: Sequence[str] = ["base", *mapping(results.get("scores")), "sft", "grpo"]
+    results = as_mapping(as_mapping(read_json(stage / "stage.json")).get("results"))
+    order: Sequence[str] = ["base", *as_mapping(results.get("scores")), "sft", "grpo"]
     rank = {label: position for position, label in reversed(list(enumerate(order)))}
     labels = {path.parent.name for file in (SAMPLES, SCORES) for path in stage.glob(f"*/{file}")}
     found = []
     for label in sorted(labels, key=lambda label: (rank.get(label, len(order)), label)):
-        scores = mapping(read_json(stage / label / SCORES))
+        scores = as_mapping(read_json(stage / label / SCORES))
         whole = scores if isinstance(scores.get("overall"), dict) else {}
         found.append(EvaluationFolder(stage.name, label, stage / label, whole))
     return found

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from magistral_recipe.evaluation.estimators import fidelity
+from magistral_recipe.jsonlines import Record, read_at
 from magistral_recipe.report.collect import Evaluation
-from magistral_recipe.report.lines import Record, mapping, read_at
 from magistral_recipe.report.seen import sample_of
 from magistral_recipe.report.tables import Grid, confusion_grid
+from magistral_recipe.report.values import as_mapping
 from magistral_recipe.writing.thinking import Thinking
 
 _MOST = 1_000
@@ -33,7 +34,7 @@ def language_grids(evaluations: Sequence[Evaluation], thinking: Thinking) -> lis
 
 def _confusion(evaluation: Evaluation, thinking: Thinking) -> Record:
     """From the scores where they have it, else from samples evenly spread over the file."""
-    known = mapping(evaluation.scores.get("confusion"))
+    known = as_mapping(evaluation.scores.get("confusion"))
     if known:
         return known
     some = evaluation.samples[:: max(1, -(-len(evaluation.samples) // _MOST))]
@@ -47,7 +48,7 @@ def _confusion(evaluation: Evaluation, thinking: Thinking) -> Record:
             (kept if sample.same_language else others).append(told)
     asked = [language for language, _ in (*kept, *others)]
     found = [language for language, _ in kept] + _found(others, thinking)
-    return mapping(fidelity(asked, found)["confusion"]) if len(found) == len(asked) else {}
+    return as_mapping(fidelity(asked, found)["confusion"]) if len(found) == len(asked) else {}
 
 
 def _found(completions: Sequence[tuple[str, str]], thinking: Thinking) -> list[str]:

@@ -5,17 +5,17 @@ Values here are text or numbers; the template escapes them.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from magistral_recipe.figures import duration
+from magistral_recipe.recipe.sections import Role
 from magistral_recipe.report.advice import Finding, judged
 from magistral_recipe.report.collect import Run, Stage
 from magistral_recipe.report.curves import from_to, number, reward_parts, stage_charts
 from magistral_recipe.report.data import Chart, PageData, Unit
 from magistral_recipe.report.languages import language_grids
-from magistral_recipe.report.lines import finite, mapping
 from magistral_recipe.report.sampling import fill
 from magistral_recipe.report.tables import (
     Cell,
@@ -28,6 +28,7 @@ from magistral_recipe.report.tables import (
     score_name,
     stage_scores,
 )
+from magistral_recipe.report.values import as_float, as_mapping
 
 _STATIC_PROBLEMS = 4
 
@@ -126,9 +127,9 @@ def run_page(run: Run, findings: Sequence[Finding]) -> Page:
         scores.grids = language_grids(stage.evaluations, run.thinking)
         page.scores.append(scores)
     page.trainings = [
-        training(stage.title, stage_charts(stage, f"training-{position}"), f"training-{position}")
+        training(stage.title, charts, f"training-{position}")
         for position, stage in enumerate(run.stages)
-        if stage.metrics and stage.kind != "evaluate"
+        if stage.role != "evaluation" and (charts := stage_charts(stage, f"training-{position}"))
     ]
     page.facts = facts(run)
     page.recipes = [("The recipe", run.recipe)] if run.recipe else []
@@ -159,9 +160,8 @@ def _milestones(run: Run) -> list[Milestone]:
 
 
 def _card(stage: Stage) -> Card:
-    makers = {"sft": _sft_figures, "grpo": _grpo_figures, "evaluate": _evaluate_figures}
-    figures = makers.get(stage.kind, _summary)(stage) or _summary(stage)
-    if memory := finite(stage.results.get("peak_gpu_memory_gib")) or finite(stage.results.get("peak_memory_gib")):
+    figures = _FIGURES[stage.role](stage) or _summary(stage)
+    if memory := as_float(stage.results.get("peak_gpu_memory_gib")) or as_float(stage.results.get("peak_memory_gib")):
         figures.append(("peak memory", f"{memory:.1f} GiB"))
     return Card(stage.title, stage.kind, stage.status, stage.seconds, figures)
 
@@ -170,14 +170,14 @@ def _summary(stage: Stage) -> list[tuple[str, str]]:
     return [("", stage.summary)] if stage.summary else []
 
 
-def _sft_figures(stage: Stage) -> list[tuple[str, str]]:
+def _imitation_figures(stage: Stage) -> list[tuple[str, str]]:
     found = [("steps", _last_step(stage)), ("loss", _from_to(stage, "loss"))]
-    if traces := finite(stage.results.get("traces")):
+    if traces := as_float(stage.results.get("traces")):
         found.insert(0, ("traces", f"{traces:,.0f}"))
     return [(name, value) for name, value in found if value]
 
 
-def _grpo_figures(stage: Stage) -> list[tuple[str, str]]:
+def _reinforcement_figures(stage: Stage) -> list[tuple[str, str]]:
     right = next((key for key, part in reward_parts(stage.keys()).items() if part == "correctness"), "")
     found = [
         ("steps", _last_step(stage)),
@@ -188,17 +188,26 @@ def _grpo_figures(stage: Stage) -> list[tuple[str, str]]:
     return [(name, value) for name, value in found if value]
 
 
-def _evaluate_figures(stage: Stage) -> list[tuple[str, str]]:
+def _evaluation_figures(stage: Stage) -> list[tuple[str, str]]:
     if not stage.evaluations:
         return []
     last = stage.evaluations[-1]
-    settings = mapping(last.scores.get("settings"))
+    settings = as_mapping(last.scores.get("settings"))
     found = [("models", str(len(stage.evaluations))), ("problems", str(last.count("problems")))]
     return [*found, ("samples each", str(settings["samples"]))] if settings.get("samples") else found
 
 
+_FIGURES: Mapping[Role, Callable[[Stage], list[tuple[str, str]]]] = {
+    "imitation": _imitation_figures,
+    "reinforcement": _reinforcement_figures,
+    "evaluation": _evaluation_figures,
+    "other": _summary,
+}
+"""What a card says of a stage; its summary where nothing of that is known."""
+
+
 def _last_step(stage: Stage) -> str:
-    steps = [step for record in stage.metrics if (step := finite(record.get("step"))) is not None]
+    steps = [step for record in stage.metrics if (step := as_float(record.get("step"))) is not None]
     return f"{max(steps):,.0f}" if steps else ""
 
 
@@ -241,7 +250,7 @@ def static_samples(data: PageData) -> list[tuple[str, list[str], list[tuple[str,
 
 
 def _line(run: Run) -> str:
-    hardware = mapping(run.manifest.get("hardware"))
+    hardware = as_mapping(run.manifest.get("hardware"))
     gpus = hardware.get("gpus")
     machine = ", ".join(map(str, gpus)) if isinstance(gpus, list) and gpus else ""
     if not machine and hardware.get("processor"):
@@ -260,7 +269,7 @@ def _line(run: Run) -> str:
 def facts(run: Run) -> list[tuple[str, str]]:
     """What ran, on what, as names and values."""
     manifest = run.manifest
-    hardware, versions = mapping(manifest.get("hardware")), mapping(manifest.get("versions"))
+    hardware, versions = as_mapping(manifest.get("hardware")), as_mapping(manifest.get("versions"))
     gpus = hardware.get("gpus")
     found: Mapping[str, Any] = {
         "recipe": manifest.get("recipe_file"),

@@ -12,10 +12,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, TypeVar
 
+from magistral_recipe.jsonlines import Record, read_at
 from magistral_recipe.report.collect import Evaluation, Run, Stage
 from magistral_recipe.report.data import Completion, Occasion, PageData, Problem
-from magistral_recipe.report.lines import Record, finite, mapping, name, read_at, text
 from magistral_recipe.report.seen import Seen, problem_of, sample_of
+from magistral_recipe.report.values import as_float, as_mapping, as_name, as_text
 from magistral_recipe.rewards.base import Reason
 from magistral_recipe.writing.thinking import Split
 
@@ -177,7 +178,7 @@ def _mean_cost(source: _Source) -> int:
     """Characters of a completion on the page, by a few of the file."""
     some = source.seen[:: max(1, len(source.seen) // 64)]
     rows = read_at(source.file, [seen.offset for seen in some])
-    sizes = [min(len(text(row.get("completion"))), _LONGEST) for _, row in rows]
+    sizes = [min(len(as_text(row.get("completion"))), _LONGEST) for _, row in rows]
     return _OVERHEAD + (sum(sizes) // len(sizes) if sizes else 0)
 
 
@@ -228,11 +229,11 @@ class _Writer:
             reference = row.get("reference")
         else:
             key, reference = problem_of(row), row.get("answer")
-            question = text(row.get("problem")) or key
+            question = as_text(row.get("problem")) or key
         if key not in self._problems:
             self._problems[key] = len(self._data.problems)
-            difficulty = finite(row.get("difficulty"))
-            facts = [fact for field in ("language", "category", "source") if (fact := name(row.get(field)))]
+            difficulty = as_float(row.get("difficulty"))
+            facts = [fact for field in ("language", "category", "source") if (fact := as_name(row.get(field)))]
             facts += [f"difficulty {difficulty:g}"] if difficulty is not None else []
             self._data.problems.append(Problem(key, _shortened(question), _reference(reference), facts))
         return self._problems[key]
@@ -255,21 +256,21 @@ class _Writer:
 
 def _language_unread(row: Record, split: Split) -> bool:
     """Whether its language could not be told: too little text, or no parts to look at, which earns 0 as well."""
-    verdicts = mapping(row.get("verdicts"))
-    told = mapping(verdicts.get("language"))
-    if verdicts and finite(told.get("value")) is None:
+    verdicts = as_mapping(row.get("verdicts"))
+    told = as_mapping(verdicts.get("language"))
+    if verdicts and as_float(told.get("value")) is None:
         return True
-    reasons = [told.get("reason")] if verdicts else mapping(row.get("parts")).values()
+    reasons = [told.get("reason")] if verdicts else as_mapping(row.get("parts")).values()
     return not split.well_formed and any(reason in (Reason.MALFORMED, Reason.CUT) for reason in reasons)
 
 
 def _parts(row: Record) -> list[tuple[str, float | None, str]]:
     """Each part of the reward with its value and reason, from either kind of file."""
-    verdicts = mapping(row.get("verdicts"))
+    verdicts = as_mapping(row.get("verdicts"))
     if verdicts:
-        told = [(part, mapping(verdict)) for part, verdict in verdicts.items()]
-        return [(str(part), finite(v.get("value")), _words(v.get("reason"))) for part, v in told]
-    logged, rewards = mapping(row.get("parts")), mapping(row.get("rewards"))
+        told = [(part, as_mapping(verdict)) for part, verdict in verdicts.items()]
+        return [(str(part), as_float(v.get("value")), _words(v.get("reason"))) for part, v in told]
+    logged, rewards = as_mapping(row.get("parts")), as_mapping(row.get("rewards"))
     reasons = {_owner(key): _words(value) for key, value in logged.items() if _last(key) == "reason"}
     columns = {key: value for key, value in logged.items() if _last(key) != "reason"}
     short = [_last(key) for key in columns]
@@ -278,7 +279,7 @@ def _parts(row: Record) -> list[tuple[str, float | None, str]]:
         # Two rewards may each have a part of one name; a column of words is its own reason.
         title = _last(key) if key in columns and short.count(_last(key)) == 1 else key
         reason = reasons.pop(key, "") or (value[:_LONGEST_REASON] if isinstance(value, str) else "")
-        shown.append((title, _short(finite(value)), reason))
+        shown.append((title, _short(as_float(value)), reason))
     return shown + [(owner or "reason", None, reason) for owner, reason in reasons.items()]
 
 
@@ -291,7 +292,7 @@ def _last(key: object) -> str:
 
 
 def _words(reason: object) -> str:
-    return text(reason)[:_LONGEST_REASON].replace("_", " ")
+    return as_text(reason)[:_LONGEST_REASON].replace("_", " ")
 
 
 def _reference(reference: object) -> str:

@@ -12,7 +12,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from magistral_recipe.evaluation.samples import Sample
-from magistral_recipe.report.lines import Damage, Record, finite, mapping, name, read_lines, text, whole
+from magistral_recipe.jsonlines import Damage, Record, read_lines
+from magistral_recipe.report.values import as_float, as_int, as_mapping, as_name, as_text
 from magistral_recipe.rewards.base import MACHINE_REASONS, Reason
 from magistral_recipe.writing.boxes import find_boxes
 from magistral_recipe.writing.thinking import Thinking
@@ -96,28 +97,28 @@ def sample_of(row: Record) -> Sample | None:
     if not isinstance(problem, str) or not isinstance(completion, str):
         return None
     verdicts = {
-        str(part): {"value": finite(mapping(told).get("value")), "reason": text(mapping(told).get("reason"))}
-        for part, told in mapping(row.get("verdicts")).items()
+        str(part): {"value": as_float(as_mapping(told).get("value")), "reason": as_text(as_mapping(told).get("reason"))}
+        for part, told in as_mapping(row.get("verdicts")).items()
     }
     return Sample(
         problem=problem,
-        sample=whole(row.get("sample")),
+        sample=as_int(row.get("sample")),
         greedy=row.get("greedy") is True,
         prompt="",
         completion=completion,
-        tokens=whole(row.get("tokens")),
+        tokens=as_int(row.get("tokens")),
         truncated=row.get("truncated") is True,
-        answer=name(row.get("answer")),
+        answer=as_name(row.get("answer")),
         verdicts=verdicts,
-        reward=finite(row.get("reward")),
-        question=text(row.get("question")),
+        reward=as_float(row.get("reward")),
+        question=as_text(row.get("question")),
         reference=row.get("reference"),
-        language=name(row.get("language")),
-        category=name(row.get("category")),
-        difficulty=finite(row.get("difficulty")),
-        source=name(row.get("source")),
-        kind=text(row.get("kind") or "math"),
-        found_language=name(row.get("found_language")),
+        language=as_name(row.get("language")),
+        category=as_name(row.get("category")),
+        difficulty=as_float(row.get("difficulty")),
+        source=as_name(row.get("source")),
+        kind=as_text(row.get("kind") or "math"),
+        found_language=as_name(row.get("found_language")),
     )
 
 
@@ -135,16 +136,16 @@ def read_rollouts_seen(path: Path, thinking: Thinking, damage: Damage) -> list[S
     found: list[Seen] = []
     members: dict[tuple[int, int], int] = {}
     for offset, row in read_lines(path, damage):
-        step, group = row.get("step"), whole(row.get("group"))
+        step, group = row.get("step"), as_int(row.get("group"))
         if not isinstance(step, int) or not isinstance(row.get("completion"), str):
             damage.broken += 1
             continue
         number = members.get((step, group), 0)
         members[step, group] = number + 1
-        parts = mapping(row.get("parts"))
+        parts = as_mapping(row.get("parts"))
         right = rollout_right(parts)
-        told = {**parts, **mapping(row.get("rewards"))}
-        language = next((finite(told[key]) for key in told if _last(key) in _LANGUAGE), None)
+        told = {**parts, **as_mapping(row.get("rewards"))}
+        language = next((as_float(told[key]) for key in told if _last(key) in _LANGUAGE), None)
         found.append(
             Seen(
                 offset,
@@ -153,10 +154,10 @@ def read_rollouts_seen(path: Path, thinking: Thinking, damage: Damage) -> list[S
                 step=step,
                 group=group,
                 right=right,
-                tokens=whole(row.get("tokens")),
+                tokens=as_int(row.get("tokens")),
                 truncated=row.get("truncated") is True,
-                reward=finite(row.get("reward")),
-                advantage=finite(row.get("advantage")),
+                reward=as_float(row.get("reward")),
+                advantage=as_float(row.get("advantage")),
                 mixed=None if language is None else language < 1,
                 suspect=suspicion(row["completion"], right, thinking),
             )
@@ -166,7 +167,7 @@ def read_rollouts_seen(path: Path, thinking: Thinking, damage: Damage) -> list[S
 
 def problem_of(row: Record) -> str:
     """The problem's id; its text where the data had no ids."""
-    return text(row.get("id")) or text(row.get("problem")) or f"step {row.get('step')}, group {row.get('group')}"
+    return as_text(row.get("id")) or as_text(row.get("problem")) or f"step {row.get('step')}, group {row.get('group')}"
 
 
 def rollout_right(parts: Record) -> bool | None:
@@ -176,7 +177,7 @@ def rollout_right(parts: Record) -> bool | None:
         return True
     if reasons & {*MACHINE_REASONS, Reason.UNREADABLE_REFERENCE}:
         return None
-    graded = [number for key, value in parts.items() if _last(key) == "correctness" and (number := finite(value))]
+    graded = [number for key, value in parts.items() if _last(key) == "correctness" and (number := as_float(value))]
     if graded:
         return graded[0] >= 1
     told = reasons or any(_last(key) == "correctness" for key in parts)

@@ -13,6 +13,7 @@ from typing import Any
 
 from magistral_recipe.errors import FULL, DataError, RunError
 from magistral_recipe.figures import duration
+from magistral_recipe.recipe.sections import Role
 from magistral_recipe.report.advice import findings
 from magistral_recipe.report.build import render, write_page
 from magistral_recipe.report.collect import Evaluation, Run, Stage, collect, resolved_recipe
@@ -20,7 +21,6 @@ from magistral_recipe.report.curves import Points, line_chart, number, reward_pa
 from magistral_recipe.report.data import Chart, PageData, Unit
 from magistral_recipe.report.documents import markdown_table
 from magistral_recipe.report.evaluations import NAMES
-from magistral_recipe.report.lines import mapping
 from magistral_recipe.report.page import Milestone, Page, charts_of, static_samples, training
 from magistral_recipe.report.sampling import fill
 from magistral_recipe.report.tables import (
@@ -36,10 +36,11 @@ from magistral_recipe.report.tables import (
     sampled_alike,
     score_table,
 )
+from magistral_recipe.report.values import as_mapping
 
 Named = list[tuple[str, Run]]
 
-_CURVES: tuple[tuple[str, str, Unit], ...] = (
+_REINFORCEMENT_CURVES: tuple[tuple[str, str, Unit], ...] = (
     ("Reward", "reward", "number"),
     ("Right", "correctness", "share"),
     ("Format kept", "format", "share"),
@@ -52,10 +53,14 @@ _CURVES: tuple[tuple[str, str, Unit], ...] = (
     ("Gradient norm", "grad_norm", "number"),
     ("Tokens a second", "tokens_per_second/trained", "number"),
 )
-_SFT_CURVES: tuple[tuple[str, str, Unit], ...] = (
+_IMITATION_CURVES: tuple[tuple[str, str, Unit], ...] = (
     ("Loss", "loss", "number"),
     ("Held-out loss", "eval_loss", "number"),
     ("Tokens predicted right", "mean_token_accuracy", "share"),
+)
+_OVERLAID: tuple[tuple[Role, str, tuple[tuple[str, str, Unit], ...]], ...] = (
+    ("imitation", "SFT", _IMITATION_CURVES),
+    ("reinforcement", "RL", _REINFORCEMENT_CURVES),
 )
 _MAX_KEYS = 60
 
@@ -132,10 +137,10 @@ def comparison_page(runs: Named) -> Page:
     page.findings = [
         replace(finding, title=f"{name}: {finding.title}") for name, run in runs for finding in findings(run)
     ]
-    for kind, title, curves in (("sft", "SFT", _SFT_CURVES), ("grpo", "RL", _CURVES)):
-        charts = list(_overlays(runs, kind, curves))
+    for role, title, curves in _OVERLAID:
+        charts = list(_overlays(runs, role, curves))
         if charts:
-            page.trainings.append(training(title, charts, f"training-{kind}"))
+            page.trainings.append(training(title, charts, f"training-{role}"))
     page.recipes = [(f"The recipe of {name}", run.recipe) for name, run in runs if run.recipe]
     page.data = PageData(page.name, charts=charts_of(page))
     fill(page.data, runs)
@@ -211,7 +216,7 @@ def _runs(runs: Named) -> Table:
     heads = ["run", "state", "time", "seed", "machine", "trl", "code"]
     rows = []
     for name, run in runs:
-        hardware, versions = mapping(run.manifest.get("hardware")), mapping(run.manifest.get("versions"))
+        hardware, versions = as_mapping(run.manifest.get("hardware")), as_mapping(run.manifest.get("versions"))
         gpus = hardware.get("gpus")
         machine = ", ".join(map(str, gpus)) if isinstance(gpus, list) and gpus else hardware.get("processor")
         state = next((s.status for s in run.stages if s.status != "complete"), "complete" if run.stages else "empty")
@@ -245,9 +250,9 @@ def _flat(value: Any, path: str = "") -> Iterator[tuple[str, str]]:
         yield path, str(value)
 
 
-def _overlays(runs: Named, kind: str, curves: Sequence[tuple[str, str, Unit]]) -> Iterator[Chart]:
+def _overlays(runs: Named, role: Role, curves: Sequence[tuple[str, str, Unit]]) -> Iterator[Chart]:
     """One figure a metric, one curve a run."""
-    stages = [(name, stage) for name, run in runs if (stage := run.trained(kind)) is not None]
+    stages = [(name, stage) for name, run in runs if (stage := run.trained(role)) is not None]
     for position, (title, metric, unit) in enumerate(curves):
         named: list[tuple[str, Points]] = []
         for name, stage in stages:
@@ -255,7 +260,7 @@ def _overlays(runs: Named, kind: str, curves: Sequence[tuple[str, str, Unit]]) -
             if points:
                 named.append((name, points))
         if named:
-            chart = line_chart(f"training-{kind}-{position}", title, named, unit, f"training-{kind}")
+            chart = line_chart(f"training-{role}-{position}", title, named, unit, f"training-{role}")
             ends = [number(points[-1][1], chart.unit) for _, points in named[:3]]
             yield replace(chart, remark="at the end " + ", ".join(ends))
 

@@ -15,11 +15,12 @@ from itertools import pairwise
 from magistral_recipe.evaluation.paired import Paired, compare_paired
 from magistral_recipe.evaluation.statistics import Interval
 from magistral_recipe.figures import percent, points, span
+from magistral_recipe.jsonlines import Record
 from magistral_recipe.report.collect import Evaluation, Run, Stage
 from magistral_recipe.report.data import Chart, Series
 from magistral_recipe.report.evaluations import METRICS
-from magistral_recipe.report.lines import Record, mapping
 from magistral_recipe.report.seen import Seen
+from magistral_recipe.report.values import as_mapping
 
 DIMENSIONS = {"category": "kind of problem", "language": "language", "difficulty": "difficulty", "source": "source"}
 
@@ -119,7 +120,7 @@ def own_warnings(evaluations: Sequence[Evaluation], names: Sequence[str] | None 
 def remark(evaluations: Sequence[Evaluation]) -> str:
     """Say how the scores came about."""
     last = evaluations[-1]
-    settings = mapping(last.scores.get("settings"))
+    settings = as_mapping(last.scores.get("settings"))
     parts = [f"{last.count('problems')} problems"]
     if settings.get("samples"):
         parts.append(f"{settings['samples']} samples each at temperature {settings.get('temperature')}")
@@ -137,7 +138,7 @@ def remark(evaluations: Sequence[Evaluation]) -> str:
 
 def metric_columns(evaluations: Sequence[Evaluation]) -> dict[str, str]:
     """Return the metrics that any of the evaluations has, with their titles; the votes by their k."""
-    overall = {name for e in evaluations for name in mapping(e.scores.get("overall"))}
+    overall = {name for e in evaluations for name in as_mapping(e.scores.get("overall"))}
     votes = sorted(
         {name for name in overall if re.fullmatch(r"(maj|pass)@\d+", name)} - {"pass@1"},
         key=lambda name: (int(name.partition("@")[2]), name),
@@ -191,7 +192,7 @@ COMPARED: dict[str, Callable[[Seen], float | None]] = {
 def sampled_alike(a: Evaluation, b: Evaluation) -> bool:
     """Whether two evaluations drew their samples in the same way."""
     asked = ("temperature", "top_p", "max_new_tokens")
-    first, second = (mapping(e.scores.get("settings")) for e in (a, b))
+    first, second = (as_mapping(e.scores.get("settings")) for e in (a, b))
     return all(first.get(name) == second.get(name) for name in asked)
 
 
@@ -309,7 +310,7 @@ def confusion_grid(model: str, confusion: Record) -> Grid | None:
     Returns:
         A grid in shares of the row; ``None`` where there is nothing in it.
     """
-    counts = {asked: {str(f): int(n) for f, n in mapping(row).items() if n} for asked, row in confusion.items()}
+    counts = {asked: {str(f): int(n) for f, n in as_mapping(row).items() if n} for asked, row in confusion.items()}
     counts = {asked: row for asked, row in counts.items() if row}
     if not counts:
         return None

@@ -1,7 +1,7 @@
 """The kinds of stage: one module each, with its `Stage` class, and one line in the table below.
 
 A stage's class is declared in `recipe/sections.py`, and run by `chain/run.py`. `work.py` has what they share: taking
-up a model, loading problems, leaving a model; `training.py` and `callbacks.py` what those that train share.
+up a model, loading problems, leaving a model; `training.py` what those that train share.
 """
 
 from __future__ import annotations

@@ -126,8 +126,8 @@ def train_and_save(trainer: Trainer, context: StageContext, start: Start) -> dic
     """
     from transformers import PrinterCallback
 
-    from magistral_recipe.stages.callbacks import MetricsFile
     from magistral_recipe.training.checkpoints import CheckpointGuard, latest_complete_checkpoint, sweep
+    from magistral_recipe.training.metrics import MetricsWriter
 
     world = trainer.accelerator.num_processes
     if world != context.processes:  # a launch that goes wrong often starts one process, silently
@@ -136,7 +136,7 @@ def train_and_save(trainer: Trainer, context: StageContext, start: Start) -> dic
     if trainer.is_world_process_zero():
         sweep(checkpoints)
     trainer.accelerator.wait_for_everyone()
-    metrics = MetricsFile(context.folder / "metrics.jsonl", context.emit)
+    metrics = MetricsWriter(context.folder / "metrics.jsonl", context.emit)
     trainer.remove_callback(PrinterCallback)  # what it prints stands in metrics.jsonl
     trainer.add_callback(metrics)
     if not any(isinstance(callback, CheckpointGuard) for callback in trainer.callback_handler.callbacks):

@@ -10,7 +10,7 @@ from rich.table import Table
 
 from magistral_recipe.figures import with_interval
 from magistral_recipe.report.evaluations import METRICS, NAMES, figure, finished_evaluations
-from magistral_recipe.report.lines import mapping
+from magistral_recipe.report.values import as_mapping
 
 
 def score_table(run: Path) -> Table | None:
@@ -45,9 +45,9 @@ def score_table(run: Path) -> Table | None:
 def _hardest(evaluated: list[tuple[str, dict[str, Any]]]) -> str | None:
     """The category in which the last model is weakest, where there are several."""
     groups: Mapping[str, Any] = evaluated[-1][1].get("groups", {}).get("category", {})
-    scores = {name: mapping(group).get("scores", {}) for name, group in groups.items()}
+    scores = {name: as_mapping(group).get("scores", {}) for name, group in groups.items()}
     first = {
-        name: mapping(each.get("pass@1") or each.get("greedy_pass@1")).get("mean") for name, each in scores.items()
+        name: as_mapping(each.get("pass@1") or each.get("greedy_pass@1")).get("mean") for name, each in scores.items()
     }
     known = {name: rate for name, rate in first.items() if rate is not None}
     return min(known, key=lambda name: known[name]) if len(known) > 1 else None

@@ -8,7 +8,6 @@ Hugging Face trainer: add `CheckpointGuard()` to its callbacks and resume from `
 from __future__ import annotations
 
 import logging
-import os
 import re
 import shutil
 from pathlib import Path
@@ -97,7 +96,6 @@ class CheckpointGuard(TrainerCallback):
         sync_folder(checkpoint)
         files = {str(f.relative_to(checkpoint)): f.stat().st_size for f in checkpoint.rglob("*") if f.is_file()}
         write_json(checkpoint / MARK, {"step": state.global_step, "files": files})
-        _sync_directory(checkpoint)
         if self._keep:
             complete = [path for path in _checkpoints(args.output_dir) if is_complete(path)]
             for path in complete[: -self._keep]:
@@ -127,13 +125,3 @@ def _size(file: Path) -> int:
         return file.stat().st_size
     except OSError:
         return -1
-
-
-def _sync_directory(folder: Path) -> None:
-    if os.name != "posix":  # other systems cannot open a directory
-        return
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

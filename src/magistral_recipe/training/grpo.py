@@ -23,6 +23,7 @@ from torch.utils.data import DataLoader
 from trl import GRPOTrainer
 
 from magistral_recipe.errors import RunError
+from magistral_recipe.jsonlines import append_lines
 from magistral_recipe.training import checks
 from magistral_recipe.training.assembly import Minibatch, Plan, build_minibatches, exchange
 from magistral_recipe.training.batching import Microbatch, collate, masked_sequence
@@ -33,7 +34,7 @@ from magistral_recipe.training.contract import check_trl
 from magistral_recipe.training.forward import cut_window, kl_penalty, row_logps
 from magistral_recipe.training.generating import RoundGenerator
 from magistral_recipe.training.memory import TrainerMemory, saved_state
-from magistral_recipe.training.metrics import StepSums, append_lines, cut_after
+from magistral_recipe.training.metrics import StepSums, cut_after
 from magistral_recipe.training.objective import clipped_policy_loss
 from magistral_recipe.training.prompt_stream import PromptStream
 from magistral_recipe.training.rollouts import Group, broken_step_records, rollout_records

@@ -1,15 +1,14 @@
-"""What a run writes down: metrics as JSON lines, rollouts as JSON lines, and the sums of one optimizer step.
+"""What a training writes down: its metrics as JSON lines, cut where it resumes, and the sums of one optimizer step.
 
 Figures are weighted by tokens or sequences, not averaged over microbatches of different sizes, and reduced over
-ranks once a step. After a resume, lines of steps that will be done again are cut off first.
+ranks once a step.
 """
 
 from __future__ import annotations
 
-import json
 import math
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,56 +17,63 @@ import torch
 from numpy.typing import NDArray
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
-from magistral_recipe.files import write_atomically
-
-
-def append_lines(path: Path, records: Iterable[Mapping[str, Any]]) -> None:
-    """Append JSON lines; NaN and infinities become null, which JSON has no words for.
-
-    Half a surrogate pair, which UTF-8 cannot hold and a model may write, becomes JSON's own escape for it.
-    """
-    text = "".join(json.dumps(_plain(record), ensure_ascii=False) + "\n" for record in records)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with open(path, "a", encoding="utf-8", errors="backslashreplace") as stream:
-        stream.write(text)
+from magistral_recipe.jsonlines import Record, append_lines, keep_lines, read_lines
 
 
 def cut_after(path: Path, step: int) -> None:
-    """Drop the lines of later steps, the closing summary, and a last line that a kill left half-written.
+    """Drop the lines of later steps, the closing summary, and what is no line of a step; see `keep_lines`.
 
     Args:
         path: a file of JSON lines that have a `step`; nothing happens where there is none.
         step: the last step to keep.
     """
-    if not path.exists():
-        return
-    kept = []
-    for line in path.read_text(encoding="utf-8", errors="replace").splitlines(keepends=True):
-        try:
-            record = json.loads(line)
-        except ValueError:
-            continue
-        if line.endswith("\n") and record.get("step", 0) <= step and "train_runtime" not in record:
-            kept.append(line)
-    write_atomically(path, "".join(kept))
+
+    def done(record: Record) -> bool:
+        at = record.get("step")
+        return isinstance(at, int | float) and at <= step and "train_runtime" not in record
+
+    keep_lines(path, done)
 
 
 class MetricsWriter(TrainerCallback):
-    """Writes every log of a trainer as one JSON line with its step and time; fits any Hugging Face trainer.
+    """Writes what a trainer logs as JSON lines, each with its step and time; fits any Hugging Face trainer.
+
+    A resumed run goes on in the file at its checkpoint's step, so that it reads as one uninterrupted run's: the lines
+    of steps that will be done again go, and the summary of a training that had come to its end, which is written again.
+    A run that starts anew starts the file anew.
 
     Args:
-        path: the file; continued after a resume.
+        path: the file.
+        emit: takes events for whoever watches (`progress` after each step, a `note` on a resume); called on the main
+            process alone.
+        activity: what the trainer is doing, for people.
+
+    Attributes:
+        last: the last value of everything that was logged, a resumed run's earlier steps included.
     """
 
-    def __init__(self, path: Path | str) -> None:
+    def __init__(
+        self, path: Path | str, emit: Callable[[Mapping[str, Any]], None] | None = None, activity: str = "training"
+    ) -> None:
         self._path = Path(path)
+        self._emit = emit
+        self._activity = activity
+        self.last: dict[str, Any] = {}
 
     def on_train_begin(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
     ) -> None:
         """Cut off what will be done again."""
-        if state.is_world_process_zero:
-            cut_after(self._path, state.global_step if state.global_step else -1)
+        if not state.is_world_process_zero:
+            return
+        # Before the first step there is no checkpoint: what an earlier attempt logged is not this run's.
+        cut_after(self._path, state.global_step if state.global_step else -1)
+        self.last = {}
+        for _, record in read_lines(self._path):
+            self.last |= {key: value for key, value in _numbers(record).items() if key not in ("step", "time")}
+        if state.global_step and self._emit is not None:
+            text = f"goes on at step {state.global_step} of {state.max_steps}"
+            self._emit({"type": "note", "text": text})
 
     def on_log(
         self,
@@ -77,9 +83,35 @@ class MetricsWriter(TrainerCallback):
         logs: Mapping[str, Any] | None = None,
         **kwargs: Any,
     ) -> None:
-        """Append a line."""
-        if state.is_world_process_zero and logs:
-            append_lines(self._path, [{"step": state.global_step, "time": round(time.time(), 3), **logs}])
+        """Append a line with the numbers among what is logged."""
+        if not state.is_world_process_zero or not logs:
+            return
+        numbers = _numbers(logs)
+        self.last |= numbers
+        append_lines(self._path, [{"step": state.global_step, "time": round(time.time(), 3), **numbers}])
+        self._report(state)
+
+    def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
+        """Report progress between logs too."""
+        if state.is_world_process_zero:
+            self._report(state)
+
+    def _report(self, state: TrainerState) -> None:
+        if self._emit is None:
+            return
+        self._emit(
+            {
+                "type": "progress",
+                "activity": self._activity,
+                "step": state.global_step,
+                "total": state.max_steps,
+                "metrics": self.last,
+            }
+        )
+
+
+def _numbers(logs: Mapping[str, Any]) -> dict[str, int | float]:
+    return {key: value for key, value in logs.items() if isinstance(value, int | float)}
 
 
 class StepSums:
@@ -127,15 +159,3 @@ def _known(values: Sequence[float]) -> NDArray[np.float64]:
     # numpy's own nanmean and nanstd warn where nothing is left.
     every = np.array(values, dtype=np.float64)
     return every[~np.isnan(every)]
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    if isinstance(value, Mapping):
-        return {str(key): _plain(item) for key, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_plain(item) for item in value]
-    if isinstance(value, (str, int, float, bool)) or value is None:
-        return value
-    return _plain(value.item()) if hasattr(value, "item") else str(value)

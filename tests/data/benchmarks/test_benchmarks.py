@@ -57,6 +57,7 @@ def test_prompts_of_a_language_are_in_it():
 
     for name in ("mgsm", "aime24_translated"):
         row = find(name).row
+        assert len(row.languages) == {"mgsm": 11, "aime24_translated": 7}[name]
         for prompts in (row.prompt, row.base_prompt):
             for language in row.languages:
                 assert PLACE in prompts[language]
@@ -162,6 +163,7 @@ def test_gpqa_shuffles_by_the_problem_alone_and_keeps_the_order(tmp_path):
     alone = load("gpqa_diamond", write(tmp_path / "h.jsonl", rows[7:8])).rows
     assert alone == problems[7:8]
     options = ["two", "one", "three", "five"]
+    assert len(problems) == 40
     for problem in problems:
         listed = problem.problem.split("\n\n")[1].splitlines()
         assert listed == [f"({LETTERS[at]}) {options[of]}" for at, of in enumerate(problem.option_order)]

@@ -41,7 +41,9 @@ def test_tags_are_single_plain_tokens_and_text_survives(tokenizer):
         (token,) = tokenizer(tag)["input_ids"]
         assert tokenizer.decode([token], skip_special_tokens=True) == tag
     assert tokenizer.eos_token == "<|im_end|>"
-    for row in tiny.traces(100):
+    traces = tiny.traces(100)
+    assert len(traces) == 100
+    for row in traces:
         ids = tokenizer(row["completion"])["input_ids"]
         assert tokenizer.decode(ids, skip_special_tokens=True) == row["completion"]
         assert len(ids) < 88  # what the quickstart allows

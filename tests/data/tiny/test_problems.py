@@ -45,6 +45,7 @@ def train() -> list[dict]:
 
 
 def test_answers_are_exact(train, heldout):
+    assert (len(train), len(heldout)) == (2000, 600)
     for row in train + heldout:
         assert row["answer"] == str(expected(row["category"], row)), row
         assert sorted(numbers(row["problem"])) == sorted(int(part) for part in row["id"].split("/")[3].split("-"))
@@ -84,9 +85,16 @@ def test_every_kind_has_new_wordings_that_only_heldout_problems_use(language, op
 
     new = {re.sub(r"\{\w\}", "#", wording) for wording in wordings(language, operation, new=True)}
     assert new
-    assert not new & numberless(train)
-    assert numberless([row for row in heldout if row["source"] == "tiny/new-wording"]) <= new
-    assert not new & numberless([row for row in heldout if row["source"] == "tiny"])
+    known, held_new, held_known = (
+        numberless(rows)
+        for rows in (train, *([row for row in heldout if row["source"] == s] for s in ("tiny/new-wording", "tiny")))
+    )
+    assert known
+    assert held_new
+    assert held_known
+    assert not new & known
+    assert held_new <= new
+    assert not new & held_known
 
 
 def test_lists_are_reproducible_and_a_longer_one_begins_with_the_shorter():
@@ -141,7 +149,9 @@ def test_a_forgotten_carry_or_borrow_spoils_the_tens_alone(exercise, forgotten):
 
 
 def test_clean_traces_are_well_formed_and_right():
-    for row in tiny.traces(300, flaws=CLEAN):
+    traces = tiny.traces(300, flaws=CLEAN)
+    assert len(traces) == 300
+    for row in traces:
         split = Thinking().split(row["completion"])
         assert split.well_formed, row
         assert re.findall(r"\\boxed\{(\d+)\}", split.answer) == [row["answer"]]
@@ -176,11 +186,16 @@ def test_corpus_is_plain_right_and_free_of_heldout_material():
         for wording in wordings(language, operation, new=True)
     ]
     texts = list(islice(documents("test"), 400))
+    assert len(texts) == 400
+    assert len(new) >= len(LANGUAGES) * len(OPERATIONS) == 20
+    equations = 0
     for text in texts:
         assert not re.search(r"<|boxed|\|>|\[/?THINK", text), text
         for equation in re.findall(r"\d+(?:[-+×]\d+)+=\d+", text):
             left, right = equation.replace("×", "*").split("=")
             assert eval(left) == int(right), text
+            equations += 1
+    assert equations > 100
     joined = "\n".join(texts)
     assert not [pattern for pattern in new if re.search(pattern, joined)]
 

@@ -27,11 +27,14 @@ def test_there_are_twenty_sentences_and_more_in_each_measured_language():
     counts = Counter(row["language"] for row in LATEX)
     assert min(counts[language] for language in MEASURED) >= 20
     assert set(counts) == set(DEFAULT_LANGUAGES)
+    held_out = Counter(row["language"] for row in LATEX if row["split"] == "held-out")
+    assert {held_out[language] for language in MEASURED} == {12}
 
 
 @pytest.mark.parametrize("kind", ["latex", "arithmetic"])
 def test_held_out_sentences_are_told(kind):
     rows = [row for row in SENTENCES if row["kind"] == kind and row["split"] == "held-out"]
+    assert len(rows) == {"latex": 150, "arithmetic": 20}[kind]
     wrong = [row["id"] for row in rows if detect(row["text"]).language != row["language"]]
     assert len(wrong) <= 0.02 * len(rows), wrong
 

@@ -15,7 +15,7 @@ import platform
 import time
 
 from magistral_recipe.verifiers.cores import usable_cores
-from magistral_recipe.verifiers.programs.runner import Runner, Submission, Verdict
+from magistral_recipe.verifiers.programs.runner import ProgramVerdict, Runner, Submission
 from magistral_recipe.verifiers.programs.testcases import Tests, parse_tests
 from magistral_recipe.verifiers.sandbox.probe import require_sandbox
 
@@ -60,7 +60,7 @@ def measure(name: str, runner: Runner, source: str, language: str, tests: Tests,
     started = time.perf_counter()
     results = runner.run(submissions)
     seconds = time.perf_counter() - started
-    right = sum(result.verdict is Verdict.RIGHT for result in results)
+    right = sum(result.verdict is ProgramVerdict.RIGHT for result in results)
     return {
         "measured": name,
         "submissions": count,

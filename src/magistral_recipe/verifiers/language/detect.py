@@ -73,8 +73,8 @@ _WORD = re.compile(
 )
 
 
-class Verdict(NamedTuple):
-    """What `detect` found.
+class DetectedLanguage(NamedTuple):
+    """The language that `detect` found in a text.
 
     Attributes:
         language: the one language of the text, ISO 639; ``None`` where it has too little text or several languages.
@@ -108,7 +108,7 @@ class _Segment(NamedTuple):
     letters: int
 
 
-def detect(text: str, candidates: Sequence[str] = DEFAULT_LANGUAGES) -> Verdict:
+def detect(text: str, candidates: Sequence[str] = DEFAULT_LANGUAGES) -> DetectedLanguage:
     """Tell the language of a text, LaTeX and code aside.
 
     Comments within code count only where they are long, and more than twice as long as the prose around.
@@ -119,7 +119,7 @@ def detect(text: str, candidates: Sequence[str] = DEFAULT_LANGUAGES) -> Verdict:
             them gets its own label.
 
     Returns:
-        The verdict.
+        What was found.
 
     Raises:
         RunError: where the model or its library is not installed.
@@ -214,7 +214,7 @@ class _Segmenter:
         return self.segments
 
 
-def _vote(segments: Sequence[_Segment], candidates: tuple[str, ...]) -> Verdict:
+def _vote(segments: Sequence[_Segment], candidates: tuple[str, ...]) -> DetectedLanguage:
     letters = _weight(segments)
     support: dict[str, float] = {}
     agreeing: dict[str, int] = {}
@@ -224,12 +224,12 @@ def _vote(segments: Sequence[_Segment], candidates: tuple[str, ...]) -> Verdict:
             if probability >= POSSIBLE:
                 agreeing[language] = agreeing.get(language, 0) + segment.letters
     if not support:
-        return Verdict(None, 0.0, 0.0, letters, None, ())
+        return DetectedLanguage(None, 0.0, 0.0, letters, None, ())
     favourite = max(support, key=lambda language: (support[language], language))
     votes = sorted(((language, count / letters) for language, count in agreeing.items()), key=lambda vote: -vote[1])
     share = agreeing.get(favourite, 0) / letters
-    verdict = Verdict(favourite, share, support[favourite] / letters, letters, favourite, tuple(votes))
-    return verdict if verdict.enough and share >= AGREEMENT else verdict._replace(language=None)
+    detected = DetectedLanguage(favourite, share, support[favourite] / letters, letters, favourite, tuple(votes))
+    return detected if detected.enough and share >= AGREEMENT else detected._replace(language=None)
 
 
 def _classify(segment: _Segment, candidates: tuple[str, ...]) -> dict[str, float]:

@@ -30,7 +30,7 @@ _SLEEPERS = 32  # programs that may be asleep beside those that run
 _TIMEOUTS_ENOUGH = 2  # where every test is scored: after so many, the rest count as failed
 
 
-class Verdict(StrEnum):
+class ProgramVerdict(StrEnum):
     """How a program did on a test; of a program, its worst."""
 
     RIGHT = "right"
@@ -77,7 +77,7 @@ class Result:
         detail: the end of the first failure's error output, or why the sandbox failed.
     """
 
-    verdict: Verdict
+    verdict: ProgramVerdict
     passed: int
     total: int
     detail: str = ""
@@ -145,7 +145,7 @@ class Runner:
             return trial.run(), trial.doubtful
         except SandboxError as error:
             logger.debug("sandbox failed: %s", error)
-            return Result(Verdict.SANDBOX_FAILED, 0, len(submission.tests.cases), str(error)), True
+            return Result(ProgramVerdict.SANDBOX_FAILED, 0, len(submission.tests.cases), str(error)), True
 
     def _job(self, submission: Submission) -> Job:
         largest = max(_size(case) for case in submission.tests.cases)
@@ -171,7 +171,7 @@ class _Trial:
         self, submission: Submission, job: Job, on_sleep: Callable[[], None] | None, stopped: threading.Event
     ) -> None:
         self.submission, self.job, self.on_sleep, self.stopped = submission, job, on_sleep, stopped
-        self.failure: tuple[Verdict, str] | None = None
+        self.failure: tuple[ProgramVerdict, str] | None = None
         self.passed = self.timeouts = 0
         self.doubtful = False
 
@@ -187,7 +187,7 @@ class _Trial:
                 while cases and not self._enough() and self._test(session, cases.pop(0)):
                     pass
         total = len(self.submission.tests.cases)
-        verdict, detail = self.failure or (Verdict.RIGHT, "")
+        verdict, detail = self.failure or (ProgramVerdict.RIGHT, "")
         return Result(verdict, self.passed, total, detail)
 
     def _enough(self) -> bool:
@@ -201,45 +201,45 @@ class _Trial:
         """Run one test; return whether the session can take another."""
         frame = session.test(case.given, self.submission.seconds)
         verdict = self._judge(frame, case)
-        if verdict is Verdict.RIGHT:
+        if verdict is ProgramVerdict.RIGHT:
             self.passed += 1
         elif self.failure is None:
             self.failure = verdict, frame.errors.decode("utf-8", "replace")
-        if verdict is Verdict.TIMEOUT:
+        if verdict is ProgramVerdict.TIMEOUT:
             self.timeouts += 1
         # A program that slept its time away did so on any machine; one that died without a word may have
         # been the out-of-memory killer's.
         self.doubtful |= frame.ending in ("timeout", "broken")
         return frame.ending == "answered" or (frame.ending == "timeout" and frame.status != 0)
 
-    def _judge(self, frame: Frame, case: Case) -> Verdict:
+    def _judge(self, frame: Frame, case: Case) -> ProgramVerdict:
         if frame.ending in _ENDINGS:
             return _ENDINGS[frame.ending]
         if frame.status == -24:  # SIGXCPU
-            return Verdict.TIMEOUT
+            return ProgramVerdict.TIMEOUT
         if frame.status:
-            return Verdict.MEMORY if _ran_out_of_memory(frame.errors) else Verdict.CRASHED
+            return ProgramVerdict.MEMORY if _ran_out_of_memory(frame.errors) else ProgramVerdict.CRASHED
         if self.submission.tests.type == "stdio":
             right = same_output(frame.output.decode("utf-8", "replace"), case.expected, self.submission.tolerance)
         else:
             readable, value = read_value(frame.output)
             right = readable and same_value(value, case.expected, self.submission.tolerance)
-        return Verdict.RIGHT if right else Verdict.WRONG
+        return ProgramVerdict.RIGHT if right else ProgramVerdict.WRONG
 
     def _fail_to_compile(self, frame: Frame) -> None:
         if frame.ending in ("timeout", "asleep") or frame.status == -24:
-            self.failure = Verdict.TIMEOUT, "the compiler ran out of time"
+            self.failure = ProgramVerdict.TIMEOUT, "the compiler ran out of time"
             self.doubtful = True
         else:
-            self.failure = Verdict.COMPILE_ERROR, frame.errors.decode("utf-8", "replace")
+            self.failure = ProgramVerdict.COMPILE_ERROR, frame.errors.decode("utf-8", "replace")
 
 
 _ENDINGS = {
-    "timeout": Verdict.TIMEOUT,
-    "asleep": Verdict.TIMEOUT,
-    "memory": Verdict.MEMORY,
-    "flood": Verdict.OUTPUT_LIMIT,
-    "broken": Verdict.CRASHED,
+    "timeout": ProgramVerdict.TIMEOUT,
+    "asleep": ProgramVerdict.TIMEOUT,
+    "memory": ProgramVerdict.MEMORY,
+    "flood": ProgramVerdict.OUTPUT_LIMIT,
+    "broken": ProgramVerdict.CRASHED,
 }
 
 

@@ -137,7 +137,6 @@ def _model_request(
 
     target = find_target(model)
     config = target.config.model_copy(update={"dtype": dtype} if dtype else {})
-    weights = None if config.path == target.path else target.path
     if config.path != TINY and (place := Path(config.path).expanduser()).exists():
         config = config.model_copy(update={"path": str(place.resolve())})  # `--repeat` may be run in another folder
     tags = (target.chat.thinking.open, target.chat.thinking.close)
@@ -150,7 +149,7 @@ def _model_request(
     try:
         request = EvaluationRequest(
             model=config,
-            weights=str(Path(weights).resolve()) if weights else None,
+            weights=str(Path(target.weights).resolve()) if target.weights else None,
             thinking=tags,
             system_prompt=None if base or system == "none" else system,
             template=target.chat.template,

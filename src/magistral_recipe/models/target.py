@@ -36,6 +36,11 @@ class ChatTarget:
     config: ModelConfig
     chat: ChatFormat
 
+    @property
+    def weights(self) -> str | None:
+        """The path, where it is a model that was made from the config's; ``None`` where it is that one itself."""
+        return None if self.path == self.config.path else self.path
+
 
 def find_target(path: str) -> ChatTarget:
     """Find the model that a person means, and the format that it was trained with.

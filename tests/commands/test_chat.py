@@ -74,6 +74,9 @@ def test_a_recipe_from_another_version_is_read_as_far_as_it_goes(run):
     target = find_target(str(run))
     assert target.config == ModelConfig(path=target.path)
     assert target.chat.system_prompt is None
+    for prompt, read in (("none", None), ("magistral", "magistral"), ("''", None), ("[a, list]", None)):
+        (run / "recipe.yaml").write_text(f"thinking: {{system_prompt: {prompt}}}\n")
+        assert find_target(str(run)).chat.system_prompt == read
     (run / "recipe.yaml").write_text("model: [not: yaml")
     assert find_target(str(run)).chat.thinking.open == "<think>"
 

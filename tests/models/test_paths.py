@@ -7,7 +7,7 @@ import pytest
 from magistral_recipe.errors import DataError
 from magistral_recipe.models.config import ModelConfig
 from magistral_recipe.models.load import load_model, load_tokenizer
-from magistral_recipe.models.paths import ModelSource, find_model
+from magistral_recipe.models.paths import ModelSource, find_model, lasting_path
 
 
 def model_folder(folder: Path) -> Path:
@@ -23,6 +23,23 @@ def test_folders_files_and_hub_ids_are_told_apart(tmp_path):
     assert find_model(folder / "weights.Q4_1.gguf") == ModelSource(str(folder), gguf_file="weights.Q4_1.gguf")
     assert find_model("Qwen/Qwen3-1.7B-Base") == ModelSource("Qwen/Qwen3-1.7B-Base")
     assert find_model("owner/name/file.gguf") == ModelSource("owner/name", gguf_file="file.gguf")
+
+
+def test_a_path_lasts_in_another_working_folder(tmp_path, monkeypatch):
+    model_folder(tmp_path / "recipe" / "models" / "mine")
+    model_folder(tmp_path / "recipe" / "tiny")  # the name of the embedded model, whatever lies there
+    model_folder(tmp_path / "home" / "mine")
+    (tmp_path / "blob").touch()
+    (tmp_path / "recipe" / "linked.gguf").symlink_to(tmp_path / "blob")  # as the hub's cache does
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    monkeypatch.chdir(tmp_path)
+    for base in (tmp_path / "recipe", Path("recipe")):
+        assert lasting_path("models/mine", base) == str(tmp_path / "recipe" / "models" / "mine")
+        assert lasting_path("~/mine", base) == str(tmp_path / "home" / "mine")
+        assert lasting_path("linked.gguf", base) == str(tmp_path / "recipe" / "linked.gguf")
+        for unchanged in ("tiny", "owner/name", "~/nowhere", "package:some/file.gguf", str(tmp_path / "home" / "mine")):
+            assert lasting_path(unchanged, base) == unchanged
+    (tmp_path / "recipe" / "linked.gguf").unlink()
 
 
 def test_an_adapter_is_found_in_a_stages_folder_and_alone(tmp_path):

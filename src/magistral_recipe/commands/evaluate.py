@@ -211,7 +211,7 @@ def _command() -> str:
 
 
 def _first_process() -> bool:
-    return World.from_environment().rank == 0
+    return World.from_environment().first
 
 
 def _require_writable(outputs: list[Path]) -> None:

@@ -21,6 +21,7 @@ from magistral_recipe.errors import DataError
 from magistral_recipe.evaluation.evaluate import EvaluationSettings, evaluate_model, problems_hash, weights_fingerprint
 from magistral_recipe.evaluation.scores import Scores
 from magistral_recipe.generation.interface import Generator
+from magistral_recipe.machine import World, device_name
 from magistral_recipe.models.config import ModelConfig
 from magistral_recipe.models.load import generation_stop_ids
 from magistral_recipe.models.loaded import load_ready, load_words
@@ -187,7 +188,7 @@ def run_request(
     """
     source = request.problems
     if problems is None:
-        first = os.environ.get("RANK", "0") == "0"
+        first = World.from_environment().first
         found = load_problems(source, Path(request.base), output / "set-aside.jsonl" if first else None)
         if found.set_aside:
             tell({"type": "warning", "text": found.summary()})
@@ -216,10 +217,7 @@ def run_request(
 
 def _device(loaded: Subject) -> str:
     """What the samples were computed on: where it isn't the same, they needn't be."""
-    import torch
-
-    kind = loaded.model.device.type if loaded.model is not None else "cuda"
-    return torch.cuda.get_device_name() if kind == "cuda" and torch.cuda.is_available() else kind
+    return device_name(loaded.model.device.type if loaded.model is not None else "cuda")
 
 
 def _require_same(expected: Mapping[str, Any], key: str, now: str, what: str) -> None:

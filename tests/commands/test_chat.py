@@ -8,11 +8,13 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from magistral_recipe.commands.chat import load_target, register
+from magistral_recipe.commands.chat import register
 from magistral_recipe.data import tiny
 from magistral_recipe.errors import DataError
 from magistral_recipe.models.config import LoraSettings, ModelConfig
 from magistral_recipe.models.load import load_model, load_tokenizer, save_model
+from magistral_recipe.models.loaded import load_ready
+from magistral_recipe.models.quantization import is_adapter
 from magistral_recipe.models.target import find_target
 from magistral_recipe.writing.chat_format import ChatFormat
 
@@ -80,6 +82,9 @@ def test_a_recipe_from_another_version_is_read_as_far_as_it_goes(run):
     target = find_target(str(run))
     assert target.config == ModelConfig(path=target.path)
     assert target.chat.system_prompt is None
+    for prompt, read in (("none", None), ("magistral", "magistral"), ("''", None), ("[a, list]", None)):
+        (run / "recipe.yaml").write_text(f"thinking: {{system_prompt: {prompt}}}\n")
+        assert find_target(str(run)).chat.system_prompt == read
     (run / "recipe.yaml").write_text("model: [not: yaml")
     assert find_target(str(run)).chat.thinking.open == "<think>"
 
@@ -110,9 +115,9 @@ def test_a_carried_adapter_is_loaded_on_the_base_that_it_names(tmp_path):
         target.config.path
         == json.loads((folder / "adapter" / "adapter_config.json").read_text())["base_model_name_or_path"]
     )
-    model, words, _ = load_target(target)
-    assert model.device.type in {"cpu", "cuda"}
-    assert len(words) == len(tokenizer)
+    loaded = load_ready(target.config, target.chat, target.weights)
+    assert not is_adapter(loaded.model)  # folded in, for reading
+    assert len(loaded.tokenizer) == len(tokenizer)
 
 
 def test_one_question_is_answered_the_same_way_twice(app):

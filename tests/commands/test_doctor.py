@@ -49,7 +49,7 @@ def test_what_is_missing_comes_with_its_remedy(app, monkeypatch):
 
     monkeypatch.setattr(probe, "probe", lambda mode: Probe(mode, "install bubblewrap"))
     monkeypatch.setattr(cpp, "find_compiler", nothing)
-    monkeypatch.setattr(doctor, "_version", lambda name: None)
+    monkeypatch.setattr(doctor, "version_of", lambda name: None)
     shown = CliRunner().invoke(app, ["doctor"], env={"COLUMNS": "200"})
     assert shown.exit_code == 0
     for remedy in ("install bubblewrap", "apt install g++", "pip install magistral-recipe", "magistral-recipe[vllm]"):

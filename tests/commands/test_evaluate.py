@@ -90,7 +90,7 @@ def test_a_run_of_a_model_nearby_repeats_from_another_folder(tmp_path, monkeypat
 
 def test_every_benchmark_is_looked_at_before_the_model_is_loaded(tmp_path, monkeypatch):
     monkeypatch.setattr("magistral_recipe.models.load.load_model", None)
-    monkeypatch.setattr("magistral_recipe.evaluation.request.load_model", None)
+    monkeypatch.setattr("magistral_recipe.models.loaded.load_model", None)
     wrong, empty = tmp_path / "wrong.jsonl", tmp_path / "empty.jsonl"
     wrong.write_text('{"question": "2+2?"}\n')
     empty.write_text("")

@@ -8,7 +8,7 @@ from magistral_recipe.errors import DataError
 from magistral_recipe.files import folder_atomically
 from magistral_recipe.models.config import ModelConfig
 from magistral_recipe.models.load import load_model, load_tokenizer
-from magistral_recipe.models.paths import ModelSource, find_model
+from magistral_recipe.models.paths import ModelSource, find_model, lasting_path
 
 
 def model_folder(folder: Path) -> Path:
@@ -34,6 +34,23 @@ def test_the_old_model_is_found_where_a_kill_left_it(tmp_path):
     with folder_atomically(tmp_path / "model") as temporary:
         (temporary / "config.json").write_text("{}")
     assert find_model(tmp_path / "model") == ModelSource(str(tmp_path / "model"))
+
+
+def test_a_path_lasts_in_another_working_folder(tmp_path, monkeypatch):
+    model_folder(tmp_path / "recipe" / "models" / "mine")
+    model_folder(tmp_path / "recipe" / "tiny")  # the name of the embedded model, whatever lies there
+    model_folder(tmp_path / "home" / "mine")
+    (tmp_path / "blob").touch()
+    (tmp_path / "recipe" / "linked.gguf").symlink_to(tmp_path / "blob")  # as the hub's cache does
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    monkeypatch.chdir(tmp_path)
+    for base in (tmp_path / "recipe", Path("recipe")):
+        assert lasting_path("models/mine", base) == str(tmp_path / "recipe" / "models" / "mine")
+        assert lasting_path("~/mine", base) == str(tmp_path / "home" / "mine")
+        assert lasting_path("linked.gguf", base) == str(tmp_path / "recipe" / "linked.gguf")
+        for unchanged in ("tiny", "owner/name", "~/nowhere", "package:some/file.gguf", str(tmp_path / "home" / "mine")):
+            assert lasting_path(unchanged, base) == unchanged
+    (tmp_path / "recipe" / "linked.gguf").unlink()
 
 
 def test_an_adapter_is_found_in_a_stages_folder_and_alone(tmp_path):

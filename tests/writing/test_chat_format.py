@@ -141,3 +141,13 @@ def test_a_template_file_is_used(tmp_path):
     tokenizer = families.qwen3()
     chat = ChatFormat(template=str(file)).install(tokenizer)
     assert tokenizer.decode(chat.prompt_ids(tokenizer, "2+2?")) == "2+2?<|im_end|>"
+
+
+def test_a_recipes_section_is_read_in_one_way():
+    text = "Think between {open} and {close}."
+    assert ChatFormat.of_section("<a>", "</a>", text, "tokenizer") == ChatFormat(
+        Thinking("<a>", "</a>"), system_prompt=text, template="tokenizer"
+    )
+    assert ChatFormat.of_section("<a>", "</a>", "none", "magistral").system_prompt is None
+    with pytest.raises(ValueError, match="system prompt 'novel' is unknown"):
+        ChatFormat.of_section("<a>", "</a>", "novel", "magistral")

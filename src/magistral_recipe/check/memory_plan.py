@@ -12,7 +12,6 @@ from typing import Any
 from magistral_recipe.errors import DataError
 from magistral_recipe.models.config import ModelConfig
 
-GIB = 2**30
 BYTES = {"float32": 4.0, "bfloat16": 2.0, "float16": 2.0}
 QUANTIZED_BYTES = {"int8": 1.0, "nf4": 0.53}
 """Bytes a quantized weight takes; 4 bits and, for nf4 with double quantization, 0.127 bit of constants a weight."""

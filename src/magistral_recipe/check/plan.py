@@ -10,12 +10,12 @@ from tempfile import gettempdir
 from rich.console import Console
 from rich.table import Table
 
-from magistral_recipe.check.memory_plan import GIB, plan_memory
+from magistral_recipe.check.memory_plan import plan_memory
 from magistral_recipe.check.recipe_file import line_of, load_recipe
 from magistral_recipe.check.trainer_fields import trainer_mistakes
 from magistral_recipe.check.wiring_report import WiringReport
 from magistral_recipe.errors import DataError, RecipeError
-from magistral_recipe.machine import describe_device
+from magistral_recipe.machine import GIB, describe_device
 from magistral_recipe.models.config import ModelConfig
 from magistral_recipe.recipe.sections import BASE, LoadedRecipe, Recipe
 from magistral_recipe.stages.training import TrainingStage, base_model_config, chat_format, run_arguments

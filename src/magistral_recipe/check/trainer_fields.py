@@ -17,6 +17,7 @@ from typing import Any
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
+from magistral_recipe.machine import LAUNCH_VARIABLES
 from magistral_recipe.suggest import did_you_mean
 
 CHOICES: dict[str, tuple[object, ...]] = {
@@ -103,8 +104,7 @@ def _outside_the_launch() -> Iterator[None]:
     """
     from accelerate.state import AcceleratorState
 
-    names = ("RANK", "WORLD_SIZE", "LOCAL_RANK", "LOCAL_WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
-    saved = {name: os.environ.pop(name) for name in names if name in os.environ}
+    saved = {name: os.environ.pop(name) for name in LAUNCH_VARIABLES if name in os.environ}
     try:
         yield
     finally:

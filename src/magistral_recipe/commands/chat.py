@@ -8,16 +8,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from magistral_recipe.models.target import (
-    ChatTarget,
-    find_target,
-)
+from magistral_recipe.models.loaded import LoadedModel, load_ready
+from magistral_recipe.models.target import find_target
 from magistral_recipe.terminal.console import quieten_libraries, told_errors
-from magistral_recipe.writing.chat_format import ChatFormat
 
 if TYPE_CHECKING:
     from rich.console import Console
-    from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 
 def register(app: typer.Typer) -> None:
@@ -50,10 +46,10 @@ def chat(
         quieten_libraries()
         console = Console(highlight=False, soft_wrap=True)
         target = find_target(model)
-        loaded, tokenizer, chat_format = load_target(target)
+        loaded = load_ready(target.config, target.chat, target.weights)
         console.print(f"[dim]{target.path}; temperature {temperature:g}[/dim]")
         for question in _questions(prompt, console):
-            _answer(console, loaded, tokenizer, chat_format, question, temperature, top_p, max_new_tokens, seed)
+            _answer(console, loaded, question, temperature, top_p, max_new_tokens, seed)
 
 
 def _questions(prompt: str | None, console: Console) -> Iterator[str]:
@@ -76,9 +72,7 @@ def _questions(prompt: str | None, console: Console) -> Iterator[str]:
 
 def _answer(
     console: Console,
-    model: PreTrainedModel,
-    tokenizer: PreTrainedTokenizerBase,
-    chat_format: ChatFormat,
+    loaded: LoadedModel,
     question: str,
     temperature: float,
     top_p: float,
@@ -93,38 +87,9 @@ def _answer(
         console.print(Text(piece, style="dim italic" if part is Part.THOUGHTS else ""), end="")
 
     try:
-        stream_answer(model, tokenizer, chat_format, question, show, temperature, top_p, max_new_tokens, seed)
+        stream_answer(
+            loaded.model, loaded.tokenizer, loaded.chat, question, show, temperature, top_p, max_new_tokens, seed
+        )
     except KeyboardInterrupt:  # stops this answer, not the conversation
         console.print("[dim] (stopped)[/dim]", end="")
     console.print()
-
-
-# ---------------------------------------------------------------------------------------------------- target
-
-
-def load_target(target: ChatTarget) -> tuple[PreTrainedModel, PreTrainedTokenizerBase, ChatFormat]:
-    """Load a target for generation, on a GPU where there is one.
-
-    Args:
-        target: from `find_target`.
-
-    Returns:
-        Model, tokenizer, and the format as the tokenizer's template makes it.
-    """
-    import torch
-    from transformers.utils import logging
-
-    from magistral_recipe.models.load import load_model, load_tokenizer
-    from magistral_recipe.models.quantization import is_quantized
-
-    logging.disable_progress_bar()
-    tokenizer = load_tokenizer(target.path, None, target.config)
-    # A base model has no template of its own, and then the package's is the likeliest to be understood.
-    chat_format = (
-        target.chat if tokenizer.chat_template else ChatFormat(target.chat.thinking, target.chat.system_prompt)
-    )
-    chat_format = chat_format.install(tokenizer)
-    model = load_model(target.config, target.path)
-    if not is_quantized(model):
-        model = model.to("cuda" if torch.cuda.is_available() else "cpu")
-    return model.eval(), tokenizer, chat_format

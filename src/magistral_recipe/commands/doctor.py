@@ -6,16 +6,14 @@ changes nothing but the cache (the precompiled header) and always ends well: a l
 
 from __future__ import annotations
 
-import os
 import platform
 from collections.abc import Iterator
-from importlib.metadata import PackageNotFoundError, version
-from pathlib import Path
 from typing import Literal, NamedTuple
 
 import typer
 
 from magistral_recipe.errors import MagistralRecipeError
+from magistral_recipe.machine import GIB, computes_bfloat16, describe_device, memory, version_of
 
 State = Literal["ok", "weak", "missing"]
 
@@ -24,7 +22,6 @@ OPTIONAL_LIBRARIES = {
     "bitsandbytes": ("4-bit and 8-bit models", "pip install bitsandbytes"),
     "vllm": ("fast generation on GPUs", "pip install 'magistral-recipe[vllm]' (Linux with a GPU)"),
 }
-_GIBIBYTE = 1 << 30
 
 
 class Finding(NamedTuple):
@@ -92,58 +89,25 @@ def _cores() -> Finding:
 
 
 def _memory() -> Finding:
-    total = _total_memory()
-    if total is None:
-        return Finding("memory", "weak", "unknown")
-    found = f"{total / _GIBIBYTE:.0f} GiB"
-    free = _free_memory()
-    return Finding("memory", "ok", found if free is None else f"{found}, {free / _GIBIBYTE:.0f} GiB of it free")
-
-
-def _total_memory() -> int | None:
-    """Return bytes of memory: the machine's, or the container's share of them."""
-    try:
-        total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    except (AttributeError, ValueError, OSError):
-        return None
-    for path in ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"):
-        try:
-            total = min(total, int(Path(path).read_text("ascii")))
-        except (OSError, ValueError):
-            continue
-    return total
-
-
-def _free_memory() -> int | None:
-    try:
-        lines = Path("/proc/meminfo").read_text("ascii").splitlines()
-    except OSError:
-        return None
-    return next((int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable:")), None)
+    found = memory()
+    return Finding("memory", "ok", f"{found.total / GIB:.0f} GiB, {found.free / GIB:.0f} GiB of it free")
 
 
 def _libraries() -> Iterator[Finding]:
     for name in LIBRARIES:
-        found = _version(name)
+        found = version_of(name)
         if found is None:
             yield Finding(name, "missing", "not installed", "pip install magistral-recipe")
         else:
             yield Finding(name, "ok", found)
     for name, (purpose, remedy) in OPTIONAL_LIBRARIES.items():
-        found = _version(name)
+        found = version_of(name)
         yield Finding(
             name,
             "missing" if found is None else "ok",
             found or f"not installed ({purpose})",
             remedy if found is None else "",
         )
-
-
-def _version(name: str) -> str | None:
-    try:
-        return version(name)
-    except PackageNotFoundError:
-        return None
 
 
 def _gpu() -> Finding:
@@ -153,12 +117,8 @@ def _gpu() -> Finding:
     except (ImportError, OSError) as error:  # OSError: a CUDA library that does not load
         return Finding("GPU", "missing", f"torch cannot be imported: {error}", remedy)
     if torch.cuda.is_available():
-        found = list[str]()
-        for index in range(torch.cuda.device_count()):
-            properties = torch.cuda.get_device_properties(index)
-            found.append(f"{properties.name}, {properties.total_memory / _GIBIBYTE:.0f} GiB")
-        dtype = "bfloat16" if torch.cuda.is_bf16_supported() else "float16 only"
-        return Finding("GPU", "ok", f"{'; '.join(found)} ({dtype})")
+        dtype = "with bfloat16" if computes_bfloat16() else "without bfloat16"
+        return Finding("GPU", "ok", f"{describe_device()}, {dtype}")
     if torch.backends.mps.is_available():
         return Finding("GPU", "weak", "Apple's, through MPS: slower than CUDA, no 4-bit models, no vLLM")
     return Finding("GPU", "missing", "none that PyTorch can use", remedy)

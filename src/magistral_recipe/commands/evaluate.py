@@ -21,8 +21,9 @@ from magistral_recipe.data.benchmarks.catalogue import Chosen
 from magistral_recipe.errors import DataError
 from magistral_recipe.files import why_no_folder
 from magistral_recipe.machine import World
-from magistral_recipe.models.paths import TINY
+from magistral_recipe.models.paths import lasting_path
 from magistral_recipe.terminal.console import quieten_libraries, told_errors
+from magistral_recipe.writing.chat_format import NO_SYSTEM_PROMPT
 
 if TYPE_CHECKING:
     from magistral_recipe.evaluation.request import EvaluationRequest
@@ -136,10 +137,13 @@ def _model_request(
     from magistral_recipe.models.target import find_target
 
     target = find_target(model)
-    config = target.config.model_copy(update={"dtype": dtype} if dtype else {})
-    weights = None if config.path == target.path else target.path
-    if config.path != TINY and (place := Path(config.path).expanduser()).exists():
-        config = config.model_copy(update={"path": str(place.resolve())})  # `--repeat` may be run in another folder
+    here = Path.cwd()
+    config = target.config.model_copy(
+        update={
+            "dtype": dtype or target.config.dtype,
+            "path": lasting_path(target.config.path, here),  # `--repeat` may be run in another folder
+        }
+    )
     tags = (target.chat.thinking.open, target.chat.thinking.close)
     if thinking not in (None, "none"):
         parts = str(thinking).split()
@@ -150,12 +154,12 @@ def _model_request(
     try:
         request = EvaluationRequest(
             model=config,
-            weights=str(Path(weights).resolve()) if weights else None,
+            weights=lasting_path(target.weights, here) if target.weights else None,
             thinking=tags,
-            system_prompt=None if base or system == "none" else system,
+            system_prompt=None if base or system == NO_SYSTEM_PROMPT else system,
             template=target.chat.template,
             problems=ProblemsSource(benchmark="tiny"),
-            base=str(Path.cwd()),
+            base=str(here),
             settings=EvaluationSettings(raw=base, tags=not (base or thinking == "none")),
             backend=backend,  # type: ignore[arg-type]
         )
@@ -207,7 +211,7 @@ def _command() -> str:
 
 
 def _first_process() -> bool:
-    return World.from_environment().rank == 0
+    return World.from_environment().first
 
 
 def _require_writable(outputs: list[Path]) -> None:

@@ -16,11 +16,9 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
-import platform
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, replace
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -36,6 +34,7 @@ from magistral_recipe.evaluation.shards import Shard, join_shards, only_writer, 
 from magistral_recipe.evaluation.statistics import mean_interval
 from magistral_recipe.files import read_json, write_json
 from magistral_recipe.generation.interface import Generator, Request
+from magistral_recipe.machine import World, versions
 from magistral_recipe.writing.chat_format import ChatFormat
 
 if TYPE_CHECKING:
@@ -213,15 +212,15 @@ def quick_score(
         The mean over problems of the share of right samples; 0 where no verdict could be given.
     """
     settings = EvaluationSettings(samples, temperature, 1.0, max_new_tokens, greedy=False, seed=seed, prompt=prompt)
-    rank, world = _place()
-    share = _by_id(problems[rank::world]) if len(problems) > rank else {}
+    world = World.joined()
+    share = _by_id(problems[world.rank :: world.size]) if len(problems) > world.rank else {}
     generator = _own_generator(model, tokenizer, settings)
     rows = [sample for batch in _sampled(generator, share, chat, settings, set(), Shard()) for sample in batch]
     right: dict[str, list[float]] = {}
     for sample in rows:
         if sample.right is not None:
             right.setdefault(sample.problem, []).append(float(sample.right))
-    scores = _gathered(list(right.values()), world)
+    scores = _gathered(list(right.values()), world.size)
     return mean_interval(scores).mean if scores else 0.0
 
 
@@ -343,24 +342,6 @@ def weights_fingerprint(model: Any) -> str:
         some = flat[:: max(1, flat.numel() // 64)][:64].float().cpu().numpy()
         digest.update(f"{name}{tuple(parameter.shape)}".encode() + some.tobytes())
     return digest.hexdigest()[:16]
-
-
-def versions() -> dict[str, str]:
-    """Name the versions that a score may depend on."""
-    found = {"python": platform.python_version()}
-    for name in ("magistral-recipe", "torch", "transformers", "vllm", "math-verify", "datasets", "reasoning-gym"):
-        with contextlib.suppress(PackageNotFoundError):
-            found[name] = version(name)
-    return found
-
-
-def _place() -> tuple[int, int]:
-    """This process's number and how many there are."""
-    import torch
-
-    if torch.distributed.is_available() and torch.distributed.is_initialized():
-        return torch.distributed.get_rank(), torch.distributed.get_world_size()
-    return 0, 1
 
 
 def _gathered(scores: list[list[float]], world: int) -> list[list[float]]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -21,11 +21,12 @@ from magistral_recipe.errors import DataError
 from magistral_recipe.evaluation.evaluate import EvaluationSettings, evaluate_model, problems_hash, weights_fingerprint
 from magistral_recipe.evaluation.scores import Scores
 from magistral_recipe.generation.interface import Generator
+from magistral_recipe.machine import World, device_name
 from magistral_recipe.models.config import ModelConfig
-from magistral_recipe.models.load import generation_stop_ids, load_model, load_tokenizer
+from magistral_recipe.models.load import generation_stop_ids
+from magistral_recipe.models.loaded import load_ready, load_words
 from magistral_recipe.schema import StrictModel
 from magistral_recipe.writing.chat_format import ChatFormat
-from magistral_recipe.writing.template import TOKENIZER_TEMPLATE
 from magistral_recipe.writing.thinking import Thinking
 
 if TYPE_CHECKING:
@@ -69,8 +70,8 @@ class EvaluationRequest(StrictModel):
 
 
 @dataclass(frozen=True)
-class LoadedModel:
-    """A model ready to generate.
+class Subject:
+    """What is evaluated: a model ready to generate, in this process or in a backend's hands.
 
     Attributes:
         model: of transformers; ``None`` where another backend holds it.
@@ -87,7 +88,7 @@ class LoadedModel:
     weights: str | None = None
 
 
-def load_for(request: EvaluationRequest) -> LoadedModel:
+def load_for(request: EvaluationRequest) -> Subject:
     """Load the model of a request.
 
     Args:
@@ -100,34 +101,21 @@ def load_for(request: EvaluationRequest) -> LoadedModel:
         DataError: if there is no such model, or its backend isn't installed.
     """
     config, path = request.model, request.model_path
-    tokenizer = load_tokenizer(path, None, config)
-    chat = request.chat
-    if chat.template == TOKENIZER_TEMPLATE and not tokenizer.chat_template:
-        # A base model has no template of its own, and then the package's is the likeliest to be understood.
-        chat = replace(chat, template=None)
-    chat = chat.install(tokenizer)
-    if request.backend == "vllm":
-        from magistral_recipe.generation.vllm import VLLMGenerator
+    if request.backend == "hf":
+        loaded = load_ready(config, request.chat, request.weights)
+        return Subject(loaded.model, loaded.tokenizer, loaded.chat)
+    from magistral_recipe.generation.vllm import VLLMGenerator
 
-        generator = VLLMGenerator.load(
-            path,
-            tokenizer,
-            dtype=config.dtype,
-            revision=config.revision,
-            trust_remote_code=config.trust_remote_code,
-            stop_ids=generation_stop_ids(path, tokenizer, config),
-        )
-        return LoadedModel(None, tokenizer, chat, generator, _stored_weights(path, config.revision))
-    from transformers.utils import logging
-
-    from magistral_recipe.machine import best_device
-    from magistral_recipe.models.quantization import is_quantized
-
-    logging.disable_progress_bar()
-    model = load_model(config, request.weights)
-    if not is_quantized(model):
-        model.to(best_device())
-    return LoadedModel(model.eval(), tokenizer, chat)
+    tokenizer, chat = load_words(config, request.chat, request.weights)
+    generator = VLLMGenerator.load(
+        path,
+        tokenizer,
+        dtype=config.dtype,
+        revision=config.revision,
+        trust_remote_code=config.trust_remote_code,
+        stop_ids=generation_stop_ids(path, tokenizer, config),
+    )
+    return Subject(None, tokenizer, chat, generator, _stored_weights(path, config.revision))
 
 
 def _stored_weights(path: str, revision: str | None) -> str:
@@ -172,7 +160,7 @@ def run_request(
     request: EvaluationRequest,
     output: Path,
     *,
-    loaded: LoadedModel,
+    loaded: Subject,
     command: str,
     tell: Tell,
     problems: Sequence[Problem] | None = None,
@@ -200,7 +188,7 @@ def run_request(
     """
     source = request.problems
     if problems is None:
-        first = os.environ.get("RANK", "0") == "0"
+        first = World.from_environment().first
         found = load_problems(source, Path(request.base), output / "set-aside.jsonl" if first else None)
         if found.set_aside:
             tell({"type": "warning", "text": found.summary()})
@@ -227,12 +215,9 @@ def run_request(
     )
 
 
-def _device(loaded: LoadedModel) -> str:
+def _device(loaded: Subject) -> str:
     """What the samples were computed on: where it isn't the same, they needn't be."""
-    import torch
-
-    kind = loaded.model.device.type if loaded.model is not None else "cuda"
-    return torch.cuda.get_device_name() if kind == "cuda" and torch.cuda.is_available() else kind
+    return device_name(loaded.model.device.type if loaded.model is not None else "cuda")
 
 
 def _require_same(expected: Mapping[str, Any], key: str, now: str, what: str) -> None:

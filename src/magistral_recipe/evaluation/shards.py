@@ -7,7 +7,6 @@ share a sample falls into changes nothing about it: its noise belongs to its pro
 from __future__ import annotations
 
 import contextlib
-import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
@@ -16,6 +15,7 @@ from typing import Any, TypeVar
 
 from magistral_recipe.errors import RunError
 from magistral_recipe.evaluation.samples import Sample, SampleWriter, read_samples
+from magistral_recipe.machine import World
 
 SAMPLES = "samples.jsonl"
 
@@ -42,7 +42,7 @@ class Shard:
     @classmethod
     def here(cls) -> Shard:
         """Find out from what Accelerate's launcher left in the environment; joins the others where there are some."""
-        if int(os.environ.get("WORLD_SIZE", "1")) < 2:
+        if World.from_environment().size < 2:
             return cls()
         import torch
         from accelerate import PartialState

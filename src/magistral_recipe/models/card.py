@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 from magistral_recipe import __version__
+from magistral_recipe.machine import versions
 from magistral_recipe.models.paths import TINY
 from magistral_recipe.writing.chat_format import ChatFormat
 
-_LIBRARIES = ("torch", "transformers", "trl", "peft", "datasets")
 _HEADLINES = ("pass@1", "greedy", "maj@", "language_fidelity", "truncated")
 """Metrics that come first, in this order; `maj@` stands for every k."""
 
@@ -130,17 +129,9 @@ def _cell(interval: Any) -> str:
 
 def _training(facts: CardFacts) -> Iterator[str]:
     yield "\n## Training\n"
-    yield f"Versions: {', '.join(_versions(_LIBRARIES))}. The whole recipe, as it ran:\n"
+    told = ", ".join(f"{name} {version}" for name, version in versions().items())
+    yield f"Versions: {told}. The whole recipe, as it ran:\n"
     yield _fenced(facts.recipe, "yaml")
-
-
-def _versions(libraries: Sequence[str]) -> Iterator[str]:
-    yield f"magistral-recipe {__version__}"
-    for library in libraries:
-        try:
-            yield f"{library} {version(library)}"
-        except PackageNotFoundError:
-            continue
 
 
 def _fenced(text: str, language: str = "text") -> str:

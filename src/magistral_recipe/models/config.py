@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 from pydantic import Field, model_validator
 
 from magistral_recipe.schema import StrictModel
-
-if TYPE_CHECKING:
-    pass
 
 
 class LoraSettings(StrictModel):

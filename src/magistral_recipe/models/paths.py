@@ -72,6 +72,23 @@ def find_model(path: str | Path) -> ModelSource:
     return ModelSource(text)
 
 
+def lasting_path(path: str, base: Path) -> str:
+    """Write a model's path so that it means the same model from any working folder.
+
+    Symbolic links stay: the hub's cache links `NAME.gguf` to a file whose name tells nothing.
+
+    Args:
+        path: see `ModelConfig.path`.
+        base: the folder that a relative path starts from.
+
+    Returns:
+        An absolute path where there is such a file or folder; else what was given: a hub id, a file in a package, or
+        `tiny`, which means the embedded model whatever lies beside it.
+    """
+    local = base / Path(path).expanduser()
+    return str(local.absolute()) if path != TINY and local.exists() else path
+
+
 def _in_package(text: str) -> Path:
     module, _, name = text.removeprefix("package:").partition("/")
     spec = importlib.util.find_spec(module) if module.isidentifier() else None

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import importlib.util
-import os
 from typing import TYPE_CHECKING, Any
 
 from magistral_recipe.errors import DataError
+from magistral_recipe.machine import World
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -38,7 +38,7 @@ def quantization_options(config: ModelConfig, shape: Any) -> dict[str, Any]:
     device: Any = {"": "cpu"}
     if torch.cuda.is_available():
         # One process, one card: a quantized model can't be moved by the trainer afterwards.
-        device = {"": int(os.environ.get("LOCAL_RANK", "0"))}
+        device = {"": World.from_environment().local_rank}
     elif config.quantization == "nf4":
         _check_widths(config, shape)
     if config.quantization == "int8":

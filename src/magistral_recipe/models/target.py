@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from pydantic import ValidationError
 
@@ -13,12 +13,9 @@ from magistral_recipe.errors import DataError
 from magistral_recipe.files import whole_folder
 from magistral_recipe.models.config import ModelConfig
 from magistral_recipe.models.paths import ADAPTER_FOLDER, find_model
-from magistral_recipe.writing.chat_format import SYSTEM_PROMPTS, ChatFormat
+from magistral_recipe.writing.chat_format import NO_SYSTEM_PROMPT, ChatFormat
 from magistral_recipe.writing.template import TOKENIZER_TEMPLATE
 from magistral_recipe.writing.thinking import Thinking
-
-if TYPE_CHECKING:
-    pass
 
 RECIPE_FILE = "recipe.yaml"
 
@@ -36,6 +33,11 @@ class ChatTarget:
     path: str
     config: ModelConfig
     chat: ChatFormat
+
+    @property
+    def weights(self) -> str | None:
+        """The path, where it is a model that was made from the config's; ``None`` where it is that one itself."""
+        return None if self.path == self.config.path else self.path
 
 
 def find_target(path: str) -> ChatTarget:
@@ -98,14 +100,16 @@ def _recipe_above(place: Path) -> dict[str, Any]:
 
 
 def _chat_format(recipe: dict[str, Any]) -> ChatFormat:
+    """The format of a run's `thinking` section, as far as it goes, with the template that was saved with the model."""
     section = recipe.get("thinking")
     given = section if isinstance(section, dict) else {}
     defaults = Thinking()
-    thinking = Thinking(str(given.get("open", defaults.open)), str(given.get("close", defaults.close)))
-    prompt = given.get("system_prompt", "magistral" if recipe else None)
-    if prompt == "none" or (isinstance(prompt, str) and " " not in prompt and prompt not in SYSTEM_PROMPTS):
-        prompt = None
-    return ChatFormat(thinking, prompt, TOKENIZER_TEMPLATE)
+    tags = str(given.get("open", defaults.open)), str(given.get("close", defaults.close))
+    prompt = given.get("system_prompt", "magistral" if recipe else NO_SYSTEM_PROMPT)
+    try:
+        return ChatFormat.of_section(*tags, prompt if isinstance(prompt, str) else NO_SYSTEM_PROMPT, TOKENIZER_TEMPLATE)
+    except ValueError:  # the name of a prompt that this version does not have
+        return ChatFormat.of_section(*tags, NO_SYSTEM_PROMPT, TOKENIZER_TEMPLATE)
 
 
 def _model_config(place: Path, recipe: dict[str, Any]) -> ModelConfig:

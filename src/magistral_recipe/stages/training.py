@@ -10,10 +10,12 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 from pydantic import Field
 
 from magistral_recipe.models.config import ModelConfig
+from magistral_recipe.models.paths import lasting_path
 from magistral_recipe.recipe.sections import Mistakes, Recipe, Stage
 from magistral_recipe.schema import StrictModel
 from magistral_recipe.suggest import did_you_mean
 from magistral_recipe.writing.chat_format import ChatFormat
+from magistral_recipe.writing.template import PACKAGE_TEMPLATE, TOKENIZER_TEMPLATE
 from magistral_recipe.writing.thinking import Thinking
 
 if TYPE_CHECKING:
@@ -108,17 +110,14 @@ def chat_format(recipe: Recipe, base: Path) -> ChatFormat:
     """
     section = recipe.thinking
     template = section.template
-    if template not in {"magistral", "tokenizer"}:
+    if template not in {PACKAGE_TEMPLATE, TOKENIZER_TEMPLATE}:
         template = str(base / template)
-    system = None if section.system_prompt == "none" else section.system_prompt
-    return ChatFormat(Thinking(section.open, section.close), system, template)
+    return ChatFormat.of_section(section.open, section.close, section.system_prompt, template)
 
 
 def base_model_config(recipe: Recipe, base: Path) -> ModelConfig:
     """The recipe's model section with a path that holds from any working folder."""
-    config: ModelConfig = recipe.model
-    local = base / config.path
-    return config.model_copy(update={"path": str(local)}) if local.exists() else config
+    return recipe.model.model_copy(update={"path": lasting_path(recipe.model.path, base)})
 
 
 def run_arguments(output: Path, recipe: Recipe) -> dict[str, Any]:

@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from magistral_recipe.data.benchmarks.catalogue import prompt_of
 from magistral_recipe.data.sources import LoadResult, load_problems
 from magistral_recipe.errors import RunError
-from magistral_recipe.machine import best_device
-from magistral_recipe.models.config import ModelConfig
+from magistral_recipe.models.loaded import LoadedModel, load_ready
 from magistral_recipe.recipe.sections import StageContext
 from magistral_recipe.stages.training import TrainingStage, base_model_config, chat_format
-from magistral_recipe.writing.chat_format import ChatFormat
 
 if TYPE_CHECKING:
-    from transformers import PreTrainedModel, PreTrainedTokenizerBase, Trainer, TrainerCallback
+    from transformers import PreTrainedModel, Trainer, TrainerCallback
 
     from magistral_recipe.data.problems import Problem
 
@@ -34,55 +31,24 @@ def report_set_aside(context: StageContext, what: str, loaded: LoadResult) -> No
         context.emit({"type": "warning", "text": f"{what}: {loaded.summary()}"})
 
 
-@dataclass(frozen=True)
-class Start:
-    """A model as a stage takes it up.
-
-    Attributes:
-        model: with trainable weights or adapters, or ready to be read.
-        tokenizer: with the run's chat template.
-        chat: the format, which knows whether the template opens the thinking tag.
-        config: the recipe's model section, its path resolved.
-    """
-
-    model: PreTrainedModel
-    tokenizer: PreTrainedTokenizerBase
-    chat: ChatFormat
-    config: ModelConfig
-
-    @property
-    def context_length(self) -> int | None:
-        """The longest sequence that the model was made for, in tokens."""
-        return getattr(self.model.config.get_text_config(), "max_position_embeddings", None)
-
-
-def load_start(context: StageContext, name: str | None = None, *, trainable: bool = True) -> Start:
-    """Load the model that a stage starts from, or one that it reads.
+def load_start(context: StageContext) -> LoadedModel:
+    """Load the model that a stage starts from, ready to be trained.
 
     Args:
         context: the stage's.
-        name: the model's name; by default the one the stage starts from.
-        trainable: with adapters or weights to train.
 
     Returns:
         Model, tokenizer and format.
     """
-    from transformers import set_seed
-
-    from magistral_recipe.models.load import load_model, load_tokenizer
-
-    config = base_model_config(context.recipe, context.base)
-    folder = context.models[name or context.start_model]
-    tokenizer = load_tokenizer(folder or config.path, None, config)
-    chat = chat_format(context.recipe, context.base).install(tokenizer)
-    set_seed(context.recipe.seed)  # adapters begin at random values
-    model = load_model(config, folder, trainable=trainable)
-    if not trainable and config.quantization == "none":  # a trainer moves its model by itself
-        model.to(best_device())
-    return Start(model, tokenizer, chat, config)
+    return load_ready(
+        base_model_config(context.recipe, context.base),
+        chat_format(context.recipe, context.base),
+        context.models[context.start_model],
+        train_seed=context.recipe.seed,
+    )
 
 
-def best_keeper(stage: TrainingStage, context: StageContext, start: Start) -> list[TrainerCallback]:
+def best_keeper(stage: TrainingStage, context: StageContext, start: LoadedModel) -> list[TrainerCallback]:
     """The callbacks of a stage's `evaluate` section; none without one."""
     settings = stage.evaluate
     if settings is None:
@@ -113,7 +79,7 @@ def best_keeper(stage: TrainingStage, context: StageContext, start: Start) -> li
     return [KeepBest(score, settings.every, context.folder / "best", restore=restore, on_score=told)]
 
 
-def train_and_save(trainer: Trainer, context: StageContext, start: Start) -> dict[str, Any]:
+def train_and_save(trainer: Trainer, context: StageContext, start: LoadedModel) -> dict[str, Any]:
     """Train from the last whole checkpoint, if there is one, and leave the model in the stage's folder.
 
     Args:
@@ -156,7 +122,7 @@ def train_and_save(trainer: Trainer, context: StageContext, start: Start) -> dic
     }
 
 
-def _hand_over(model: PreTrainedModel, context: StageContext, start: Start) -> None:
+def _hand_over(model: PreTrainedModel, context: StageContext, start: LoadedModel) -> None:
     """Leave the model for the next stage; where merging rounds it to 4 or 8 bits again, say how far it moved."""
     from magistral_recipe.models.load import load_model, merge_gap, save_model
     from magistral_recipe.models.quantization import is_adapter, is_quantized

@@ -7,12 +7,12 @@ are refused, not ignored.
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from trl import GRPOConfig
 
+from magistral_recipe.machine import World
 from magistral_recipe.training.schedule import Entry, Schedule
 
 _FIXED: dict[str, tuple[Any, str]] = {
@@ -113,7 +113,7 @@ class MagistralGRPOConfig(GRPOConfig):
             self.activation_checkpointing, self.gradient_checkpointing = self.gradient_checkpointing, None
         if isinstance(self.scale_rewards, bool):
             self.scale_rewards = "group" if self.scale_rewards else "none"
-        processes = int(os.environ.get("WORLD_SIZE", "1"))
+        processes = World.from_environment().size
         mistakes = [*self._range_mistakes(), *self._fixed_mistakes()]
         mistakes = mistakes or self._schedule_mistakes() or self._size_mistakes(processes)
         if mistakes:

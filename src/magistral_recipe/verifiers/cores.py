@@ -6,6 +6,8 @@ import math
 import os
 from pathlib import Path
 
+from magistral_recipe.machine import World
+
 
 def usable_cores() -> int:
     """Return the cores that this process may use, at least 1: affinity and the cgroup's CPU quota."""
@@ -16,9 +18,7 @@ def usable_cores() -> int:
 
 def worker_count() -> int:
     """Return how many verifying processes to run beside this one: its share of the cores, less one for itself."""
-    siblings = os.environ.get("LOCAL_WORLD_SIZE", "1")
-    processes = int(siblings) if siblings.isdigit() and int(siblings) else 1
-    return max(1, usable_cores() // processes - 1)
+    return max(1, usable_cores() // World.from_environment().local_size - 1)
 
 
 def _cgroup_quota(root: Path = Path("/sys/fs/cgroup")) -> float | None:

@@ -40,6 +40,9 @@ SYSTEM_PROMPTS: dict[str, str] = {
 }
 """Named system prompts; ``{open}`` and ``{close}`` stand for the thinking tags."""
 
+NO_SYSTEM_PROMPT = "none"
+"""What a recipe and the command line say for no system prompt."""
+
 # Tokens that end a turn in the common families. A model's generation config may stop on one that its tokenizer does
 # not name (Llama 3 stops on <|eot_id|> and <|eom_id|> beside its eos token), and none of them is text.
 _TURN_ENDS = frozenset(
@@ -99,6 +102,24 @@ class ChatFormat:
             raise ValueError(
                 f"system prompt {name!r} is unknown; known: {known}, or a text of more than one word.{hint}"
             )
+
+    @classmethod
+    def of_section(cls, open: str, close: str, system_prompt: str, template: str) -> ChatFormat:
+        """Make the format that a recipe's `thinking` section describes.
+
+        Args:
+            open: the opening tag.
+            close: the closing tag.
+            system_prompt: see the class, but for `none`, which a recipe says for no system turn.
+            template: see the class.
+
+        Returns:
+            The format.
+
+        Raises:
+            ValueError: for tags or a system prompt that can't be.
+        """
+        return cls(Thinking(open, close), None if system_prompt == NO_SYSTEM_PROMPT else system_prompt, template)
 
     @property
     def system_text(self) -> str | None:

@@ -31,10 +31,11 @@ METRICS, ROLLOUTS, LOG = "metrics.jsonl", "rollouts.jsonl", "log.txt"
 SAMPLES, SCORES, PARTIAL_SCORES = "samples.jsonl", "scores.json", "scores.partial.json"
 SETTINGS, PROBLEMS = "settings.json", "problems.jsonl"
 REPLACED = "replaced"
-REPORT, REPORT_TEXT, REPORT_METRICS = "report.html", "report.md", "metrics.json"
+SET_ASIDE = "set-aside.jsonl"
+REPORTS = REPORT, REPORT_TEXT, REPORT_METRICS = "report.html", "report.md", "metrics.json"
 LOCK, DECISIONS = ".lock", ".decisions.json"
 
-OF_A_RUN = (RECIPE, MANIFEST, REPORT, REPORT_TEXT, REPORT_METRICS, DECISIONS)
+OF_A_RUN = (RECIPE, MANIFEST, *REPORTS, DECISIONS)
 """Files in a run's own folder, beside its stages."""
 
 STAGE_FOLDERS = "[0-9][0-9]-*"
@@ -56,4 +57,5 @@ def stage_name(folder: str) -> str | None:
 
 def set_aside(folder: Path, source: str) -> Path:
     """Return where a source's unusable rows go; one file each, or one would replace another's."""
-    return folder / f"set-aside-{re.sub(r'[^0-9A-Za-z._-]', '_', source)}.jsonl"
+    stem, _, ending = SET_ASIDE.partition(".")
+    return folder / f"{stem}-{re.sub(r'[^0-9A-Za-z._-]', '_', source)}.{ending}"

@@ -11,13 +11,14 @@ from magistral_recipe.data.benchmarks.loaders import BenchmarkProblem
 from magistral_recipe.data.problems import Problem
 from magistral_recipe.errors import DataError
 from magistral_recipe.evaluation.evaluate import finish, problems_hash, warnings_of
-from magistral_recipe.evaluation.problem_file import PROBLEMS, read_problems, write_problems
+from magistral_recipe.evaluation.problem_file import read_problems, write_problems
 from magistral_recipe.evaluation.rescore import read_result, request_of, rescore, result_folder
 from magistral_recipe.evaluation.samples import SampleWriter, read_samples
 from magistral_recipe.evaluation.scores import compute_scores
 from magistral_recipe.evaluation.scoring import Scorer
 from magistral_recipe.files import write_json
 from magistral_recipe.generation import Completion, Request
+from magistral_recipe.layout import PROBLEMS
 from magistral_recipe.verifiers.instructions import Instruction
 from magistral_recipe.writing.thinking import Thinking
 

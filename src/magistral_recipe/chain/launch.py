@@ -17,6 +17,7 @@ from typing import Any
 
 from magistral_recipe.chain.events import EventChannel
 from magistral_recipe.errors import RunError, UserError
+from magistral_recipe.machine import LOCAL_RANK, RANK, WORLD_SIZE
 from magistral_recipe.recipe.sections import LaunchConfig
 
 _PARENT = "MAGISTRAL_RECIPE_RUNNER"
@@ -103,7 +104,7 @@ def _environment() -> dict[str, str]:
     environment = {**os.environ, "PYTHONUNBUFFERED": "1", "TOKENIZERS_PARALLELISM": "false", _PARENT: str(os.getpid())}
     # Threads that spin while they wait make small models many times slower as soon as anything else wants a core.
     environment.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-    for name in ("RANK", "WORLD_SIZE", "LOCAL_RANK"):
+    for name in (RANK, WORLD_SIZE, LOCAL_RANK):
         environment.pop(name, None)
     return environment
 

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from magistral_recipe import layout
 from magistral_recipe.chain.launch import die_with_parent
 from magistral_recipe.data.benchmarks import catalogue
 from magistral_recipe.data.benchmarks.catalogue import Chosen
@@ -197,7 +198,7 @@ def _request(
 
 def _folder_name(model: str) -> str:
     path = Path(model).expanduser()
-    if path.name == "model" and path.is_dir():  # a stage's: runs/NAME/03-grpo/model
+    if path.name == layout.MODEL and path.is_dir():  # a stage's: runs/NAME/03-grpo/model
         path = Path("-".join(path.resolve().parts[-3:-1]))
     name = path.name or path.resolve().name
     return "".join(letter if letter.isalnum() or letter in "._-" else "-" for letter in name)
@@ -237,7 +238,7 @@ def _run_all(requests: list[EvaluationRequest], outputs: list[Path]) -> None:
 
 def _beside(folder: Path, suffix: str) -> Path:
     """A folder beside an evaluation's; never in a run folder, whose report would take it for another model."""
-    if not (folder.parent / "stage.json").is_file():
+    if not (folder.parent / layout.STAGE).is_file():
         return folder.resolve().with_name(f"{folder.resolve().name}-{suffix}")
     run, stage, model = folder.resolve().parts[-3:]
     return Path("evaluations") / f"{run}-{stage}-{model}-{suffix}"
@@ -264,7 +265,7 @@ def _repeat(path: Path, output: Path | None) -> None:
     from magistral_recipe.evaluation.request import load_for, require_problems, run_request
     from magistral_recipe.evaluation.rescore import read_result, request_of
     from magistral_recipe.evaluation.samples import read_samples
-    from magistral_recipe.evaluation.shards import SAMPLES
+    from magistral_recipe.layout import SAMPLES
     from magistral_recipe.terminal.evaluation_display import EvaluationDisplay
 
     result, folder = read_result(path), path if path.is_dir() else path.parent

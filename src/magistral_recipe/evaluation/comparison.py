@@ -12,12 +12,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from magistral_recipe.errors import DataError
-from magistral_recipe.evaluation.evaluate import SCORES, SETTINGS
 from magistral_recipe.evaluation.paired import Paired, compare_paired
 from magistral_recipe.evaluation.samples import Sample
 from magistral_recipe.evaluation.scores import PER_SAMPLE, difficulty_labels
-from magistral_recipe.evaluation.shards import SAMPLES, written_samples
+from magistral_recipe.evaluation.shards import written_samples
 from magistral_recipe.files import read_json
+from magistral_recipe.layout import SAMPLES, SCORES, SETTINGS
 from magistral_recipe.suggest import did_you_mean
 
 DIMENSIONS = ("language", "difficulty", "category")

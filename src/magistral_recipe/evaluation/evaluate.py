@@ -24,16 +24,16 @@ from typing import TYPE_CHECKING, Any
 
 from magistral_recipe.data.benchmarks.catalogue import PLACE, Prompt
 from magistral_recipe.errors import DataError
-from magistral_recipe.evaluation.problem_file import PROBLEMS, write_problems
+from magistral_recipe.evaluation.problem_file import write_problems
 from magistral_recipe.evaluation.samples import Sample, SampleWriter, read_samples
 from magistral_recipe.evaluation.scores import Scores, compute_scores
 from magistral_recipe.evaluation.scoring import Scorer
 from magistral_recipe.evaluation.settings import EvaluationSettings as EvaluationSettings
-from magistral_recipe.evaluation.shards import SAMPLES as SAMPLES
 from magistral_recipe.evaluation.shards import Shard, join_shards, only_writer, shard_files, written_samples
 from magistral_recipe.evaluation.statistics import mean_interval
 from magistral_recipe.files import read_json, write_json
 from magistral_recipe.generation.interface import Generator, Request
+from magistral_recipe.layout import PARTIAL_SCORES, PROBLEMS, REPLACED, SAMPLES, SCORES, SETTINGS
 from magistral_recipe.machine import World, versions
 from magistral_recipe.writing.chat_format import ChatFormat
 
@@ -42,7 +42,6 @@ if TYPE_CHECKING:
 
 Progress = Callable[[int, int], None]
 
-SCORES, PARTIAL_SCORES, SETTINGS = "scores.json", "scores.partial.json", "settings.json"
 
 MOST_TRUNCATED = 0.05
 """Share of cut samples above which a score says less about the model than about the limit."""
@@ -295,7 +294,7 @@ def _set_aside(output: Path) -> None:
         for file in there:
             file.unlink()
         return
-    target = output / "replaced" / f"{1 + len(list(output.glob('replaced/*'))):03d}"
+    target = output / REPLACED / f"{1 + len(list(output.glob(f'{REPLACED}/*'))):03d}"
     target.mkdir(parents=True)
     for file in there:
         file.rename(target / file.name)

@@ -14,7 +14,6 @@ from magistral_recipe.jsonlines import Damage, lines_text, read_lines
 if TYPE_CHECKING:
     from magistral_recipe.data.problems import Problem
 
-PROBLEMS = "problems.jsonl"
 
 MOST_CHARACTERS = 64 * 2**20
 """Sets that are longer (LiveCodeBench's tests) are not copied: they are loaded again by their name."""

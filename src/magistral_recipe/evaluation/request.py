@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field
 
+from magistral_recipe import layout
 from magistral_recipe.data.benchmarks.catalogue import Benchmark
 from magistral_recipe.data.sources import ProblemsSource, load_problems
 from magistral_recipe.errors import DataError
@@ -189,7 +190,7 @@ def run_request(
     source = request.problems
     if problems is None:
         first = World.from_environment().first
-        found = load_problems(source, Path(request.base), output / "set-aside.jsonl" if first else None)
+        found = load_problems(source, Path(request.base), output / layout.SET_ASIDE if first else None)
         if found.set_aside:
             tell({"type": "warning", "text": found.summary()})
         problems = found.rows

@@ -11,14 +11,15 @@ from pydantic import ValidationError
 
 from magistral_recipe.data.sources import load_problems
 from magistral_recipe.errors import DataError
-from magistral_recipe.evaluation.evaluate import PARTIAL_SCORES, SCORES, SETTINGS, finish, problems_hash
-from magistral_recipe.evaluation.problem_file import PROBLEMS, read_problems, write_problems
+from magistral_recipe.evaluation.evaluate import finish, problems_hash
+from magistral_recipe.evaluation.problem_file import read_problems, write_problems
 from magistral_recipe.evaluation.request import EvaluationRequest
 from magistral_recipe.evaluation.samples import Sample, SampleWriter
 from magistral_recipe.evaluation.scores import Scores
 from magistral_recipe.evaluation.scoring import Scorer
-from magistral_recipe.evaluation.shards import SAMPLES, written_samples
+from magistral_recipe.evaluation.shards import written_samples
 from magistral_recipe.files import read_json, write_json
+from magistral_recipe.layout import PARTIAL_SCORES, PROBLEMS, SAMPLES, SCORES, SETTINGS
 from magistral_recipe.writing.thinking import Thinking
 
 if TYPE_CHECKING:

@@ -15,9 +15,8 @@ from typing import Any, TypeVar
 
 from magistral_recipe.errors import RunError
 from magistral_recipe.evaluation.samples import Sample, SampleWriter, read_samples
+from magistral_recipe.layout import LOCK, SAMPLES
 from magistral_recipe.machine import World
-
-SAMPLES = "samples.jsonl"
 
 Item = TypeVar("Item")
 
@@ -100,7 +99,7 @@ def only_writer(folder: Path, shard: Shard) -> Iterator[None]:
     from filelock import FileLock, Timeout
 
     folder.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(folder / ".lock", timeout=0)
+    lock = FileLock(folder / LOCK, timeout=0)
     try:
         lock.acquire()
     except Timeout as error:

@@ -12,10 +12,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from magistral_recipe import layout
 from magistral_recipe.errors import DataError
 from magistral_recipe.files import folder_atomically
 from magistral_recipe.models.config import LoraSettings, ModelConfig
-from magistral_recipe.models.paths import ADAPTER_FOLDER, ModelSource, find_model, readable_errors
+from magistral_recipe.models.paths import ModelSource, find_model, readable_errors
 from magistral_recipe.models.quantization import forget_quantization, is_adapter, is_quantized, quantization_options
 from magistral_recipe.writing.chat_format import ChatFormat, stop_token_ids
 
@@ -213,8 +214,8 @@ def save_model(
     carried = is_adapter(model) and config is not None and config.lora is not None and config.lora.handover == "carry"
     with folder_atomically(folder) as part:
         if carried:
-            model.save_pretrained(part / ADAPTER_FOLDER)
-            tokenizer.save_pretrained(part / ADAPTER_FOLDER)
+            model.save_pretrained(part / layout.ADAPTER)
+            tokenizer.save_pretrained(part / layout.ADAPTER)
             _finish_generation_config(model, tokenizer).save_pretrained(part)
         else:
             plain = merged(model, config) if is_adapter(model) else model

@@ -13,14 +13,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from magistral_recipe import layout
 from magistral_recipe.errors import DataError
 from magistral_recipe.files import whole_folder
 
 TINY = "tiny"
 """The name of the embedded model."""
-
-ADAPTER_FOLDER = "adapter"
-"""Where a stage's model folder keeps an adapter that is carried on."""
 
 
 @dataclass(frozen=True)
@@ -104,7 +102,7 @@ def _in_package(text: str) -> Path:
 def _find_in_folder(folder: Path) -> ModelSource:
     if (folder / "config.json").is_file():
         return ModelSource(str(folder))
-    for adapter in (folder, folder / ADAPTER_FOLDER):
+    for adapter in (folder, folder / layout.ADAPTER):
         if (adapter / "adapter_config.json").is_file():
             return ModelSource(str(folder), adapter=adapter)
     inside = sorted(str(child.relative_to(folder)) for child in folder.glob("*/model") if child.is_dir())

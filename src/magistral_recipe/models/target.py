@@ -9,15 +9,14 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from magistral_recipe import layout
 from magistral_recipe.errors import DataError
 from magistral_recipe.files import whole_folder
 from magistral_recipe.models.config import ModelConfig
-from magistral_recipe.models.paths import ADAPTER_FOLDER, find_model
+from magistral_recipe.models.paths import find_model
 from magistral_recipe.writing.chat_format import NO_SYSTEM_PROMPT, ChatFormat
 from magistral_recipe.writing.template import TOKENIZER_TEMPLATE
 from magistral_recipe.writing.thinking import Thinking
-
-RECIPE_FILE = "recipe.yaml"
 
 
 @dataclass(frozen=True)
@@ -64,20 +63,20 @@ def find_target(path: str) -> ChatTarget:
 
 def _model_folder(place: Path) -> Path:
     """The folder itself, a stage's model, or a run's last one."""
-    own = whole_folder(place / "model")
+    own = whole_folder(place / layout.MODEL)
     if own.is_dir():
         return own
-    models = [whole_folder(folder / "model") for folder in place.glob("[0-9]*-*")]
+    models = [whole_folder(folder / layout.MODEL) for folder in place.glob(layout.STAGE_FOLDERS)]
     models = [model for model in models if _holds_model(model)]
     if models:
         return max(models, key=lambda folder: int(folder.parent.name.partition("-")[0]))
-    if (place / RECIPE_FILE).is_file():
+    if (place / layout.RECIPE).is_file():
         raise DataError(f"{place}: no stage of this run has left a model yet")
     return place
 
 
 def _holds_model(folder: Path) -> bool:
-    return (folder / "config.json").is_file() or (folder / ADAPTER_FOLDER / "adapter_config.json").is_file()
+    return (folder / "config.json").is_file() or (folder / layout.ADAPTER / "adapter_config.json").is_file()
 
 
 def _recipe_above(place: Path) -> dict[str, Any]:
@@ -89,7 +88,7 @@ def _recipe_above(place: Path) -> dict[str, Any]:
     from ruamel.yaml.error import YAMLError
 
     for folder in (place, *list(place.resolve().parents)[:3]):
-        file = folder / RECIPE_FILE
+        file = folder / layout.RECIPE
         if file.is_file():
             try:
                 data = YAML(typ="safe").load(file.read_text("utf-8"))
@@ -119,7 +118,7 @@ def _model_config(place: Path, recipe: dict[str, Any]) -> ModelConfig:
         config = ModelConfig.model_validate(section)
     except ValidationError:
         config = ModelConfig(path=str(place))
-    adapter = place / ADAPTER_FOLDER if (place / ADAPTER_FOLDER).is_dir() else place
+    adapter = place / layout.ADAPTER if (place / layout.ADAPTER).is_dir() else place
     file = adapter / "adapter_config.json"
     if file.is_file() and not (place / "config.json").is_file():
         base = json.loads(file.read_text("utf-8")).get("base_model_name_or_path")

@@ -9,7 +9,6 @@ imports live inside `run`.
 
 from __future__ import annotations
 
-import re
 from abc import abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -18,6 +17,7 @@ from typing import Any, ClassVar, Literal, Protocol
 
 from pydantic import Field, model_validator
 
+from magistral_recipe import layout
 from magistral_recipe.data.sources import ProblemsSource
 from magistral_recipe.models.config import ModelConfig
 from magistral_recipe.recipe.document import Document, KeyPath, key_text
@@ -226,4 +226,4 @@ class StageContext:
 
     def quarantine(self, source: str) -> Path:
         """Where a source's rows that do not fit are set aside; one file each, or one would replace another's."""
-        return self.folder / f"set-aside-{re.sub(r'[^0-9A-Za-z._-]', '_', source)}.jsonl"
+        return layout.set_aside(self.folder, source)

@@ -18,11 +18,12 @@ from typing import Any
 from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup
 
+from magistral_recipe import layout
 from magistral_recipe.errors import FULL, RunError
 from magistral_recipe.figures import duration
 from magistral_recipe.files import json_text, write_atomically
 from magistral_recipe.report.advice import findings
-from magistral_recipe.report.collect import MARKDOWN, METRICS, REPORT, collect
+from magistral_recipe.report.collect import collect
 from magistral_recipe.report.documents import metrics_json, report_markdown
 from magistral_recipe.report.page import Page, run_page
 
@@ -51,14 +52,14 @@ def build_report(run: Path) -> Path:
     told = findings(read)
     page = render(run_page(read, told))
     try:
-        write_page(run / REPORT, page)
-        write_page(run / MARKDOWN, report_markdown(read, told))
-        write_page(run / METRICS, json_text(metrics_json(read, told), indent=2) + "\n")
+        write_page(run / layout.REPORT, page)
+        write_page(run / layout.REPORT_TEXT, report_markdown(read, told))
+        write_page(run / layout.REPORT_METRICS, json_text(metrics_json(read, told), indent=2) + "\n")
     except OSError as error:
         if error.errno in FULL:
             raise
         raise RunError(f"{run}: the report cannot be written there: {error.strerror}") from error
-    return run / REPORT
+    return run / layout.REPORT
 
 
 def live_page(run: Path) -> str:

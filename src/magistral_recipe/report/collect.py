@@ -7,7 +7,6 @@ is read, and what is missing is said. Nothing is computed that another file alre
 from __future__ import annotations
 
 import math
-import re
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -16,6 +15,7 @@ from typing import get_args
 
 from filelock import FileLock, Timeout
 
+from magistral_recipe import layout
 from magistral_recipe.errors import DataError, MagistralRecipeError
 from magistral_recipe.evaluation.scores import compute_scores
 from magistral_recipe.evaluation.statistics import Interval
@@ -28,13 +28,9 @@ from magistral_recipe.report.seen import Seen, read_rollouts_seen, read_samples_
 from magistral_recipe.report.values import as_float, as_int, as_mapping
 from magistral_recipe.writing.thinking import Thinking
 
-REPORTS = REPORT, MARKDOWN, METRICS = "report.html", "report.md", "metrics.json"
-"""What a report writes into the folder: an empty one stays one that a report can be made of."""
-
 _ROLES: dict[str, Role] = {"sft": "imitation", "grpo": "reinforcement", "evaluate": "evaluation"}
 """Of the kinds that there were before a run noted what its stages do."""
 
-_STAGE_FOLDER = re.compile(r"\d\d-(.+)")
 _SILENT, _LONG_SILENT = 30.0, 600.0
 """Seconds without a word after which a running stage's pulse is felt, and after which it counts as dead without one."""
 
@@ -205,10 +201,10 @@ def collect(folder: Path) -> Run:
     """
     _refuse_what_is_no_run(folder)
     missing: list[str] = []
-    manifest = as_mapping(read_json(folder / "manifest.json"))
+    manifest = as_mapping(read_json(folder / layout.MANIFEST))
     if not manifest:
         missing.append("manifest.json is absent or unreadable: versions, hardware and durations are not known.")
-    recipe = _text(folder / "recipe.yaml")
+    recipe = _text(folder / layout.RECIPE)
     if recipe is None:
         missing.append("recipe.yaml is absent: what was asked for is not known.")
     thinking = _thinking(folder)
@@ -230,9 +226,9 @@ def _refuse_what_is_no_run(folder: Path) -> None:
         names = [path.name for path in folder.iterdir()]
     except OSError as error:
         raise DataError(f"{folder}: {error.strerror}") from error
-    known = [name for name in names if name in ("manifest.json", "recipe.yaml") or _STAGE_FOLDER.fullmatch(name)]
-    if any(not name.startswith(".") and name not in REPORTS for name in names) and not known:
-        inside = [name for name in names if (folder / name / "manifest.json").is_file()]
+    known = [name for name in names if name in (layout.MANIFEST, layout.RECIPE) or layout.stage_name(name)]
+    if any(not name.startswith(".") and name not in layout.REPORTS for name in names) and not known:
+        inside = [name for name in names if (folder / name / layout.MANIFEST).is_file()]
         hint = f"; did you mean {folder / sorted(inside)[0]}?" if inside else ""
         raise DataError(f"{folder}: not a run folder: it has no manifest.json, no recipe.yaml and no stage{hint}")
 
@@ -245,17 +241,17 @@ def _entries(folder: Path, manifest: Record) -> list[Record]:
         return [_brought_up_to_date(folder, entry) for entry in entries]
     found = []
     for path in sorted(folder.iterdir()):
-        match = _STAGE_FOLDER.fullmatch(path.name)
-        if match and path.is_dir():
-            record = as_mapping(read_json(path / "stage.json"))
-            known = {"status": "unknown", **record, "kind": record.get("kind", match[1])}
-            found.append({**known, "name": match[1], "folder": path.name})
+        name = layout.stage_name(path.name)
+        if name and path.is_dir():
+            record = as_mapping(read_json(path / layout.STAGE))
+            known = {"status": "unknown", **record, "kind": record.get("kind", name)}
+            found.append({**known, "name": name, "folder": path.name})
     return found
 
 
 def _brought_up_to_date(folder: Path, entry: Record) -> Record:
     """The manifest is written when a run starts and ends: a stage's own record is newer while it goes on."""
-    record = as_mapping(read_json(folder / _folder_of(entry) / "stage.json"))
+    record = as_mapping(read_json(folder / _folder_of(entry) / layout.STAGE))
     if not record or record.get("fingerprint") != entry.get("fingerprint"):
         return entry
     return {**entry, **{key: record[key] for key in ("status", "seconds", "results") if key in record}}
@@ -303,10 +299,10 @@ def role_of(kind: str, noted: object = None) -> Role:
 
 def _read_training(stage: Stage, folder: Path, thinking: Thinking, missing: list[str]) -> None:
     damage = Damage()
-    stage.metrics = [record for _, record in read_lines(folder / "metrics.jsonl", damage)]
+    stage.metrics = [record for _, record in read_lines(folder / layout.METRICS, damage)]
     _note(missing, damage.describe(f"{stage.name}: metrics.jsonl"))
     damage = Damage()
-    stage.rollouts_path = folder / "rollouts.jsonl"
+    stage.rollouts_path = folder / layout.ROLLOUTS
     stage.rollouts = read_rollouts_seen(stage.rollouts_path, thinking, damage)
     _note(missing, damage.describe(f"{stage.name}: rollouts.jsonl"))
     if stage.role in ("imitation", "reinforcement") and not stage.metrics and stage.status != "waiting":
@@ -332,14 +328,14 @@ def _read_evaluation(found: EvaluationFolder, thinking: Thinking, missing: list[
         return None
     missing.append(f"Evaluation of {found.label} is not finished: its scores are of {len(samples)} samples so far.")
     scores = compute_scores(
-        [*told.values()], {"settings": as_mapping(read_json(found.folder / "settings.json"))}
+        [*told.values()], {"settings": as_mapping(read_json(found.folder / layout.SETTINGS))}
     ).to_json()
     return Evaluation(found.label, scores, samples, found.samples, partial=True)
 
 
 def _thinking(folder: Path) -> Thinking:
     """The run's tags, as its evaluations noted them; the usual ones where none did."""
-    for file in sorted(folder.glob("[0-9][0-9]-*/*/settings.json")):
+    for file in sorted(folder.glob(f"{layout.STAGE_FOLDERS}/*/{layout.SETTINGS}")):
         noted = as_mapping(read_json(file)).get("thinking")
         if isinstance(noted, dict):
             try:
@@ -360,7 +356,7 @@ def _thinking_of_recipe(folder: Path) -> Thinking:
 
 def resolved_recipe(folder: Path) -> Record:
     """Return a run's resolved recipe as plain data, empty where it can't be read."""
-    file = folder / "recipe.yaml"
+    file = folder / layout.RECIPE
     try:
         return as_mapping(read_document(file).data) if file.is_file() else {}
     except (MagistralRecipeError, OSError, ValueError, RecursionError):
@@ -372,10 +368,10 @@ def _has_died(run: Path, stage: Path) -> bool:
     silent = _silent_for(stage)
     if silent < _SILENT:
         return False
-    if not (run / ".lock").is_file():
+    if not (run / layout.LOCK).is_file():
         return silent > _LONG_SILENT
     try:
-        with FileLock(run / ".lock", timeout=0):
+        with FileLock(run / layout.LOCK, timeout=0):
             return True
     except (Timeout, OSError):
         return False

@@ -8,9 +8,8 @@ from pathlib import Path
 
 from magistral_recipe.files import read_json
 from magistral_recipe.jsonlines import Record
+from magistral_recipe.layout import SAMPLES, SCORES, STAGE, STAGE_FOLDERS
 from magistral_recipe.report.values import as_mapping
-
-SAMPLES, SCORES = "samples.jsonl", "scores.json"
 
 NAMES = {"base": "base", "sft": "after SFT", "grpo": "after RL"}
 """How models are called; others go by their stage's name."""
@@ -69,7 +68,7 @@ def stage_evaluations(stage: Path) -> list[EvaluationFolder]:
     Returns:
         Its evaluations, in the order in which the models came about.
     """
-    results = as_mapping(as_mapping(read_json(stage / "stage.json")).get("results"))
+    results = as_mapping(as_mapping(read_json(stage / STAGE)).get("results"))
     order: Sequence[str] = ["base", *as_mapping(results.get("scores")), "sft", "grpo"]
     rank = {label: position for position, label in reversed(list(enumerate(order)))}
     labels = {path.parent.name for file in (SAMPLES, SCORES) for path in stage.glob(f"*/{file}")}
@@ -83,7 +82,7 @@ def stage_evaluations(stage: Path) -> list[EvaluationFolder]:
 
 def finished_evaluations(run: Path) -> Iterator[tuple[str, Record]]:
     """Yield (model's name, its scores) for every evaluation of a run that has come to its end, in the chain's order."""
-    for stage in sorted(run.glob("[0-9][0-9]-*")):
+    for stage in sorted(run.glob(STAGE_FOLDERS)):
         for evaluation in stage_evaluations(stage):
             if evaluation.scores:
                 yield evaluation.label, evaluation.scores

@@ -14,6 +14,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
+from magistral_recipe import layout
 from magistral_recipe.errors import DataError, MagistralRecipeError
 from magistral_recipe.report.build import live_page
 from magistral_recipe.report.collect import collect
@@ -21,12 +22,12 @@ from magistral_recipe.report.collect import collect
 ADDRESS = "127.0.0.1"
 
 _WATCHED = (
-    "manifest.json",
-    "*/stage.json",
-    "*/metrics.jsonl",
-    "*/rollouts.jsonl",
-    "*/*/samples.jsonl",
-    "*/*/scores.json",
+    layout.MANIFEST,
+    f"*/{layout.STAGE}",
+    f"*/{layout.METRICS}",
+    f"*/{layout.ROLLOUTS}",
+    f"*/*/{layout.SAMPLES}",
+    f"*/*/{layout.SCORES}",
 )
 _SHARE_OF_TIME = 0.2
 """At most this share of the time is spent on building pages: the machine has a run to do."""

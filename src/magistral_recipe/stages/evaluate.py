@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field
 
+from magistral_recipe import layout
 from magistral_recipe.data.benchmarks.catalogue import find, prompt_of
 from magistral_recipe.data.sources import ProblemsSource
 from magistral_recipe.errors import DataError
@@ -91,7 +92,7 @@ class EvaluateStage(Stage):
                 request,
                 context.folder / name,
                 loaded=load_for(request),
-                command=f"magistral-recipe run {context.run_folder / 'recipe.yaml'}",
+                command=f"magistral-recipe run {context.run_folder / layout.RECIPE}",
                 tell=context.emit,
                 problems=problems,
                 name=f"evaluating {name}",

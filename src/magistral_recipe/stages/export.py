@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from magistral_recipe import layout
 from magistral_recipe.models.card import CardFacts, model_card
 from magistral_recipe.models.config import ModelConfig
 from magistral_recipe.recipe.sections import Inputs, Recipe, Stage, StageContext
@@ -60,8 +61,8 @@ class ExportStage(Stage):
         model = base_model_config(recipe, context.base)
         output = export_model(
             context.models[name] or model.path,
-            context.folder / "model",
-            (context.run_folder / "recipe.yaml").read_text("utf-8"),
+            context.folder / layout.MODEL,
+            (context.run_folder / layout.RECIPE).read_text("utf-8"),
             latest_scores(context.run_folder),
             config=model.model_copy(update={"dtype": self.dtype or model.dtype}),
             chat=chat_format(recipe, context.base),

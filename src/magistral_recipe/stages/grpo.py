@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field, field_validator
 
+from magistral_recipe import layout
 from magistral_recipe.data.sources import first_rows, load_problems
 from magistral_recipe.recipe.sections import Inputs, Mistakes, Recipe, StageContext
 from magistral_recipe.rewards import registry
@@ -106,7 +107,7 @@ class GrpoStage(TrainingStage):
         """The trainer's arguments: what the run decides, the section's own, and the recipe's."""
         own: dict[str, Any] = {
             "rollouts_every": self.rollouts.log_every,
-            "rollouts_file": str(Path(given["output_dir"]).parent / "rollouts.jsonl"),
+            "rollouts_file": str(Path(given["output_dir"]).parent / layout.ROLLOUTS),
         }
         if self.rollouts.backend == "vllm":
             own |= {"use_vllm": True, "vllm_mode": self.rollouts.mode}
@@ -138,10 +139,11 @@ class GrpoStage(TrainingStage):
         problems = problem_rows(context, self.problems)
         rewards = self.build_rewards(start.chat.thinking)
         require_sandboxes(rewards, problems)
+        given = run_arguments(context.folder / layout.CHECKPOINTS, context.recipe)
         trainer = MagistralGRPOTrainer(
             model=start.model,
             reward_funcs=rewards,
-            args=MagistralGRPOConfig(**self.arguments(run_arguments(context.folder / "checkpoints", context.recipe))),
+            args=MagistralGRPOConfig(**self.arguments(given)),
             train_dataset=prompt_dataset(problems, start.chat),
             processing_class=start.tokenizer,
             callbacks=best_keeper(self, context, start),

@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
+from magistral_recipe import layout
 from magistral_recipe.data.sources import TracesSource, first_rows, load_traces
 from magistral_recipe.errors import DataError
 from magistral_recipe.recipe.sections import Inputs, Mistakes, Recipe, StageContext
@@ -88,7 +89,7 @@ class SftStage(TrainingStage):
         thinking = start.chat.thinking
         traces = load_traces(self.traces, context.base, context.quarantine("traces"), thinking)
         report_set_aside(context, "traces", traces)
-        args = self.arguments(run_arguments(context.folder / "checkpoints", context.recipe))
+        args = self.arguments(run_arguments(context.folder / layout.CHECKPOINTS, context.recipe))
         limit = args["max_length"] or start.context_length
         dataset, dropped = tokenized(traces.rows, start.chat, start.tokenizer, limit)
         if dropped:

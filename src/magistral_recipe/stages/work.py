@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from magistral_recipe import layout
 from magistral_recipe.data.benchmarks.catalogue import prompt_of
 from magistral_recipe.data.sources import LoadResult, load_problems
 from magistral_recipe.errors import RunError
@@ -76,7 +77,7 @@ def best_keeper(stage: TrainingStage, context: StageContext, start: LoadedModel)
         context.emit({"type": "note", "text": f"step {step}: held-out score {value:.3f}"})
 
     restore = settings.keep == "best"
-    return [KeepBest(score, settings.every, context.folder / "best", restore=restore, on_score=told)]
+    return [KeepBest(score, settings.every, context.folder / layout.BEST, restore=restore, on_score=told)]
 
 
 def train_and_save(trainer: Trainer, context: StageContext, start: LoadedModel) -> dict[str, Any]:
@@ -98,11 +99,11 @@ def train_and_save(trainer: Trainer, context: StageContext, start: LoadedModel) 
     world = trainer.accelerator.num_processes
     if world != context.processes:  # a launch that goes wrong often starts one process, silently
         raise RunError(f"the recipe asks for {context.processes} processes, but this one is among {world}")
-    checkpoints = context.folder / "checkpoints"
+    checkpoints = context.folder / layout.CHECKPOINTS
     if trainer.is_world_process_zero():
         sweep(checkpoints)
     trainer.accelerator.wait_for_everyone()
-    metrics = MetricsWriter(context.folder / "metrics.jsonl", context.emit)
+    metrics = MetricsWriter(context.folder / layout.METRICS, context.emit)
     trainer.remove_callback(PrinterCallback)  # what it prints stands in metrics.jsonl
     trainer.add_callback(metrics)
     if not any(isinstance(callback, CheckpointGuard) for callback in trainer.callback_handler.callbacks):
@@ -127,7 +128,7 @@ def _hand_over(model: PreTrainedModel, context: StageContext, start: LoadedModel
     from magistral_recipe.models.load import load_model, merge_gap, save_model
     from magistral_recipe.models.quantization import is_adapter, is_quantized
 
-    folder = context.folder / "model"
+    folder = context.folder / layout.MODEL
     lora = start.config.lora
     rounded = is_adapter(model) and is_quantized(model) and lora is not None and lora.handover == "merge"
     save_model(model, start.tokenizer, folder, start.config)

@@ -19,6 +19,7 @@ from safetensors.torch import load_file, save_file
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 from transformers.trainer_callback import ExportableState
 
+from magistral_recipe import layout
 from magistral_recipe.errors import RunError
 from magistral_recipe.files import write_json
 
@@ -121,7 +122,7 @@ class KeepBest(TrainerCallback, ExportableState):
             self._folder.mkdir(parents=True, exist_ok=True)
             if is_best:
                 _save(model, self._folder / WEIGHTS)
-            write_json(self._folder / "scores.json", {"best": self.best, "scores": self.scores})
+            write_json(self._folder / layout.SCORES, {"best": self.best, "scores": self.scores})
 
 
 @contextlib.contextmanager

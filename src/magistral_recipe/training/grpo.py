@@ -22,6 +22,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 from trl import GRPOTrainer
 
+from magistral_recipe import layout
 from magistral_recipe.errors import RunError
 from magistral_recipe.jsonlines import append_lines
 from magistral_recipe.training import checks
@@ -373,7 +374,7 @@ class MagistralGRPOTrainer(RoundGenerator):
 
     @property
     def _rollouts_file(self) -> Path:
-        return Path(self.args.rollouts_file or Path(self.args.output_dir) / "rollouts.jsonl")
+        return Path(self.args.rollouts_file or Path(self.args.output_dir) / layout.ROLLOUTS)
 
     def _write_rollouts(self, groups: list[Group]) -> None:
         every = self.args.rollouts_every

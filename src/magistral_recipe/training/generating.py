@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from collections import defaultdict
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 from accelerate.utils import gather_object
@@ -21,7 +21,7 @@ from magistral_recipe.training.batching import Microbatch, TokenSequence, genera
 from magistral_recipe.training.config import MagistralGRPOConfig
 from magistral_recipe.training.contract import check_scored
 from magistral_recipe.training.forward import row_logps, unpadded_logps
-from magistral_recipe.training.rollouts import Rollout
+from magistral_recipe.training.rollouts import Completion, Rollout
 from magistral_recipe.training.rounds import Round
 from magistral_recipe.training.scoring import Scorer, check_columns
 from magistral_recipe.writing.chat_format import decode_completion
@@ -45,17 +45,6 @@ class Stash:
     texts: list[str] = field(default_factory=list)
     rewards: Tensor = field(default_factory=lambda: torch.zeros(0, 0))
     parts: dict[str, list[Any]] = field(default_factory=dict)
-
-
-class _Told(NamedTuple):
-    """What a rank tells the others of a completion; see `Rollout`."""
-
-    text: str
-    length: int
-    completion_length: int
-    counted: int
-    truncated: bool
-    parts: dict[str, Any]
 
 
 class RoundGenerator(GRPOTrainer):
@@ -113,7 +102,7 @@ class RoundGenerator(GRPOTrainer):
         """Make the round's rollouts known to every rank; this one's, from the first on, with their sequences."""
         stash, stop_ids = self._stash, self._stop_ids
         told = [
-            _Told(
+            Completion(
                 text,
                 sequence.length,
                 len(ids),
@@ -131,13 +120,13 @@ class RoundGenerator(GRPOTrainer):
         totals[rewards.isnan().all(dim=1)] = torch.nan
         rollouts = [
             Rollout(
+                each.text,
+                each.length,
+                each.completion_length,
+                each.counted,
+                each.truncated,
+                {name: each.parts.get(name) for name in columns},
                 problem=problems[i // self.num_generations],
-                text=each.text,
-                length=each.length,
-                completion_length=each.completion_length,
-                counted=each.counted,
-                truncated=each.truncated,
-                parts={name: each.parts.get(name) for name in columns},
                 rewards=dict(zip(self.reward_func_names, values, strict=True)),
                 reward=total,
             )

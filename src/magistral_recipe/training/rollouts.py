@@ -16,17 +16,32 @@ _SHOWN = ("id", "problem", "language", "category", "answer")  # the data set's c
 
 
 @dataclass(eq=False, slots=True)
-class Rollout:
-    """One completion of a prompt, scored.
+class Completion:
+    """What the rank that generated a completion tells the others of it.
 
     Attributes:
-        problem: the data set's row; the rollouts of a group share it.
         text: the completion as rewards saw it.
         length: tokens of prompt and completion.
         completion_length: tokens of the completion.
         counted: tokens that would train.
         truncated: whether the completion was cut off.
         parts: what rewards logged of it, by column.
+    """
+
+    text: str
+    length: int
+    completion_length: int
+    counted: int
+    truncated: bool
+    parts: dict[str, Any]
+
+
+@dataclass(eq=False, slots=True)
+class Rollout(Completion):
+    """One completion of a prompt, scored.
+
+    Attributes:
+        problem: the data set's row; the rollouts of a group share it.
         rewards: by the reward's name, NaN where one does not apply.
         reward: their weighted sum; NaN where none applies.
         centred: the reward minus its group's mean, in float32; `select` fills it in.
@@ -35,12 +50,6 @@ class Rollout:
     """
 
     problem: dict[str, Any]
-    text: str
-    length: int
-    completion_length: int
-    counted: int
-    truncated: bool
-    parts: dict[str, Any]
     rewards: dict[str, float]
     reward: float
     centred: float = 0.0

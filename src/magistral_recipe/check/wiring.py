@@ -18,7 +18,6 @@ from magistral_recipe.check.perfect import perfect_completions
 from magistral_recipe.check.wiring_report import Fault, Finding, RewardProof, Verdict, WiringReport
 from magistral_recipe.data.problems import Problem, Trace
 from magistral_recipe.errors import DataError
-from magistral_recipe.rewards.base import Reason
 from magistral_recipe.writing.chat_format import ChatFormat, TrainingRow, decode_completion
 from magistral_recipe.writing.template import inspect_template
 
@@ -27,6 +26,11 @@ if TYPE_CHECKING:
 
 Reward = Callable[..., Sequence[float | None]]
 Decode = Callable[["PreTrainedTokenizerBase", Sequence[int], Sequence[int]], str]
+
+PROVEN_REWARDS = frozenset(
+    {"FormatReward", "MathCorrectness", "CodeCorrectness", "LanguageConsistency", "MagistralReward"}
+)
+"""Classes whose maximum a perfect answer must earn; what others give is shown."""
 
 _GROUPS = 12
 _PROBLEMS_A_GROUP = 3
@@ -272,9 +276,9 @@ class _Scores:
             shown.append(f"{key.removeprefix(name + '/')} {text}")
         return ", ".join(shown)
 
-    def logged(self, index: int, key: str) -> Any:
-        """What was logged about one value under a key, ``None`` where nothing was."""
-        return self.extras[key][index] if key in self.extras else None
+    def part(self, index: int, key: str) -> float:
+        value = self.extras.get(key, {index: 0.0})[index]  # type: ignore[call-overload]
+        return 0.0 if value is None or math.isnan(value) else float(value)
 
 
 def _prove(
@@ -311,21 +315,26 @@ def _judge(
         return RewardProof(name, group, verdict, None, maximum, empty, note)
     applicable = [index for index in indices if scores.values[index] is not None]
     if not applicable:
-        if scores.logged(indices[0], f"{name}/reason") == Reason.OTHER_KIND:
-            return None
         reason = scores.about(indices[0], name)
+        if "other_kind" in reason:
+            return None
         verdict = Verdict.UNPROVEN if _proves(reward) else Verdict.SHOWN
         return RewardProof(name, group, verdict, None, maximum, empty, reason or "does not apply")
     best = max(applicable, key=lambda index: scores.values[index] or 0.0)
     value = scores.values[best] or 0.0
     note = scores.about(best, name)
-    if maximum is None or not _proves(reward, trials[best].problem.kind):
+    if not _proves(reward) or maximum is None or not _decidable(reward, trials[best].problem):
         return RewardProof(name, group, Verdict.SHOWN, value, maximum, empty, note)
     # The shortest perfect answer may stand in the length penalty's zone already: that is no fault of the wiring.
-    penalty = scores.logged(best, f"{name}/length") if "length" in getattr(reward, "parts", ()) else None
-    earned = value - (min(0.0, penalty) if penalty is not None and not math.isnan(penalty) else 0.0)
+    earned = value - min(0.0, scores.part(best, f"{name}/length"))
     verdict = Verdict.PROVEN if earned >= maximum - 1e-6 and empty <= 0 else Verdict.FAILED
     return RewardProof(name, group, verdict, value, maximum, empty, "" if verdict is Verdict.PROVEN else note)
+
+
+def _decidable(reward: Reward, problem: Problem) -> bool:
+    """Whether a perfect answer made here must earn the maximum: not where a foreign grader or none decides."""
+    whole = _is(reward, "MagistralReward")
+    return not (whole and (problem.kind == "text" or getattr(reward, "correctness", None) is not None))
 
 
 def _failures(failed: Sequence[RewardProof]) -> list[Finding]:
@@ -369,7 +378,10 @@ def _name(reward: Reward) -> str:
     return str(getattr(reward, "name", None) or getattr(reward, "__name__", type(reward).__name__))
 
 
-def _proves(reward: Reward, kind: str | None = None) -> bool:
-    """Whether a reward must pay a perfect answer its maximum, at all or for one kind of problem."""
-    promises = getattr(reward, "promises", False) is True
-    return promises and (kind is None or reward.promises_for(kind))  # type: ignore[attr-defined]
+def _is(reward: Reward, name: str) -> bool:
+    # By name, so that nothing is imported for rewards that a recipe does not use.
+    return any(base.__name__ == name for base in type(reward).__mro__)
+
+
+def _proves(reward: Reward) -> bool:
+    return any(_is(reward, name) for name in PROVEN_REWARDS)

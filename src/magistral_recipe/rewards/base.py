@@ -14,7 +14,7 @@ from collections import Counter, deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, NamedTuple
 
 from magistral_recipe.errors import RunError
 from magistral_recipe.writing.completions import completion_texts
@@ -168,31 +168,11 @@ class Reward(ABC):
         name: tells two instances of a class apart in logs; the class's ``default_name`` if ``None``.
         thinking: the tags between thoughts and answer; ``None`` grades the whole text.
 
-    The class says what its value means, and who reads a run, or proves a recipe's wiring, asks it instead of its name:
-
-        class Politeness(Reward):
-            default_name = "politeness"
-            part = "politeness"   # one thing, by a word of its own
-            maximum = 0.5         # what a perfect completion earns ...
-            promises = True       # ... and must earn: `check` refuses a recipe in which it can't
-
-            def grade(self, batch):
-                return [Grade(0.5 if "please" in str(text) else 0.0, Reason.RIGHT) for text in batch.completions]
-
     Attributes:
-        part: what it rewards, where that is one thing: ``format``, ``correctness``, ``length``, ``language`` (the four
-            axes of Magistral §2.2) or a word of its own.
-        parts: of a sum, the parts that it logs as ``NAME/PART``.
         maximum: what a perfect completion earns.
-        promises: whether a perfect answer *must* earn the maximum: the wiring proof holds it to that.
-        decides: whether its value says if a problem was solved.
     """
 
-    default_name: ClassVar[str] = "reward"
-    part: ClassVar[str | None] = None
-    parts: ClassVar[tuple[str, ...]] = ()
-    promises: ClassVar[bool] = False
-    decides: ClassVar[bool] = False
+    default_name: str = "reward"
     maximum: float = 1.0
 
     def __init__(self, name: str | None = None, thinking: Thinking | None = None) -> None:
@@ -200,10 +180,6 @@ class Reward(ABC):
         self.__name__ = self.name  # TRL names the reward by it
         self.thinking = thinking
         self._watch = FailureWatch(self.name)
-
-    def promises_for(self, kind: str) -> bool:
-        """Whether a perfect answer to a problem of this kind must earn the maximum."""
-        return self.promises
 
     @abstractmethod
     def grade(self, batch: Batch) -> list[Grade]:

@@ -65,9 +65,6 @@ class CodeCorrectness(Reward):
     """
 
     default_name = "code_correctness"
-    part = "correctness"
-    promises = True
-    decides = True
 
     def __init__(
         self,

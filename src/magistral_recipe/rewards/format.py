@@ -31,8 +31,6 @@ class FormatReward(Reward):
     """
 
     default_name = "format_reward"
-    part = "format"
-    promises = True
 
     def __init__(self, thinking: Thinking | None = _DEFAULT_THINKING, name: str | None = None) -> None:
         super().__init__(name, thinking)

@@ -153,8 +153,6 @@ class LanguageConsistency(_LanguageReward):
     """
 
     default_name = "language_consistency"
-    part = "language"
-    promises = True
 
     def __init__(
         self,
@@ -208,7 +206,6 @@ class ReasoningLanguage(_LanguageReward):
     """
 
     default_name = "reasoning_language"
-    part = "language"
 
     def __init__(
         self,

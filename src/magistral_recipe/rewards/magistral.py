@@ -60,7 +60,7 @@ class Parts:
 
     def named(self) -> dict[str, list[Grade]]:
         """Return the parts that apply, by name."""
-        parts = {name: getattr(self, name) for name in MagistralReward.parts}
+        parts = {name: getattr(self, name) for name in ("format", "correctness", "length", "language")}
         return {name: grades for name, grades in parts.items() if grades is not None}
 
 
@@ -91,9 +91,6 @@ class MagistralReward(Reward):
     """
 
     default_name = "magistral_reward"
-    parts = ("format", "correctness", "length", "language")
-    promises = True
-    decides = True
 
     def __init__(
         self,
@@ -114,10 +111,6 @@ class MagistralReward(Reward):
         self._code: Reward | None = None
         self._language = language
         self._limits = Limits(max_length, cache)
-
-    def promises_for(self, kind: str) -> bool:
-        """Not where nothing is decided, or by a grader of somebody else's."""
-        return kind != "text" and self.correctness is None
 
     def set_limits(self, max_length: int, cache: int) -> None:
         """Change the limits of the length penalty, in tokens; raise ValueError where they were given before."""

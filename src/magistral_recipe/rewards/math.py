@@ -57,9 +57,6 @@ class MathCorrectness(Reward):
     """
 
     default_name = "math_correctness"
-    part = "correctness"
-    promises = True
-    decides = True
 
     def __init__(
         self, thinking: Thinking | None = _DEFAULT_THINKING, column: str = "answer", name: str | None = None

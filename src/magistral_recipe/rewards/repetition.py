@@ -35,7 +35,6 @@ class RepetitionPenalty(Reward):
     """
 
     default_name = "repetition_penalty"
-    part = "repetition"
     maximum = 0.0
 
     def __init__(self, ngram: int = 20, max_penalty: float = -0.1, name: str | None = None) -> None:

@@ -11,10 +11,13 @@ from magistral_recipe.data.problems import Problem, Trace
 from magistral_recipe.errors import RecipeError
 from magistral_recipe.rewards import (
     FormatReward,
+    Grade,
     LanguageConsistency,
     MagistralReward,
     MathCorrectness,
+    Reason,
     RepetitionPenalty,
+    Reward,
     Thinking,
 )
 from magistral_recipe.verifiers.language.detect import DEFAULT_LANGUAGES
@@ -24,6 +27,7 @@ PROBLEMS = [
     Problem(problem="What is 17 plus 25?", answer="42", language="en"),
     Problem(problem="Combien font 17 et 25 ?", answer="42", language="fr"),
 ]
+PROBLEMS_OF_TEXT = [Problem(problem="Name a colour.", kind="text", answer="red", language="en")]
 TAGS = Thinking()
 
 
@@ -185,6 +189,58 @@ def test_other_rewards_are_shown_whatever_they_give():
     assert {proof.verdict for proof in report.proofs if proof.reward == "likes_even_lengths"} == {Verdict.SHOWN}
     (refused,) = [proof for proof in report.proofs if proof.reward == "refuses"]
     assert (refused.verdict, refused.note) == (Verdict.UNPROVEN, "needs a column 'mood'")
+
+
+class Polite(Reward):
+    """Somebody else's reward, which says that perfect answers must earn its maximum."""
+
+    default_name = "polite"
+    maximum = 2.0
+    pays_perfect = True
+    paid = 2.0
+
+    def grade(self, batch):
+        return [Grade(self.paid if text else 0.0, Reason.RIGHT) for text in batch.texts(None)]
+
+
+def test_a_reward_that_promises_its_maximum_is_held_to_it_whatever_its_class():
+    report = prove(families.qwen3(), ChatFormat(), rewards=[Polite()])
+    assert [(proof.verdict, proof.maximum) for proof in report.proofs] == [(Verdict.PROVEN, 2.0)] * 2
+
+    class Mean(Polite):
+        paid = 1.5
+
+    assert faults(prove(families.qwen3(), ChatFormat(), rewards=[Mean()])) == [Fault.PERFECT_NOT_PAID]
+
+    class Refuses(Polite):
+        def grade(self, batch):
+            raise ValueError("needs a column 'mood'")
+
+    assert faults(prove(families.qwen3(), ChatFormat(), rewards=[Refuses()])) == [Fault.REWARD_REFUSES]
+
+    class NoPromise(Mean):
+        pays_perfect = False
+
+    report = prove(families.qwen3(), ChatFormat(), rewards=[NoPromise()])
+    assert [proof.verdict for proof in report.proofs] == [Verdict.SHOWN] * 2
+
+
+def test_a_problem_of_another_kind_is_known_by_the_reason_not_by_words_that_look_like_it():
+    def talks(completions, log_extra, **columns):
+        log_extra("talks/remark", ["an other_kind of answer"] * len(completions))
+        return [None] * len(completions)
+
+    report = prove(families.qwen3(), ChatFormat(), rewards=[talks, MathCorrectness()], problems=PROBLEMS_OF_TEXT)
+    assert [(proof.reward, proof.verdict) for proof in report.proofs] == [("talks", Verdict.SHOWN)]
+    assert report.proofs[0].note == "remark an other_kind of answer"
+
+
+def test_a_sum_whose_correctness_is_someone_elses_is_shown():
+    foreign = MagistralReward(correctness=lambda completions, **columns: [0.5] * len(completions))
+    report = prove(families.qwen3(), ChatFormat(), rewards=[foreign])
+    assert [proof.verdict for proof in report.proofs] == [Verdict.SHOWN] * 2
+    report = prove(families.qwen3(), ChatFormat(), rewards=[MagistralReward()], problems=PROBLEMS_OF_TEXT)
+    assert [proof.verdict for proof in report.proofs] == [Verdict.SHOWN]
 
 
 def test_a_length_penalty_on_the_perfect_answer_is_no_fault():

@@ -54,6 +54,7 @@ class OverlongPenalty(Reward):
     """
 
     default_name = "overlong_penalty"
+    part = "length"
     maximum = 0.0
 
     def __init__(self, max_length: int | None = None, cache: int | None = None, name: str | None = None) -> None:

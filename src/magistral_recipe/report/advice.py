@@ -79,7 +79,7 @@ def judged(run: Run) -> list[str]:
     """
     stages, evaluation = list(_rl(run)), _last_evaluation(run)
     found = [word for word, keys in _METRICS.items() if any(_values(stage, *keys) for stage in stages)]
-    parts = {part for stage in stages for key, part in reward_parts(stage.keys()).items() if _values(stage, key)}
+    parts = {part for stage in stages for key, part in reward_parts(stage).items() if _values(stage, key)}
     found += ["reward parts"] if parts else []
     if evaluation is not None:
         known = {"lengths": "truncation_rate", "languages": "language_fidelity"}
@@ -106,7 +106,7 @@ def _values(stage: Stage, *keys: str) -> list[float]:
 
 def _part(stage: Stage, part: str) -> list[float]:
     """The values of a part of the reward, however it was logged."""
-    keys = {each: key for key, each in reward_parts(stage.keys()).items()}
+    keys = {each: key for key, each in reward_parts(stage).items()}
     return _values(stage, keys.get(part, ""))
 
 
@@ -170,7 +170,7 @@ def length_limit(run: Run) -> Iterator[Finding]:
 def saturated_part(run: Run) -> Iterator[Finding]:
     """A part of the reward at its top from the first half on, or never paid at all."""
     for stage in _rl(run):
-        for key, part in reward_parts(stage.keys()).items():
+        for key, part in reward_parts(stage).items():
             values = _values(stage, key)
             if not values or part == "length":
                 continue

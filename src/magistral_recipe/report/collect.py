@@ -22,7 +22,9 @@ from magistral_recipe.files import read_json
 from magistral_recipe.recipe.document import read_document
 from magistral_recipe.report.evaluations import NAMES, EvaluationFolder, figure, stage_evaluations
 from magistral_recipe.report.lines import Damage, Record, finite, mapping, read_lines, whole
+from magistral_recipe.report.rewards import read_rewards
 from magistral_recipe.report.seen import Seen, read_rollouts_seen, read_samples_seen, sample_of
+from magistral_recipe.rewards.facts import RewardFacts
 from magistral_recipe.writing.thinking import Thinking
 
 REPORTS = REPORT, MARKDOWN, METRICS = "report.html", "report.md", "metrics.json"
@@ -106,6 +108,7 @@ class Stage:
         summary: its own one line.
         results: what it returned.
         metrics: what its trainer logged, in order.
+        rewards: what its rewards said of themselves; nothing in older runs.
         rollouts: completions that RL learnt from, without the text.
         rollouts_path: their file.
         evaluations: of an evaluating stage.
@@ -118,6 +121,7 @@ class Stage:
     summary: str = ""
     results: Record = field(default_factory=dict)
     metrics: list[Record] = field(default_factory=list)
+    rewards: tuple[RewardFacts, ...] = ()
     rollouts: list[Seen] = field(default_factory=list)
     rollouts_path: Path = Path()
     evaluations: list[Evaluation] = field(default_factory=list)
@@ -293,7 +297,8 @@ def _read_training(stage: Stage, folder: Path, thinking: Thinking, missing: list
     _note(missing, damage.told(f"{stage.name}: metrics.jsonl"))
     damage = Damage()
     stage.rollouts_path = folder / "rollouts.jsonl"
-    stage.rollouts = read_rollouts_seen(stage.rollouts_path, thinking, damage)
+    stage.rewards = read_rewards(folder / "rewards.json")
+    stage.rollouts = read_rollouts_seen(stage.rollouts_path, thinking, damage, stage.rewards)
     _note(missing, damage.told(f"{stage.name}: rollouts.jsonl"))
     if stage.kind in ("sft", "grpo") and not stage.metrics and stage.status != "waiting":
         missing.append(f"{stage.name}: no metrics were logged: there are no curves.")

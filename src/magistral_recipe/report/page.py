@@ -171,7 +171,7 @@ def _sft_figures(stage: Stage) -> list[tuple[str, str]]:
 
 
 def _grpo_figures(stage: Stage) -> list[tuple[str, str]]:
-    right = next((key for key, part in reward_parts(stage.keys()).items() if part == "correctness"), "")
+    right = next((key for key, part in reward_parts(stage).items() if part == "correctness"), "")
     found = [
         ("steps", _last_step(stage)),
         ("reward", _from_to(stage, "reward")),

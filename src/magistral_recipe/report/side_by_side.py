@@ -261,4 +261,4 @@ def _overlays(runs: Named, kind: str, curves: Sequence[tuple[str, str, Unit]]) -
 
 def _key(stage: Stage, metric: str) -> str:
     """The metric's name in a stage; parts of a reward bear the reward's name."""
-    return next((key for key, part in reward_parts(stage.keys()).items() if part == metric), metric)
+    return next((key for key, part in reward_parts(stage).items() if part == metric), metric)

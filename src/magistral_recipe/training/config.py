@@ -57,7 +57,8 @@ class MagistralGRPOConfig(GRPOConfig):
         schedule: changes of length, penalty zone, batch and difficulty; see `Schedule`.
         rollouts_every: write the rollouts of the first generation batch at or after every n-th step; 0 never does.
         rollouts_groups: how many groups of that batch are written.
-        rollouts_file: where; `rollouts.jsonl` in `output_dir` by default.
+        rollouts_file: where; `rollouts.jsonl` in `output_dir` by default. `rewards.json` beside it says what each
+            reward is.
         probe_rewards: call every reward function once on an empty completion before anything is generated, so that
             one which raises or returns the wrong length is found at once; not with environments.
         sampler_gap_limit: mean absolute distance in nats between the sampler's log-probabilities and the trainer's

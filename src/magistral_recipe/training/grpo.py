@@ -23,6 +23,7 @@ from torch.utils.data import DataLoader
 from trl import GRPOTrainer
 
 from magistral_recipe.errors import RunError
+from magistral_recipe.files import write_json
 from magistral_recipe.training import checks
 from magistral_recipe.training.assembly import Minibatch, Plan, build_minibatches, exchange, minibatch_records
 from magistral_recipe.training.batching import Microbatch, collate, masked_row
@@ -38,6 +39,7 @@ from magistral_recipe.training.objective import clipped_policy_loss
 from magistral_recipe.training.prompt_stream import PromptStream
 from magistral_recipe.training.rounds import Group, rollout_records
 from magistral_recipe.training.schedule import Schedule, Settings
+from magistral_recipe.training.scoring import reward_records
 
 logger = logging.getLogger(__name__)
 
@@ -125,6 +127,7 @@ class MagistralGRPOTrainer(RoundGenerator):
         self._pending = []
         if self.accelerator.is_main_process:
             cut_after(self._rollouts_file, self._step - 1)  # a batch bears the step at which it began
+            self._write_reward_facts()
         # A save asked for by any other callback must be seen before it is let through.
         with contextlib.suppress(ValueError):
             self.remove_callback(self._memory)
@@ -373,6 +376,11 @@ class MagistralGRPOTrainer(RoundGenerator):
     @property
     def _rollouts_file(self) -> Path:
         return Path(self.args.rollouts_file or Path(self.args.output_dir) / "rollouts.jsonl")
+
+    def _write_reward_facts(self) -> None:
+        path = self._rollouts_file.with_name("rewards.json")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_json(path, reward_records(self.reward_funcs, self.reward_func_names))
 
     def _write_rollouts(self, groups: list[Group], minibatches: list[Minibatch]) -> None:
         every = self.args.rollouts_every

@@ -190,6 +190,23 @@ def check_columns(columns: Mapping[str, Sequence[Any]], count: int, who: str) ->
             )
 
 
+def reward_records(functions: Sequence[Any], names: Sequence[str]) -> list[dict[str, Any]]:
+    """Return what rewards say of themselves, as a report reads it.
+
+    Args:
+        functions: all rewards, in TRL's order.
+        names: their names.
+
+    Returns:
+        One record a reward: its facts where it has a method `facts`, as this package's rewards do, else its name.
+    """
+    records = []
+    for function, name in zip(functions, names, strict=True):
+        facts = getattr(function, "facts", None)
+        records.append({**(facts().to_json() if callable(facts) else {}), "name": name})
+    return records
+
+
 class _Replayed:
     """A reward that has already answered."""
 

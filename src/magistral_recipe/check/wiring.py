@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from magistral_recipe.check.perfect import perfect_completions
-from magistral_recipe.check.wiring_report import Fault, Finding, RewardProof, Verdict, WiringReport
+from magistral_recipe.check.wiring_report import Fault, Finding, ProofVerdict, RewardProof, WiringReport
 from magistral_recipe.data.problems import Problem, Trace
 from magistral_recipe.errors import DataError
 from magistral_recipe.rewards.base import Reason, Reward
@@ -297,7 +297,9 @@ def _prove(
     except (ValueError, TypeError) as error:
         if _proves(reward):
             return [], [Finding(Fault.REWARD_REFUSES, f"{name}: {error}")]
-        refused = RewardProof(name, "all", Verdict.UNPROVEN, None, getattr(reward, "maximum", None), None, str(error))
+        refused = RewardProof(
+            name, "all", ProofVerdict.UNPROVEN, None, getattr(reward, "maximum", None), None, str(error)
+        )
         return [refused], []
     proofs: list[RewardProof] = []
     for group in dict.fromkeys(blank.group for blank in blanks):
@@ -306,7 +308,7 @@ def _prove(
         judged = _judge(reward, group, trials, indices, perfect, paid)
         if judged is not None:
             proofs.append(judged)
-    return proofs, _failures([proof for proof in proofs if proof.verdict is Verdict.FAILED])
+    return proofs, _failures([proof for proof in proofs if proof.verdict is ProofVerdict.FAILED])
 
 
 def _judge(
@@ -315,24 +317,24 @@ def _judge(
     name, maximum = _name(reward), getattr(reward, "maximum", None)
     if not indices:
         note = "no problem has a `solution`, and a perfect program can't be made up"
-        verdict = Verdict.UNPROVEN if _proves(reward) else Verdict.SHOWN
+        verdict = ProofVerdict.UNPROVEN if _proves(reward) else ProofVerdict.SHOWN
         return RewardProof(name, group, verdict, None, maximum, empty, note)
     applicable = [index for index in indices if scores.values[index] is not None]
     if not applicable:
         if scores.reason(indices[0], name) is Reason.OTHER_KIND:
             return None
         reason = scores.about(indices[0], name)
-        verdict = Verdict.UNPROVEN if _proves(reward) else Verdict.SHOWN
+        verdict = ProofVerdict.UNPROVEN if _proves(reward) else ProofVerdict.SHOWN
         return RewardProof(name, group, verdict, None, maximum, empty, reason or "does not apply")
     best = max(applicable, key=lambda index: scores.values[index] or 0.0)
     value = scores.values[best] or 0.0
     note = scores.about(best, name)
     if not isinstance(reward, Reward) or not _proves(reward) or not reward.must_pay_perfect(trials[best].problem.kind):
-        return RewardProof(name, group, Verdict.SHOWN, value, maximum, empty, note)
+        return RewardProof(name, group, ProofVerdict.SHOWN, value, maximum, empty, note)
     # The shortest perfect answer may stand in the length penalty's zone already: that is no fault of the wiring.
     earned = value - min(0.0, scores.part(best, reward.facts().column("length")))
-    verdict = Verdict.PROVEN if earned >= reward.maximum - 1e-6 and empty <= 0 else Verdict.FAILED
-    return RewardProof(name, group, verdict, value, maximum, empty, "" if verdict is Verdict.PROVEN else note)
+    verdict = ProofVerdict.PROVEN if earned >= reward.maximum - 1e-6 and empty <= 0 else ProofVerdict.FAILED
+    return RewardProof(name, group, verdict, value, maximum, empty, "" if verdict is ProofVerdict.PROVEN else note)
 
 
 def _failures(failed: Sequence[RewardProof]) -> list[Finding]:

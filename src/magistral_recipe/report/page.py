@@ -10,14 +10,22 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from magistral_recipe.evaluation.statistics import Interval
-from magistral_recipe.report.advice import Finding, judged
+from magistral_recipe.report.advice import RunWarning, judged
 from magistral_recipe.report.collect import Run, Stage
 from magistral_recipe.report.curves import from_to, number, reward_parts, stage_charts
 from magistral_recipe.report.data import Chart, PageData, Unit
 from magistral_recipe.report.languages import language_grids
 from magistral_recipe.report.lines import finite, mapping
 from magistral_recipe.report.sampling import fill
-from magistral_recipe.report.tables import Scores, Table, difference_cell, headline, paired, score_name, stage_scores
+from magistral_recipe.report.tables import (
+    ScoreSection,
+    Table,
+    difference_cell,
+    headline,
+    paired,
+    score_name,
+    stage_scores,
+)
 
 _STATIC_PROBLEMS = 4
 
@@ -84,10 +92,10 @@ class Page:
     milestones: list[Milestone] = field(default_factory=list)
     metric: str = "pass@1"
     cards: list[Card] = field(default_factory=list)
-    findings: list[Finding] = field(default_factory=list)
+    findings: list[RunWarning] = field(default_factory=list)
     judged: list[str] = field(default_factory=list)
     missing: list[str] = field(default_factory=list)
-    scores: list[Scores] = field(default_factory=list)
+    scores: list[ScoreSection] = field(default_factory=list)
     score_warnings: list[str] = field(default_factory=list)
     trainings: list[Training] = field(default_factory=list)
     facts: list[tuple[str, str]] = field(default_factory=list)
@@ -97,7 +105,7 @@ class Page:
     comparison: list[Table] = field(default_factory=list)
 
 
-def run_page(run: Run, findings: Sequence[Finding]) -> Page:
+def run_page(run: Run, findings: Sequence[RunWarning]) -> Page:
     """Arrange a run.
 
     Args:

@@ -14,7 +14,7 @@ from typing import Any
 from magistral_recipe.rewards.base import Batch, Grade, Reason, Reward, log_mean, log_reasons, mark_cut
 from magistral_recipe.rewards.facts import AXES, part_column
 from magistral_recipe.rewards.format import FormatReward
-from magistral_recipe.rewards.length import Limits
+from magistral_recipe.rewards.length import LengthLimits
 from magistral_recipe.rewards.math import MathCorrectness
 from magistral_recipe.writing.thinking import Thinking
 
@@ -113,7 +113,7 @@ class MagistralReward(Reward):
         self.math = MathCorrectness(thinking)
         self._code: Reward | None = None
         self._language = language
-        self._limits = Limits(max_length, cache)
+        self._limits = LengthLimits(max_length, cache)
 
     def set_limits(self, max_length: int, cache: int) -> None:
         """Change the limits of the length penalty, in tokens; raise ValueError where they were given before."""

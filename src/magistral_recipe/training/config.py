@@ -13,7 +13,7 @@ from typing import Any, Literal
 
 from trl import GRPOConfig
 
-from magistral_recipe.training.schedule import Entry, Schedule
+from magistral_recipe.training.schedule import Schedule, ScheduleEntry
 
 _FIXED: dict[str, tuple[Any, str]] = {
     "loss_type": ("dapo", "the loss is the paper's; `loss_normalizer` chooses what it is divided by"),
@@ -238,8 +238,8 @@ class MagistralGRPOConfig(GRPOConfig):
         return []
 
     @property
-    def _entries(self) -> list[Entry]:
-        return [Entry.model_validate(entry) for entry in self.schedule or []]
+    def _entries(self) -> list[ScheduleEntry]:
+        return [ScheduleEntry.model_validate(entry) for entry in self.schedule or []]
 
     def _schedule_mistakes(self) -> list[str]:
         return Schedule.mistakes(self.schedule or [], self.max_completion_length or 0, self.overlong_cache)

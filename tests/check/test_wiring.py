@@ -6,15 +6,18 @@ from rich.console import Console
 
 from magistral_recipe.check.perfect import boxed, perfect_completions
 from magistral_recipe.check.wiring import prove_wiring
-from magistral_recipe.check.wiring_report import Fault, Verdict
+from magistral_recipe.check.wiring_report import Fault, ProofVerdict
 from magistral_recipe.data.problems import Problem, Trace
 from magistral_recipe.errors import RecipeError
 from magistral_recipe.rewards import (
     FormatReward,
+    Grade,
     LanguageConsistency,
     MagistralReward,
     MathCorrectness,
+    Reason,
     RepetitionPenalty,
+    Reward,
     Thinking,
 )
 from magistral_recipe.verifiers.language.detect import DEFAULT_LANGUAGES
@@ -24,6 +27,7 @@ PROBLEMS = [
     Problem(problem="What is 17 plus 25?", answer="42", language="en"),
     Problem(problem="Combien font 17 et 25 ?", answer="42", language="fr"),
 ]
+PROBLEMS_OF_TEXT = [Problem(problem="Name a colour.", kind="text", answer="red", language="en")]
 TAGS = Thinking()
 
 
@@ -53,7 +57,7 @@ def test_the_packages_template_is_proven_on_every_tokenizer(family, tags):
     report = prove(getattr(families, family)(), ChatFormat(tags, "magistral"), traces=traces(tags))
     assert report.findings == ()
     report.require()
-    assert {proof.verdict for proof in report.proofs} == {Verdict.PROVEN}
+    assert {proof.verdict for proof in report.proofs} == {ProofVerdict.PROVEN}
     assert {(proof.reward, proof.group) for proof in report.proofs} == {
         (name, group)
         for name in ("format_reward", "math_correctness", "language_consistency", "magistral_reward")
@@ -75,7 +79,7 @@ def test_the_row_is_shown_with_its_mask():
 def test_a_family_template_that_keeps_the_thoughts_is_proven(family):
     report = prove(getattr(families, family)(), ChatFormat(template="tokenizer"))
     assert report.findings == ()
-    assert {proof.verdict for proof in report.proofs} == {Verdict.PROVEN}
+    assert {proof.verdict for proof in report.proofs} == {ProofVerdict.PROVEN}
 
 
 def test_special_tags_of_mistral_are_proven_with_its_own_template():
@@ -170,7 +174,7 @@ def test_a_missing_column_is_told_before_training():
     assert faults(report) == [Fault.REWARD_REFUSES]
     assert "gold" in report.findings[0].message
     report = prove(families.qwen3(), ChatFormat(), rewards=[FormatReward(), MathCorrectness()], problems=blank)
-    assert [(proof.reward, proof.verdict) for proof in report.proofs] == [("format_reward", Verdict.PROVEN)]
+    assert [(proof.reward, proof.verdict) for proof in report.proofs] == [("format_reward", ProofVerdict.PROVEN)]
 
 
 def test_other_rewards_are_shown_whatever_they_give():
@@ -182,15 +186,67 @@ def test_other_rewards_are_shown_whatever_they_give():
 
     report = prove(families.qwen3(), ChatFormat(), rewards=[likes_even_lengths, refuses, RepetitionPenalty()])
     assert report.findings == ()
-    assert {proof.verdict for proof in report.proofs if proof.reward == "likes_even_lengths"} == {Verdict.SHOWN}
+    assert {proof.verdict for proof in report.proofs if proof.reward == "likes_even_lengths"} == {ProofVerdict.SHOWN}
     (refused,) = [proof for proof in report.proofs if proof.reward == "refuses"]
-    assert (refused.verdict, refused.note) == (Verdict.UNPROVEN, "needs a column 'mood'")
+    assert (refused.verdict, refused.note) == (ProofVerdict.UNPROVEN, "needs a column 'mood'")
+
+
+class Polite(Reward):
+    """Somebody else's reward, which says that perfect answers must earn its maximum."""
+
+    default_name = "polite"
+    maximum = 2.0
+    pays_perfect = True
+    paid = 2.0
+
+    def grade(self, batch):
+        return [Grade(self.paid if text else 0.0, Reason.RIGHT) for text in batch.texts(None)]
+
+
+def test_a_reward_that_promises_its_maximum_is_held_to_it_whatever_its_class():
+    report = prove(families.qwen3(), ChatFormat(), rewards=[Polite()])
+    assert [(proof.verdict, proof.maximum) for proof in report.proofs] == [(ProofVerdict.PROVEN, 2.0)] * 2
+
+    class Mean(Polite):
+        paid = 1.5
+
+    assert faults(prove(families.qwen3(), ChatFormat(), rewards=[Mean()])) == [Fault.PERFECT_NOT_PAID]
+
+    class Refuses(Polite):
+        def grade(self, batch):
+            raise ValueError("needs a column 'mood'")
+
+    assert faults(prove(families.qwen3(), ChatFormat(), rewards=[Refuses()])) == [Fault.REWARD_REFUSES]
+
+    class NoPromise(Mean):
+        pays_perfect = False
+
+    report = prove(families.qwen3(), ChatFormat(), rewards=[NoPromise()])
+    assert [proof.verdict for proof in report.proofs] == [ProofVerdict.SHOWN] * 2
+
+
+def test_a_problem_of_another_kind_is_known_by_the_reason_not_by_words_that_look_like_it():
+    def talks(completions, log_extra, **columns):
+        log_extra("talks/remark", ["an other_kind of answer"] * len(completions))
+        return [None] * len(completions)
+
+    report = prove(families.qwen3(), ChatFormat(), rewards=[talks, MathCorrectness()], problems=PROBLEMS_OF_TEXT)
+    assert [(proof.reward, proof.verdict) for proof in report.proofs] == [("talks", ProofVerdict.SHOWN)]
+    assert report.proofs[0].note == "remark an other_kind of answer"
+
+
+def test_a_sum_whose_correctness_is_someone_elses_is_shown():
+    foreign = MagistralReward(correctness=lambda completions, **columns: [0.5] * len(completions))
+    report = prove(families.qwen3(), ChatFormat(), rewards=[foreign])
+    assert [proof.verdict for proof in report.proofs] == [ProofVerdict.SHOWN] * 2
+    report = prove(families.qwen3(), ChatFormat(), rewards=[MagistralReward()], problems=PROBLEMS_OF_TEXT)
+    assert [proof.verdict for proof in report.proofs] == [ProofVerdict.SHOWN]
 
 
 def test_a_length_penalty_on_the_perfect_answer_is_no_fault():
     reward = MagistralReward(max_length=40, cache=10)
     report = prove(families.qwen3(), ChatFormat(), rewards=[reward])
-    assert {proof.verdict for proof in report.proofs} == {Verdict.PROVEN}
+    assert {proof.verdict for proof in report.proofs} == {ProofVerdict.PROVEN}
     assert all(proof.perfect == pytest.approx(1.0) for proof in report.proofs)
 
 
@@ -198,11 +254,11 @@ def test_code_without_a_solution_is_unproven():
     tests = '{"type": "stdio", "cases": [{"input": "1", "output": "1"}]}'
     problem = Problem(problem="Echo a number.", tests=tests, kind="code", language="en")
     report = prove(families.qwen3(), ChatFormat(), rewards=[FormatReward()], problems=[problem])
-    assert [(proof.group, proof.verdict) for proof in report.proofs] == [("code en", Verdict.UNPROVEN)]
+    assert [(proof.group, proof.verdict) for proof in report.proofs] == [("code en", ProofVerdict.UNPROVEN)]
     assert "can't be made up" in report.proofs[0].note
     solved = problem.model_copy(update={"solution": "print(input())"})
     report = prove(families.qwen3(), ChatFormat(), rewards=[FormatReward()], problems=[solved])
-    assert [proof.verdict for proof in report.proofs] == [Verdict.PROVEN]
+    assert [proof.verdict for proof in report.proofs] == [ProofVerdict.PROVEN]
 
 
 def test_the_report_fits_a_terminal():

@@ -8,7 +8,7 @@ import families
 import pytest
 
 from magistral_recipe.check.wiring import prove_wiring
-from magistral_recipe.check.wiring_report import Verdict
+from magistral_recipe.check.wiring_report import ProofVerdict
 from magistral_recipe.data import tiny
 from magistral_recipe.data.problems import Problem, Trace
 from magistral_recipe.models.load import generation_stop_ids, load_tokenizer
@@ -27,7 +27,7 @@ def test_the_embedded_models_data_and_tokenizer_are_proven(system_prompt):
     report = prove_wiring(tokenizer, chat, rewards, problems, traces, generation_stop_ids("tiny", tokenizer))
     assert report.findings == ()
     groups = {f"math {language}" for language in ("en", "fr", "es", "de", "it")}
-    assert {proof.group for proof in report.proofs if proof.verdict is Verdict.PROVEN} == groups
+    assert {proof.group for proof in report.proofs if proof.verdict is ProofVerdict.PROVEN} == groups
     assert len(report.proofs) == 4 * len(groups)
 
 
@@ -48,7 +48,7 @@ def test_a_program_that_comes_with_its_problem_is_proven_in_the_sandbox():
     rewards = [CodeCorrectness(thinking=chat.thinking), MagistralReward(thinking=chat.thinking)]
     report = prove_wiring(tokenizer, chat, rewards, [problem, wrong], [], [tokenizer.eos_token_id])
     verdicts = {(proof.reward, proof.group): proof.verdict for proof in report.proofs}
-    assert verdicts[("code_correctness", "code en")] is Verdict.PROVEN
-    assert verdicts[("magistral_reward", "code en")] is Verdict.PROVEN
-    assert verdicts[("code_correctness", "code fr")] is Verdict.FAILED
+    assert verdicts[("code_correctness", "code en")] is ProofVerdict.PROVEN
+    assert verdicts[("magistral_reward", "code en")] is ProofVerdict.PROVEN
+    assert verdicts[("code_correctness", "code fr")] is ProofVerdict.FAILED
     assert any("code fr problems: code_correctness pays 0.00 of 1.00" in item.message for item in report.findings)

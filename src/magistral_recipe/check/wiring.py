@@ -15,22 +15,19 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from magistral_recipe.check.perfect import perfect_completions
-from magistral_recipe.check.wiring_report import Fault, Finding, RewardProof, Verdict, WiringReport
+from magistral_recipe.check.wiring_report import Fault, Finding, ProofVerdict, RewardProof, WiringReport
 from magistral_recipe.data.problems import Problem, Trace
 from magistral_recipe.errors import DataError
+from magistral_recipe.rewards.base import Reason, Reward
+from magistral_recipe.rewards.facts import reason_column
+from magistral_recipe.rewards.registry import RewardFunction
 from magistral_recipe.writing.chat_format import ChatFormat, TrainingRow, decode_completion
 from magistral_recipe.writing.template import inspect_template
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
-Reward = Callable[..., Sequence[float | None]]
 Decode = Callable[["PreTrainedTokenizerBase", Sequence[int], Sequence[int]], str]
-
-PROVEN_REWARDS = frozenset(
-    {"FormatReward", "MathCorrectness", "CodeCorrectness", "LanguageConsistency", "MagistralReward"}
-)
-"""Classes whose maximum a perfect answer must earn; what others give is shown."""
 
 _GROUPS = 12
 _PROBLEMS_A_GROUP = 3
@@ -75,7 +72,7 @@ class _Trial:
 def prove_wiring(
     tokenizer: PreTrainedTokenizerBase,
     chat: ChatFormat,
-    rewards: Sequence[Reward],
+    rewards: Sequence[RewardFunction],
     problems: Sequence[Problem],
     traces: Sequence[Trace],
     generation_eos_ids: Sequence[int],
@@ -193,7 +190,7 @@ def _template_reformats(path: _Path, trial: _Trial) -> bool:
     return "".join(trial.text.split()) == "".join(trial.completion.split()) or not trial.text.strip()
 
 
-def _reward_tag_findings(chat: ChatFormat, rewards: Sequence[Reward]) -> list[Finding]:
+def _reward_tag_findings(chat: ChatFormat, rewards: Sequence[RewardFunction]) -> list[Finding]:
     found = []
     for reward in rewards:
         own = getattr(reward, "thinking", None)
@@ -261,7 +258,7 @@ def _pieces(tokenizer: PreTrainedTokenizerBase, row: TrainingRow) -> list[tuple[
 
 
 @dataclass(frozen=True)
-class _Scores:
+class _Given:
     """What a reward gave, one value a trial, with what it logged about each."""
 
     values: list[float | None]
@@ -276,13 +273,20 @@ class _Scores:
             shown.append(f"{key.removeprefix(name + '/')} {text}")
         return ", ".join(shown)
 
-    def part(self, index: int, key: str) -> float:
-        value = self.extras.get(key, {index: 0.0})[index]  # type: ignore[call-overload]
+    def reason(self, index: int, name: str) -> Reason | None:
+        """Why a value is what it is; ``None`` where the reward named none that we know."""
+        told = self.extras.get(reason_column(name))
+        return next((reason for reason in Reason if told and reason == told[index]), None)
+
+    def part(self, index: int, column: str | None) -> float:
+        """The value of a part of the sum, 0 where it was not logged or does not apply."""
+        logged = self.extras.get(column) if column else None
+        value = logged[index] if logged else None
         return 0.0 if value is None or math.isnan(value) else float(value)
 
 
 def _prove(
-    reward: Reward, path: _Path, trials: Sequence[_Trial], chosen: Sequence[Problem]
+    reward: RewardFunction, path: _Path, trials: Sequence[_Trial], chosen: Sequence[Problem]
 ) -> tuple[list[RewardProof], list[Finding]]:
     """Hold what a reward gives for perfect and for empty completions against what it declares."""
     name = _name(reward)
@@ -293,7 +297,9 @@ def _prove(
     except (ValueError, TypeError) as error:
         if _proves(reward):
             return [], [Finding(Fault.REWARD_REFUSES, f"{name}: {error}")]
-        refused = RewardProof(name, "all", Verdict.UNPROVEN, None, getattr(reward, "maximum", None), None, str(error))
+        refused = RewardProof(
+            name, "all", ProofVerdict.UNPROVEN, None, getattr(reward, "maximum", None), None, str(error)
+        )
         return [refused], []
     proofs: list[RewardProof] = []
     for group in dict.fromkeys(blank.group for blank in blanks):
@@ -302,39 +308,33 @@ def _prove(
         judged = _judge(reward, group, trials, indices, perfect, paid)
         if judged is not None:
             proofs.append(judged)
-    return proofs, _failures([proof for proof in proofs if proof.verdict is Verdict.FAILED])
+    return proofs, _failures([proof for proof in proofs if proof.verdict is ProofVerdict.FAILED])
 
 
 def _judge(
-    reward: Reward, group: str, trials: Sequence[_Trial], indices: Sequence[int], scores: _Scores, empty: float
+    reward: RewardFunction, group: str, trials: Sequence[_Trial], indices: Sequence[int], scores: _Given, empty: float
 ) -> RewardProof | None:
     name, maximum = _name(reward), getattr(reward, "maximum", None)
     if not indices:
         note = "no problem has a `solution`, and a perfect program can't be made up"
-        verdict = Verdict.UNPROVEN if _proves(reward) else Verdict.SHOWN
+        verdict = ProofVerdict.UNPROVEN if _proves(reward) else ProofVerdict.SHOWN
         return RewardProof(name, group, verdict, None, maximum, empty, note)
     applicable = [index for index in indices if scores.values[index] is not None]
     if not applicable:
-        reason = scores.about(indices[0], name)
-        if "other_kind" in reason:
+        if scores.reason(indices[0], name) is Reason.OTHER_KIND:
             return None
-        verdict = Verdict.UNPROVEN if _proves(reward) else Verdict.SHOWN
+        reason = scores.about(indices[0], name)
+        verdict = ProofVerdict.UNPROVEN if _proves(reward) else ProofVerdict.SHOWN
         return RewardProof(name, group, verdict, None, maximum, empty, reason or "does not apply")
     best = max(applicable, key=lambda index: scores.values[index] or 0.0)
     value = scores.values[best] or 0.0
     note = scores.about(best, name)
-    if not _proves(reward) or maximum is None or not _decidable(reward, trials[best].problem):
-        return RewardProof(name, group, Verdict.SHOWN, value, maximum, empty, note)
+    if not isinstance(reward, Reward) or not _proves(reward) or not reward.must_pay_perfect(trials[best].problem.kind):
+        return RewardProof(name, group, ProofVerdict.SHOWN, value, maximum, empty, note)
     # The shortest perfect answer may stand in the length penalty's zone already: that is no fault of the wiring.
-    earned = value - min(0.0, scores.part(best, f"{name}/length"))
-    verdict = Verdict.PROVEN if earned >= maximum - 1e-6 and empty <= 0 else Verdict.FAILED
-    return RewardProof(name, group, verdict, value, maximum, empty, "" if verdict is Verdict.PROVEN else note)
-
-
-def _decidable(reward: Reward, problem: Problem) -> bool:
-    """Whether a perfect answer made here must earn the maximum: not where a foreign grader or none decides."""
-    whole = _is(reward, "MagistralReward")
-    return not (whole and (problem.kind == "text" or getattr(reward, "correctness", None) is not None))
+    earned = value - min(0.0, scores.part(best, reward.facts().column("length")))
+    verdict = ProofVerdict.PROVEN if earned >= reward.maximum - 1e-6 and empty <= 0 else ProofVerdict.FAILED
+    return RewardProof(name, group, verdict, value, maximum, empty, "" if verdict is ProofVerdict.PROVEN else note)
 
 
 def _failures(failed: Sequence[RewardProof]) -> list[Finding]:
@@ -353,10 +353,10 @@ def _failures(failed: Sequence[RewardProof]) -> list[Finding]:
     return findings
 
 
-def _score(reward: Reward, chat: ChatFormat, trials: Sequence[_Trial]) -> _Scores:
+def _score(reward: RewardFunction, chat: ChatFormat, trials: Sequence[_Trial]) -> _Given:
     """Call a reward as RL's trainer does: messages, ids, and every column that some row fills."""
     if not trials:
-        return _Scores([], {})
+        return _Given([], {})
     rows = [trial.problem.model_dump() for trial in trials]
     columns = {key: [row[key] for row in rows] for key in rows[0] if any(row[key] is not None for row in rows)}
     extras: dict[str, list[Any]] = {}
@@ -371,17 +371,13 @@ def _score(reward: Reward, chat: ChatFormat, trials: Sequence[_Trial]) -> _Score
     )
     if len(values) != len(trials):
         raise DataError(f"{_name(reward)} returned {len(values)} values for {len(trials)} completions")
-    return _Scores(list(values), extras)
+    return _Given(list(values), extras)
 
 
-def _name(reward: Reward) -> str:
+def _name(reward: RewardFunction) -> str:
     return str(getattr(reward, "name", None) or getattr(reward, "__name__", type(reward).__name__))
 
 
-def _is(reward: Reward, name: str) -> bool:
-    # By name, so that nothing is imported for rewards that a recipe does not use.
-    return any(base.__name__ == name for base in type(reward).__mro__)
-
-
-def _proves(reward: Reward) -> bool:
-    return any(_is(reward, name) for name in PROVEN_REWARDS)
+def _proves(reward: RewardFunction) -> bool:
+    """Whether its maximum must be earned; what other rewards give is shown."""
+    return isinstance(reward, Reward) and reward.pays_perfect

@@ -40,7 +40,7 @@ class Finding(NamedTuple):
     message: str
 
 
-class Verdict(StrEnum):
+class ProofVerdict(StrEnum):
     """How a reward came out of the proof."""
 
     PROVEN = "proven"
@@ -65,7 +65,7 @@ class RewardProof:
 
     reward: str
     group: str
-    verdict: Verdict
+    verdict: ProofVerdict
     perfect: float | None
     maximum: float | None
     empty: float | None
@@ -150,7 +150,12 @@ def _shortened(text: str) -> str:
     return f"{text[: _SHOWN // 2]} […{len(text) - _SHOWN} characters…] {text[-_SHOWN // 2 :]}"
 
 
-_STYLES = {Verdict.PROVEN: "green", Verdict.FAILED: "bold red", Verdict.UNPROVEN: "yellow", Verdict.SHOWN: "dim"}
+_STYLES = {
+    ProofVerdict.PROVEN: "green",
+    ProofVerdict.FAILED: "bold red",
+    ProofVerdict.UNPROVEN: "yellow",
+    ProofVerdict.SHOWN: "dim",
+}
 
 
 def _table(proofs: Sequence[RewardProof]) -> RenderableType:

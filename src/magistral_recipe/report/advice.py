@@ -25,7 +25,7 @@ _FEW = 8
 
 
 @dataclass(frozen=True)
-class Finding:
+class RunWarning:
     """Something a person should know.
 
     Attributes:
@@ -43,7 +43,7 @@ class Finding:
     advice: str
 
 
-Check = Callable[[Run], Iterator[Finding]]
+Check = Callable[[Run], Iterator[RunWarning]]
 
 _METRICS = {
     "entropy": ("entropy",),
@@ -55,7 +55,7 @@ _METRICS = {
 """What is looked at, by the metrics that tell it: the first that was logged."""
 
 
-def findings(run: Run) -> list[Finding]:
+def findings(run: Run) -> list[RunWarning]:
     """Judge a run.
 
     Args:
@@ -80,7 +80,7 @@ def judged(run: Run) -> list[str]:
     """
     stages, evaluation = list(_rl(run)), _last_evaluation(run)
     found = [word for word, keys in _METRICS.items() if any(_values(stage, *keys) for stage in stages)]
-    parts = {part for stage in stages for key, part in reward_parts(stage.keys()).items() if _values(stage, key)}
+    parts = {part for stage in stages for key, part in reward_parts(stage).items() if _values(stage, key)}
     found += ["reward parts"] if parts else []
     if evaluation is not None:
         known = {"lengths": "truncation_rate", "languages": "language_fidelity"}
@@ -107,7 +107,7 @@ def _values(stage: Stage, *keys: str) -> list[float]:
 
 def _part(stage: Stage, part: str) -> list[float]:
     """The values of a part of the reward, however it was logged."""
-    keys = {each: key for key, each in reward_parts(stage.keys()).items()}
+    keys = {each: key for key, each in reward_parts(stage).items()}
     return _values(stage, keys.get(part, ""))
 
 
@@ -130,12 +130,12 @@ def _noise(values: Sequence[float]) -> float:
     return math.sqrt(_mean([(b - a) ** 2 for a, b in pairwise(values)]) / 2)
 
 
-def entropy_collapse(run: Run) -> Iterator[Finding]:
+def entropy_collapse(run: Run) -> Iterator[RunWarning]:
     """Entropy at the end below a quarter of what it was, or next to none (what Clip-Higher is for, Magistral §2.1)."""
     for stage in _rl(run):
         values = _values(stage, *_METRICS["entropy"])
         if values and _end(values) < max(0.25 * _start(values), 0.01) and _end(values) < _start(values):
-            yield Finding(
+            yield RunWarning(
                 "entropy",
                 "warning",
                 "Entropy is collapsing",
@@ -144,12 +144,12 @@ def entropy_collapse(run: Run) -> Iterator[Finding]:
             )
 
 
-def length_limit(run: Run) -> Iterator[Finding]:
+def length_limit(run: Run) -> Iterator[RunWarning]:
     """More than a tenth of the completions cut at the end of RL, or in the last evaluation."""
     for stage in _rl(run):
         values = _values(stage, *_METRICS["lengths"])
         if values and _end(values) > 0.1:
-            yield Finding(
+            yield RunWarning(
                 "length",
                 "warning",
                 "Completions run into the length limit",
@@ -159,7 +159,7 @@ def length_limit(run: Run) -> Iterator[Finding]:
     evaluation = _last_evaluation(run)
     cut = evaluation.interval("truncation_rate") if evaluation else None
     if evaluation and cut is not None and cut.mean > 0.1:
-        yield Finding(
+        yield RunWarning(
             "length-evaluated",
             "warning",
             "Scores are of cut completions",
@@ -168,16 +168,16 @@ def length_limit(run: Run) -> Iterator[Finding]:
         )
 
 
-def saturated_part(run: Run) -> Iterator[Finding]:
+def saturated_part(run: Run) -> Iterator[RunWarning]:
     """A part of the reward at its top from the first half on, or never paid at all."""
     for stage in _rl(run):
-        for key, part in reward_parts(stage.keys()).items():
+        for key, part in reward_parts(stage).items():
             values = _values(stage, key)
             if not values or part == "length":
                 continue
             late = values[len(values) // 3 :]
             if _mean(late) > 0.99 and min(late) > 0.97:
-                yield Finding(
+                yield RunWarning(
                     "saturated",
                     "note",
                     f"The {part} reward is saturated",
@@ -185,7 +185,7 @@ def saturated_part(run: Run) -> Iterator[Finding]:
                     "Nothing to do where that was the goal; otherwise lower its weight or choose harder problems.",
                 )
             elif max(values) < 0.01:
-                yield Finding(
+                yield RunWarning(
                     "never-paid",
                     "serious",
                     f"The {part} reward is never paid",
@@ -194,7 +194,7 @@ def saturated_part(run: Run) -> Iterator[Finding]:
                 )
 
 
-def format_hacking(run: Run) -> Iterator[Finding]:
+def format_hacking(run: Run) -> Iterator[RunWarning]:
     """The reward rises by 0.1 and more while correctness stays where it was, or only the format is paid."""
     for stage in _rl(run):
         reward = _values(stage, "reward")
@@ -211,7 +211,7 @@ def format_hacking(run: Run) -> Iterator[Finding]:
             )
         else:
             continue
-        yield Finding(
+        yield RunWarning(
             "hacking",
             "serious",
             "Reward without correctness",
@@ -220,7 +220,7 @@ def format_hacking(run: Run) -> Iterator[Finding]:
         )
 
 
-def language_drift(run: Run) -> Iterator[Finding]:
+def language_drift(run: Run) -> Iterator[RunWarning]:
     """The language reward ends five points below its best and its noise, or held-out fidelity falls between models."""
     for stage in _rl(run):
         values = _part(stage, "language")
@@ -237,12 +237,12 @@ def language_drift(run: Run) -> Iterator[Finding]:
             return
 
 
-def _drift(seen: str) -> Finding:
+def _drift(seen: str) -> RunWarning:
     advice = "Raise the weight of the language reward (the paper: 0.1), and look at the confusion matrix."
-    return Finding("language", "warning", "The language drifts", seen, advice)
+    return RunWarning("language", "warning", "The language drifts", seen, advice)
 
 
-def uninformative_groups(run: Run) -> Iterator[Finding]:
+def uninformative_groups(run: Run) -> Iterator[RunWarning]:
     """Over half of the groups without two different rewards at the end."""
     for stage in _rl(run):
         values = _values(stage, *_METRICS["groups"])
@@ -254,7 +254,7 @@ def uninformative_groups(run: Run) -> Iterator[Finding]:
         graded = _part(stage, "correctness")
         hard = _end(wrong) > _end(right) if right and wrong else _end(graded) < 0.5 if graded else None
         other = {True: "easier problems", False: "harder problems", None: "problems that are solved now and then"}[hard]
-        yield Finding(
+        yield RunWarning(
             "groups",
             "warning",
             "Most groups teach nothing",
@@ -263,13 +263,13 @@ def uninformative_groups(run: Run) -> Iterator[Finding]:
         )
 
 
-def idle_clipping(run: Run) -> Iterator[Finding]:
+def idle_clipping(run: Run) -> Iterator[RunWarning]:
     """No ratio was ever clipped."""
     for stage in _rl(run):
         values = [*_values(stage, "clip_ratio/high_mean"), *_values(stage, "clip_ratio/low_mean")]
         values = values or _values(stage, "clip_ratio/region_mean")
         if values and max(values) == 0:
-            yield Finding(
+            yield RunWarning(
                 "clipping",
                 "note",
                 "Clipping never acts",
@@ -278,12 +278,12 @@ def idle_clipping(run: Run) -> Iterator[Finding]:
             )
 
 
-def sampler_gap(run: Run) -> Iterator[Finding]:
+def sampler_gap(run: Run) -> Iterator[RunWarning]:
     """Sampler and trainer differ by more than 0.05 nats a token on average, or ever by 0.5."""
     for stage in _rl(run):
         values = _values(stage, *_METRICS["the sampler"])
         if values and (_mean(values) > 0.05 or max(values) > 0.5):
-            yield Finding(
+            yield RunWarning(
                 "sampler",
                 "serious",
                 "The sampler disagrees with the trainer",
@@ -304,7 +304,7 @@ def _neighbours(run: Run) -> Iterator[tuple[Evaluation, Evaluation]]:
     yield from pairwise(evaluations)
 
 
-def wide_intervals(run: Run) -> Iterator[Finding]:
+def wide_intervals(run: Run) -> Iterator[RunWarning]:
     """The last step's difference can't be told from zero, or there is one score, known to ten points at best."""
     pairs = list(_neighbours(run))
     compared = paired(*pairs[-1]) if pairs else None
@@ -332,17 +332,17 @@ def wide_intervals(run: Run) -> Iterator[Finding]:
     yield _wide(seen, f"To tell a difference of {100 * size:.0f} points takes about {needed} problems.")
 
 
-def _wide(seen: str, advice: str) -> Finding:
-    return Finding("intervals", "warning", "The evaluation is too small to tell", seen, advice)
+def _wide(seen: str, advice: str) -> RunWarning:
+    return RunWarning("intervals", "warning", "The evaluation is too small to tell", seen, advice)
 
 
-def lost_scores(run: Run) -> Iterator[Finding]:
+def lost_scores(run: Run) -> Iterator[RunWarning]:
     """A model that is certainly worse than the one before it."""
     for before, after in _neighbours(run):
         compared = paired(before, after)
         if compared is not None and compared.difference.high < 0:
             difference = compared.difference
-            yield Finding(
+            yield RunWarning(
                 "worse",
                 "serious",
                 f"{after.name} is worse than {before.name}",
@@ -352,7 +352,7 @@ def lost_scores(run: Run) -> Iterator[Finding]:
             )
 
 
-def undecided_verdicts(run: Run) -> Iterator[Finding]:
+def undecided_verdicts(run: Run) -> Iterator[RunWarning]:
     """Over a hundredth of the samples could not be graded."""
     evaluation = _last_evaluation(run)
     if evaluation is None:
@@ -360,7 +360,7 @@ def undecided_verdicts(run: Run) -> Iterator[Finding]:
     undecided = evaluation.count("undecided")
     total = evaluation.count("samples") + evaluation.count("greedy_samples")
     if total and undecided > 0.01 * total:
-        yield Finding(
+        yield RunWarning(
             "undecided",
             "warning",
             "Samples could not be graded",

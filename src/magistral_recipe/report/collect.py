@@ -24,8 +24,10 @@ from magistral_recipe.jsonlines import Damage, Record, read_lines
 from magistral_recipe.recipe.document import read_document
 from magistral_recipe.recipe.sections import Role
 from magistral_recipe.report.evaluations import NAMES, EvaluationFolder, figure, stage_evaluations
+from magistral_recipe.report.rewards import read_rewards
 from magistral_recipe.report.seen import Seen, read_rollouts_seen, read_samples_seen, sample_of
 from magistral_recipe.report.values import as_float, as_int, as_mapping
+from magistral_recipe.rewards.facts import RewardFacts
 from magistral_recipe.writing.thinking import Thinking
 
 _ROLES: dict[str, Role] = {"sft": "imitation", "grpo": "reinforcement", "evaluate": "evaluation"}
@@ -109,6 +111,7 @@ class Stage:
         summary: its own one line.
         results: what it returned.
         metrics: what its trainer logged, in order.
+        rewards: what its rewards said of themselves; nothing in older runs.
         rollouts: completions that RL learnt from, without the text.
         rollouts_path: their file.
         evaluations: of an evaluating stage.
@@ -122,6 +125,7 @@ class Stage:
     summary: str = ""
     results: Record = field(default_factory=dict)
     metrics: list[Record] = field(default_factory=list)
+    rewards: tuple[RewardFacts, ...] = ()
     rollouts: list[Seen] = field(default_factory=list)
     rollouts_path: Path = Path()
     evaluations: list[Evaluation] = field(default_factory=list)
@@ -303,7 +307,8 @@ def _read_training(stage: Stage, folder: Path, thinking: Thinking, missing: list
     _note(missing, damage.describe(f"{stage.name}: metrics.jsonl"))
     damage = Damage()
     stage.rollouts_path = folder / layout.ROLLOUTS
-    stage.rollouts = read_rollouts_seen(stage.rollouts_path, thinking, damage)
+    stage.rewards = read_rewards(folder / layout.REWARDS)
+    stage.rollouts = read_rollouts_seen(stage.rollouts_path, thinking, damage, stage.rewards)
     _note(missing, damage.describe(f"{stage.name}: rollouts.jsonl"))
     if stage.role in ("imitation", "reinforcement") and not stage.metrics and stage.status != "waiting":
         missing.append(f"{stage.name}: no metrics were logged: there are no curves.")

@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from magistral_recipe.recipe.sections import Role
 from magistral_recipe.report.collect import Stage
 from magistral_recipe.report.data import Chart, Kind, Series, Unit
+from magistral_recipe.report.rewards import known_rewards
+from magistral_recipe.rewards.facts import AXES, RewardFacts
 
 Points = list[tuple[float, float]]
 
@@ -24,15 +26,6 @@ _MAX_OTHERS = 24
 _NO_CURVES = ("step", "time", "epoch")
 _MOST_BUCKETS = 80
 _LONGEST_NAME = 18
-_PARTS_ALONE = {
-    "format_reward": "format",
-    "think_format_reward": "format",
-    "math_correctness": "correctness",
-    "code_correctness": "correctness",
-    "accuracy_reward": "correctness",
-    "language_consistency": "language",
-    "overlong_penalty": "length",
-}
 _GAP = ("sampling/gap", "sampling/sampling_logp_difference/mean")
 
 
@@ -85,7 +78,7 @@ def _reinforcement_plots(stage: Stage) -> list[Plot]:
     throughput = {key: key.split("/")[1] for key in keys if re.fullmatch(r"tokens_per_second/[^/]+", key)}
     return [
         Plot("Reward", {"reward": "mean", "reward_std": "spread"}),
-        Plot("Parts of the reward", composed_parts(keys)),
+        Plot("Parts of the reward", composed_parts(stage)),
         Plot("Each reward", rewards if len(rewards) > 1 else {}),
         Plot(
             "Length",
@@ -130,21 +123,30 @@ def _activity(key: str) -> str:
     return "old log-probabilities" if name == "old_logps" else name.replace("_", " ")
 
 
-def composed_parts(keys: Sequence[str]) -> dict[str, str]:
+def _rewards(stage: Stage) -> tuple[RewardFacts, ...]:
+    """What is known of a stage's rewards: what they told, and what the metrics tell."""
+    keys = stage.keys()
+    names = [match[1] for key in keys if (match := re.fullmatch(r"rewards/([^/]+)/mean", key))]
+    columns = [key for key in keys if re.fullmatch(r"(?!rewards/|seconds/)[^/]+/[^/]+", key)]
+    return known_rewards(stage.rewards, columns, names)
+
+
+def composed_parts(stage: Stage) -> dict[str, str]:
     """Return the metrics that are parts of a composed reward, with the parts' names."""
-    known = r"(?!rewards/|seconds/)[^/]+/(format|correctness|length|language)"
-    return {key: key.split("/")[1] for key in keys if re.fullmatch(known, key)}
+    parts = {facts.column(part): part for facts in _rewards(stage) for part in facts.parts}
+    return {key: parts[key] for key in stage.keys() if key in parts}  # noqa: SIM118 - a stage is no mapping
 
 
-def reward_parts(keys: Sequence[str]) -> dict[str, str]:
+def reward_parts(stage: Stage) -> dict[str, str]:
     """Return the metrics that say how format, correctness, length and language were rewarded, with those names.
 
-    They are parts of a composed reward, or rewards of their own: this package's, and TRL's.
+    They are parts of a composed reward, or rewards of their own.
     """
-    parts = composed_parts(keys)
-    for name, part in _PARTS_ALONE.items():
-        if f"rewards/{name}/mean" in keys and part not in parts.values():
-            parts[f"rewards/{name}/mean"] = part
+    parts, keys = {key: part for key, part in composed_parts(stage).items() if part in AXES}, stage.keys()
+    for facts in _rewards(stage):
+        key = f"rewards/{facts.name}/mean"
+        if facts.part in AXES and facts.part not in parts.values() and key in keys:
+            parts[key] = facts.part
     return parts
 
 
@@ -252,7 +254,7 @@ def length_chart(stage: Stage, id_: str) -> Chart | None:
     Returns:
         A scatter in three thirds of training with a least-squares line; ``None`` for fewer than three batches.
     """
-    penalty = next((dict(stage.curve(key)) for key, part in reward_parts(stage.keys()).items() if part == "length"), {})
+    penalty = next((dict(stage.curve(key)) for key, part in reward_parts(stage).items() if part == "length"), {})
     lengths = dict(stage.curve("completions/mean_length"))
     points = [
         (step, lengths[step], reward - penalty.get(step, 0.0))

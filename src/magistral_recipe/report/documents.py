@@ -8,7 +8,7 @@ from typing import Any
 
 from magistral_recipe.figures import percent
 from magistral_recipe.jsonlines import Record
-from magistral_recipe.report.advice import Finding
+from magistral_recipe.report.advice import RunWarning
 from magistral_recipe.report.collect import Run, Stage
 from magistral_recipe.report.curves import number
 from magistral_recipe.report.tables import Cell, Table, headline, score_name, stage_scores
@@ -18,7 +18,7 @@ METRICS_FORMAT = 1
 _COUNTS = ("problems", "samples", "greedy_samples", "undecided", "seconds")
 
 
-def metrics_json(run: Run, findings: Sequence[Finding]) -> Record:
+def metrics_json(run: Run, findings: Sequence[RunWarning]) -> Record:
     """Return what `metrics.json` holds.
 
     Args:
@@ -82,7 +82,7 @@ def _last_values(stage: Stage) -> dict[str, float]:
     return {key: value for key, value in found.items() if key not in ("step", "time")}
 
 
-def report_markdown(run: Run, findings: Sequence[Finding]) -> str:
+def report_markdown(run: Run, findings: Sequence[RunWarning]) -> str:
     """Return what `report.md` says.
 
     Args:
@@ -106,7 +106,7 @@ def _head(run: Run) -> Iterator[str]:
         yield "\n" + "\n".join(f"- missing: {_plain(line)}" for line in run.missing)
 
 
-def _findings(findings: Sequence[Finding]) -> Iterator[str]:
+def _findings(findings: Sequence[RunWarning]) -> Iterator[str]:
     if findings:
         yield "\n## Warnings\n"
     for finding in findings:

@@ -11,7 +11,7 @@ from typing import Any
 
 from magistral_recipe.figures import duration
 from magistral_recipe.recipe.sections import Role
-from magistral_recipe.report.advice import Finding, judged
+from magistral_recipe.report.advice import RunWarning, judged
 from magistral_recipe.report.collect import Run, Stage
 from magistral_recipe.report.curves import from_to, number, reward_parts, stage_charts
 from magistral_recipe.report.data import Chart, PageData, Unit
@@ -19,7 +19,7 @@ from magistral_recipe.report.languages import language_grids
 from magistral_recipe.report.sampling import fill
 from magistral_recipe.report.tables import (
     Cell,
-    Scores,
+    ScoreSection,
     Table,
     cell,
     difference_cell,
@@ -95,10 +95,10 @@ class Page:
     milestones: list[Milestone] = field(default_factory=list)
     metric: str = "pass@1"
     cards: list[Card] = field(default_factory=list)
-    findings: list[Finding] = field(default_factory=list)
+    findings: list[RunWarning] = field(default_factory=list)
     judged: list[str] = field(default_factory=list)
     missing: list[str] = field(default_factory=list)
-    scores: list[Scores] = field(default_factory=list)
+    scores: list[ScoreSection] = field(default_factory=list)
     score_warnings: list[str] = field(default_factory=list)
     trainings: list[Training] = field(default_factory=list)
     facts: list[tuple[str, str]] = field(default_factory=list)
@@ -108,7 +108,7 @@ class Page:
     comparison: list[Table] = field(default_factory=list)
 
 
-def run_page(run: Run, findings: Sequence[Finding]) -> Page:
+def run_page(run: Run, findings: Sequence[RunWarning]) -> Page:
     """Arrange a run.
 
     Args:
@@ -178,7 +178,7 @@ def _imitation_figures(stage: Stage) -> list[tuple[str, str]]:
 
 
 def _reinforcement_figures(stage: Stage) -> list[tuple[str, str]]:
-    right = next((key for key, part in reward_parts(stage.keys()).items() if part == "correctness"), "")
+    right = next((key for key, part in reward_parts(stage).items() if part == "correctness"), "")
     found = [
         ("steps", _last_step(stage)),
         ("reward", _from_to(stage, "reward")),

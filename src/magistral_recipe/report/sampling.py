@@ -18,6 +18,7 @@ from magistral_recipe.report.data import Completion, Occasion, PageData, Problem
 from magistral_recipe.report.seen import Seen, problem_of, sample_of
 from magistral_recipe.report.values import as_float, as_mapping, as_name, as_text
 from magistral_recipe.rewards.base import Reason
+from magistral_recipe.rewards.facts import owner_of_reasons
 from magistral_recipe.writing.thinking import Split
 
 Item = TypeVar("Item")
@@ -271,8 +272,9 @@ def _parts(row: Record) -> list[tuple[str, float | None, str]]:
         told = [(part, as_mapping(verdict)) for part, verdict in verdicts.items()]
         return [(str(part), as_float(v.get("value")), _words(v.get("reason"))) for part, v in told]
     logged, rewards = as_mapping(row.get("parts")), as_mapping(row.get("rewards"))
-    reasons = {_owner(key): _words(value) for key, value in logged.items() if _last(key) == "reason"}
-    columns = {key: value for key, value in logged.items() if _last(key) != "reason"}
+    owners = {key: owner_of_reasons(key) for key in logged}
+    reasons = {owner: _words(logged[key]) for key, owner in owners.items() if owner is not None}
+    columns = {key: value for key, value in logged.items() if owners[key] is None}
     short = [_last(key) for key in columns]
     shown: list[tuple[str, float | None, str]] = []
     for key, value in [*columns.items(), *rewards.items()]:
@@ -283,12 +285,8 @@ def _parts(row: Record) -> list[tuple[str, float | None, str]]:
     return shown + [(owner or "reason", None, reason) for owner, reason in reasons.items()]
 
 
-def _owner(key: object) -> str:
-    return str(key).rpartition("/")[0]
-
-
-def _last(key: object) -> str:
-    return str(key).rpartition("/")[2]
+def _last(key: str) -> str:
+    return key.rpartition("/")[2]
 
 
 def _words(reason: object) -> str:

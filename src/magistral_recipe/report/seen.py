@@ -7,21 +7,23 @@ later (`sampling.py`). Values come from files that anything may have happened to
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from magistral_recipe.evaluation.samples import Sample
 from magistral_recipe.jsonlines import Damage, Record, read_lines
+from magistral_recipe.report.rewards import known_rewards
 from magistral_recipe.report.values import as_float, as_int, as_mapping, as_name, as_text
 from magistral_recipe.rewards.base import MACHINE_REASONS, Reason
+from magistral_recipe.rewards.facts import RewardFacts
 from magistral_recipe.writing.boxes import find_boxes
 from magistral_recipe.writing.thinking import Thinking
 
 _SHORT_THOUGHTS = 8
 _REPEATED_LINES, _NEW_SHARE = 10, 0.3
 _PAID_LIKE_RIGHT = 0.75
-_LANGUAGE = ("language", "language_consistency")
+_UNDECIDED = frozenset({*MACHINE_REASONS, Reason.UNREADABLE_REFERENCE})
 
 
 @dataclass(slots=True)
@@ -122,13 +124,14 @@ def sample_of(row: Record) -> Sample | None:
     )
 
 
-def read_rollouts_seen(path: Path, thinking: Thinking, damage: Damage) -> list[Seen]:
+def read_rollouts_seen(path: Path, thinking: Thinking, damage: Damage, told: Sequence[RewardFacts] = ()) -> list[Seen]:
     """Look through the completions that RL learnt from.
 
     Args:
         path: `rollouts.jsonl`.
         thinking: the run's tags.
         damage: counts what could not be read.
+        told: what its rewards said of themselves.
 
     Returns:
         One a completion, in the file's order.
@@ -142,10 +145,10 @@ def read_rollouts_seen(path: Path, thinking: Thinking, damage: Damage) -> list[S
             continue
         number = members.get((step, group), 0)
         members[step, group] = number + 1
-        parts = as_mapping(row.get("parts"))
-        right = rollout_right(parts)
-        told = {**parts, **as_mapping(row.get("rewards"))}
-        language = next((as_float(told[key]) for key in told if _last(key) in _LANGUAGE), None)
+        parts, values = as_mapping(row.get("parts")), as_mapping(row.get("rewards"))
+        rewards = known_rewards(told, parts, values)
+        right = rollout_right(rewards, parts, values)
+        language = _axis(rewards, "language", parts, values)
         found.append(
             Seen(
                 offset,
@@ -170,18 +173,47 @@ def problem_of(row: Record) -> str:
     return as_text(row.get("id")) or as_text(row.get("problem")) or f"step {row.get('step')}, group {row.get('group')}"
 
 
-def rollout_right(parts: Record) -> bool | None:
-    """Whether a rollout was right, by what its rewards logged; ``None`` where they didn't say."""
-    reasons = {value for key, value in parts.items() if _last(key) == "reason" and isinstance(value, str)}
+def rollout_right(rewards: Sequence[RewardFacts], parts: Record, values: Record) -> bool | None:
+    """Whether a rollout was right, by the rewards that decide it.
+
+    Args:
+        rewards: what is known of them, from `known_rewards`.
+        parts: the columns that they logged.
+        values: what each gave, by name.
+
+    Returns:
+        ``None`` where none of them decided.
+    """
+    deciding = [facts for facts in rewards if facts.decides]
+    reasons = {reason for facts in deciding if isinstance(reason := parts.get(facts.reasons), str)}
     if Reason.RIGHT in reasons:
         return True
-    if reasons & {*MACHINE_REASONS, Reason.UNREADABLE_REFERENCE}:
+    if reasons & _UNDECIDED:
         return None
-    graded = [number for key, value in parts.items() if _last(key) == "correctness" and (number := as_float(value))]
-    if graded:
-        return graded[0] >= 1
-    told = reasons or any(_last(key) == "correctness" for key in parts)
-    return False if told else None
+    graded = [passed for facts in deciding if (passed := _passed(facts, parts, values)) is not None]
+    return any(graded) if graded else None
+
+
+def _passed(facts: RewardFacts, parts: Record, values: Record) -> bool | None:
+    """Whether a reward that decides found a rollout right: by its number, and where it has none, by its reason."""
+    column = facts.column("correctness")
+    value = as_float(values.get(facts.name)) if column is None else as_float(parts.get(column))
+    top = facts.maximum if column is None else 1.0
+    if value is not None and top is not None:
+        return value >= top
+    reason = parts.get(facts.reasons)
+    return False if isinstance(reason, str) and reason != Reason.OTHER_KIND else None
+
+
+def _axis(rewards: Sequence[RewardFacts], axis: str, parts: Record, values: Record) -> float | None:
+    """What was given on an axis, by the first reward that looks at it."""
+    for facts in rewards:
+        column = facts.column(axis)
+        if column is not None and column in parts:
+            return as_float(parts[column])
+        if facts.part == axis and facts.name in values:
+            return as_float(values[facts.name])
+    return None
 
 
 def suspicion(completion: str, right: bool | None, thinking: Thinking) -> str:
@@ -217,7 +249,3 @@ def _overpaid(rollouts: list[Seen]) -> Iterator[Seen]:
     for seen in rollouts:
         paid = top is not None and top > 0 and seen.reward is not None and seen.reward >= _PAID_LIKE_RIGHT * top
         yield replace(seen, suspect="wrong, yet paid like a right one") if paid and seen.right is False else seen
-
-
-def _last(key: object) -> str:
-    return str(key).rpartition("/")[2]

@@ -26,8 +26,8 @@ from magistral_recipe.report.sampling import fill
 from magistral_recipe.report.tables import (
     COMPARED,
     Cell,
-    Row,
     Table,
+    TableRow,
     cell,
     difference_cell,
     headline,
@@ -193,7 +193,7 @@ def _differences(runs: Named) -> Iterator[Table]:
             if a is None:
                 continue
             cells, note = _compared(a, b)
-            rows.append(Row(NAMES.get(label, label), note, cells))
+            rows.append(TableRow(NAMES.get(label, label), note, cells))
         if rows:
             yield Table(f"{name} minus {first_name}, in points, paired over problems", ["model", *COMPARED], rows)
 
@@ -222,7 +222,7 @@ def _runs(runs: Named) -> Table:
         state = next((s.status for s in run.stages if s.status != "complete"), "complete" if run.stages else "empty")
         seed, code = run.manifest.get("seed"), run.manifest.get("code")
         told = (state, duration(run.seconds), seed, machine, versions.get("trl"), code)
-        rows.append(Row(name, "", [Cell("" if value is None else str(value)) for value in told]))
+        rows.append(TableRow(name, "", [Cell("" if value is None else str(value)) for value in told]))
     return Table("The runs", heads, rows)
 
 
@@ -233,7 +233,7 @@ def _recipes(runs: Named) -> Table | None:
     keys = [key for key in known if len({each.get(key) for each in flat}) > 1]
     if not keys or not all(flat):
         return None
-    rows = [Row(key, "", [Cell(each.get(key, "")) for each in flat]) for key in keys[:_MAX_KEYS]]
+    rows = [TableRow(key, "", [Cell(each.get(key, "")) for each in flat]) for key in keys[:_MAX_KEYS]]
     return Table("What the recipes differ in", ["key", *(name for name, _ in runs)], rows)
 
 
@@ -267,4 +267,4 @@ def _overlays(runs: Named, role: Role, curves: Sequence[tuple[str, str, Unit]]) 
 
 def _key(stage: Stage, metric: str) -> str:
     """The metric's name in a stage; parts of a reward bear the reward's name."""
-    return next((key for key, part in reward_parts(stage.keys()).items() if part == metric), metric)
+    return next((key for key, part in reward_parts(stage).items() if part == metric), metric)

@@ -35,7 +35,7 @@ class Cell:
 
 
 @dataclass(frozen=True)
-class Row:
+class TableRow:
     """A row: its name, a remark, its cells."""
 
     name: str
@@ -49,7 +49,7 @@ class Table:
 
     title: str
     heads: list[str]
-    rows: list[Row]
+    rows: list[TableRow]
 
 
 @dataclass(frozen=True)
@@ -71,7 +71,7 @@ class Panel:
 
 
 @dataclass
-class Scores:
+class ScoreSection:
     """What the page shows of an evaluating stage."""
 
     title: str
@@ -92,7 +92,7 @@ class Scores:
         return [self.main, *(panel.table for panel in self.panels if panel.table is not None)]
 
 
-def stage_scores(stage: Stage, prefix: str) -> Scores:
+def stage_scores(stage: Stage, prefix: str) -> ScoreSection:
     """Arrange an evaluating stage.
 
     Args:
@@ -108,7 +108,7 @@ def stage_scores(stage: Stage, prefix: str) -> Scores:
         chart = interval_chart(evaluations, dimension, f"{prefix}-{dimension}")
         panels.append(Panel(chart, group_table(evaluations, dimension)))
     panels = [panel for panel in panels if panel.chart or panel.table]
-    return Scores(stage.name, remark(evaluations), score_table(evaluations), own_warnings(evaluations), panels)
+    return ScoreSection(stage.name, remark(evaluations), score_table(evaluations), own_warnings(evaluations), panels)
 
 
 def own_warnings(evaluations: Sequence[Evaluation], names: Sequence[str] | None = None) -> list[str]:
@@ -162,7 +162,7 @@ def score_table(evaluations: Sequence[Evaluation], names: Sequence[str] | None =
     columns = metric_columns(evaluations)
     titles = names or [e.name for e in evaluations]
     rows = [
-        Row(title, "not finished" if e.partial else "", [cell(e.interval(metric), metric) for metric in columns])
+        TableRow(title, "not finished" if e.partial else "", [cell(e.interval(metric), metric) for metric in columns])
         for title, e in zip(titles, evaluations, strict=True)
     ]
     return Table("Scores", ["model", *columns.values()], rows)
@@ -175,7 +175,7 @@ def differences(evaluations: Sequence[Evaluation]) -> Table | None:
         compared = paired(before, after)
         if compared is not None:
             note, cells = f"{compared.problems} problems", [difference_cell(compared.difference)]
-            rows.append(Row(f"{before.name} → {after.name}", note, cells))
+            rows.append(TableRow(f"{before.name} → {after.name}", note, cells))
     return (
         Table("What each step changed", ["from → to", f"{score_name(evaluations)}, in points"], rows) if rows else None
     )
@@ -240,7 +240,7 @@ def group_table(evaluations: Sequence[Evaluation], dimension: str) -> Table | No
     rows = []
     for name, count in counts.items():
         note = f"{count} problems" + (", hardest" if name == hardest and dimension == "category" else "")
-        rows.append(Row(name, note, [cell(e.interval(metric, dimension, name), metric) for e in evaluations]))
+        rows.append(TableRow(name, note, [cell(e.interval(metric, dimension, name), metric) for e in evaluations]))
     label = DIMENSIONS[dimension]
     return Table(f"{score_name(evaluations)} by {label}", [label, *(e.name for e in evaluations)], rows)
 

@@ -14,9 +14,10 @@ from collections import Counter, deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 from magistral_recipe.errors import RunError
+from magistral_recipe.rewards.facts import RewardFacts, reason_column
 from magistral_recipe.writing.completions import completion_texts
 from magistral_recipe.writing.thinking import Thinking
 
@@ -162,18 +163,43 @@ class Batch:
 
 
 class Reward(ABC):
-    """Base of the rewards: write `grade`, get TRL's reward function.
+    """Base of the rewards: write `grade`, say what the reward is, get TRL's reward function.
+
+    A new reward is a class with `grade` and those of the attributes below that are not as they stand here:
+
+        class Exact(Reward):
+            default_name = "exact"    # how logs call it
+            part = "correctness"      # which axis of the paper; None if it is none of them
+            decides = True            # maximum says right, anything less says wrong
+            pays_perfect = True       # `check` stops a run whose perfect answers don't earn maximum (here 1.0)
+
+            def grade(self, batch: Batch) -> list[Grade]:
+                pairs = zip(batch.texts(self.thinking), batch.column("answer"), strict=True)
+                return [Grade(1.0, Reason.RIGHT) if a == b else Grade(0.0, Reason.WRONG) for a, b in pairs]
+
+    The wiring proof, the trainer and the report go by these facts alone, never by the name of a class. A reward that
+    is no `Reward`, any function with TRL's signature, has none of them: it trains, and its values are shown.
 
     Args:
         name: tells two instances of a class apart in logs; the class's ``default_name`` if ``None``.
         thinking: the tags between thoughts and answer; ``None`` grades the whole text.
 
     Attributes:
+        part: which of `facts.AXES` its value is; ``None`` for a sum, and for what is none of them.
+        parts: the parts of a sum, each logged as ``NAME/PART``.
         maximum: what a perfect completion earns.
+        decides: whether its value says that a completion is right (``maximum``) or wrong (less); of a sum, whether
+            its part `correctness` does.
+        pays_perfect: whether a perfect answer that can be made from a problem's reference must earn ``maximum``; where
+            that depends on the problem, override `must_pay_perfect`.
     """
 
     default_name: str = "reward"
+    part: ClassVar[str | None] = None
+    parts: ClassVar[tuple[str, ...]] = ()
     maximum: float = 1.0
+    decides: ClassVar[bool] = False
+    pays_perfect: ClassVar[bool] = False
 
     def __init__(self, name: str | None = None, thinking: Thinking | None = None) -> None:
         self.name = name or self.default_name
@@ -184,6 +210,19 @@ class Reward(ABC):
     @abstractmethod
     def grade(self, batch: Batch) -> list[Grade]:
         """Grade each completion of a batch, in order."""
+
+    def must_pay_perfect(self, kind: str) -> bool:
+        """Whether a perfect answer to a problem of a kind (one of `KINDS`) must earn ``maximum``."""
+        return self.pays_perfect
+
+    @property
+    def has_limits(self) -> bool:
+        """Whether a schedule may set its limits of length: whether it has a method `set_limits`."""
+        return callable(getattr(self, "set_limits", None))
+
+    def facts(self) -> RewardFacts:
+        """Return what is written into a run's folder about the reward."""
+        return RewardFacts(self.name, self.part, self.parts, self.maximum, self.decides, self.has_limits)
 
     def __call__(
         self,
@@ -279,7 +318,7 @@ def mark_cut(batch: Batch, grades: Sequence[Grade]) -> list[Reason]:
 def log_reasons(log_extra: Callable[[str, list[Any]], None] | None, name: str, reasons: Sequence[Reason | str]) -> None:
     """Log one reason a completion as the column ``NAME/reason``."""
     if log_extra is not None:
-        log_extra(f"{name}/reason", [str(reason) for reason in reasons])
+        log_extra(reason_column(name), [str(reason) for reason in reasons])
 
 
 def log_mean(log_metric: Callable[[str, float], None] | None, name: str, values: Sequence[float | None]) -> None:

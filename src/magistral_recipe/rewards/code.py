@@ -65,6 +65,9 @@ class CodeCorrectness(Reward):
     """
 
     default_name = "code_correctness"
+    part = "correctness"
+    decides = True
+    pays_perfect = True
 
     def __init__(
         self,

@@ -31,6 +31,8 @@ class FormatReward(Reward):
     """
 
     default_name = "format_reward"
+    part = "format"
+    pays_perfect = True
 
     def __init__(self, thinking: Thinking | None = _DEFAULT_THINKING, name: str | None = None) -> None:
         super().__init__(name, thinking)

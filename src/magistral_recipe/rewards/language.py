@@ -153,6 +153,8 @@ class LanguageConsistency(_LanguageReward):
     """
 
     default_name = "language_consistency"
+    part = "language"
+    pays_perfect = True
 
     def __init__(
         self,

@@ -54,11 +54,12 @@ class OverlongPenalty(Reward):
     """
 
     default_name = "overlong_penalty"
+    part = "length"
     maximum = 0.0
 
     def __init__(self, max_length: int | None = None, cache: int | None = None, name: str | None = None) -> None:
         super().__init__(name)
-        self._limits = Limits(max_length, cache)
+        self._limits = LengthLimits(max_length, cache)
 
     def set_limits(self, max_length: int, cache: int) -> None:
         """Change the limits, in tokens; raise ValueError where the constructor was given them."""
@@ -69,7 +70,7 @@ class OverlongPenalty(Reward):
         return self._limits.grade(batch, self.name)
 
 
-class Limits:
+class LengthLimits:
     """The two limits in tokens, given once at construction or, by a schedule, any number of times later.
 
     Args:

@@ -12,8 +12,9 @@ from dataclasses import dataclass, fields
 from typing import Any
 
 from magistral_recipe.rewards.base import Batch, Grade, Reason, Reward, log_mean, log_reasons, mark_cut
+from magistral_recipe.rewards.facts import AXES, part_column
 from magistral_recipe.rewards.format import FormatReward
-from magistral_recipe.rewards.length import Limits
+from magistral_recipe.rewards.length import LengthLimits
 from magistral_recipe.rewards.math import MathCorrectness
 from magistral_recipe.writing.thinking import Thinking
 
@@ -60,8 +61,7 @@ class Parts:
 
     def named(self) -> dict[str, list[Grade]]:
         """Return the parts that apply, by name."""
-        parts = {name: getattr(self, name) for name in ("format", "correctness", "length", "language")}
-        return {name: grades for name, grades in parts.items() if grades is not None}
+        return {name: grades for name in AXES if (grades := getattr(self, name)) is not None}
 
 
 class MagistralReward(Reward):
@@ -91,6 +91,9 @@ class MagistralReward(Reward):
     """
 
     default_name = "magistral_reward"
+    parts = AXES
+    decides = True
+    pays_perfect = True
 
     def __init__(
         self,
@@ -110,11 +113,15 @@ class MagistralReward(Reward):
         self.math = MathCorrectness(thinking)
         self._code: Reward | None = None
         self._language = language
-        self._limits = Limits(max_length, cache)
+        self._limits = LengthLimits(max_length, cache)
 
     def set_limits(self, max_length: int, cache: int) -> None:
         """Change the limits of the length penalty, in tokens; raise ValueError where they were given before."""
         self._limits.set(max_length, cache)
+
+    def must_pay_perfect(self, kind: str) -> bool:
+        """Whether a perfect answer must earn the maximum: not where a foreign grader decides, or nothing does."""
+        return kind != "text" and self.correctness is None
 
     def grade(self, batch: Batch) -> list[Grade]:
         """Return the sum for each completion, with the reason of its most telling part."""
@@ -137,9 +144,11 @@ class MagistralReward(Reward):
         self.observe(batch, grades)
         for part, part_grades in parts.named().items():
             values = [grade.value for grade in part_grades]
-            log_mean(log_metric, f"{self.name}/{part}", values)
+            log_mean(log_metric, part_column(self.name, part), values)
             if log_extra is not None:
-                log_extra(f"{self.name}/{part}", [math.nan if value is None else float(value) for value in values])
+                log_extra(
+                    part_column(self.name, part), [math.nan if value is None else float(value) for value in values]
+                )
         log_reasons(log_extra, self.name, mark_cut(batch, grades))
         return [grade.value for grade in grades]
 

@@ -57,6 +57,9 @@ class MathCorrectness(Reward):
     """
 
     default_name = "math_correctness"
+    part = "correctness"
+    decides = True
+    pays_perfect = True
 
     def __init__(
         self, thinking: Thinking | None = _DEFAULT_THINKING, column: str = "answer", name: str | None = None

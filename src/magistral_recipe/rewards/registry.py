@@ -20,7 +20,7 @@ RewardFunction = Callable[..., Sequence[float | None]]
 ENTRY_POINTS = "magistral_recipe.rewards"
 
 
-class Entry(NamedTuple):
+class Registered(NamedTuple):
     """A reward of the table: where its class is, what it measures, which columns it reads."""
 
     path: str
@@ -28,37 +28,39 @@ class Entry(NamedTuple):
     columns: str
 
 
-TABLE: dict[str, Entry] = {
-    "magistral": Entry(
+TABLE: dict[str, Registered] = {
+    "magistral": Registered(
         "magistral_recipe.rewards.magistral:MagistralReward",
         "the paper's sum: format as a gate, then correctness, length, language",
         "answer or tests; kind, programming_language, language, problem",
     ),
-    "format": Entry(
+    "format": Registered(
         "magistral_recipe.rewards.format:FormatReward",
         "one pair of thinking tags, thoughts, and a boxed answer or a code block",
         "kind, programming_language",
     ),
-    "math": Entry(
+    "math": Registered(
         "magistral_recipe.rewards.math:MathCorrectness", "the boxed answer equals the reference", "answer; kind"
     ),
-    "code": Entry(
+    "code": Registered(
         "magistral_recipe.rewards.code:CodeCorrectness",
         "the program passes its tests in a sandbox",
         "tests, programming_language; kind, time_limit, memory_mb, tolerance",
     ),
-    "length": Entry(
+    "length": Registered(
         "magistral_recipe.rewards.length:OverlongPenalty", "soft penalty near the limit of tokens", "completion_ids"
     ),
-    "language": Entry(
+    "language": Registered(
         "magistral_recipe.rewards.language:LanguageConsistency",
         "problem, thoughts and answer are in one language",
         "language, problem, or the prompt",
     ),
-    "reasoning_language": Entry(
+    "reasoning_language": Registered(
         "magistral_recipe.rewards.language:ReasoningLanguage", "the thoughts are in a given language", ""
     ),
-    "repetition": Entry("magistral_recipe.rewards.repetition:RepetitionPenalty", "penalty on repeated n-grams", ""),
+    "repetition": Registered(
+        "magistral_recipe.rewards.repetition:RepetitionPenalty", "penalty on repeated n-grams", ""
+    ),
 }
 
 

@@ -15,7 +15,7 @@ from magistral_recipe.rewards import registry
 from magistral_recipe.schema import StrictModel
 from magistral_recipe.stages.training import TrainingStage, check_problems, run_arguments
 from magistral_recipe.stages.work import best_keeper, load_start, problem_rows, train_and_save
-from magistral_recipe.training.schedule import Entry
+from magistral_recipe.training.schedule import ScheduleEntry
 from magistral_recipe.writing.thinking import Thinking
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ class GrpoStage(TrainingStage):
     `- magistral: {weights: {language: 1.0}}`."""
     rollouts: RolloutsConfig = RolloutsConfig()
     """Who generates."""
-    schedule: list[Entry] = Field(default_factory=list)
+    schedule: list[ScheduleEntry] = Field(default_factory=list)
     """Changes of length, batch and difficulty during the run, by step or by a measured condition (§5)."""
 
     @field_validator("rewards")

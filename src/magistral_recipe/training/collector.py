@@ -16,7 +16,7 @@ from magistral_recipe.training.schedule import Schedule, Settings
 logger = logging.getLogger(__name__)
 
 
-class Batch(NamedTuple):
+class GenerationBatch(NamedTuple):
     """A filled generation batch: the groups that train, figures over all that was generated, and its tokens."""
 
     groups: list[Group]
@@ -76,7 +76,7 @@ class Collector:
             self._stream.set_band(band)
         return settings
 
-    def fill(self, settings: Settings, generate: Callable[[list[dict[str, Any]]], Round]) -> Batch:
+    def fill(self, settings: Settings, generate: Callable[[list[dict[str, Any]]], Round]) -> GenerationBatch:
         """Generate until the batch is full or the rounds are used up.
 
         Args:
@@ -104,7 +104,7 @@ class Collector:
                 break
         figures = batch_figures(rounds, kept, len(groups))
         self._note(figures, bool(groups))
-        return Batch(groups, figures, sum(round_.completion_tokens for round_ in rounds))
+        return GenerationBatch(groups, figures, sum(round_.completion_tokens for round_ in rounds))
 
     def state_dict(self) -> dict[str, Any]:
         """Return what a checkpoint must keep."""

@@ -13,7 +13,7 @@ from typing import Any, Literal
 from trl import GRPOConfig
 
 from magistral_recipe.machine import World
-from magistral_recipe.training.schedule import Entry, Schedule
+from magistral_recipe.training.schedule import Schedule, ScheduleEntry
 
 _FIXED: dict[str, tuple[Any, str]] = {
     "loss_type": ("dapo", "the loss is the paper's; `loss_normalizer` chooses what it is divided by"),
@@ -57,7 +57,8 @@ class MagistralGRPOConfig(GRPOConfig):
         schedule: changes of length, penalty zone, batch and difficulty; see `Schedule`.
         rollouts_every: write the rollouts of the first generation batch at or after every n-th step; 0 never does.
         rollouts_groups: how many groups of that batch are written.
-        rollouts_file: where; `rollouts.jsonl` in `output_dir` by default.
+        rollouts_file: where; `rollouts.jsonl` in `output_dir` by default. `rewards.json` beside it says what each
+            reward is.
         probe_rewards: call every reward function once on an empty completion before anything is generated, so that
             one which raises or returns the wrong length is found at once; not with environments.
         sampler_gap_limit: mean absolute distance in nats between the sampler's log-probabilities and the trainer's
@@ -237,8 +238,8 @@ class MagistralGRPOConfig(GRPOConfig):
         return []
 
     @property
-    def _entries(self) -> list[Entry]:
-        return [Entry.model_validate(entry) for entry in self.schedule or []]
+    def _entries(self) -> list[ScheduleEntry]:
+        return [ScheduleEntry.model_validate(entry) for entry in self.schedule or []]
 
     def _schedule_mistakes(self) -> list[str]:
         return Schedule.mistakes(self.schedule or [], self.max_completion_length or 0, self.overlong_cache)

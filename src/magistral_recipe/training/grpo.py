@@ -24,6 +24,7 @@ from trl import GRPOTrainer
 
 from magistral_recipe import layout
 from magistral_recipe.errors import RunError
+from magistral_recipe.files import write_json
 from magistral_recipe.jsonlines import append_lines
 from magistral_recipe.training import checks
 from magistral_recipe.training.assembly import Minibatch, Plan, build_minibatches, exchange
@@ -40,6 +41,7 @@ from magistral_recipe.training.objective import clipped_policy_loss
 from magistral_recipe.training.prompt_stream import PromptStream
 from magistral_recipe.training.rollouts import Group, broken_step_records, rollout_records
 from magistral_recipe.training.schedule import Schedule, Settings
+from magistral_recipe.training.scoring import reward_records
 
 logger = logging.getLogger(__name__)
 
@@ -127,6 +129,7 @@ class MagistralGRPOTrainer(RoundGenerator):
         self._pending = []
         if self.accelerator.is_main_process:
             cut_after(self._rollouts_file, self._step - 1)  # a batch bears the step at which it began
+            self._write_reward_facts()
         # A save asked for by any other callback must be seen before it is let through.
         with contextlib.suppress(ValueError):
             self.remove_callback(self._memory)
@@ -375,6 +378,11 @@ class MagistralGRPOTrainer(RoundGenerator):
     @property
     def _rollouts_file(self) -> Path:
         return Path(self.args.rollouts_file or Path(self.args.output_dir) / layout.ROLLOUTS)
+
+    def _write_reward_facts(self) -> None:
+        path = self._rollouts_file.with_name(layout.REWARDS)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_json(path, reward_records(self.reward_funcs, self.reward_func_names))
 
     def _write_rollouts(self, groups: list[Group]) -> None:
         every = self.args.rollouts_every

@@ -29,7 +29,7 @@ class Condition(StrictModel):
     """How many generation batches in a row must be above it."""
 
 
-class Entry(StrictModel):
+class ScheduleEntry(StrictModel):
     """One change; a setting that it does not name stays as it was."""
 
     from_step: int | None = Field(None, ge=0)
@@ -48,7 +48,7 @@ class Entry(StrictModel):
     """Highest difficulty drawn."""
 
     @model_validator(mode="after")
-    def _one_trigger(self) -> Entry:
+    def _one_trigger(self) -> ScheduleEntry:
         if (self.from_step is None) == (self.when is None):
             raise ValueError("needs exactly one of from_step and when")
         return self
@@ -68,7 +68,7 @@ class Schedule:
     """Entries, applied in order, and how far they have come.
 
     Args:
-        entries: mappings with the keys of `Entry`.
+        entries: mappings with the keys of `ScheduleEntry`.
         base: what holds before the first.
 
     Raises:
@@ -76,7 +76,7 @@ class Schedule:
     """
 
     def __init__(self, entries: Sequence[Mapping[str, Any]], base: Settings) -> None:
-        self._entries = [Entry.model_validate(entry) for entry in entries]
+        self._entries = [ScheduleEntry.model_validate(entry) for entry in entries]
         self._base = base
         self._applied = 0
         self._streak = 0
@@ -145,7 +145,7 @@ class Schedule:
         last_step = -1
         for index, raw in enumerate(entries):
             try:
-                entry = Entry.model_validate(raw)
+                entry = ScheduleEntry.model_validate(raw)
             except ValidationError as error:
                 for detail in error.errors():
                     where = ".".join(str(part) for part in detail["loc"])
@@ -167,7 +167,7 @@ class Schedule:
         return lines
 
     @property
-    def _next(self) -> Entry | None:
+    def _next(self) -> ScheduleEntry | None:
         return self._entries[self._applied] if self._applied < len(self._entries) else None
 
     def _apply(self) -> None:
@@ -175,6 +175,6 @@ class Schedule:
         self._streak = 0
 
 
-def _changed(settings: Settings, entry: Entry) -> Settings:
+def _changed(settings: Settings, entry: ScheduleEntry) -> Settings:
     changes = {name: getattr(entry, name) for name in Settings._fields if getattr(entry, name) is not None}
     return settings._replace(**changes)

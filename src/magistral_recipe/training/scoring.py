@@ -25,7 +25,7 @@ RewardFunction = Callable[..., Sequence[float | None]]
 
 
 @dataclass
-class Scores:
+class RewardScores:
     """What plain rewards said about some completions.
 
     Attributes:
@@ -56,7 +56,7 @@ class Scorer:
         }
         self._names = list(names)
         self._executor: ThreadPoolExecutor | None = None
-        self._early: list[tuple[int, Future[Scores]]] = []
+        self._early: list[tuple[int, Future[RewardScores]]] = []
 
     @property
     def all_plain(self) -> bool:
@@ -74,7 +74,7 @@ class Scorer:
             self._executor = ThreadPoolExecutor(max_workers=1, thread_name_prefix="verification")
         self._early.append((count, self._executor.submit(self.score, count, arguments)))
 
-    def collect(self, count: int) -> Scores | None:
+    def collect(self, count: int) -> RewardScores | None:
         """Wait for the submitted chunks and join them.
 
         Args:
@@ -94,7 +94,7 @@ class Scorer:
             raise RunError(f"{sum(size for size, _ in scores)} completions were scored early, but {count} are wanted")
         return _join(scores)
 
-    def score(self, count: int, arguments: Mapping[str, Any]) -> Scores:
+    def score(self, count: int, arguments: Mapping[str, Any]) -> RewardScores:
         """Call every plain reward.
 
         Args:
@@ -108,7 +108,7 @@ class Scorer:
             RunError: if a reward raises, returns the wrong length, or what is no finite number; or if it logs a
                 column of the wrong length.
         """
-        scores = Scores()
+        scores = RewardScores()
         started = time.perf_counter()
         logging_arguments = _logging_into(scores)
         for index, function in self._plain.items():
@@ -137,10 +137,10 @@ class Scorer:
         if loop is None:
             return
         for index in self._awaited:
-            answer = self._awaiting(index)(**arguments, **_logging_into(Scores()))
+            answer = self._awaiting(index)(**arguments, **_logging_into(RewardScores()))
             asyncio.run_coroutine_threadsafe(answer, loop).result()
 
-    def replay(self, functions: Sequence[Any], scores: Scores) -> list[Any]:
+    def replay(self, functions: Sequence[Any], scores: RewardScores) -> list[Any]:
         """Stand-ins for TRL's own pass: plain rewards answer from `scores`, coroutines are checked, models stay.
 
         Args:
@@ -190,10 +190,27 @@ def check_columns(columns: Mapping[str, Sequence[Any]], count: int, who: str) ->
             )
 
 
+def reward_records(functions: Sequence[Any], names: Sequence[str]) -> list[dict[str, Any]]:
+    """Return what rewards say of themselves, as a report reads it.
+
+    Args:
+        functions: all rewards, in TRL's order.
+        names: their names.
+
+    Returns:
+        One record a reward: its facts where it has a method `facts`, as this package's rewards do, else its name.
+    """
+    records = []
+    for function, name in zip(functions, names, strict=True):
+        facts = getattr(function, "facts", None)
+        records.append({**(facts().to_json() if callable(facts) else {}), "name": name})
+    return records
+
+
 class _Replayed:
     """A reward that has already answered."""
 
-    def __init__(self, scores: Scores, index: int, logs: bool) -> None:
+    def __init__(self, scores: RewardScores, index: int, logs: bool) -> None:
         self._scores, self._index, self._logs = scores, index, logs
 
     def __call__(
@@ -223,7 +240,7 @@ def _is_awaited(function: Any) -> bool:
     )
 
 
-def _logging_into(scores: Scores) -> dict[str, Callable[[str, Any], None]]:
+def _logging_into(scores: RewardScores) -> dict[str, Callable[[str, Any], None]]:
     return {
         "log_extra": lambda column, values: scores.columns.setdefault(column, []).extend(values),
         "log_metric": lambda metric, value: scores.metrics.setdefault(metric, []).append(value),
@@ -256,8 +273,8 @@ def _checked(name: str, values: Any, count: int) -> list[float | None]:
     return numbers
 
 
-def _join(parts: Sequence[tuple[int, Scores]]) -> Scores:
-    whole = Scores(seconds=sum(scores.seconds for _, scores in parts))
+def _join(parts: Sequence[tuple[int, RewardScores]]) -> RewardScores:
+    whole = RewardScores(seconds=sum(scores.seconds for _, scores in parts))
     columns = {name for _, scores in parts for name in scores.columns}
     for size, scores in parts:
         for index, values in scores.values.items():

@@ -25,7 +25,7 @@ from magistral_recipe.data.readers import BadRow, Place, RawRow
 from magistral_recipe.errors import DataError
 from magistral_recipe.verifiers.instructions import Instruction, unknown_instructions
 
-Row = Mapping[str, Any]
+PublishedRow = Mapping[str, Any]
 
 LETTERS = "ABCDEFGHIJ"
 SHUFFLE_SEED = 0
@@ -191,7 +191,7 @@ def parse(row: object, max_characters: int) -> Problem | Rejection:
 # ----------------------------------------------------------------------------------------------- the schemas
 
 
-def _plain(row: Row, benchmark: Benchmark, variant: Variant) -> dict[str, Any]:
+def _plain(row: PublishedRow, benchmark: Benchmark, variant: Variant) -> dict[str, Any]:
     """A question and its answer, under whatever names; without any mapping the columns of `Problem`."""
     if not benchmark.columns:
         return {**row, "language": row.get("language") or ""}
@@ -204,13 +204,13 @@ def _plain(row: Row, benchmark: Benchmark, variant: Variant) -> dict[str, Any]:
     return values
 
 
-def _by_language(row: Row, benchmark: Benchmark, variant: Variant) -> dict[str, Any]:
+def _by_language(row: PublishedRow, benchmark: Benchmark, variant: Variant) -> dict[str, Any]:
     """One row a problem, one column a language, one answer for all of them."""
     values = {field: row[column] for field, column in benchmark.columns.items()}
     return {**values, "problem": row[str(variant.column)]}
 
 
-def _choices(row: Row, benchmark: Benchmark, variant: Variant) -> dict[str, Any]:
+def _choices(row: PublishedRow, benchmark: Benchmark, variant: Variant) -> dict[str, Any]:
     """A question with a right and several wrong answers, put in an order that the problem's id alone decides."""
     columns = benchmark.columns
     options = [row[columns["answer"]], *(row[column] for field, column in columns.items() if field.startswith("wrong"))]
@@ -228,7 +228,7 @@ def _choices(row: Row, benchmark: Benchmark, variant: Variant) -> dict[str, Any]
     }
 
 
-def _livecodebench(row: Row, benchmark: Benchmark, variant: Variant) -> dict[str, Any]:
+def _livecodebench(row: PublishedRow, benchmark: Benchmark, variant: Variant) -> dict[str, Any]:
     """A contest problem with public and private tests."""
     columns = benchmark.columns
     given = {field: row[column] for field, column in columns.items()}
@@ -260,7 +260,7 @@ def _asserted(values: dict[str, Any], asserts: str) -> dict[str, Any]:
     return {**values, "kind": "code", "programming_language": "python", "tests": kept, "asserts": asserts}
 
 
-def _humaneval(row: Row, benchmark: Benchmark, variant: Variant) -> dict[str, Any]:
+def _humaneval(row: PublishedRow, benchmark: Benchmark, variant: Variant) -> dict[str, Any]:
     """A function's head with its description, and a function ``check`` that asserts what it must do."""
     given = {field: row[column] for field, column in benchmark.columns.items()}
     function = str(given["function"])
@@ -289,7 +289,7 @@ def _given_code(prompt: str, function: str) -> str | None:
     return "\n".join(map(ast.unparse, others)) or None
 
 
-def _mbpp(row: Row, benchmark: Benchmark, variant: Variant) -> dict[str, Any]:
+def _mbpp(row: PublishedRow, benchmark: Benchmark, variant: Variant) -> dict[str, Any]:
     """A task in words, and assertions that the solver may see: they alone say what the function is called."""
     given = {field: row[column] for field, column in benchmark.columns.items()}
     checks = given["checks"]
@@ -300,7 +300,7 @@ def _mbpp(row: Row, benchmark: Benchmark, variant: Variant) -> dict[str, Any]:
     return _asserted({"id": given["id"], "problem": problem}, f"{given['setup'] or ''}\n{asserts}\n")
 
 
-def _instructions(row: Row, benchmark: Benchmark, variant: Variant) -> dict[str, Any]:
+def _instructions(row: PublishedRow, benchmark: Benchmark, variant: Variant) -> dict[str, Any]:
     """A request, the names of the instructions in it, and the options of each."""
     given = {field: row[column] for field, column in benchmark.columns.items()}
     names, options = given["names"], given["options"]
@@ -317,7 +317,7 @@ def _instructions(row: Row, benchmark: Benchmark, variant: Variant) -> dict[str,
     return {"id": given["id"], "problem": given["problem"], "kind": "text", "instructions": pairs, **language}
 
 
-LOADERS: dict[str, Callable[[Row, Benchmark, Variant], dict[str, Any]]] = {
+LOADERS: dict[str, Callable[[PublishedRow, Benchmark, Variant], dict[str, Any]]] = {
     "plain": _plain,
     "by_language": _by_language,
     "choices": _choices,

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable
-from functools import lru_cache
-from typing import Any, NamedTuple
+from functools import lru_cache, partial
+from typing import Any, NamedTuple, TypeVar
 
 from magistral_recipe.rewards.base import Batch, Grade, Reason, Reward
 from magistral_recipe.verifiers.answers import Verdict, compare, judge, references_of
@@ -22,6 +22,8 @@ logger = logging.getLogger(__name__)
 
 _DEFAULT_THINKING = Thinking()
 _OTHER_KIND = Grade(None, Reason.OTHER_KIND)
+_UNREADABLE_REFERENCE = Grade(None, Reason.UNREADABLE_REFERENCE)
+_GRADER_ERROR = Grade(0.0, Reason.GRADER_ERROR)
 _OUTCOMES = {
     Outcome.EQUAL: Grade(1.0, Reason.RIGHT),
     Outcome.DIFFERENT: Grade(0.0, Reason.WRONG),
@@ -79,13 +81,36 @@ class MathCorrectness(Reward):
 
     def _read(self, text: str, reference: Any) -> Grade | _Task:
         """Take out what has to be compared, or say why nothing has to be."""
-        references = _references(reference)
-        if not references:
-            return Grade(None, Reason.UNREADABLE_REFERENCE)
+        references = _guarded(partial(_references, reference), reference)
+        if not references:  # none is readable, or our own rules failed on one: no completion's fault
+            return _UNREADABLE_REFERENCE
+        task = _guarded(partial(self._task, text, references), references, text)
+        return _GRADER_ERROR if task is None else task
+
+    def _task(self, text: str, references: tuple[str, ...]) -> Grade | _Task:
         answer = text if self.thinking is None else self.thinking.split(text).answer
         if answer is None:
             return Grade(0.0, Reason.MALFORMED)
         return _Task(references, tuple(find_boxes(answer)))
+
+
+_T = TypeVar("_T")
+_reported = False
+
+
+def _guarded(step: Callable[[], _T], *subject: object) -> _T | None:
+    """Run a step of our own rules; ``None`` where it raises, which is logged once with what it failed on.
+
+    The one frame that catches everything: no text that a model writes may end a run or count as the machine's failure.
+    """
+    global _reported
+    try:
+        return step()
+    except Exception:
+        if not _reported:
+            _reported = True
+            logger.exception("the maths rules failed; further failures are only counted: %s", f"{subject!r:.600}")
+        return None
 
 
 def _references(reference: Any) -> tuple[str, ...]:
@@ -107,20 +132,18 @@ def _compare(tasks: Iterable[_Task]) -> dict[_Task, Grade]:
     left_open: dict[_Task, list[tuple[str, str]]] = {}
     for task in tasks:
         pairs: list[tuple[str, str]] = []
-        try:
-            verdict = judge(task.references, task.boxes, _noting(pairs))
-        except Exception:  # a mistake of ours: no score, counted, and fatal once it happens often
-            logger.exception("the maths rules failed on %.300r", task)
-            graded[task] = Grade(None, Reason.WORKER_FAILED)
-            continue
-        if verdict.right is None:
+        verdict = _guarded(partial(judge, task.references, task.boxes, _noting(pairs)), task)
+        if verdict is None:
+            graded[task] = _GRADER_ERROR
+        elif verdict.right is None:
             left_open[task] = pairs
         else:
             graded[task] = Grade(float(verdict.right), Reason(verdict.reason))
     if left_open:
         distinct = list(dict.fromkeys(pair for pairs in left_open.values() for pair in pairs))
         outcomes = dict(zip(distinct, shared_pool().compare(distinct), strict=True))
-        graded |= {task: _settled(task, outcomes) for task in left_open}
+        for task in left_open:
+            graded[task] = _guarded(partial(_settled, task, outcomes), task) or _GRADER_ERROR
     return graded
 
 

@@ -89,7 +89,9 @@ def exact(node: Node) -> Fraction | None:
 
 
 def approximate(node: Node) -> complex | None:
-    """Return the value of an expression without variables, to double precision; ``None`` where it has none."""
+    """Return the value of an expression to double precision; ``None`` where it has none, as with variables."""
+    if variables(node):
+        return None
     try:
         value = _number(node, {}, 25)
     except InexactError:

@@ -136,7 +136,7 @@ def test_an_exception_of_our_own_rules_earns_nothing_and_stops_nothing(monkeypat
     assert set(why) == {"grader_error"}
     assert reward.counts["grader_error"] == 1000
     assert len(caplog.records) == 1
-    assert "4" in caplog.text
+    assert "4" in caplog.records[0].getMessage()
     assert reward(completions=[RIGHT], answer=["4"]) == [0.0]
 
 

@@ -76,7 +76,7 @@ class MathCorrectness(Reward):
             self._read(text, reference) if kind == "math" else _OTHER_KIND
             for text, reference, kind in zip(texts, batch.column(self.column), kinds, strict=True)
         ]
-        graded = _compare({row for row in rows if isinstance(row, _Task)})
+        graded = _compare(dict.fromkeys(row for row in rows if isinstance(row, _Task)))
         return [graded[row] if isinstance(row, _Task) else row for row in rows]
 
     def _read(self, text: str, reference: Any) -> Grade | _Task:

@@ -60,7 +60,7 @@ def compare(reference: str, answer: str, rules: Rules = _DEFAULT) -> Verdict:
     Returns:
         The verdict; undecided where only SymPy can tell.
     """
-    if reference.strip() == answer.strip():
+    if answer.strip() in (reference.strip(), reference.strip().replace(",", "{,}")):
         return RIGHT
     comparison = _Comparison(rules)
     first: Verdict | None = None
@@ -205,7 +205,7 @@ def _says_the_same(words: str, other: Shape) -> bool:
     """``no solution`` is the empty set; ``infinitely many`` is infinity."""
     if words == "no solution":
         return isinstance(other, Listing) and other.brackets == "{}" and not other.items
-    if words == "infinitely many":
+    if words in ("infinitely many", "infinity"):
         return isinstance(other, Quantity) and other.node == Node("const", value="inf")
     return False
 
@@ -284,4 +284,4 @@ def _adds_a_period(node: Node, letter: str) -> bool:
     if len(terms) < 2 or len(holding) != 1:
         return False
     period = holding[0]
-    return variables(period) == {letter} and contains(period, "pi", "deg", "num") and period.op in ("mul", "div")
+    return variables(period) == {letter} and contains(period, "pi", "deg") and period.op in ("mul", "div")

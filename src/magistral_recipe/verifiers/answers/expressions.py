@@ -198,6 +198,9 @@ class _Parser:
             following = self.peek(1)
             if _is_whole(left) and token.value.isdigit() and following == ("op", "/") and self.peek(2).kind == "num":
                 return Node("pair", (left, self.power()))
+            last = left.args[-1] if left.op == "mul" else left
+            if (last.op == "pow" and variables(last.args[1])) or last == Node("var", value="..."):
+                return Node("mul", (left, self.power()))  # (-1)^n 2^n
             raise UnreadableError("two numbers side by side")
         right = self.power()
         if _is_whole(left) and right.op == "div" and all(_is_whole(part) for part in right.args):

@@ -82,7 +82,7 @@ class _Reader:
     def whole(self) -> str:
         names = [self.name()]
         while self.position < len(self.raw):
-            sign = "+" if self.take("+") else "-" if self.take("-") else None
+            sign = next((each for each in "+-:" if self.take(each)), None)
             if sign is None:
                 raise _NoName
             names += [sign, self.name()]
@@ -149,6 +149,9 @@ class _Reader:
                     self.expect("}")
             elif token.kind == "var":
                 name += self.next().value
+            elif not name and self.take("{"):
+                name = self.letters()
+                self.expect("}")
             elif token.kind == "cmd" and token.value in _GREEK:
                 name += "\\" + self.next().value
             else:

@@ -128,7 +128,7 @@ def _signed(shape: Shape) -> list[Shape]:
     if not isinstance(shape, Listing) or shape.brackets != "()":
         return [shape]
     choices = [
-        list(item.items) if isinstance(item, Listing) and item.brackets == "" and "pm" in item.text + "mp" and "\\" in item.text
+        list(item.items) if isinstance(item, Listing) and item.brackets == "" and re.search(r"\\(?:pm|mp)", item.text)
         else [item]
         for item in shape.items
     ]  # fmt: skip
@@ -227,9 +227,9 @@ def _named(
 
 
 def _ordered(group: Group) -> list[Shape]:
-    """The values in the order of a tuple: that of the alphabet where the names are single letters."""
+    """The values in the order of a tuple: that of the alphabet where the names follow each other in it."""
     names = list(group)
-    if all(re.fullmatch(r"[a-z]", name) for name in names):
+    if "".join(sorted(names)) in "abcdefghijklmnopqrstuvwxyz":
         names.sort()
     return [group[name] for name in names]
 

@@ -78,7 +78,10 @@ def _environment(text: str, compact: str, read: Reader) -> Shape:
     body = re.sub(r"\\hline ?", "", match[3]).strip()
     body = body[:-2] if body.endswith("\\\\") else body
     rows = tuple(tuple(read(entry) for entry in row.split("&")) for row in re.split(r"\\\\(?: ?\[[\w.]*\])?|\\cr\b", body))
-    return Matrix(compact, rows) if len({len(row) for row in rows}) == 1 else Opaque(compact, "unread")
+    if len({len(row) for row in rows}) != 1:
+        return Opaque(compact, "unread")
+    lone = len(rows) == len(rows[0]) == 1 and match[2] == "array"
+    return rows[0][0] if lone else Matrix(compact, rows)
 
 
 def _unwrapped(raw: list[Token]) -> list[Token]:

@@ -107,6 +107,7 @@ def _in_unit_of(wanted: Quantity, found: Quantity) -> Quantity | None:
         node=Node("mul", (found.node, Node("num", value=ratio))),
         value=None if found.value is None else found.value * ratio,
         places=None,
+        fraction=False,
     )
 
 

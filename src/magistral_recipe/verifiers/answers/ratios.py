@@ -32,10 +32,11 @@ def ratios(wanted: Shape, found: Shape, compare: Compare) -> Verdict:
     value = exact(quotient)
     if value is None:
         return RIGHT if same_value(quotient, other.node) else WRONG
-    as_number = Quantity(f"{wanted.text}/{found.text}", Node("num", value=value), None, value, fraction=True)
+    whole = exact(terms[1]) == 1
+    as_number = Quantity(f"{wanted.text}/{found.text}", Node("num", value=value), None, value, fraction=not whole)
     if sides[0] is not None:
         return compare(as_number, other)
-    if value.denominator == 1 and exact(terms[1]) != 1:
+    if value.denominator == 1 and not whole:
         return RESTATED if other.value == value else WRONG
     return compare(other, as_number)
 
@@ -43,7 +44,7 @@ def ratios(wanted: Shape, found: Shape, compare: Compare) -> Verdict:
 def _terms(shape: Shape) -> list[Node] | None:
     if isinstance(shape, Clock):
         match = re.fullmatch(r"(\d+):(\d\d)", shape.text)
-        if match is None or math.gcd(int(match[1]), int(match[2])) != 1:
+        if match is None or match[2][0] == "0" or math.gcd(int(match[1]), int(match[2])) != 1:
             return None
         return [Node("num", value=Fraction(part)) for part in match.groups()]
     if isinstance(shape, Listing) and shape.brackets == ":":

@@ -82,7 +82,7 @@ _SYSTEM = re.compile(
 )
 _BASED = re.compile(
     r"\(?([0-9][0-9A-Z]*)\)?(?:_(?:\{?\(?(\w+)\)?\}?|\{?\\text\{(?:base ?)?(\w+)\}(\d*)\}?)"
-    r"|(?:\\text\{)?\(?(?:in)?base\}?(\d+|two|eight|ten)\)?\}?)"
+    r"|(?:\\text\{)?\(?(?:in )?base ?\}? ?(\d+|two|eight|ten)\)?\}?)"
 )
 _DIGITS = re.compile(r"(?:\\text\{)?(\d[\dA-F]*[A-F][\dA-F]*\d[\dA-F]*|\d[\dA-F]*\d[A-F]+)\}?")
 _BASES = {"two": "2", "three": "3", "five": "5", "eight": "8", "ten": "10", "twelve": "12", "sixteen": "16"}
@@ -216,6 +216,7 @@ def _unit_in_braces(match: re.Match[str]) -> str:
 
 
 def _read_tokens(raw: list[Token], compact: str) -> Shape:
+    raw = [piece for token in raw for piece in _joints_apart(token)]
     if not raw:
         return Opaque(compact, "broken")
     if interval := _outward_interval(raw, compact):
@@ -271,6 +272,19 @@ def _is_separator(token: Token) -> bool:
     return token.kind in ("word", "text") and (not (word := words_of(token.value)) or word in _OR or word in _AND)
 
 
+def _joints_apart(token: Token) -> list[Token]:
+    """Prose that ends in ``and`` or ``or``, or begins with it, as two pieces: ``\\text{ cows and }``."""
+    if token.kind != "text" or " " not in token.value:
+        return [token]
+    first, _, rest = token.value.partition(" ")
+    rest_of, _, last = token.value.rpartition(" ")
+    if words_of(last) in _OR | _AND and len(last) > 1:
+        return [Token("text", rest_of.rstrip(" ,")), Token("text", last)]
+    if words_of(first) in _OR | _AND and len(first) > 1:
+        return [Token("text", first), Token("text", rest)]
+    return [token]
+
+
 def _joint(raw: list[Token]) -> str:
     """The word that joins a list: ``or`` outweighs ``and``, that outweighs a comma."""
     words = {words_of(token.value) for token in _outside(raw) if token.kind in ("word", "text")}
@@ -319,7 +333,7 @@ def _outward_interval(raw: list[Token], compact: str) -> Shape | None:
 def _relation(raw: list[Token], compact: str) -> Shape | None:
     ops = [_RELATIONS[token.value] for token in _outside(raw) if _is_relation(token)]
     if not ops:
-        parts = _split(raw, lambda token: token == ("op", ":"))
+        parts = _split(raw, lambda token: token == ("op", ":") or (token.kind in ("text", "word") and token.value == "to"))
         if len(parts) > 1 and all(parts):
             return Listing(compact, ":", tuple(_read_tokens(part, text_of(part)) for part in parts))
         return None
@@ -385,6 +399,9 @@ def _bracketed(raw: list[Token], compact: str) -> Shape | None:
     pair = {("\\{", "\\}"): "{}", ("(", ")"): "()", ("[", "]"): "[]", ("langle", "rangle"): "()"}.get(
         (first.value, last.value)
     )
+    if first.kind == "var" and first.value.isupper() and raw[1:2] == [Token("op", "(")] and last == ("op", ")"):
+        point = _bracketed(raw[1:], compact)  # P(1,2) is the point (1,2)
+        return point if isinstance(point, Listing) else None
     if pair is None or not _paired(raw[1:-1]):
         return Opaque(compact, "unevaluated") if any(t.value in ("setminus", "cap") for t in raw) else None
     inner = raw[1:-1]

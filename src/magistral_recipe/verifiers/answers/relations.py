@@ -142,7 +142,9 @@ def _with_arguments(wanted: str, found: str, value: Shape) -> Shape:
     if functions[0] is None or functions[1] is None or functions[0][1] == functions[1][1]:
         return value
     pairs = zip(functions[1][1], functions[0][1], strict=True)
-    result: Shape = renamed(value, {old: Node("var", value=new) for old, new in pairs if old != new})
+    # Where the other function's own letter stands free on the right, it is not that letter: f(u)=x^2.
+    names = {new: Node("var", value=f"free {new}") for new in functions[0][1]}
+    result: Shape = renamed(value, names | {old: Node("var", value=new) for old, new in pairs})
     return result
 
 

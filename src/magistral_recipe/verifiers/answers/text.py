@@ -213,7 +213,7 @@ def _folded(char: str) -> str:
 
 def _plain_notation(text: str) -> str:
     """Plain text's own marks: ``**3**`` for bold, ``**`` for powers, ``>=``, ``!=``, three dots."""
-    text = text.strip()
+    text = re.sub(r"(?<!\\)((?:\\\\)*)\\$", r"\1", text.strip())  # a space cut off: 3 \\
     while (match := _MARKED.fullmatch(text)) and match[1][0] in match[3] + "“":
         text = match[2]
     if "**" in text:
@@ -349,7 +349,7 @@ def _decimal_commas(text: str) -> str:
     text = re.sub(r"(?<![\d.,}])([1-9]\d{0,2})((?:\{,\}\d{3})+)(?!\d)", _joined, text)
     text = re.sub(r"(\d)\{,\}(\d)", r"\1.\2", text)
     text = _EUROPEAN.sub(_european, text)
-    text = re.sub(r"(?<![\d.,])(?<!\d )([1-9]\d{0,2})((?: \d{3})+)(?![\d,/]| \d)", _joined, text)
+    text = re.sub(r"(?<![\d.,^_}])(?<!\d )([1-9]\d{0,2})((?: \d{3})+)(?![\d,/]| \d)", _joined, text)
     return re.sub(r"(?<=\d)\.(?!\d)", "", text)
 
 

@@ -62,7 +62,7 @@ _REFUSED = word_set(
     "oder ou und et y ni nicht pas нет не или и 或 和 不 و أو ist est es sqrt log ln sin cos tan exp i x mille score gross"
 ) - {"per", "square"}
 _CURRENCIES = frozenset({"¤", "€", "£", "¥", "₹", "¢"})
-_SPEEDS = {"mph": "mi/h", "kph": "km/h", "kmh": "km/h", "km/hr": "km/h", "mpg": "mi/gal"}
+_SPEEDS = {"per cent": "percent", "mph": "mi/h", "kph": "km/h", "kmh": "km/h", "km/hr": "km/h", "mpg": "mi/gal"}
 CURRENCY_WORDS = word_set("usd eur gbp jpy inr dollars euros us$ chf cny rmb")
 
 
@@ -258,7 +258,7 @@ def _currency(raw: list[Token]) -> tuple[list[Token], str | None]:
     for index in (0, 1, len(raw) - 1):
         if index >= len(raw) or raw[index].kind != "op" or raw[index].value not in _CURRENCIES:
             continue
-        if index == 1 and raw[0].value not in ("-", "+"):
+        if 1 == index < len(raw) - 1 and raw[0].value not in ("-", "+"):
             continue
         sign, width = raw[index].value, 1
         if sign == "¤":
@@ -298,9 +298,10 @@ def _may_start(raw: list[Token], index: int) -> bool:
         return bool(behind) and behind[0].kind in ("text", "word")
     if token == ("cmd", "frac"):
         return len(behind) > 1 and behind[1].kind in ("text", "word")
-    if token == ("op", "^"):
-        return [each.value for each in behind[:3]] == ["{", "circ", "}"] or behind[:1] == [Token("cmd", "circ")]
-    return token == ("cmd", "circ")
+    if token == ("op", "^"):  # a degree alone belongs to the expression: \\tan 60^\\circ
+        wide = [each.value for each in behind[:3]] == ["{", "circ", "}"] and len(behind) > 3
+        return wide or (behind[:1] == [Token("cmd", "circ")] and len(behind) > 1)
+    return token == ("cmd", "circ") and bool(behind) and raw[index - 1].value not in ("^", "{")
 
 
 def _spelled(tail: list[Token]) -> str:

@@ -152,21 +152,27 @@ def _compare(left: Node, right: Node) -> bool:
         if verdict is False:
             return False
         agreed += verdict is True
-    for values in _wide_points(names, left, right):
-        try:
-            verdict = _agree(left, right, values)
-        except TooBigError:
-            continue
-        if verdict is False:
-            return False
-        agreed += verdict is True
     if agreed == 0 and (letters := _whole_letters(left) & _whole_letters(right)):
         return _agree_at_integers(left, right, names, letters)
-    return agreed >= 3
+    for points in (_wide_points(names, left, right), _narrow_points(names, left, right)):
+        for values in points:
+            try:
+                verdict = _agree(left, right, values, wide=True)
+            except TooBigError:
+                continue
+            if verdict is False:
+                return False
+            agreed += verdict is True
+        if agreed >= 3:
+            return True
+    return False
 
 
-def _agree(left: Node, right: Node, values: Mapping[str, Fraction]) -> bool | None:
-    """Whether two values agree at a point; ``None`` where one is not defined there, or not real for both."""
+def _agree(left: Node, right: Node, values: Mapping[str, Fraction], wide: bool = False) -> bool | None:
+    """Whether two values agree at a point; ``None`` where one is not defined there, or not real for both.
+
+    Far from 0 (`wide`) values so small that they are lost beside others are no difference.
+    """
     try:
         return _exact(left, values) == _exact(right, values)
     except InexactError:
@@ -186,6 +192,8 @@ def _agree(left: Node, right: Node, values: Mapping[str, Fraction]) -> bool | No
         differences.append(abs(a - b))
         scale = max(abs(a), abs(b))
     coarse, fine = differences
+    if wide and 0 < fine < _tiny(60) and scale is not None and scale < _tiny(40):
+        return None
     return bool(fine <= _tiny(DIGITS[1] - 20) * scale or fine <= _tiny(30) * coarse)
 
 
@@ -243,10 +251,24 @@ def _wide_points(names: frozenset[str], left: Node, right: Node) -> list[dict[st
             for name in names:
                 seed = zlib.crc32(f"{index}/{sign}/{name}".encode())
                 flip = -1 if len(names) > 1 and seed & 64 else 1
-                point[name] = sign * flip * scale * (1 + Fraction(seed % 997 + 1, 9973))
+                size = (1, 2, Fraction(1, 3), 4)[seed >> 8 & 3] if len(names) > 1 else 1
+                point[name] = sign * flip * scale * size * (1 + Fraction(seed % 997 + 1, 9973))
             points.append(point)
     points += [dict.fromkeys(sorted(names), Fraction(value)) for value in (2, -3)]
     return points
+
+
+def _narrow_points(names: frozenset[str], left: Node, right: Node) -> list[dict[str, Fraction]]:
+    """More points near 0 and between the constants, for expressions that are real on a small domain only."""
+    constants = sorted({abs(value) for node in (left, right) for value in _constants(node)})[:6]
+    values = [Fraction(1, 37), Fraction(1, 13), Fraction(3, 11), Fraction(5, 11), Fraction(8, 11)]
+    for low, high in zip(constants, constants[1:], strict=False):
+        values += [low + (high - low) * Fraction(part, 7) for part in (1, 3, 4, 6)]
+    return [
+        {name: sign * value * (1 + Fraction(rank, 101)) for rank, name in enumerate(sorted(names))}
+        for value in values
+        for sign in (1, -1)
+    ]
 
 
 def _constants(node: Node) -> list[Fraction]:

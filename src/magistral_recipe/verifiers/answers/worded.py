@@ -33,7 +33,9 @@ _TAKEN_BACK = word_set(
 _NONE_AT_ALL = re.compile(r"(?:there (?:is|are) )?no (?:real |integer |such )?solutions?(?: exists?)?")
 _ENDLESS = re.compile(r"(?:there are )?infinitely many(?: solutions)?")
 _CONJUNCTIONS = re.compile(r"\s*,\s*(?:and\s+)?|\s+(?:and|et|und|y|и)\s+")
-_KNOWN_WORDS = frozenset(SHORT_WORDS) | word_set("on hi he it we us me my so an as at be do go up oh ok")
+_KNOWN_WORDS = word_set(
+    "or and not if is to no yes dne the for am pm all any one two six ten on hi he it we us me my so an as at be do go up oh"
+)
 
 
 def without_lead(text: str) -> str:
@@ -45,6 +47,8 @@ def without_lead(text: str) -> str:
     Returns:
         The text without them; as it was where they say more than that a value follows.
     """
+    if (whole := re.fullmatch(r"\\text\{([^{}\\]*\d)\.?\}", text)) and re.match(r"[^\W\d_]", whole[1]):
+        text = whole[1]
     for _ in range(3):
         match = re.match(r"\\text\{([^{}]*)\} ?([:=]?) ?(?=\S)", text) or re.match(
             r"((?:[^\W\d_]+'?[^\W\d_]* ?){1,6}?) ?(?:(:) ?| (?=[\d\\$(\[¤£€.-]))", text
@@ -63,10 +67,10 @@ def without_lead(text: str) -> str:
         if not words or any(word in _TAKEN_BACK or word in SCALES or number_of(word) is not None for word in words):
             return text
         named = match[2] == ":" or match[1].strip().endswith(":") or words[-1] in ("is", "are", "ist", "est", "es", "è", "=")
-        if named and len(phrase) > 1 and not re.match(r"[-+]?\d+ ?:", rest):
+        if named and len(phrase) > 1 and phrase not in PLAIN_COMMANDS and not re.match(r"[-+]?\d+ ?:", rest):
             text = rest
             continue
-        if len(words) == 1 and len(phrase) > 2 and phrase not in PLAIN_COMMANDS and re.fullmatch(r"\d+(?: ?th)?", rest):
+        if len(words) == 1 and len(phrase) > 2 and phrase.isalpha() and phrase not in PLAIN_COMMANDS and re.fullmatch(r"\d+(?: ?th)?", rest):
             return rf"{rest}\text{{{phrase}}}"
         return text
     return text
@@ -89,15 +93,17 @@ def read_prose(text: str, compact: str) -> Shape | None:
     if re.search(r"[\\{}^_=<>+*/|¤€£¥%]", plain) or not re.search(r"[^\W\d_]{2}|[^\x00-\x7f]", plain):
         return None
     runs = re.findall(r"[^\W\d_]+", plain)
-    if any(run in PLAIN_COMMANDS for run in runs) or re.match(r"[-+(\[]*[\d.]", plain):
+    if any(run in PLAIN_COMMANDS or run.lower() == "diag" for run in runs) or re.match(r"[-+]|[(\[]*[\d.]", plain):
         return None  # mathematics in plain text; a number, and what follows it
     words = words_of(plain)
     if (number := _number_in_words(words)) is not None:
         return number
-    if len(runs) == 1 and len(plain) == len(runs[0]) and not is_word(plain):
+    name = not is_word(plain) or (plain.lower() in SHORT_WORDS and plain.lower() not in _KNOWN_WORDS)
+    if len(runs) == 1 and len(plain) == len(runs[0]) and name and len(plain) < 4:
         return _letters(plain, compact)
     if any(run.lower() in ("or", "and") for run in runs) and _separable(text):
         return None
+    runs = [run for run in runs if run.lower() not in _ARTICLES] or runs
     if all(is_word(run) or len(run) > 1 for run in runs) or _speaks(runs, text):
         return _phrase(words, compact)
     return None

@@ -120,7 +120,8 @@ class _Comparison:
         sides = (wanted, found)
         if any(isinstance(side, Relation) for side in sides):
             lists = [isinstance(side, Listing) and groups_of(side) is not None for side in sides]
-            if any(lists) or (any(groups_of(side) for side in sides) and any(isinstance(side, Listing) for side in sides)):
+            groups = [groups_of(side) for side in sides]
+            if any(lists) or all(groups) or (any(groups) and any(isinstance(side, Listing) for side in sides)):
                 return listings(wanted, found, self)
             return relations(wanted, found, self)
         if any(isinstance(side, Opaque) for side in sides):
@@ -232,6 +233,7 @@ def _vector(shape: Shape) -> list[Shape] | None:
 
 
 _INTEGER_LETTERS = frozenset("kmnlprtjz")
+_CONSTANT_LETTERS = frozenset("abcdkmnpqrstABCDK")
 
 
 def _arbitrary_names(wanted: Shape, found: Shape) -> dict[str, Node] | None:
@@ -242,7 +244,8 @@ def _arbitrary_names(wanted: Shape, found: Shape) -> dict[str, Node] | None:
         return None
     (old,), (new,) = only[1], only[0]
     declared = new in wanted.bound or old in found.bound
-    if not declared and not (new in _INTEGER_LETTERS and old in _INTEGER_LETTERS):
+    usual = _INTEGER_LETTERS if new in _INTEGER_LETTERS else _CONSTANT_LETTERS
+    if not (new in wanted.bound and old in found.bound) and not (new in usual and old in usual):
         return None
     if not declared and not all(_periodic(side, letter) for side, letter in ((wanted, new), (found, old))):
         return None

@@ -37,9 +37,10 @@ def same_with_dots(wanted: Node, found: Node) -> bool:
     Returns:
         Whether they are, for each of `COUNTS`; False where the dots can't be filled in.
     """
-    letters = _counters(wanted) | _counters(found)
+    letters = sorted(_counters(wanted) | _counters(found))
     for count in COUNTS:
-        sides = [_written_out(node, letters, count) for node in (wanted, found)]
+        numbers = {letter: count + 2 * rank for rank, letter in enumerate(letters)}
+        sides = [_written_out(node, numbers) for node in (wanted, found)]
         if sides[0] is None or sides[1] is None or not same_value(sides[0], sides[1]):
             return False
     return True
@@ -67,17 +68,17 @@ def _index(name: str) -> Node | None:
         return None
 
 
-def _written_out(node: Node, letters: frozenset[str], count: int) -> Node | None:
+def _written_out(node: Node, numbers: dict[str, int]) -> Node | None:
     """The tree with letters set and dots filled in; ``None`` where that fails."""
     if node.op in ("add", "mul") and "..." in variables(node):
         parts = _flat(node, node.op)
         if Node("var", value="...") in parts:
-            return _filled(parts, node.op, letters, count)
+            return _filled(parts, node.op, numbers)
     if node == Node("var", value="..."):
         return None
     if node.op == "var":
-        return _set(node, letters, count)
-    args = [_written_out(arg, letters, count) for arg in node.args]
+        return _set(node, numbers)
+    args = [_written_out(arg, numbers) for arg in node.args]
     return None if None in args else node._replace(args=tuple(arg for arg in args if arg is not None))
 
 
@@ -93,25 +94,24 @@ def _flat(node: Node, op: str) -> list[Node]:
     return result
 
 
-def _set(node: Node, letters: frozenset[str], count: int) -> Node:
+def _set(node: Node, numbers: dict[str, int]) -> Node:
     """A variable with its letters set: ``a_{n-1}`` as ``a_5``."""
     name = node.value
-    number = Node("num", value=Fraction(count))
-    if name in letters:
-        return number
+    if name in numbers:
+        return Node("num", value=Fraction(numbers[name]))
     if "_" not in name or (index := _index(name)) is None:
         return node
     try:
-        value = exact(substituted(index, dict.fromkeys(letters, number)))
+        value = exact(substituted(index, {letter: Node("num", value=Fraction(number)) for letter, number in numbers.items()}))
     except TooBigError:
         return node
     return Node("var", value=f"{name.partition('_')[0]}_{value}") if value is not None else node
 
 
-def _filled(parts: list[Node], op: str, letters: frozenset[str], count: int) -> Node | None:
+def _filled(parts: list[Node], op: str, numbers: dict[str, int]) -> Node | None:
     dots = Node("var", value="...")
     place = parts.index(dots)
-    plain = [_written_out(part, letters, count) if part != dots else part for part in parts]
+    plain = [_written_out(part, numbers) if part != dots else part for part in parts]
     if None in plain or plain.count(dots) != 1:
         return None
     nodes = [part for part in plain if part is not None]

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 
+from magistral_recipe.verifiers.answers.denials import TAKES_BACK_A_NAME
 from magistral_recipe.verifiers.answers.text import Token, text_of, words_of
 
 _GREEK = frozenset(
@@ -18,7 +19,7 @@ _DECORATIONS = frozenset(
     "overline overrightarrow vec hat bar widehat tilde widetilde dot ddot underline angle measuredangle triangle mathbb "
     "mathbf odot square mathcal".split()
 )
-_OPERATORS = frozenset("det dim min max inf sup gcd lcm deg ker Pr arg Re Im sin cos tan cot lim".split())
+_OPERATORS = frozenset("det dim min max inf sup gcd lcm deg ker Pr arg Re Im".split())
 _TEXT_OPERATORS = frozenset(
     "rank tr trace var cov dim det deg ord card vol area perimeter length max min lcm gcd pr re im span order dist e p".split()
 )
@@ -59,7 +60,7 @@ def _words(raw: list[Token]) -> str | None:
         if token.kind not in ("text", "word", "var") and token.value not in ("triangle", "angle", "overline", "{", "}", "(", ")", ",", "'"):
             return None
     text = words_of(" ".join(token.value for token in raw if token.value not in "{}(),"))
-    return None if re.search(r"\d|\bnot\b", text) or not text else text
+    return None if not text or re.search(r"\d", text) or TAKES_BACK_A_NAME & set(text.split()) else text
 
 
 class _Reader:
@@ -86,6 +87,8 @@ class _Reader:
             if sign is None:
                 raise _NoName
             names += [sign, self.name()]
+        if ":" in names and not all(re.fullmatch(r"[a-zA-Z]{1,3}(?:_\w+)?|:", name) for name in names):
+            raise _NoName
         if len(names) > 1 and len(set(names[::2])) < len(names[::2]):
             raise _NoName  # x+x is no name
         return "".join(names)
@@ -246,5 +249,5 @@ def agree(wanted: str, found: str) -> bool:
     for function, label in ((functions[0], found), (functions[1], wanted)):
         if function and all(re.fullmatch(r"[a-zA-Z]|\\[a-z]+", argument) for argument in function[1]):
             return label in ("y", function[0]) and "'" not in function[0]
-    plain = re.fullmatch(r"([^_'()]+)_\w+", wanted) or re.fullmatch(r"([^_'()]+)_\w+", found)
+    plain = re.fullmatch(r"([^_'()]+)_[a-zA-Z]{2,}", wanted) or re.fullmatch(r"([^_'()]+)_[a-zA-Z]{2,}", found)
     return plain is not None and plain[1] in (wanted, found)

@@ -214,6 +214,8 @@ def _named(
         return compare(value, other) if reference_named else compare(other, value)
     if not isinstance(other, Listing):
         return HEDGE if found_groups else WRONG
+    if any(isinstance(item, Relation) and item.label for item in other.items):
+        return WRONG  # names on both sides, and not the same ones
     if len(groups) == 1 and other.brackets in ("", "()"):
         if all(name.startswith('"') for name in groups[0]) and other.brackets == "":
             values = list(groups[0].values())

@@ -10,7 +10,7 @@ import re
 _SET = r"\\mathbb ?\{?[ZNRQC]\}?(?:(?: ?[\^_] ?(?:\{[^{}]{0,12}\}|[+*\d-]))*)"
 _LETTER = r"\\?[a-zA-Z](?:[a-z]+(?<=alpha|ambda|theta))?(?: ?_ ?\{?\w{1,2}\}?)?"
 _MEMBER = rf"(?:{_LETTER} ?, ?)*{_LETTER} ?\\in ?{_SET}"
-_BOUND = rf"{_LETTER} ?(?:\\geq|>|\\neq) ?-?\d{{1,4}}"
+_BOUND = rf"{_LETTER} ?(?:(?:\\geq|>) ?-?\d{{1,4}}|\\neq ?0\b)"
 _WORDS = (
     r"(?:all|any|every|each|real|reals|positive|nonnegative|non-negative|natural|integers?|whole|numbers?|constants?|values?|"
     r"arbitrary|is|are|be|an?|the|and|in|with|where|for|of|some (?:integer|constant|real|positive|natural|arbitrary)|"

@@ -26,7 +26,7 @@ def quantities(wanted: Quantity, found: Quantity, rules: Rules) -> Verdict:
     found = converted
     if wanted.value is not None:
         return _number(wanted, wanted.value, found, rules)
-    if (wanted.unit == "percent") != (found.unit == "percent") and variables(found.node):
+    if (wanted.unit == "percent") != (found.unit == "percent") and found.value is None:
         return WRONG  # (x+2)% is not x+2
     if found.value is not None and found.places is not None and not variables(wanted.node):
         return RIGHT if _rounded(wanted.node, found, rules) or _same(wanted.node, found.node) else WRONG
@@ -79,7 +79,8 @@ def _number(wanted: Quantity, value: Fraction, found: Quantity, rules: Rules) ->
 
 def _percent_of_a_share(wanted: Quantity, value: Fraction, found: Quantity) -> bool:
     """Whether only one side has a percent sign and the value is below 1, where ignoring the sign changes the meaning."""
-    return (wanted.unit == "percent") != (found.unit == "percent") and 0 < abs(value) < 1
+    signs = (wanted.unit == "percent") != (found.unit == "percent")
+    return signs and (0 < abs(value) < 1 or (wanted.unit is None and value.denominator != 1))
 
 
 def _rounded(wanted: Node, found: Quantity, rules: Rules) -> bool:
@@ -88,7 +89,7 @@ def _rounded(wanted: Node, found: Quantity, rules: Rules) -> bool:
         return False
     if found.places <= 0 and found.value.denominator == 1 and found.digits <= 1 - found.places:
         return False
-    units_off = Fraction(3) if found.digits >= MACHINE_DIGITS + 1 else Fraction(1) if found.digits == MACHINE_DIGITS else Fraction(1, 2)
+    units_off = Fraction(2) if found.digits >= MACHINE_DIGITS + 1 else Fraction(1) if found.digits == MACHINE_DIGITS else Fraction(1, 2)
     return values.rounds_to(wanted, found.value, found.places, units_off)
 
 

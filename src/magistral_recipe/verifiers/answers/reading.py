@@ -422,9 +422,11 @@ def _bracketed(raw: list[Token], compact: str) -> Shape | None:
 def _set_of(condition: list[list[Token]], compact: str) -> Shape:
     r"""``\{x \in A \mid C\}``: the condition, and the integers where A is all of them."""
     shape = _read_tokens(condition[1], compact)
-    whole = text_of(condition[0]).replace("{", "").replace("}", "")
-    if re.fullmatch(r"\w+\\in\\mathbb[ZN]", whole):
-        return Difference(compact, shape, Opaque("non-integers" if whole.endswith("Z") else "non-naturals", "exact"))
+    whole = re.fullmatch(r"(\w+)(?:\\in\\mathbb\{?([RZN])\}?)?", text_of(condition[0]))
+    if whole is None or Token("var", whole[1]) not in condition[1]:
+        return Opaque(compact, "unread")
+    if whole[2] in ("Z", "N"):
+        return Difference(compact, shape, Opaque("non-integers" if whole[2] == "Z" else "non-naturals", "exact"))
     return shape
 
 

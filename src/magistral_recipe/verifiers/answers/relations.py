@@ -128,7 +128,8 @@ def _two_relations(wanted: Relation, found: Relation, compare: Compare) -> Verdi
     if wanted.ops == found.ops == ("=",):
         if wanted.label and found.label and labels.agree(wanted.label, found.label):
             found_value = _with_arguments(wanted.label, found.label, found.sides[1])
-            if (same := compare(wanted.sides[1], found_value)).right is not False:
+            same = compare(wanted.sides[1], found_value)
+            if same.right is not False or same is RESTATED:
                 return same
         return _equations(wanted, found)
     if len(wanted.ops) == len(found.ops) == 1:
@@ -150,7 +151,7 @@ def _with_arguments(wanted: str, found: str, value: Shape) -> Shape:
 
 def _difference(relation: Relation) -> Node | None:
     """Left side minus right side, turned so that the relation reads ``difference < 0`` or ``<= 0``."""
-    nodes = [side.node if isinstance(side, Quantity) else None for side in relation.sides]
+    nodes = [side.node if isinstance(side, Quantity) and side.unit != "percent" else None for side in relation.sides]
     if nodes[0] is None or nodes[1] is None or len(nodes) != 2:
         return None
     left, right = nodes if relation.ops[0] not in (">", ">=") else nodes[::-1]

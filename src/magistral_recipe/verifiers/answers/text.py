@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import NamedTuple
 
 MAX_LENGTH = 1000
@@ -84,6 +85,7 @@ class Token(NamedTuple):
     value: str
 
 
+@lru_cache(maxsize=4096)
 def clean(text: str) -> str:
     r"""Rewrite an answer in one notation.
 

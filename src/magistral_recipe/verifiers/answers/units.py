@@ -76,7 +76,7 @@ def canonical(text: str) -> str | None:
     """Return one spelling of a unit, ``None`` where the text is none."""
     text = text.replace("²", "^2").replace("³", "^3").replace("μ", "µ").replace("{", "").replace("}", "").strip(" .,")
     text = _SPEEDS.get(text.lower(), text)
-    if not text or len(text) > 60 or not re.fullmatch(r"[^\W\d_%$€£¥¢₹°][\w\s/·.^\-'%$€£¥¢₹()°]*|[%$€£¥¢₹]|°.*", text):
+    if not text or len(text) > 60 or not re.fullmatch(r"[^\W\d_%$€£¥¢₹°][\w\s/·.^\-'()°]*|[%$€£¥¢₹]|°[\w\s/·^-]*", text):
         return None
     if (symbols := _symbols(text)) is not None:
         return symbols
@@ -138,8 +138,10 @@ def _phrase(text: str) -> str | None:
     if words and words[0] in ("square", "sq", "cubic", "cu"):
         exponent = "^2" if words[0] in ("square", "sq") else "^3"
         words = words[1:]
-    if words and (match := re.fullmatch(r"(.+?)\^?([23])", words[-1])):
+    if words and (match := re.fullmatch(r"([^\W\d_.'-]+)\^?([23])", words[-1])):
         words[-1], exponent = match[1], f"^{match[2]}"
+    if not all(re.fullmatch(r"[^\W\d_]+(?:[-'][^\W\d_]+)*['.]?", word) for word in words):
+        return None
     if not 1 <= len(words) <= 3 or any(_refused(word) for word in words):
         return None
     if len(words) > 1 and _unit(words[-1]) is None and not words[-1].endswith("s"):
@@ -237,6 +239,8 @@ def take(raw: list[Token]) -> tuple[list[Token], str | None, Fraction]:
         if not words and start:
             return rest[:start], unit, scale
         found = canonical(words)
+        if rest[start].value in ("^", "circ") and found not in ("deg", "degC", "degF"):
+            found = None
         if found is not None and start and (unit is None or found in (unit, "cent")):
             return rest[:start], found, scale
         if rest[start].kind in ("text", "word"):

@@ -259,7 +259,16 @@ def _wide_points(names: frozenset[str], left: Node, right: Node) -> list[dict[st
 
 
 def _narrow_points(names: frozenset[str], left: Node, right: Node) -> list[dict[str, Fraction]]:
-    """More points near 0 and between the constants, for expressions that are real on a small domain only."""
+    """More points, for expressions that are real on a small domain only: near 0, between the constants, of mixed sizes."""
+    if len(names) > 1:
+        seeds = [{name: zlib.crc32(f"{index}|{name}".encode()) for name in names} for index in range(30)]
+        return [
+            {
+                name: (-1) ** (seed & 1) * (Fraction(1, 5), Fraction(1, 2), 1, 3, 10)[seed // 2 % 5] * Fraction(seed % 997 + 900, 1400)
+                for name, seed in point.items()
+            }
+            for point in seeds
+        ]
     constants = sorted({abs(value) for node in (left, right) for value in _constants(node)})[:6]
     values = [Fraction(1, 37), Fraction(1, 13), Fraction(3, 11), Fraction(5, 11), Fraction(8, 11)]
     for low, high in zip(constants, constants[1:], strict=False):

@@ -7,6 +7,7 @@ from fractions import Fraction
 
 from magistral_recipe.verifiers.answers import units
 from magistral_recipe.verifiers.answers.choices import read_choice
+from magistral_recipe.verifiers.answers.denials import TAKEN_BACK
 from magistral_recipe.verifiers.answers.expressions import Node
 from magistral_recipe.verifiers.answers.numerals import SCALES, number_of
 from magistral_recipe.verifiers.answers.shapes import Listing, Quantity, Shape, Words
@@ -24,12 +25,6 @@ _LEADS = frozenset(
 )  # fmt: skip
 _ARTICLES = word_set("a an the le la les un une el los las il lo gli der die das ein eine")
 _SENTENCE = re.compile(r"(?:it is|it's|this is|they are|there is|there are|the answer is|answer:) +")
-_TAKEN_BACK = word_set(
-    "not no at most least more less than about around approximately approx roughly nearly almost minus negative plus half "
-    "twice double triple square root of cube over under below above between up to sum product difference log maybe perhaps "
-    "probably possibly likely unless except either neither nor never wrong incorrect false if or and greater fewer smaller "
-    "larger within beyond times before after until any every all some factorial nicht pas non ni без не около menos meno moins"
-)
 _NONE_AT_ALL = re.compile(r"(?:there (?:is|are) )?no (?:real |integer |such )?solutions?(?: exists?)?")
 _ENDLESS = re.compile(r"(?:there are )?infinitely many(?: solutions)?")
 _CONJUNCTIONS = re.compile(r"\s*,\s*(?:and\s+)?|\s+(?:and|et|und|y|и)\s+")
@@ -51,7 +46,7 @@ def without_lead(text: str) -> str:
         text = whole[1]
     for _ in range(3):
         match = re.match(r"\\text\{([^{}]*)\} ?([:=]?) ?(?=\S)", text) or re.match(
-            r"((?:[^\W\d_]+'?[^\W\d_]* ?){1,6}?) ?(?:(:) ?| (?=[\d\\$(\[¤£€.-]))", text
+            r"([^\W\d_]+(?:[' ][^\W\d_]+){0,6})(?: ?(:) ?| (?=[\d\\$(\[¤£€.-]))", text
         )
         if match is None or "\\" in match[1]:
             return text
@@ -64,7 +59,7 @@ def without_lead(text: str) -> str:
             continue
         if phrase in units.CURRENCY_WORDS:
             return rf"{rest}\text{{{phrase}}}"
-        if not words or any(word in _TAKEN_BACK or word in SCALES or number_of(word) is not None for word in words):
+        if not words or any(word in TAKEN_BACK or word in SCALES or number_of(word) is not None for word in words):
             return text
         named = match[2] == ":" or match[1].strip().endswith(":") or words[-1] in ("is", "are", "ist", "est", "es", "è", "=")
         if named and len(phrase) > 1 and phrase not in PLAIN_COMMANDS and not re.match(r"[-+]?\d+ ?:", rest):
@@ -147,7 +142,7 @@ def _phrase(words: str, compact: str) -> Shape:
         return Words(compact, "infinitely many")
     words = _SENTENCE.sub("", words, count=1) if _SENTENCE.match(words) else words
     parts = [part for part in _CONJUNCTIONS.split(words) if part]
-    if len(parts) > 1 and all(re.fullmatch(r"[^\W\d_]+(?: [^\W\d_]+)?", part) and part not in _TAKEN_BACK for part in parts):
+    if len(parts) > 1 and all(re.fullmatch(r"[^\W\d_]+(?: [^\W\d_]+)?", part) and part not in TAKEN_BACK for part in parts):
         return Listing(compact, "", tuple(Words(part, _bare(part)) for part in parts))
     return Words(compact, _bare(words))
 

@@ -160,3 +160,29 @@ def test_a_name_with_an_approximation_is_graded_like_any_other(answer, box):
     values, why = reasons(completions=[f"<think>a</think>\\boxed{{{box}}}"] * 12, answer=[answer] * 12)
     assert set(why) <= {"right", "wrong", "hedge"}
     assert None not in values
+
+
+@pytest.mark.parametrize(
+    ("options", "answer", "box", "value"),
+    [
+        ({}, "391", r"17 \cdot 23", 0.0),
+        ({"unsimplified": "accept"}, "391", r"17 \cdot 23", 1.0),
+        ({"unsimplified": "accept"}, "391", r"\frac{782}{2}", 1.0),
+        ({"unsimplified": "accept"}, "391", r"17 \cdot 24", 0.0),
+        ({"unsimplified": "accept"}, "391", r"x=17 \cdot 23", 1.0),
+        ({}, "x=391", r"x=17 \cdot 23", 0.0),
+        ({}, r"\frac{1}{3}", "0.333", 0.0),
+        ({"rounding": 3}, r"\frac{1}{3}", "0.333", 1.0),
+        ({"rounding": 3}, r"\frac{1}{3}", "0.334", 0.0),
+        ({"rounding": 3}, r"\frac{1}{3}", "0.33", 0.0),
+        ({"rounding": 8}, r"\sqrt{2}", "1.414214", 0.0),
+    ],
+)
+def test_conventions_can_be_set(options, answer, box, value):
+    assert MathCorrectness(**options)(completions=[f"<think>a</think>\\boxed{{{box}}}"], answer=[answer]) == [value]
+
+
+@pytest.mark.parametrize("options", [{"unsimplified": "maybe"}, {"rounding": 0}, {"rounding": True}, {"rounding": 2.5}])
+def test_conventions_that_there_are_not(options):
+    with pytest.raises(ValueError, match=next(iter(options))):
+        MathCorrectness(**options)

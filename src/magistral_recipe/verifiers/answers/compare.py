@@ -94,7 +94,7 @@ class _Comparison:
             return RIGHT
         try:
             return self._rules(wanted, found)
-        except values.TooBigError:
+        except (values.TooBigError, RecursionError):
             return UNREADABLE
 
     def _rules(self, wanted: Shape, found: Shape) -> Verdict:

@@ -15,6 +15,8 @@ from typing import Any, NamedTuple
 from magistral_recipe.verifiers.answers.text import FUNCTIONS, Token, word_set
 
 MAX_DEPTH = 40
+MAX_CHAIN = 120
+"""Terms of one sum and factors of one product: their tree is as deep as they are many."""
 
 
 class UnreadableError(Exception):
@@ -133,8 +135,10 @@ class _Parser:
         self.depth += 1
         if self.depth > MAX_DEPTH:
             raise UnreadableError("nested too deep")
-        total = self.signed()
+        total, terms = self.signed(), 0
         while (token := self.peek()).value in ("+", "-", "pm", "mp") and token.kind in ("op", "cmd"):
+            if (terms := terms + 1) > MAX_CHAIN:
+                raise UnreadableError("too many terms")
             negative = self.signs()
             if token.value in ("pm", "mp"):
                 total = Node("pm", (total, self.product()), token.value)
@@ -165,9 +169,11 @@ class _Parser:
         return negative
 
     def product(self, stop_at_functions: bool = False, divisions: bool = True) -> Node:
-        result = self.power()
+        result, factors = self.power(), 0
         while True:
             token = self.peek()
+            if (factors := factors + 1) > MAX_CHAIN:
+                raise UnreadableError("too many factors")
             if token.kind in ("op", "cmd") and token.value in _MULTIPLY and not stop_at_functions:
                 self.next()
                 result = Node("mul", (result, self.signed_factor()))

@@ -93,6 +93,8 @@ _CONGRUENCE = re.compile(
 )
 _UNIT_IN_BRACES = re.compile(r"(?<=\d) ?\{ ?([a-zA-Z]{1,4}|\\text\{[^{}]*\}) ?\}(?=\^|$)")
 _UNIT_BEHIND = re.compile(r"(-?\d[\d.,]*|\\frac ?\{-?\d+\} ?\{\d+\}) ([mshgLlJNWVAKCFTH])(?: ?\^ ?\{?([23])\}?)?")
+_ENDS = frozenset("mshgLlJNWVAKCFTH23} ")
+_PLAIN_NUMBER = re.compile(r"(-?)(\d{1,30}(?:\.\d{1,30})?)")
 _REALS = re.compile(r"\\mathbb ?\{?R\}?(?:[\^_]?\{?(\+|-|>0|<0|\\geq0|\\leq0)\}?)?")
 _OR = word_set("or oder ou o или 或 或者 أو ou, ou bien")
 _AND = word_set("and et und y e и 和 و 与 &")
@@ -113,6 +115,8 @@ def read(text: str) -> Shape:
 
 @lru_cache(maxsize=4096)
 def _read(text: str) -> Shape:
+    if match := _PLAIN_NUMBER.fullmatch(text):
+        return _plain_number(match)
     cleaned = clean(text)
     if not balanced(cleaned):
         return Opaque(_compact(cleaned), "broken")
@@ -134,6 +138,17 @@ def reference_readings(text: str) -> list[Shape]:
     return [first, *(shape for shape in (_as_length(text),) if shape is not None)]
 
 
+def _plain_number(match: re.Match[str]) -> Quantity:
+    """What most answers are, an integer or a decimal, without the reader's many steps."""
+    sign, digits = match[1], match[2]
+    value = Fraction(digits)
+    node = Node("num", value=value)
+    if sign:
+        node, value = Node("neg", (node,)), -value
+    places = len(digits.partition(".")[2])
+    return Quantity(match[0], node, None, value, False, places, len(digits.replace(".", "").lstrip("0")))
+
+
 def _as_thousands(text: str, first: Shape) -> Shape | None:
     if len(text) > MAX_LENGTH or "," not in text:
         return None
@@ -148,7 +163,7 @@ def _as_thousands(text: str, first: Shape) -> Shape | None:
 
 def _as_length(text: str) -> Shape | None:
     """A number, a space and one letter that is a unit's symbol, which may also be a variable."""
-    if len(text) > 40 or (match := _UNIT_BEHIND.fullmatch(clean(text))) is None:
+    if len(text) > 40 or text[-1:] not in _ENDS or (match := _UNIT_BEHIND.fullmatch(clean(text))) is None:
         return None
     unit = match[2] + (f"^{match[3]}" if match[3] else "")
     return _read_clean(rf"{match[1]}\text{{{unit}}}")

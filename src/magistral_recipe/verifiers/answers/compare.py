@@ -34,6 +34,7 @@ from magistral_recipe.verifiers.answers.shapes import (
     Union,
     Words,
 )
+from magistral_recipe.verifiers.answers.text import word_set
 from magistral_recipe.verifiers.answers.verdicts import (
     HEDGE,
     RESTATED,
@@ -125,7 +126,7 @@ class _Comparison:
                 return listings(wanted, found, self)
             return relations(wanted, found, self)
         if any(isinstance(side, Opaque) for side in sides):
-            return _opaque(wanted)
+            return _opaque(wanted, found)
         if any(isinstance(side, Matrix) for side in sides):
             return self._matrices(wanted, found)
         if any(isinstance(side, (Union, Difference)) for side in sides):
@@ -181,6 +182,8 @@ class _Comparison:
     def _unions(self, wanted: Shape, found: Shape) -> Verdict:
         if not isinstance(wanted, Union) or not isinstance(found, Union):
             return UNDECIDED if all(isinstance(side, (Union, Listing, Difference)) for side in (wanted, found)) else WRONG
+        if any(isinstance(part, Opaque) for part in found.parts):
+            return UNREADABLE
         verdict = as_set(wanted.parts, found.parts, self)
         return verdict if verdict.right else UNDECIDED
 
@@ -195,11 +198,27 @@ class _Comparison:
         return in_order(entries[0], entries[1], self)
 
 
-def _opaque(wanted: Shape) -> Verdict:
-    # A number is wanted and the answer could not be read as one: SymPy's leniency would only invite games.
+def _opaque(wanted: Shape, found: Shape) -> Verdict:
+    # A number is wanted and the answer could not be read as one: SymPy's leniency would only invite games. So it would
+    # where the answer has words or stray marks, which Math-Verify drops.
     if isinstance(wanted, Quantity) and wanted.value is not None:
         return UNREADABLE
+    if isinstance(found, Opaque) and not _beyond_the_rules(found.text):
+        return UNREADABLE
     return UNDECIDED
+
+
+_ELEMENTARY = word_set(
+    "frac sqrt pi cdot times pm mp infty left right alpha beta gamma theta lambda sin cos tan ln log exp circ ldots text "
+    "cup cap setminus in leq geq neq approx equiv mathbb binom triangle angle overline vec begin end quad uniti unitj unitk"
+)
+
+
+def _beyond_the_rules(text: str) -> bool:
+    r"""Whether a text that the rules don't read is mathematics all the same: it holds a command that they don't know."""
+    commands = set(re.findall(r"\\([a-zA-Z]+)", text))
+    plain = re.sub(r"\\[a-zA-Z]+", " ", text)
+    return bool(commands - _ELEMENTARY) and not re.search(r"[^\W\d_]{3}|['?;~\"`]|[^\x00-\x7f]|\d_|\\text", plain)
 
 
 def _says_the_same(words: str, other: Shape) -> bool:

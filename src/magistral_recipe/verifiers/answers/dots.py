@@ -219,7 +219,7 @@ def _node(term: _Term) -> Node:
 
 def _between(before: list[_Term], behind: list[_Term]) -> list[_Term] | None:
     """All terms from the first to the last, by the step that the terms shown agree on; the larger side tells it."""
-    if len(before) < 2 and len(behind) < 2:
+    if not before or not behind or max(len(before), len(behind)) < 2:
         return None
     if len(before) < 2:
         turned = _between(behind[::-1], before[::-1])

@@ -119,3 +119,70 @@ def test_a_broken_machine_stops_the_run_before_it_is_trained_on(monkeypatch):
     assert reward(**ten) == [None] * 10
     with pytest.raises(RunError, match="11 of the last 11 completions could not be graded"):
         reward(**UNDECIDED)
+
+
+def raising(*_):
+    raise KeyError("x")
+
+
+@pytest.mark.parametrize("broken", ["judge", "find_boxes", "compare"])
+def test_an_exception_of_our_own_rules_earns_nothing_and_stops_nothing(monkeypatch, caplog, broken):
+    monkeypatch.setattr(math_module, "_reported", False)
+    monkeypatch.setattr(math_module, broken, raising)
+    reward = MathCorrectness()
+    with caplog.at_level(logging.ERROR):
+        values, why = reasons(reward, completions=[RIGHT, r"<think>a</think>\boxed{y}"] * 500, answer=["4", "z"] * 500)
+    assert values == [0.0] * 1000
+    assert set(why) == {"grader_error"}
+    assert reward.counts["grader_error"] == 1000
+    assert len(caplog.records) == 1
+    assert "4" in caplog.records[0].getMessage()
+    assert reward(completions=[RIGHT], answer=["4"]) == [0.0]
+
+
+def test_an_exception_while_settling_what_sympy_said(monkeypatch):
+    monkeypatch.setattr(math_module, "shared_pool", lambda: StubPool(Outcome.EQUAL))
+    monkeypatch.setattr(math_module, "_settled", raising)
+    assert reasons(**UNDECIDED) == ([0.0], ["grader_error"])
+
+
+def test_an_exception_on_the_reference_is_the_references_fault(monkeypatch):
+    monkeypatch.setattr(math_module, "references_of", raising)
+    math_module._references_of_text.cache_clear()
+    assert reasons(completions=[RIGHT], answer=["4"]) == ([None], ["unreadable_reference"])
+
+
+@pytest.mark.parametrize("answer", ["25", r"\frac12", "(1,2)", "x>5", r"\{1\}", r"\begin{pmatrix}1\\2\end{pmatrix}"])
+@pytest.mark.parametrize(
+    "box", [r"T \approx 25", "x≈9", r"f(x)\simeq 2", r"x\approx 1,y\approx 2", r"AB \doteq 3\text{ m}"]
+)
+def test_a_name_with_an_approximation_is_graded_like_any_other(answer, box):
+    values, why = reasons(completions=[f"<think>a</think>\\boxed{{{box}}}"] * 12, answer=[answer] * 12)
+    assert set(why) <= {"right", "wrong", "hedge"}
+    assert None not in values
+
+
+@pytest.mark.parametrize(
+    ("options", "answer", "box", "value"),
+    [
+        ({}, "391", r"17 \cdot 23", 0.0),
+        ({"unsimplified": "accept"}, "391", r"17 \cdot 23", 1.0),
+        ({"unsimplified": "accept"}, "391", r"\frac{782}{2}", 1.0),
+        ({"unsimplified": "accept"}, "391", r"17 \cdot 24", 0.0),
+        ({"unsimplified": "accept"}, "391", r"x=17 \cdot 23", 1.0),
+        ({}, "x=391", r"x=17 \cdot 23", 0.0),
+        ({}, r"\frac{1}{3}", "0.333", 0.0),
+        ({"rounding": 3}, r"\frac{1}{3}", "0.333", 1.0),
+        ({"rounding": 3}, r"\frac{1}{3}", "0.334", 0.0),
+        ({"rounding": 3}, r"\frac{1}{3}", "0.33", 0.0),
+        ({"rounding": 8}, r"\sqrt{2}", "1.414214", 0.0),
+    ],
+)
+def test_conventions_can_be_set(options, answer, box, value):
+    assert MathCorrectness(**options)(completions=[f"<think>a</think>\\boxed{{{box}}}"], answer=[answer]) == [value]
+
+
+@pytest.mark.parametrize("options", [{"unsimplified": "maybe"}, {"rounding": 0}, {"rounding": True}, {"rounding": 2.5}])
+def test_conventions_that_there_are_not(options):
+    with pytest.raises(ValueError, match=next(iter(options))):
+        MathCorrectness(**options)

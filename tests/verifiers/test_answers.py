@@ -62,6 +62,33 @@ def test_every_case_gets_its_label(group):
     assert not wrong, "\n".join(wrong)
 
 
+KINDS = defaultdict(list)
+for case in load("math_kinds.jsonl"):
+    KINDS[case["kind"]].append(case)
+
+
+def test_every_kind_has_cases_of_both_labels():
+    assert len(KINDS) >= 60
+    assert sum(map(len, KINDS.values())) >= 1400
+    for kind, cases in KINDS.items():
+        assert len(cases) >= 6, kind
+        assert {case["expected"] for case in cases} == {0, 1}, kind
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_kind_of_answer_and_its_dishonest_twins(kind):
+    cases = KINDS[kind]
+    values = MathCorrectness()(
+        completions=[completion(case) for case in cases], answer=[case["gold"] for case in cases]
+    )
+    wrong = [
+        f"{case['gold']!r} | {case.get('box', case.get('text'))!r}: {value}"
+        for case, value in zip(cases, values, strict=True)
+        if value != case["expected"]
+    ]
+    assert not wrong, "\n".join(wrong)
+
+
 def test_no_hostile_answer_takes_long():
     slowest = (0.0, "")
     for case in load("math_hostile.jsonl"):

@@ -42,6 +42,7 @@ class Reason(StrEnum):
     HEDGE = "hedge"
     RESTATED = "restated"
     UNREADABLE = "unreadable"
+    GRADER_ERROR = "grader_error"
     NO_CODE = "no_code"
     COMPILE_ERROR = "compile_error"
     TIMEOUT = "timeout"

@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable
-from functools import lru_cache
-from typing import Any, NamedTuple
+from functools import lru_cache, partial
+from typing import Any, Literal, NamedTuple, TypeVar
 
 from magistral_recipe.rewards.base import Batch, Grade, Reason, Reward
-from magistral_recipe.verifiers.answers import Verdict, compare, judge, references_of
+from magistral_recipe.verifiers.answers import Rules, Verdict, compare, judge, references_of
 from magistral_recipe.verifiers.pool import Outcome, shared_pool
 from magistral_recipe.writing.boxes import find_boxes
 from magistral_recipe.writing.thinking import Thinking
@@ -22,6 +22,8 @@ logger = logging.getLogger(__name__)
 
 _DEFAULT_THINKING = Thinking()
 _OTHER_KIND = Grade(None, Reason.OTHER_KIND)
+_UNREADABLE_REFERENCE = Grade(None, Reason.UNREADABLE_REFERENCE)
+_GRADER_ERROR = Grade(0.0, Reason.GRADER_ERROR)
 _OUTCOMES = {
     Outcome.EQUAL: Grade(1.0, Reason.RIGHT),
     Outcome.DIFFERENT: Grade(0.0, Reason.WRONG),
@@ -50,6 +52,11 @@ class MathCorrectness(Reward):
         thinking: the tags; ``None`` grades the whole text.
         column: the column of references: a string, a number, or a list of them, any one of which is right.
         name: how logs call this instance.
+        unsimplified: whether arithmetic left to compute (``17 \cdot 23`` for 391) is an answer: refuse or accept.
+        rounding: significant digits from which a decimal may stand for the exact value that it rounds.
+
+    Raises:
+        ValueError: for a value that an option does not take.
 
     Example:
         >>> MathCorrectness()(completions=["<think>half</think>\\boxed{0.5}"], answer=[r"\frac{1}{2}"])
@@ -62,10 +69,20 @@ class MathCorrectness(Reward):
     pays_perfect = True
 
     def __init__(
-        self, thinking: Thinking | None = _DEFAULT_THINKING, column: str = "answer", name: str | None = None
+        self,
+        thinking: Thinking | None = _DEFAULT_THINKING,
+        column: str = "answer",
+        name: str | None = None,
+        unsimplified: Literal["refuse", "accept"] = "refuse",
+        rounding: int = 6,
     ) -> None:
         super().__init__(name, thinking)
+        if unsimplified not in ("refuse", "accept"):
+            raise ValueError(f"unsimplified: {unsimplified!r} is neither 'refuse' nor 'accept'")
+        if isinstance(rounding, bool) or not isinstance(rounding, int) or rounding < 1:
+            raise ValueError(f"rounding: {rounding!r} is no number of digits; it must be an integer of at least 1")
         self.column = column
+        self.rules = Rules(unsimplified, rounding)
 
     def grade(self, batch: Batch) -> list[Grade]:
         """Grade each completion of kind ``math`` against its reference."""
@@ -77,18 +94,41 @@ class MathCorrectness(Reward):
             self._read(text, reference) if kind == "math" else _OTHER_KIND
             for text, reference, kind in zip(texts, batch.column(self.column), kinds, strict=True)
         ]
-        graded = _compare({row for row in rows if isinstance(row, _Task)})
+        graded = _compare(self.rules, dict.fromkeys(row for row in rows if isinstance(row, _Task)))
         return [graded[row] if isinstance(row, _Task) else row for row in rows]
 
     def _read(self, text: str, reference: Any) -> Grade | _Task:
         """Take out what has to be compared, or say why nothing has to be."""
-        references = _references(reference)
-        if not references:
-            return Grade(None, Reason.UNREADABLE_REFERENCE)
+        references = _guarded(partial(_references, reference), reference)
+        if not references:  # none is readable, or our own rules failed on one: no completion's fault
+            return _UNREADABLE_REFERENCE
+        task = _guarded(partial(self._task, text, references), references, text)
+        return _GRADER_ERROR if task is None else task
+
+    def _task(self, text: str, references: tuple[str, ...]) -> Grade | _Task:
         answer = text if self.thinking is None else self.thinking.split(text).answer
         if answer is None:
             return Grade(0.0, Reason.MALFORMED)
         return _Task(references, tuple(find_boxes(answer)))
+
+
+_T = TypeVar("_T")
+_reported = False
+
+
+def _guarded(step: Callable[[], _T], *subject: object) -> _T | None:
+    """Run a step of our own rules; ``None`` where it raises, which is logged once with what it failed on.
+
+    The one frame that catches everything: no text that a model writes may end a run or count as the machine's failure.
+    """
+    global _reported
+    try:
+        return step()
+    except Exception:
+        if not _reported:
+            _reported = True
+            logger.exception("the maths rules failed; further failures are only counted: %s", f"{subject!r:.600}")
+        return None
 
 
 def _references(reference: Any) -> tuple[str, ...]:
@@ -104,32 +144,30 @@ def _references_of_text(reference: str) -> tuple[str, ...]:
     return tuple(references_of(reference))
 
 
-def _compare(tasks: Iterable[_Task]) -> dict[_Task, Grade]:
+def _compare(rules: Rules, tasks: Iterable[_Task]) -> dict[_Task, Grade]:
     """Grade each task: by the rules in this process, and what they leave open by SymPy in the pool."""
     graded: dict[_Task, Grade] = {}
     left_open: dict[_Task, list[tuple[str, str]]] = {}
     for task in tasks:
         pairs: list[tuple[str, str]] = []
-        try:
-            verdict = judge(task.references, task.boxes, _noting(pairs))
-        except Exception:  # a mistake of ours: no score, counted, and fatal once it happens often
-            logger.exception("the maths rules failed on %.300r", task)
-            graded[task] = Grade(None, Reason.WORKER_FAILED)
-            continue
-        if verdict.right is None:
+        verdict = _guarded(partial(judge, task.references, task.boxes, _noting(rules, pairs)), task)
+        if verdict is None:
+            graded[task] = _GRADER_ERROR
+        elif verdict.right is None:
             left_open[task] = pairs
         else:
             graded[task] = Grade(float(verdict.right), Reason(verdict.reason))
     if left_open:
         distinct = list(dict.fromkeys(pair for pairs in left_open.values() for pair in pairs))
         outcomes = dict(zip(distinct, shared_pool().compare(distinct), strict=True))
-        graded |= {task: _settled(task, outcomes) for task in left_open}
+        for task in left_open:
+            graded[task] = _guarded(partial(_settled, rules, task, outcomes), task) or _GRADER_ERROR
     return graded
 
 
-def _noting(pairs: list[tuple[str, str]]) -> Callable[[str, str], Verdict]:
+def _noting(rules: Rules, pairs: list[tuple[str, str]]) -> Callable[[str, str], Verdict]:
     def comparison(reference: str, answer: str) -> Verdict:
-        verdict = compare(reference, answer)
+        verdict = compare(reference, answer, rules)
         if verdict.right is None:
             pairs.append((reference, answer))
         return verdict
@@ -137,13 +175,13 @@ def _noting(pairs: list[tuple[str, str]]) -> Callable[[str, str], Verdict]:
     return comparison
 
 
-def _settled(task: _Task, outcomes: dict[tuple[str, str], Outcome]) -> Grade:
+def _settled(rules: Rules, task: _Task, outcomes: dict[tuple[str, str], Outcome]) -> Grade:
     """Judge once more, with SymPy's word where the rules had none."""
     worst = Outcome.DIFFERENT
 
     def comparison(reference: str, answer: str) -> Verdict:
         nonlocal worst
-        verdict = compare(reference, answer)
+        verdict = compare(reference, answer, rules)
         if verdict.right is not None:
             return verdict
         outcome = outcomes[reference, answer]

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import re
 
-_TOKEN = re.compile(r"\\(?:boxed|fbox|framebox)\s*\{|\\.|[{}]", re.DOTALL)
+_TOKEN = re.compile(r"\\(?:boxed|fbox|framebox)\s*\{|\\boxed\s+(?P<bare>[-+]?[\w][\w.,/%]{0,40})|\\.|[{}]", re.DOTALL)
 
 
 def find_boxes(text: str) -> list[str]:
     r"""Return the contents of all closed, outermost boxes, in order.
 
-    Escaped braces do not count; a box inside a box belongs to the outer one; ``\fbox`` is a box too.
+    Escaped braces do not count; a box inside a box belongs to the outer one; ``\fbox`` is a box too. ``\boxed 42``
+    boxes the number or name that follows.
 
     Args:
         text: an answer part.
@@ -34,6 +35,8 @@ def find_boxes(text: str) -> list[str]:
                 pending.append((start, match.start()))
         elif token == "{":
             opened.append(-1)
+        elif match["bare"]:
+            pending.append(match.span("bare"))
         elif token[-1] == "{" and len(token) > 2:
             opened.append(match.end())
     boxes.extend(text[start:end] for start, end in pending)

@@ -5,8 +5,9 @@ numbers, units, lists, intervals, matrices and elementary expressions are compar
 digits. What it leaves undecided goes to SymPy in a worker (`magistral_recipe.verifiers.answers.symbolic`).
 """
 
-from magistral_recipe.verifiers.answers.compare import Verdict, compare
+from magistral_recipe.verifiers.answers.compare import compare
 from magistral_recipe.verifiers.answers.judge import judge, references_of
 from magistral_recipe.verifiers.answers.reading import read
+from magistral_recipe.verifiers.answers.verdicts import Rules, Verdict
 
-__all__ = ["Verdict", "compare", "judge", "read", "references_of"]
+__all__ = ["Rules", "Verdict", "compare", "judge", "read", "references_of"]

@@ -7,6 +7,7 @@ guessing: either all tokens make one expression, or there is none.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Any, NamedTuple
@@ -14,6 +15,8 @@ from typing import Any, NamedTuple
 from magistral_recipe.verifiers.answers.text import FUNCTIONS, Token, word_set
 
 MAX_DEPTH = 40
+MAX_CHAIN = 120
+"""Terms of one sum and factors of one product: their tree is as deep as they are many."""
 
 
 class UnreadableError(Exception):
@@ -83,6 +86,13 @@ def contains(node: Node, *ops: str) -> bool:
     return False
 
 
+def substituted(node: Node, values: Mapping[str, Node]) -> Node:
+    """Return the tree with variables replaced."""
+    if node.op == "var":
+        return values.get(node.value, node)
+    return node._replace(args=tuple(substituted(arg, values) for arg in node.args)) if node.args else node
+
+
 def with_signs(node: Node, sign: int) -> Node:
     r"""Return the tree with every ``\pm`` as plus (``sign`` 1) or minus (-1), every ``\mp`` the other way."""
     args = tuple(with_signs(arg, sign) for arg in node.args)
@@ -125,31 +135,45 @@ class _Parser:
         self.depth += 1
         if self.depth > MAX_DEPTH:
             raise UnreadableError("nested too deep")
-        total = self.signed()
+        total, terms = self.signed(), 0
         while (token := self.peek()).value in ("+", "-", "pm", "mp") and token.kind in ("op", "cmd"):
-            self.next()
-            term = self.product()
+            if (terms := terms + 1) > MAX_CHAIN:
+                raise UnreadableError("too many terms")
+            negative = self.signs()
             if token.value in ("pm", "mp"):
-                total = Node("pm", (total, term), token.value)
+                total = Node("pm", (total, self.product()), token.value)
             else:
-                total = Node("add", (total, term if token.value == "+" else Node("neg", (term,))))
+                term = self.product()
+                total = Node("add", (total, Node("neg", (term,)) if negative else term))
         self.depth -= 1
         return total
 
     def signed(self) -> Node:
         token = self.peek()
         if token.kind in ("op", "cmd") and token.value in ("+", "-", "pm", "mp"):
-            self.next()
+            negative = self.signs()
             term = self.product()
-            if token.value == "+":
-                return term
-            return Node("neg", (term,)) if token.value == "-" else Node("pm", (term,), token.value)
+            if token.value in ("pm", "mp"):
+                return Node("pm", (term,), token.value)
+            return Node("neg", (term,)) if negative else term
         return self.product()
 
+    def signs(self) -> bool:
+        """Take a sign, and those that follow a plus or a minus: ``+ -3``, ``--4``; whether they make a minus."""
+        if self.next().value in ("pm", "mp"):
+            return False
+        self.position -= 1
+        negative = False
+        while self.peek() in (("op", "+"), ("op", "-")):
+            negative ^= self.next().value == "-"
+        return negative
+
     def product(self, stop_at_functions: bool = False, divisions: bool = True) -> Node:
-        result = self.power()
+        result, factors = self.power(), 0
         while True:
             token = self.peek()
+            if (factors := factors + 1) > MAX_CHAIN:
+                raise UnreadableError("too many factors")
             if token.kind in ("op", "cmd") and token.value in _MULTIPLY and not stop_at_functions:
                 self.next()
                 result = Node("mul", (result, self.signed_factor()))
@@ -180,6 +204,9 @@ class _Parser:
             following = self.peek(1)
             if _is_whole(left) and token.value.isdigit() and following == ("op", "/") and self.peek(2).kind == "num":
                 return Node("pair", (left, self.power()))
+            last = left.args[-1] if left.op == "mul" else left
+            if (last.op == "pow" and variables(last.args[1])) or last == Node("var", value="..."):
+                return Node("mul", (left, self.power()))  # (-1)^n 2^n
             raise UnreadableError("two numbers side by side")
         right = self.power()
         if _is_whole(left) and right.op == "div" and all(_is_whole(part) for part in right.args):
@@ -328,6 +355,10 @@ class _Parser:
         name = _ALIASES.get(name, name)
         if name in FUNCTIONS:
             return self._function(name)
+        if name in ("uniti", "unitj", "unitk"):
+            return Node("var", value=name)
+        if name == "ldots":
+            return Node("var", value="...")
         if name in ("pi", "infty"):
             return Node("const", value="inf" if name == "infty" else name)
         if name in _GREEK:
@@ -366,11 +397,13 @@ class _Parser:
             argument = self.postfix(self.group())
         else:
             argument = self.product(stop_at_functions=True)
+        if name == "abs" and base is None:
+            return Node("abs", (argument,)) if power is None else Node("pow", (Node("abs", (argument,)), power))
         node = Node("call", (argument,) if base is None else (argument, base), name)
         return node if power is None else Node("pow", (node, power))
 
 
-_STARTERS = frozenset({"frac", "binom", "sqrt", "pi", "infty", "lfloor", "lceil"})
+_STARTERS = frozenset({"frac", "binom", "sqrt", "pi", "infty", "lfloor", "lceil", "uniti", "unitj", "unitk", "ldots"})
 
 
 def _is_whole(node: Node) -> bool:

@@ -11,9 +11,10 @@ from collections.abc import Callable, Sequence
 from numbers import Real
 from typing import Any
 
-from magistral_recipe.verifiers.answers.compare import UNREADABLE, Verdict, compare
+from magistral_recipe.verifiers.answers.compare import compare
 from magistral_recipe.verifiers.answers.reading import read
 from magistral_recipe.verifiers.answers.shapes import Listing, Opaque
+from magistral_recipe.verifiers.answers.verdicts import UNREADABLE, Verdict
 from magistral_recipe.writing.boxes import find_boxes
 
 MAX_BOXES = 20

@@ -7,7 +7,7 @@ it stands, and by SymPy where both sides are mathematics.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fractions import Fraction
 
 from magistral_recipe.verifiers.answers.expressions import Node
@@ -15,9 +15,14 @@ from magistral_recipe.verifiers.answers.expressions import Node
 
 @dataclass(frozen=True)
 class Shape:
-    """Base of all shapes; ``text`` is the answer in clean notation without spaces."""
+    """Base of all shapes.
+
+    ``text`` is the answer in clean notation without spaces; ``bound`` holds the letters that the answer itself calls
+    arbitrary (``k \\in \\mathbb{Z}``, "for any real c") and may be called otherwise.
+    """
 
     text: str
+    bound: frozenset[str] = field(default=frozenset(), kw_only=True)
 
 
 @dataclass(frozen=True)
@@ -26,7 +31,7 @@ class Quantity(Shape):
 
     ``value`` is its exact value where it is written as a number (an integer, a decimal, one fraction, a mixed
     number, in powers of ten), else ``None``; ``fraction`` says that it is written as a fraction; ``places`` counts
-    the decimal places of a decimal.
+    the decimal places of a decimal, less the exponent of its power of ten; ``digits`` its digits.
     """
 
     node: Node
@@ -34,14 +39,19 @@ class Quantity(Shape):
     value: Fraction | None = None
     fraction: bool = False
     places: int | None = None
+    digits: int = 0
 
 
 @dataclass(frozen=True)
 class Listing(Shape):
-    """Several answers: ``brackets`` is ``""``, ``{}``, ``:`` for a ratio, or a pair of ``( [`` and ``) ]``."""
+    """Several answers: ``brackets`` is ``""``, ``{}``, ``:`` for a ratio, or a pair of ``( [`` and ``) ]``.
+
+    ``joint`` is the word between them where there is one: ``or``, ``and``.
+    """
 
     brackets: str
     items: tuple[Shape, ...]
+    joint: str = ","
 
 
 @dataclass(frozen=True)
@@ -49,6 +59,31 @@ class Union(Shape):
     """Intervals and sets joined by cups."""
 
     parts: tuple[Shape, ...]
+
+
+@dataclass(frozen=True)
+class Difference(Shape):
+    """A set without the members of another."""
+
+    whole: Shape
+    removed: Shape
+
+
+@dataclass(frozen=True)
+class Congruence(Shape):
+    """``subject = residues (mod modulus)``; the subject may be missing."""
+
+    subject: str
+    residues: tuple[int, ...]
+    modulus: int
+
+
+@dataclass(frozen=True)
+class Clock(Shape):
+    """A time of day: minutes since midnight; ``half`` says whether ``am`` or ``pm`` was written."""
+
+    minutes: int
+    half: str = ""
 
 
 @dataclass(frozen=True)
@@ -60,19 +95,28 @@ class Matrix(Shape):
 
 @dataclass(frozen=True)
 class Relation(Shape):
-    """``sides[0] op sides[1] ...``; ``label`` names the left side of an equation that only gives a value its name."""
+    """``sides[0] op sides[1] ...``.
+
+    ``label`` names the left side of an equation that only gives a value its name; ``names`` holds all names of
+    ``x=y=4``, whose sides are those of ``x=4``.
+    """
 
     ops: tuple[str, ...]
     sides: tuple[Shape, ...]
     label: str | None = None
+    names: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
 class Words(Shape):
-    """Prose, or the letter of a choice with what follows it."""
+    """Prose, or the letter of a choice with what follows it.
+
+    ``product`` is what a run of letters means as a product of variables: ``mg`` is a word, and ``m \\cdot g`` its reading.
+    """
 
     words: str
     rest: str = ""
+    product: Node | None = None
 
 
 @dataclass(frozen=True)

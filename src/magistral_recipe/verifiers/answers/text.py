@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import NamedTuple
 
 MAX_LENGTH = 1000
@@ -56,7 +57,7 @@ _RENAMED = {
 }  # fmt: skip
 _DROPPED = word_set(
     "left right middle big Big bigg Bigg bigl bigr Bigl Bigr biggl biggr Biggl Biggr displaystyle textstyle "
-    "scriptstyle limits nolimits mathstrut strut hfill rm bf it sf tt boldmath unboldmath cal allowbreak nobreak"
+    "scriptstyle limits nolimits mathstrut strut hfill bf it sf tt boldmath unboldmath cal allowbreak nobreak"
 )
 _SPACES = word_set("quad qquad thinspace medspace thickspace enspace space nobreakspace hspace hskip")
 _FONTS = word_set(
@@ -70,15 +71,21 @@ _PLAIN_EXPONENT = re.compile(r"(?<![\w.\\])(\d+(?:\.\d+)?)[eE]([+-]?\d{1,3})(?!\
 _NUMBER_IN_TEXT = re.compile(r"([-+]?\d[\d.,]*)\s*([^\W\d_][^\d]*)")  # \textbf{3 cm}
 _REPEATING = re.compile(r"(\d*)\.(\d*)\\(?:overline|dot|bar|overbar) ?\{(\d+)\}")
 _EULER_OR_I = frozenset({"e", "i", "j", "d"})
+_UNIT_VECTORS = {"i": "uniti", "j": "unitj", "k": "unitk", r"\imath": "uniti", r"\jmath": "unitj"}
+_ARROWS = word_set("mathbf vec hat boldsymbol bm bold overrightarrow pmb")
+_ROMAN = re.compile(r"\{ ?\\rm ?([^{}\\]*)\}|\\rm ?\{([^{}\\]*)\}")  # {\rm cm}
+_IN_UNITS = {"Omega": "Ω", "mu": "µ", "circ": "°", "degree": "°", "cdot": "·", "times": "·", "%": "%"}
+_MARKED = re.compile(r"(\*\*|__|`+|\*|\"|“)\s*([^*`\"“”]+?)\s*(\*\*|__|`+|\*|\"|”)")  # **3**, `3`
 
 
 class Token(NamedTuple):
-    """One piece of an answer: ``num``, ``cmd`` (without its backslash), ``var``, ``text``, ``word`` or ``op``."""
+    """One piece: ``num``, ``cmd`` (without its backslash), ``var``, ``text``, ``word``, ``matrix`` or ``op``."""
 
     kind: str
     value: str
 
 
+@lru_cache(maxsize=4096)
 def clean(text: str) -> str:
     r"""Rewrite an answer in one notation.
 
@@ -88,11 +95,12 @@ def clean(text: str) -> str:
     Returns:
         The same answer in ASCII LaTeX as far as possible, spaces single, prose in ``\text{}``.
     """
-    text = _latex(_math_delimiters(_unicode(text)))
-    text = re.sub(r"\s+", " ", text).strip()
+    text = _latex(_plain_notation(_math_delimiters(_unicode(text))))
+    text = _other_notation(re.sub(r"\s+", " ", text).strip())
     while text and text[-1] in ".,;" and not text.endswith("\\"):
         text = text[:-1].rstrip()
     text = _REPEATING.sub(_repeating_decimal, re.sub(r"\{([:=<>])\}", r"\1", text))
+    text = _BINOMIAL.sub(r"\\binom{\1}{\2}", text)
     text = _PLAIN_EXPONENT.sub(r"\1 \\times 10^{\2}", _decimal_commas(text))
     return _without_outer_braces(text)
 
@@ -104,16 +112,18 @@ def tokens(text: str) -> list[Token]:
 
 FUNCTIONS = word_set(
     "sin cos tan cot sec csc arcsin arccos arctan arccot arcsec arccsc sinh cosh tanh coth arsinh arcosh artanh "
-    "ln log exp asin acos atan"
+    "ln log exp asin acos atan abs cis"
 )
 # Letters without a backslash that are a name all the same.
-_PLAIN_COMMANDS = FUNCTIONS | {"sqrt", "pi", "infty", "theta", "alpha", "beta", "gamma", "lambda"}
+_SPELLED = {"inf": "infty", "infinity": "infty", "oo": "infty", "Infinity": "infty", "Inf": "infty", "Abs": "abs"}
+PLAIN_COMMANDS = FUNCTIONS | set(_SPELLED) | {"sqrt", "pi", "infty", "theta", "alpha", "beta", "gamma", "lambda"}
 SHORT_WORDS = word_set(
     "or and not if is to cm mm km kg mg ml dm ft mi hr hrs min sec lb oz deg rad in by mph kmh kph usd eur no yes "
-    "dne the for cm² kw kwh mhz hz am pm all any one two six ten"
+    "dne the for cm² kw kwh mhz hz am pm all any one two six ten sq pct odd cc red"
 )
 _TOKEN = re.compile(
-    r"\\text\{(?P<text>[^{}]*)\}|\\(?P<cmd>[a-zA-Z]+)|\\(?P<escaped>.)|(?P<num>\d+(?:\.\d+)?|\.\d+)|(?P<run>[^\W\d_]+)"
+    r"(?P<matrix>\\begin ?\{[^{}]*\}(?:(?!\\begin|\\end).)*\\end ?\{[^{}]*\})"
+    r"|\\text\{(?P<text>[^{}]*)\}|\\(?P<cmd>[a-zA-Z]+)|\\(?P<escaped>.)|(?P<num>\d+(?:\.\d+)?|\.\d+)|(?P<run>[^\W\d_]+)"
     r"|(?P<op>[^\s])",
     re.DOTALL,
 )
@@ -136,8 +146,8 @@ def split_runs(raw: list[Token]) -> list[Token]:
     for token in raw:
         if token.kind != "run":
             result.append(token)
-        elif token.value in _PLAIN_COMMANDS:
-            result.append(Token("cmd", token.value))
+        elif token.value in PLAIN_COMMANDS:
+            result.append(Token("cmd", _SPELLED.get(token.value, token.value)))
         elif is_word(token.value):
             result.append(Token("word", token.value))
         else:
@@ -203,6 +213,31 @@ def _folded(char: str) -> str:
     return "".join(_SIGNS.get(part, part) for part in folded) if folded != char else char
 
 
+def _plain_notation(text: str) -> str:
+    """Plain text's own marks: ``**3**`` for bold, ``**`` for powers, ``>=``, ``!=``, three dots."""
+    text = re.sub(r"(?<!\\)((?:\\\\)*)\\$", r"\1", text.strip())  # a space cut off: 3 \\
+    while (match := _MARKED.fullmatch(text)) and match[1][0] in match[3] + "“":
+        text = match[2]
+    if "**" in text:
+        text = re.sub(r"(?<=[\w)}\]]) ?\*\* ?(?=[\w({\\-])", "^", text)
+    text = re.sub(r"(?:\. ?){3,}", r"\\ldots ", text)
+    text = re.sub(r"(?<!\d)!=|<>", r"\\neq ", text)
+    text = text.replace(">=", r"\geq ").replace("<=", r"\leq ").replace("==", "=")
+    return _ROMAN.sub(lambda match: rf"\text{{{match[1] or match[2]}}}", text)
+
+
+_BINOMIAL = re.compile(r"\{([^{}]{1,9})\\choose ([^{}]{1,9})\}")
+_COMBINATIONS = re.compile(r"(?:\{ ?\} ?)?[_^] ?\{?(\w{1,4})\}? ?C ?_ ?\{?(\w{1,4})\}?|(?<![\w\\])C ?\((\d+), ?(\d+)\)")
+
+
+def _other_notation(text: str) -> str:
+    """Notations with one meaning: primes as exponents, ``_{10}C_3``."""
+    text = re.sub(r"\^ ?\{ ?('(?: ?')*) ?\}|\^ ?(')", lambda match: (match[1] or match[2]).replace(" ", ""), text)
+    if "C" in text:
+        text = _COMBINATIONS.sub(lambda m: rf"\binom{{{m[1] or m[3]}}}{{{m[2] or m[4]}}}", text)
+    return text
+
+
 def _roots(text: str) -> str:
     if not any(root in text for root in _ROOTS):
         return text
@@ -235,9 +270,16 @@ def _latex(text: str) -> str:
             pieces.append(" ")
         elif name in _COLORS:
             _, position = _argument(text, position)
-        elif name in _TEXTS or name in _FONTS:
-            content, position = _argument(text, position)
-            pieces.append(_font(name, content))
+        elif name in _TEXTS or name in _FONTS or name in _ARROWS:
+            content, after = _argument(text, position)
+            if name in _ARROWS and content.strip() in _UNIT_VECTORS:
+                pieces.append(f"\\{_UNIT_VECTORS[content.strip()]} ")
+            elif name in _ARROWS and name not in _FONTS:
+                pieces.append(f"\\{name} ")
+                continue
+            else:
+                pieces.append(_font(name, content, behind_a_number=_behind_a_number(pieces)))
+            position = after
         elif name in _RENAMED:
             renamed = _RENAMED[name]
             pieces.append(f"\\{renamed} " if renamed.isascii() and (renamed.isalpha() or renamed in "{}") else renamed)
@@ -278,18 +320,25 @@ def _argument(text: str, position: int) -> tuple[str, int]:
     return text[start:], len(text)
 
 
-def _font(name: str, content: str) -> str:
+def _behind_a_number(pieces: list[str]) -> bool:
+    tail = "".join(pieces[-4:])[-16:].rstrip(" }")
+    return tail[-1:].isdigit() or tail.endswith(("\\circ", ")", "\\text{")) or tail[-1:] in ("·", "/")
+
+
+def _font(name: str, content: str, behind_a_number: bool = False) -> str:
     inner = content.replace("~", " ").strip()
     if name in _FONTS:
         return "{" + _latex(content) + "}" if name not in ("boxed", "fbox", "framebox") else _latex(content)
-    if inner in _EULER_OR_I or re.fullmatch(r"[-+\d.,/\s]*\d[-+\d.,/\s]*", inner):
+    if (inner in _EULER_OR_I and (name != "text" or inner == content)) or re.fullmatch(r"[-+\d.,/\s]*\d[-+\d.,/\s]*", inner):
         return inner
-    if name == "mathrm" and len(inner) == 1 and inner.isupper():
+    if name == "mathrm" and len(inner) == 1 and inner.isupper() and not behind_a_number and content[:1] != "~":
         return inner
-    if name == "operatorname" and inner in FUNCTIONS:
-        return f"\\{inner} "
+    if name == "operatorname" and inner.lower() in FUNCTIONS:
+        return f"\\{inner.lower()} "
     if "\\" in inner or "{" in inner:
-        inner = re.sub(r"[\\{}]", " ", _latex(inner))
+        inner = re.sub(r"\\(Omega|mu|circ|degree|cdot|times|%)(?![a-zA-Z])", lambda match: _IN_UNITS[match[1]], inner)
+        inner = re.sub(r"\^ ?\{ ?(-?\d) ?\}", r"^\1", inner)
+        inner = re.sub(r"\s+", " ", re.sub(r"[\\{}]", " ", _latex(inner))).strip()
     if match := _NUMBER_IN_TEXT.fullmatch(inner):
         return rf"{match[1]}\text{{{match[2]}}}"
     return rf"\text{{{inner}}}"
@@ -301,8 +350,17 @@ def _decimal_commas(text: str) -> str:
     text = re.sub(r"(?<![\d.,])([1-9]\d{0,2})((?:,\u200b\d{3})+)(?!\d)", _joined, text).replace("\u200b", "")
     text = re.sub(r"(?<![\d.,}])([1-9]\d{0,2})((?:\{,\}\d{3})+)(?!\d)", _joined, text)
     text = re.sub(r"(\d)\{,\}(\d)", r"\1.\2", text)
-    text = re.sub(r"(?<![\d.,])(?<!\d )([1-9]\d{0,2})((?: \d{3})+)(?![\d,/]| \d)", _joined, text)
+    text = _EUROPEAN.sub(_european, text)
+    text = re.sub(r"(?<![\d.,^_}])(?<!\d )([1-9]\d{0,2})((?: \d{3})+)(?![\d,/]| \d)", _joined, text)
     return re.sub(r"(?<=\d)\.(?!\d)", "", text)
+
+
+# 1.234,5 and 1 234,5; 1.234.567: written so, they can be nothing else.
+_EUROPEAN = re.compile(r"(?<![\d.,])[1-9]\d{0,2}(?:(?:\.\d{3})+,\d+|(?: \d{3})+,\d{1,2}|(?:\.\d{3}){2,})(?![\d.,])")
+
+
+def _european(match: re.Match[str]) -> str:
+    return re.sub(r"[. ]", "", match[0]).replace(",", ".")
 
 
 def _repeating_decimal(match: re.Match[str]) -> str:
@@ -317,7 +375,7 @@ def _joined(match: re.Match[str]) -> str:
     return match[1] + re.sub(r"\D", "", match[2])
 
 
-THOUSANDS = re.compile(r"(?<![\d.,])([1-9]\d{0,2})((?:,\d{3})+)(?![\d,])")
+THOUSANDS = re.compile(r"(?<![\d.])(?<!\d,)([1-9]\d{0,2})((?:,\d{3})+)(?!\d|,\d)")
 
 
 def join_thousands(text: str) -> str:

@@ -46,7 +46,7 @@ def same_value(left: Node, right: Node) -> bool:
     Raises:
         TooBigError: where a value leaves the limits.
     """
-    return _compare(left, right, _agree)
+    return _compare(left, right)
 
 
 def same_up_to_factor(left: Node, right: Node, positive: bool = False) -> bool:
@@ -67,12 +67,17 @@ def same_up_to_factor(left: Node, right: Node, positive: bool = False) -> bool:
     if names != variables(right) or not names:
         return False
     ratios: list[Any] = []
-    for values in _points(names):
+    near = _points(names)
+    for index, values in enumerate([*near, *_wide_points(names, left, right)]):
         try:
             a, b = (_number(node, values, DIGITS[1]) for node in (left, right))
-        except InexactError:
-            continue
+        except (InexactError, TooBigError):
+            if index < len(near):
+                continue
+            break
         if abs(a) == 0 or abs(b) == 0:
+            if abs(a) != abs(b) and max(abs(a), abs(b)) > _tiny(40):
+                return False
             continue
         ratios.append(a / b)
     if len(ratios) < 3 or (positive and not all(_real_part(ratio) > 0 for ratio in ratios)):
@@ -82,6 +87,8 @@ def same_up_to_factor(left: Node, right: Node, positive: bool = False) -> bool:
 
 def exact(node: Node) -> Fraction | None:
     """Return the value of a rational expression without variables, ``None`` for any other."""
+    if variables(node):
+        return None
     try:
         return _exact(node, {})
     except InexactError:
@@ -89,7 +96,9 @@ def exact(node: Node) -> Fraction | None:
 
 
 def approximate(node: Node) -> complex | None:
-    """Return the value of an expression without variables, to double precision; ``None`` where it has none."""
+    """Return the value of an expression to double precision; ``None`` where it has none, as with variables."""
+    if variables(node):
+        return None
     try:
         value = _number(node, {}, 25)
     except InexactError:
@@ -100,10 +109,10 @@ def approximate(node: Node) -> complex | None:
         return None
 
 
-def rounds_to(node: Node, decimal: Fraction, places: int) -> bool:
-    """Whether an expression without variables, rounded to so many decimal places, is a decimal."""
+def rounds_to(node: Node, decimal: Fraction, places: int, units: Fraction = Fraction(1, 2)) -> bool:
+    """Whether an expression without variables is a decimal to within so many units of its last place."""
     value = exact(node)
-    half = Fraction(1, 2 * 10**places)
+    half = units / Fraction(10) ** places
     if value is not None:
         return abs(value - decimal) <= half
     try:
@@ -115,22 +124,62 @@ def rounds_to(node: Node, decimal: Fraction, places: int) -> bool:
     return bool(difference <= context.mpf(half.numerator) / half.denominator * (1 + _tiny(30)))
 
 
-def _compare(left: Node, right: Node, agree: Callable[[Node, Node, Mapping[str, Fraction]], bool | None]) -> bool:
+def real(node: Node) -> Any | None:
+    """Return the real value of an expression without variables to `DIGITS` places, an mpf; ``None`` where it has none."""
+    if variables(node):
+        return None
+    try:
+        value = _number(node, {}, DIGITS[1])
+    except InexactError:
+        return None
+    return None if _is_complex(value) else _real_part(value)
+
+
+def near(one: Any, other: Any) -> bool:
+    """Whether two values of `real` are one number."""
+    return bool(abs(one - other) <= _tiny(80) * max(abs(one), abs(other), 1))
+
+
+def _compare(left: Node, right: Node) -> bool:
     names = variables(left)
     if names != variables(right):
         return False
     if not names:
-        return agree(left, right, {}) is True
-    verdicts = [verdict for values in _points(names) if (verdict := agree(left, right, values)) is not None]
-    return len(verdicts) >= 2 and all(verdicts)
+        return _agree(left, right, {}) is True
+    agreed = 0
+    for values in _points(names):
+        verdict = _agree(left, right, values)
+        if verdict is False:
+            return False
+        agreed += verdict is True
+    if agreed == 0 and (letters := _whole_letters(left) & _whole_letters(right)):
+        return _agree_at_integers(left, right, names, letters)
+    for points in (_wide_points(names, left, right), _narrow_points(names, left, right)):
+        for values in points:
+            try:
+                verdict = _agree(left, right, values, wide=True)
+            except TooBigError:
+                continue
+            if verdict is False:
+                return False
+            agreed += verdict is True
+        if agreed >= 3:
+            return True
+    return False
 
 
-def _agree(left: Node, right: Node, values: Mapping[str, Fraction]) -> bool | None:
-    """Whether two values agree at a point; ``None`` where one is not defined there, or not real for both."""
+def _agree(left: Node, right: Node, values: Mapping[str, Fraction], wide: bool = False) -> bool | None:
+    """Whether two values agree at a point; ``None`` where one is not defined there, or not real for both.
+
+    Far from 0 (`wide`) values so small that they are lost beside others are no difference.
+    """
     try:
         return _exact(left, values) == _exact(right, values)
     except InexactError:
         pass
+    except TooBigError:
+        if not values:
+            raise  # numbers of more digits than the numeric path tells apart
     differences, scale = [], None
     complex_wanted = contains(left, "i") or contains(right, "i") or not values
     for digits in DIGITS:
@@ -143,7 +192,33 @@ def _agree(left: Node, right: Node, values: Mapping[str, Fraction]) -> bool | No
         differences.append(abs(a - b))
         scale = max(abs(a), abs(b))
     coarse, fine = differences
+    if wide and 0 < fine < _tiny(60) and scale is not None and scale < _tiny(40):
+        return None
     return bool(fine <= _tiny(DIGITS[1] - 20) * scale or fine <= _tiny(30) * coarse)
+
+
+def _agree_at_integers(left: Node, right: Node, names: frozenset[str], letters: frozenset[str]) -> bool:
+    """Whether two expressions agree where the letters in the exponents of negative numbers are integers.
+
+    Asked only where neither is real at any fraction, as with ``(-1)^n``.
+    """
+    verdicts = []
+    for index, values in enumerate([*_points(names), *_points(names)[:1]]):
+        point = {name: Fraction(index + 1) if name in letters else abs(value) for name, value in values.items()}
+        verdicts.append(_agree(left, right, point))
+    return verdicts.count(True) >= 4 and False not in verdicts
+
+
+def _whole_letters(node: Node) -> frozenset[str]:
+    """The variables in the exponents of negative numbers."""
+    names: frozenset[str] = frozenset()
+    stack = [node]
+    while stack:
+        current = stack.pop()
+        if current.op == "pow" and current.args[0].op == "neg" and not variables(current.args[0]):
+            names |= variables(current.args[1])
+        stack.extend(current.args)
+    return names
 
 
 def _points(names: frozenset[str]) -> list[dict[str, Fraction]]:
@@ -162,12 +237,68 @@ def _points(names: frozenset[str]) -> list[dict[str, Fraction]]:
     return points
 
 
+def _wide_points(names: frozenset[str], left: Node, right: Node) -> list[dict[str, Fraction]]:
+    """Points where two expressions that agree near 0 may part: beyond each of their constants, between them, at integers."""
+    constants = sorted({abs(value) for node in (left, right) for value in _constants(node)})
+    largest = constants[-1] if constants else Fraction(1)
+    scales = [Fraction(1, 5), Fraction(7, 8), largest * 3 + 2, largest * 40 + 70]
+    steps = [*constants[:4], *constants[-2:]]
+    scales += [(low + high) / 2 for low, high in zip(steps, steps[1:], strict=False) if low != high] + steps[-1:]
+    points = []
+    for index, scale in enumerate(scales):
+        for sign in (1, -1):
+            point = {}
+            for name in names:
+                seed = zlib.crc32(f"{index}/{sign}/{name}".encode())
+                flip = -1 if len(names) > 1 and seed & 64 else 1
+                size = (1, 2, Fraction(1, 3), 4)[seed >> 8 & 3] if len(names) > 1 else 1
+                point[name] = sign * flip * scale * size * (1 + Fraction(seed % 997 + 1, 9973))
+            points.append(point)
+    points += [dict.fromkeys(sorted(names), Fraction(value)) for value in (2, -3)]
+    return points
+
+
+def _narrow_points(names: frozenset[str], left: Node, right: Node) -> list[dict[str, Fraction]]:
+    """More points, for expressions that are real on a small domain only: near 0, between the constants, of mixed sizes."""
+    if len(names) > 1:
+        seeds = [{name: zlib.crc32(f"{index}|{name}".encode()) for name in names} for index in range(30)]
+        return [
+            {
+                name: (-1) ** (seed & 1) * (Fraction(1, 5), Fraction(1, 2), 1, 3, 10)[seed // 2 % 5] * Fraction(seed % 997 + 900, 1400)
+                for name, seed in point.items()
+            }
+            for point in seeds
+        ]
+    constants = sorted({abs(value) for node in (left, right) for value in _constants(node)})[:6]
+    values = [Fraction(1, 37), Fraction(1, 13), Fraction(3, 11), Fraction(5, 11), Fraction(8, 11)]
+    for low, high in zip(constants, constants[1:], strict=False):
+        values += [low + (high - low) * Fraction(part, 7) for part in (1, 3, 4, 6)]
+    return [
+        {name: sign * value * (1 + Fraction(rank, 101)) for rank, name in enumerate(sorted(names))}
+        for value in values
+        for sign in (1, -1)
+    ]
+
+
+def _constants(node: Node) -> list[Fraction]:
+    """The numbers in an expression, exponents left out."""
+    found, stack = [], [node]
+    while stack:
+        current = stack.pop()
+        if current.op == "num" and 0 < abs(current.value) < 10**9:
+            found.append(current.value)
+        stack.extend(current.args[:1] if current.op == "pow" else current.args)
+    return found
+
+
 def _exact(node: Node, values: Mapping[str, Fraction]) -> Fraction:
     op = node.op
     if op == "num":
         return node.value
     if op == "var":
         return values[node.value]
+    if op == "deg":
+        raise InexactError("degrees")
     if op in _EXACT:
         return _sized(_EXACT[op](*[_exact(arg, values) for arg in node.args]))
     raise InexactError(op)
@@ -358,6 +489,8 @@ _CALLS = {
 
 def _call(context: Any, name: str, args: list[Any]) -> Any:
     argument = args[0]
+    if name == "cis":
+        name, argument = "exp", argument * context.mpc(0, 1)
     if context.mag(argument) > 300:
         raise TooBigError("an argument")
     if name == "log" and len(args) == 2:

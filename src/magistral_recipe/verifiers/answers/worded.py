@@ -1,16 +1,74 @@
-"""Answers in prose: the letter of a choice, letters, times of day, words."""
+r"""Answers in prose: words, lists of words, numbers in words, and the words that lead up to a value."""
 
 from __future__ import annotations
 
 import re
+from fractions import Fraction
 
-from magistral_recipe.verifiers.answers.shapes import Listing, Shape, Words
-from magistral_recipe.verifiers.answers.text import is_word, words_of
+from magistral_recipe.verifiers.answers import units
+from magistral_recipe.verifiers.answers.choices import read_choice
+from magistral_recipe.verifiers.answers.denials import TAKEN_BACK
+from magistral_recipe.verifiers.answers.expressions import Node
+from magistral_recipe.verifiers.answers.numerals import SCALES, number_of
+from magistral_recipe.verifiers.answers.shapes import Listing, Quantity, Shape, Words
+from magistral_recipe.verifiers.answers.text import PLAIN_COMMANDS, SHORT_WORDS, is_word, word_set, words_of
 
-_CHOICE = re.compile(r"\(?([A-Z])\)?[.):]?")
-_CHOICE_WITH_VALUE = re.compile(r"\(([A-Z])\)[.:]?\s*(\S.*)", re.DOTALL)
-_LETTERS = re.compile(r"(?:[A-Z]|\([A-Z]\))(?:(?:\s*,\s*|\s*,?\s+and\s+)(?:[A-Z]|\([A-Z]\)))+")
-_TIME = re.compile(r"\d{1,2}:\d\d(?!\d)")
+_LEADS = frozenset(
+    {
+        "answer", "the answer", "the answer is", "answer is", "final answer", "the final answer", "exactly", "only", "just",
+        "the final answer is", "final answer is", "the result is", "result", "the solution is", "solution", "the value is",
+        "therefore", "thus", "hence", "so", "we get", "it is", "equals", "is", "precisely", "a total of", "in total",
+        "the total is", "there are", "the solutions are", "solutions", "the correct answer is", "correct answer", "namely",
+        "die antwort ist", "antwort", "la réponse est", "réponse", "la respuesta es", "respuesta", "la risposta è",
+        "risposta", "ответ", "答案", "答案是", "答", "答案为", "الجواب", "genau", "exactement", "exactamente", "esattamente",
+    }
+)  # fmt: skip
+_ARTICLES = word_set("a an the le la les un une el los las il lo gli der die das ein eine")
+_SENTENCE = re.compile(r"(?:it is|it's|this is|they are|there is|there are|the answer is|answer:) +")
+_NONE_AT_ALL = re.compile(r"(?:there (?:is|are) )?no (?:real |integer |such )?solutions?(?: exists?)?")
+_ENDLESS = re.compile(r"(?:there are )?infinitely many(?: solutions)?")
+_CONJUNCTIONS = re.compile(r"\s*,\s*(?:and\s+)?|\s+(?:and|et|und|y|и)\s+")
+_KNOWN_WORDS = word_set(
+    "or and not if is to no yes dne the for am pm all any one two six ten on hi he it we us me my so an as at be do go up oh"
+)
+
+
+def without_lead(text: str) -> str:
+    r"""Take off the words that lead up to a value: ``\text{The answer is } 5``; a noun becomes its unit: ``Day 9``.
+
+    Args:
+        text: an answer in clean notation.
+
+    Returns:
+        The text without them; as it was where they say more than that a value follows.
+    """
+    if (whole := re.fullmatch(r"\\text\{([^{}\\]*\d)\.?\}", text)) and re.match(r"[^\W\d_]", whole[1]):
+        text = whole[1]
+    for _ in range(3):
+        match = re.match(r"\\text\{([^{}]*)\} ?([:=]?) ?(?=\S)", text) or re.match(
+            r"([^\W\d_]+(?:[' ][^\W\d_]+){0,6})(?: ?(:) ?| (?=[\d\\$(\[¤£€.-]))", text
+        )
+        if match is None or "\\" in match[1]:
+            return text
+        phrase, rest = words_of(match[1]).rstrip(" :"), text[match.end() :].strip()
+        words = phrase.split()
+        if rest[:1] in "=<>^_" or rest.startswith(("\\geq", "\\leq", "\\in", "\\neq", "\\approx", "\\equiv")):
+            return text
+        if phrase in _LEADS:
+            text = rest
+            continue
+        if phrase in units.CURRENCY_WORDS:
+            return rf"{rest}\text{{{phrase}}}"
+        if not words or any(word in TAKEN_BACK or word in SCALES or number_of(word) is not None for word in words):
+            return text
+        named = match[2] == ":" or match[1].strip().endswith(":") or words[-1] in ("is", "are", "ist", "est", "es", "è", "=")
+        if named and len(phrase) > 1 and phrase not in PLAIN_COMMANDS and not re.match(r"[-+]?\d+ ?:", rest):
+            text = rest
+            continue
+        if len(words) == 1 and len(phrase) > 2 and phrase.isalpha() and phrase not in PLAIN_COMMANDS and re.fullmatch(r"\d+(?: ?th)?", rest):
+            return rf"{rest}\text{{{phrase}}}"
+        return text
+    return text
 
 
 def read_prose(text: str, compact: str) -> Shape | None:
@@ -21,33 +79,81 @@ def read_prose(text: str, compact: str) -> Shape | None:
         compact: the same without spaces.
 
     Returns:
-        Words, a list of letters, or ``None`` for what is no prose.
+        Words, a list of them, a number where they spell one, or ``None`` for what is no prose.
     """
-    plain = re.sub(r"\\text\{([^{}]*)\}", r"\1", text).strip()
-    if (match := _CHOICE.fullmatch(plain)) and (plain != match[1] or match[1] in "ABCDE"):
-        return Words(compact, match[1])
-    if _LETTERS.fullmatch(plain):
-        return Listing(compact, "", tuple(Words(letter, letter) for letter in re.findall("[A-Z]", plain)))
-    if match := _CHOICE_WITH_VALUE.fullmatch(plain):
-        return Words(compact, match[1], match[2])
-    if _TIME.match(plain) and re.search(r"[^\W\d_]", plain) and "\\" not in plain:
-        return Words(compact, words_of(re.sub(r"(?<=\d)(?=[^\W\d_])", " ", plain)))
-    if re.search(r"[\\{}^_=<>+*/|¤€£¥%]", plain) or not re.search(r"[^\W\d_]{2}", plain):
+    plain = re.sub(r"\\text\{([^{}]*)\}", r" \1 ", text)
+    plain = re.sub(r"\s+", " ", plain).strip().replace("( ", "(").replace(" )", ")")
+    if choice := read_choice(plain, compact):
+        return choice
+    if re.search(r"[\\{}^_=<>+*/|¤€£¥%]", plain) or not re.search(r"[^\W\d_]{2}|[^\x00-\x7f]", plain):
         return None
     runs = re.findall(r"[^\W\d_]+", plain)
-    whole = re.fullmatch(r"[^\W\d_]{3,}", plain) or (len(plain) == 2 and plain.isupper())
-    if whole and plain.lower() not in ("sin", "cos", "tan"):
-        return Words(compact, words_of(plain) if len(plain) > 2 else plain)
-    if re.match(r"[-+(\[]*[\d.]", plain):
-        return None  # a number, and what follows it
+    if any(run in PLAIN_COMMANDS or run.lower() == "diag" for run in runs) or re.match(r"[-+]|[(\[]*[\d.]", plain):
+        return None  # mathematics in plain text; a number, and what follows it
+    words = words_of(plain)
+    if (number := _number_in_words(words)) is not None:
+        return number
+    name = not is_word(plain) or (plain.lower() in SHORT_WORDS and plain.lower() not in _KNOWN_WORDS)
+    if len(runs) == 1 and len(plain) == len(runs[0]) and name and len(plain) < 4:
+        return _letters(plain, compact)
     if any(run.lower() in ("or", "and") for run in runs) and _separable(text):
         return None
-    if all(is_word(run) or len(run) > 1 for run in runs) or "\\text" in text:
-        return Words(compact, words_of(plain))
+    runs = [run for run in runs if run.lower() not in _ARTICLES] or runs
+    if all(is_word(run) or len(run) > 1 for run in runs) or _speaks(runs, text):
+        return _phrase(words, compact)
     return None
+
+
+def _speaks(runs: list[str], text: str) -> bool:
+    """Whether runs of letters are prose all the same: one is a word of its own, as in ``even n``."""
+    first = runs[0]
+    return len(first) >= 3 and is_word(first) and units.canonical(runs[-1]) is None or ("\\text" in text and is_word(first))
+
+
+def _number_in_words(words: str) -> Quantity | None:
+    value = number_of(words)
+    if value is not None:
+        return Quantity(f'"{words}', Node("num", value=Fraction(value)), None, Fraction(value))
+    head, _, noun = words.rpartition(" ")
+    if head and (value := number_of(head)) is not None and (unit := units.canonical(noun)) is not None:
+        return Quantity(f'"{words}', Node("num", value=Fraction(value)), unit, Fraction(value))
+    return None
+
+
+def _letters(run: str, compact: str) -> Shape | None:
+    """A run of letters alone: a product where they follow each other in the alphabet (``xyz``), else a name."""
+    if not run.isascii():
+        return Words(compact, words_of(run))
+    if run.islower() and run not in _KNOWN_WORDS:
+        codes = [ord(letter) for letter in run]
+        if codes == list(range(codes[0], codes[0] + len(codes))):
+            return None  # read as an expression
+    factors = [Node("const", value=letter) if letter in "ei" else Node("var", value=letter) for letter in run]
+    product = factors[0]
+    for factor in factors[1:]:
+        product = Node("mul", (product, factor))
+    return Words(compact, words_of(run) if run.lower() in _KNOWN_WORDS else run, product=product)
+
+
+def _phrase(words: str, compact: str) -> Shape:
+    if _NONE_AT_ALL.fullmatch(words):
+        return Words(compact, "no solution")
+    if _ENDLESS.fullmatch(words):
+        return Words(compact, "infinitely many")
+    words = _SENTENCE.sub("", words, count=1) if _SENTENCE.match(words) else words
+    parts = [part for part in _CONJUNCTIONS.split(words) if part]
+    if len(parts) > 1 and all(re.fullmatch(r"[^\W\d_]+(?: [^\W\d_]+)?", part) and part not in TAKEN_BACK for part in parts):
+        return Listing(compact, "", tuple(Words(part, _bare(part)) for part in parts))
+    return Words(compact, _bare(words))
+
+
+def _bare(words: str) -> str:
+    """Without the article in front."""
+    first, _, rest = words.partition(" ")
+    return rest if rest and first in _ARTICLES and len(rest) > 2 else words
 
 
 def _separable(text: str) -> bool:
     """Whether ``and`` or ``or`` stands between mathematics rather than in a sentence."""
     parts = re.split(r"\\text\{\s*(?:and|or)\s*\}|\b(?:and|or)\b", text)
-    return all(not re.search(r"[^\W\d_]{4}", re.sub(r"\\[a-zA-Z]+", "", part)) for part in parts)
+    return all(not re.search(r"[^\W\d_]{3}", re.sub(r"\\[a-zA-Z]+", "", part)) for part in parts)

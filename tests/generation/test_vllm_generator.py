@@ -5,12 +5,12 @@ from __future__ import annotations
 import sys
 
 import pytest
+from vllm_stand_in import Engine, fake_vllm
 
 from magistral_recipe.errors import DataError, RunError
 from magistral_recipe.generation import Request, Sampling, generate
 from magistral_recipe.generation.vllm import VLLMGenerator, request_seed
 from magistral_recipe.writing.chat_format import ChatFormat
-from vllm_stand_in import Engine, fake_vllm
 
 SAMPLING = Sampling(temperature=0.7, top_p=0.95, max_new_tokens=12, seed=5)
 

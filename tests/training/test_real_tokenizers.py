@@ -7,14 +7,14 @@ import copy
 import pytest
 import torch
 from datasets import Dataset
+from families import TEMPLATES
+from real_tokenizers import mistral_nemo, needs_mistral_common, needs_smollm2, smollm2
 from tiny_policy import settings
 from transformers import AddedToken, LlamaConfig, LlamaForCausalLM
 
-from families import TEMPLATES
 from magistral_recipe.rewards import FormatReward, MathCorrectness, Thinking
 from magistral_recipe.training.grpo import MagistralGRPOTrainer
 from magistral_recipe.writing.chat_format import ChatFormat
-from real_tokenizers import mistral_nemo, needs_mistral_common, needs_smollm2, smollm2
 
 TOKENIZERS = [
     pytest.param(smollm2, marks=needs_smollm2, id="smollm2"),

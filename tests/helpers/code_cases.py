@@ -1,4 +1,4 @@
-"""The programs of `cases/code.jsonl`, what they are asked for, and how a batch of them is scored."""
+"""The programs of `cases/code.jsonl` and `code_later.jsonl`, what they are asked for, and how a batch is scored."""
 
 from __future__ import annotations
 
@@ -8,9 +8,13 @@ from pathlib import Path
 
 from magistral_recipe.rewards.code import CodeCorrectness
 
-CASES = [
-    json.loads(line) for line in (Path(__file__).parents[1] / "cases" / "code.jsonl").read_text("utf-8").splitlines()
-]
+
+def read(name):
+    return [json.loads(line) for line in (Path(__file__).parents[1] / "cases" / name).read_text("utf-8").splitlines()]
+
+
+CASES = read("code.jsonl")
+LATER = read("code_later.jsonl")
 PAIRS = ((2, 3), (10, -4), (123456789, 987654321))
 TESTS = {
     "sum": {"type": "stdio", "cases": [{"input": f"{a} {b}\n", "output": f"{a + b}\n"} for a, b in PAIRS]},
@@ -35,7 +39,9 @@ def run(cases, seconds, mode="bwrap", compile_seconds=10):
     logged: dict[str, list[str]] = {}
     scores = reward(
         completions=[f"<think>x</think>\n{case['answer']}" for case in cases],
-        tests=[json.dumps(TESTS[case["tests"]]) for case in cases],
+        tests=[
+            json.dumps(TESTS.get(case["tests"]) if isinstance(case["tests"], str) else case["tests"]) for case in cases
+        ],
         programming_language=[case["language"] for case in cases],
         log_extra=logged.__setitem__,
     )

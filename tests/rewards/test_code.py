@@ -242,6 +242,10 @@ def test_what_runs_out_of_time_is_tried_once_more_and_the_second_try_counts(monk
         ("{", r"tests\[0\]: not JSON"),
         ("[]", r"tests\[0\]: must be a mapping"),
         ({"type": "unit", "cases": []}, r"tests\[0\]\.type: 'unit'"),
+        (
+            {"type": "stdio", "compare": "loosely", "cases": []},
+            r"tests\[0\]\.compare: 'loosely' is none of exact, live",
+        ),
         ({"type": "stdio", "cases": []}, r"tests\[0\]\.cases: must be a list with at least one"),
         ({"type": "stdio", "cases": [{"input": "1"}]}, r"tests\[0\]\.cases\[0\]\.output: must be a string"),
         ({"type": "stdio", "cases": [{"input": 1, "output": "1"}]}, r"tests\[0\]\.cases\[0\]\.input"),
@@ -270,6 +274,20 @@ def test_malformed_tests_raise_and_name_row_and_key(tests, message):
 def test_malformed_columns_raise_and_name_the_row(columns, message):
     with pytest.raises(ValueError, match=message):
         code_correctness(completions=[completion(SUM)], tests=[ADDITION], **columns)
+
+
+def test_published_rules_have_no_tolerance():
+    tests = json.dumps({**json.loads(ADDITION), "compare": "livecodebench"})
+    with pytest.raises(ValueError, match=r"tolerance\[0\]: tests that compare as livecodebench have none"):
+        score(SUM, tests, tolerance=1e-6)
+
+
+def test_rules_of_comparison_leave_the_draw_as_it_is(recording):
+    tests = {"type": "stdio", "cases": [{"input": str(n), "output": "x"} for n in range(50)]}
+    recording(completions=[completion("a")] * 2, tests=[tests, {**tests, "compare": "livecodebench"}])
+    first, second = recording.runner.seen
+    assert first.tests.cases == second.tests.cases
+    assert first != second
 
 
 def test_calls_need_python():

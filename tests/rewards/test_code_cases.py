@@ -1,4 +1,4 @@
-"""Every honest and hostile program of `cases/code.jsonl`, in one batch: right scores, bounded time, no traces."""
+"""Every honest and hostile program of the two collections, in batches: right scores, bounded time, no traces."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import time
 from collections import Counter
 
 import pytest
-from code_cases import BOMBS, CASES, run
+from code_cases import BOMBS, CASES, LATER, run
 
 from magistral_recipe.verifiers.sandbox.usage import observe
 
@@ -42,6 +42,18 @@ def test_honest_and_cunning_programs_earn_what_they_must(traceless):
     assert run([case for case in CASES if case["category"] not in BOMBS], 4.0) == []
 
 
+def test_every_kind_that_was_refused_has_its_wrong_twin():
+    assert Counter((case["category"], case["expected"]) for case in LATER) == {
+        ("names", 1): 7, ("names", 0): 3, ("output", 1): 21, ("output", 0): 7, ("value", 1): 13, ("value", 0): 20,
+        ("fence", 1): 52, ("fence", 0): 22, ("published", 1): 12, ("published", 0): 14,
+    }  # fmt: skip
+    assert len({case["id"] for case in LATER}) == len(LATER)
+
+
+def test_kinds_that_were_refused_are_paid_and_their_twins_are_not(traceless):
+    assert run(LATER, 4.0) == []
+
+
 def test_bombs_earn_nothing_in_bounded_time(traceless):
     started = time.monotonic()
     assert run([case for case in CASES if case["category"] in BOMBS], 0.5, compile_seconds=2) == []
@@ -57,6 +69,11 @@ def test_landlock_is_as_right_on_honest_programs_and_pays_no_attack(traceless):
     # Attacks may end another way there (no /proc to read); what they earn is the same.
     expected = {case["id"]: case["expected"] for case in CASES}
     assert [failure for failure in failures if failure[1] != expected[failure[0]]] == []
+
+
+@pytest.mark.slow
+def test_landlock_is_as_right_on_the_kinds_that_were_refused(traceless):
+    assert run(LATER, 4.0, "landlock") == []
 
 
 @pytest.mark.slow

@@ -10,9 +10,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from magistral_recipe.data import tiny
+from magistral_recipe.errors import RunError
 from magistral_recipe.rewards import LanguageConsistency, ReasoningLanguage, Thinking, language_consistency
 from magistral_recipe.rewards.base import Reason
 from magistral_recipe.rewards.language import completion_language
+from magistral_recipe.verifiers.language.detect import model_path
 
 PATH = Path(__file__).parents[1] / "cases" / "language_completions.jsonl"
 CASES = [json.loads(line) for line in PATH.read_text(encoding="utf-8").splitlines()]
@@ -21,7 +23,10 @@ FRENCH = "<think>On additionne d'abord les unités, puis les dizaines.</think>La
 ENGLISH = "<think>We add the ones first, and then the tens.</think>The sum is $75$."
 
 
-@pytest.mark.parametrize("case", CASES, ids=lambda case: case["id"])
+LATER = [json.loads(line) for line in PATH.with_name("language_later.jsonl").read_text(encoding="utf-8").splitlines()]
+
+
+@pytest.mark.parametrize("case", CASES + LATER, ids=lambda case: case["id"])
 def test_labelled_completions(case):
     columns = {name: [case[name]] for name in ("language", "problem") if name in case}
     prompts = [case["prompt"]] if "prompt" in case else None
@@ -31,6 +36,17 @@ def test_labelled_completions(case):
 def test_the_cases_are_those_expected():
     kinds = Counter(case["id"].split("-")[0] for case in CASES)
     assert kinds == {"honest": 17, "wrong": 7, "hack": 20, "short": 5}
+    assert Counter(case["id"].split("-")[0] for case in LATER) == {
+        "honest": 22,
+        "near": 22,
+        "half": 5,
+        "word": 7,
+        "words": 13,
+        "kanji": 10,
+        "brand": 3,
+        "hidden": 17,
+        "quote": 10,
+    }
 
 
 def _traces(foreign, seed):
@@ -212,3 +228,27 @@ def test_a_few_words_of_another_language_are_no_way_around(answer, language, exp
     }[language]
     completion = f"<think>{thoughts}</think>{answer}"
     assert LanguageConsistency()(completions=[completion], language=[language]) == [expected]
+
+
+def test_another_model_can_be_named(tmp_path):
+    copy = tmp_path / "own.ftz"
+    copy.write_bytes(model_path().read_bytes())
+    for reward in (
+        LanguageConsistency(model=str(copy)),
+        pickle.loads(pickle.dumps(LanguageConsistency(model=str(copy)))),
+    ):
+        assert reward(completions=[FRENCH, ENGLISH], language=["fr", "fr"]) == [1.0, 0.0]
+        assert reward(completions=[FRENCH], problem=["Combien de diviseurs le nombre a-t-il ?"]) == [1.0]
+    assert ReasoningLanguage("fr", model=str(copy))(completions=[FRENCH, ENGLISH]) == [1.0, 0.0]
+
+
+@pytest.mark.parametrize("kind", [LanguageConsistency, lambda model: ReasoningLanguage("fr", model=model)])
+def test_what_is_no_model_is_told_before_anything_is_judged(tmp_path, kind):
+    with pytest.raises(RunError, match="cannot be read"):
+        kind(model=str(tmp_path / "missing.bin"))
+    (tmp_path / "text.bin").write_text("no model")
+    with pytest.raises(RunError, match=r"not a fastText model; expected a file such as lid\.176\.bin"):
+        kind(model=str(tmp_path / "text.bin"))
+    (tmp_path / "cut.bin").write_bytes(model_path().read_bytes()[:20])
+    with pytest.raises(RunError, match="cannot be loaded"):  # fastText would end the process
+        kind(model=str(tmp_path / "cut.bin"))

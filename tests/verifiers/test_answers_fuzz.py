@@ -4,10 +4,10 @@ import logging
 import time
 
 import pytest
+from answer_mutations import PIECES, mutated_pairs, pairs
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from answer_mutations import PIECES, mutated_pairs, pairs
 from magistral_recipe.rewards import MathCorrectness
 from magistral_recipe.verifiers.answers import judge, references_of
 

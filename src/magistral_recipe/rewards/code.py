@@ -14,7 +14,7 @@ from magistral_recipe.rewards.base import Batch, Grade, Reason, Reward
 from magistral_recipe.verifiers.programs.runner import LANGUAGES, ProgramVerdict, Result, Runner, Submission
 from magistral_recipe.verifiers.programs.testcases import Tests, parse_tests
 from magistral_recipe.verifiers.sandbox.terms import MEBIBYTE, SandboxMode, check_mode
-from magistral_recipe.writing.fences import canonical_language, first_block
+from magistral_recipe.writing.fences import canonical_language, first_block, read_blocks
 from magistral_recipe.writing.thinking import Thinking
 
 _DEFAULT_THINKING = Thinking()
@@ -40,8 +40,9 @@ class CodeCorrectness(Reward):
     (where missing, the first block in a language that can be run), and per row ``time_limit`` (seconds),
     ``memory_mb`` and ``tolerance``. Tests are ``{"type": "stdio", "cases": [{"input": …, "output": …}]}`` or
     ``{"type": "call", "function": …, "method_of": …, "cases": [{"args": […], "kwargs": {…}, "expected": …}]}``
-    (Python only). A program that ends with an error fails even if its output is right. ``None`` where a row
-    has no tests or the sandbox failed.
+    (Python only), with ``"compare": "livecodebench"`` beside them where that benchmark's rules are to hold in
+    place of the exact ones (`verifiers.programs.outputs`). A program that ends with an error fails even if
+    its output is right. ``None`` where a row has no tests or the sandbox failed.
 
     Args:
         thinking: the tags; ``None`` takes the whole text for the answer part.
@@ -139,7 +140,7 @@ class CodeCorrectness(Reward):
                         _language(language, parsed, f"programming_language[{at}]"),
                         _positive(self.timeout if seconds is None else seconds, f"time_limit[{at}]"),
                         int(_positive(self.memory_mb if memory is None else memory, f"memory_mb[{at}]") * MEBIBYTE),
-                        None if tolerance is None else _positive(tolerance, f"tolerance[{at}]", or_zero=True),
+                        _tolerance(tolerance, parsed, f"tolerance[{at}]"),
                     )
                 )
         return rows
@@ -173,8 +174,8 @@ def _program(answer: str, row: _Row) -> tuple[str | None, str]:
     """Return the program of an answer and its language."""
     if row.language is not None:
         return first_block(answer, row.language), row.language
-    found = [(source, language) for language in LANGUAGES if (source := first_block(answer, language)) is not None]
-    return min(found, key=lambda each: answer.find(each[0])) if found else (None, "python")
+    found = next((block for block in read_blocks(answer) if block.language in LANGUAGES), None)
+    return (None, "python") if found is None else (found.code, found.language)
 
 
 def _language(value: Any, tests: Tests, where: str) -> str | None:
@@ -187,6 +188,14 @@ def _language(value: Any, tests: Tests, where: str) -> str | None:
     if tests.type == "call" and language != "python":
         raise ValueError(f"{where}: tests that call a function need python, not {value!r}")
     return language
+
+
+def _tolerance(value: Any, tests: Tests, where: str) -> float | None:
+    if value is None:
+        return None
+    if tests.compare != "exact":
+        raise ValueError(f"{where}: tests that compare as {tests.compare} have none")
+    return float(_positive(value, where, or_zero=True))
 
 
 def _positive(value: Any, where: str, or_zero: bool = False) -> Any:

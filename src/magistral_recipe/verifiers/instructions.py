@@ -2,9 +2,9 @@
 
 What is checked is a whole response, strictly, as the published program does; a test holds the two side by side. Three
 counts differ, for which it needs NLTK and langdetect: sentences end at ``.``, ``!``, ``?`` or their CJK forms before
-white space or the end; words in capitals are runs of letters, digits, apostrophes and hyphens; languages are told by
-this package's own detector. Keywords are text here, and regular expressions there. A response is hostile text: every
-pattern here is linear in it.
+white space or the end, but not behind ``Dr.`` and its like; words in capitals are runs of letters, digits, apostrophes
+and hyphens; languages are told by this package's own detector. Keywords are text here, and regular expressions there.
+A response is hostile text: every pattern here is linear in it.
 """
 
 from __future__ import annotations
@@ -101,7 +101,10 @@ def _language(text: str, options: Options) -> bool:
     return _is_in(text, str(options["language"]))
 
 
-_SENTENCE_END = re.compile(r"[.!?]+[\"'”’)\]]?(?=\s|$)|[。！？]+")
+_ABBREVIATIONS = ("Dr", "Mr", "Mrs", "Ms", "Prof", "St", "vs", "e.g", "i.e", "cf")
+_SENTENCE_END = re.compile(
+    "".join(rf"(?<!\b{re.escape(each)})" for each in _ABBREVIATIONS) + r"[.!?]+[\"'”’)\]]?(?=\s|$)|[。！？]+"
+)
 
 
 def _sentences(text: str, options: Options) -> bool:

@@ -215,6 +215,7 @@ def test_livecodebench(tmp_path, name):
     assert (tests["function"], tests["method_of"]) == ("add", "Solution")
     assert tests["cases"] == [{"args": [1, [2, 3]], "expected": 6}, {"args": [4, []], "expected": 4}]
     assert "class Solution" in second.problem
+    assert [parse_tests(problem.tests, "").compare for problem in (first, second)] == ["livecodebench"] * 2
     assert all(len(parse_tests(problem.tests, "").cases) == 2 for problem in (first, second))
 
 

@@ -16,6 +16,7 @@ from magistral_recipe.errors import RunError
 from magistral_recipe.verifiers.language import detect as detect_module
 from magistral_recipe.verifiers.language.detect import DEFAULT_LANGUAGES, detect
 from magistral_recipe.verifiers.language.scripts import KNOWN_LANGUAGES
+from magistral_recipe.verifiers.language.words import FUNCTION_WORDS
 
 CASES = Path(__file__).parents[2] / "cases" / "language_sentences.jsonl"
 SENTENCES = [json.loads(line) for line in CASES.read_text(encoding="utf-8").splitlines()]
@@ -37,6 +38,23 @@ def test_held_out_sentences_are_told(kind):
     assert len(rows) == {"latex": 150, "arithmetic": 20}[kind]
     wrong = [row["id"] for row in rows if detect(row["text"]).language != row["language"]]
     assert len(wrong) <= 0.02 * len(rows), wrong
+
+
+MESSAGES = [
+    json.loads(line) for line in CASES.with_name("language_messages.jsonl").read_text(encoding="utf-8").splitlines()
+]
+MGSM = ("th", "sw", "bn", "te")
+
+
+def test_held_out_messages_are_told_in_every_language_offered():
+    told: Counter[str] = Counter()
+    for row in MESSAGES:
+        language = row["language"]
+        candidates = DEFAULT_LANGUAGES if language in DEFAULT_LANGUAGES else (*DEFAULT_LANGUAGES, language)
+        told[language] += detect(row["text"], candidates).language == language
+    assert set(told) >= {*DEFAULT_LANGUAGES, *MGSM}
+    assert Counter(row["language"] for row in MESSAGES) == dict.fromkeys(told, 40)
+    assert {language: 40 - right for language, right in told.items() if 40 - right > 2} == {"ne": 4, "sw": 7}
 
 
 def test_paragraphs_of_latex_heavy_text_are_all_told():
@@ -185,3 +203,47 @@ def test_verdicts_are_bounded_and_repeatable(pieces):
     assert verdict.language in (None, verdict.favourite)
     assert all(0 < share <= 1 for _, share in verdict.votes)
     assert verdict.language is None or (verdict.enough and verdict.share >= detect_module.AGREEMENT)
+
+
+@pytest.mark.parametrize(
+    "sign", ["\u200b", "\u200c", "\u200d", "\u2060", "\ufeff", "\u00ad", "\u034f", "\ufe0f", "\u202e"]
+)
+def test_signs_without_width_change_nothing(sign):
+    for row in SENTENCES[::20]:
+        plain = detect(row["text"])
+        assert detect(sign.join(row["text"])) == plain or "\\" in row["text"] or "$" in row["text"]
+        assert detect(row["text"].replace(" ", f"{sign} {sign}")) == plain
+
+
+@pytest.mark.parametrize(
+    ("text", "beside", "language"),
+    [
+        ("確率", "ja", "ja"),
+        ("合計本数", "ja", "ja"),
+        ("確率", None, "zh"),
+        ("因此一共有四十八支铅笔", "ja", "zh"),
+        ("首先計算各箱鉛筆總數然後相乘可知最後答案", "ja", "zh"),
+        ("グラフの描画", None, "ja"),
+        ("データ分析", None, "ja"),
+        ("设スズキ汽车的数量", None, "zh"),
+        ("优の良品的价格是多少", None, "zh"),
+    ],
+)
+def test_kanji_kana_and_names(text, beside, language):
+    assert detect(text, beside=beside).favourite == language
+
+
+def test_function_words_tell_relatives_apart():
+    named = (*DEFAULT_LANGUAGES, "no")
+    norwegian = "Vi teller blyantene i hver boks. Det er tolv av dem, og derfor ganger vi med fire."
+    danish = "Vi tæller blyanterne i hver æske. Der er tolv af dem, og derfor bliver svaret otteogfyrre."
+    assert detect(norwegian, named).language == "no"
+    assert detect(danish, named).language != "no"
+
+
+def test_every_list_of_function_words_is_of_a_language_and_in_its_script():
+    for language, words in FUNCTION_WORDS.items():
+        assert language in KNOWN_LANGUAGES
+        assert len(words) >= 20
+        assert all(word == word.lower() and " " not in word for word in words)
+    assert set(DEFAULT_LANGUAGES) - {"zh", "ja", "ko"} <= set(FUNCTION_WORDS)

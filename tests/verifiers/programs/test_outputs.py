@@ -6,7 +6,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from magistral_recipe.verifiers.programs.outputs import read_value, same_output, same_value
+from magistral_recipe.verifiers.programs.outputs import (
+    read_value,
+    same_output,
+    same_published_output,
+    same_published_value,
+    same_value,
+)
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
@@ -98,3 +104,62 @@ def test_deep_values_need_no_deep_stack():
 @pytest.mark.parametrize("output", [b"", b"{", b"\xff\xfe", b"[" * 100_000, b"1" * 5_000])
 def test_what_is_no_json_is_no_value(output):
     assert read_value(output) == (False, None)
+
+
+@pytest.mark.parametrize(
+    ("actual", "expected", "same"),
+    [
+        ("5", "5\n", True),
+        ("\n\n5  \n\n", "5", True),
+        ("1\r\n2\r\n", "1\n2\n", True),
+        ("2.50 1e3", "2.5 1000", True),
+        ("007 1_0", "7 10", True),  # as `Decimal` reads them
+        ("50000000000000000", "50000000000000001", False),
+        ("0.30000000000000004", "0.3", False),
+        ("a  b", "a b", False),
+        ("x 2.50", "x 2.5", False),
+        ("1\n\n2", "1\n2", False),
+        ("1 2", "1\n2", False),
+        ("5\n6", "5", False),
+        ("5", "5\n6", False),
+        ("5 6", "5", False),
+        ("NaN", "nan", False),
+        ("sNaN", "1", False),
+        ("Infinity", "inf", True),
+        ("", "", True),
+        ("", "0", False),
+        ("1e999999999999999999999", "1", False),
+    ],
+)
+def test_published_output_is_compared_by_lines_and_decimals(actual, expected, same):
+    assert same_published_output(actual, expected) is same
+
+
+@pytest.mark.parametrize(
+    ("actual", "expected", "same"),
+    [
+        (1, True, True),
+        (0, False, True),
+        (2, True, False),
+        (1.0, 1, True),
+        (10**17 + 1.0, 10**17 + 1, False),
+        ([[1, 0.0]], [[True, 0]], True),
+        ("1", 1, False),
+        (None, 0, False),
+        (None, False, False),
+        ({"a": 1}, {"a": 1.0}, True),
+        ([1, 2], [2, 1], False),
+    ],
+)
+def test_published_values_are_compared_by_equality(actual, expected, same):
+    assert same_published_value(actual, expected) is same
+
+
+def test_published_values_of_any_depth_are_no_error():
+    deep: list = []
+    for _ in range(100_000):
+        deep = [deep]
+    other: list = []
+    for _ in range(100_000):
+        other = [other]
+    assert same_published_value(deep, other) is False

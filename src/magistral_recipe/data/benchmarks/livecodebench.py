@@ -118,8 +118,11 @@ def tests_of(public: str, private: str, metadata: str | None, starter: str | Non
     if not cases:
         raise ValueError("no tests")
     kinds = {str(case.get("testtype", "stdin")) for case in cases}
+    # Its published way of comparing, so that scores can stand beside others'.
+    compare = {"compare": "livecodebench"}
     if kinds == {"stdin"}:
-        return {"type": "stdio", "cases": [{"input": case["input"], "output": case["output"]} for case in cases]}
+        pairs = [{"input": case["input"], "output": case["output"]} for case in cases]
+        return {"type": "stdio", **compare, "cases": pairs}
     if kinds != {"functional"}:
         raise ValueError(f"tests of kind {', '.join(sorted(kinds))}; known are stdin and functional")
     about = _json(metadata) if metadata else {}
@@ -127,7 +130,7 @@ def tests_of(public: str, private: str, metadata: str | None, starter: str | Non
     if not isinstance(function, str):
         raise ValueError("functional tests without a func_name in their metadata")
     owner = {"method_of": "Solution"} if "class Solution" in (starter or "") else {}
-    return {"type": "call", "function": function, **owner, "cases": [_call(case) for case in cases]}
+    return {"type": "call", **compare, "function": function, **owner, "cases": [_call(case) for case in cases]}
 
 
 def _call(case: Mapping[str, Any]) -> dict[str, Any]:

@@ -46,7 +46,6 @@ from magistral_recipe.verifiers.answers.verdicts import (
     Verdict,
 )
 
-
 _DEFAULT = Rules()
 
 
@@ -181,7 +180,9 @@ class _Comparison:
 
     def _unions(self, wanted: Shape, found: Shape) -> Verdict:
         if not isinstance(wanted, Union) or not isinstance(found, Union):
-            return UNDECIDED if all(isinstance(side, (Union, Listing, Difference)) for side in (wanted, found)) else WRONG
+            return (
+                UNDECIDED if all(isinstance(side, (Union, Listing, Difference)) for side in (wanted, found)) else WRONG
+            )
         if any(isinstance(part, Opaque) for part in found.parts):
             return UNREADABLE
         verdict = as_set(wanted.parts, found.parts, self)
@@ -293,7 +294,6 @@ def _periodic(shape: Shape, letter: str) -> bool:
 
 
 def _adds_a_period(node: Node, letter: str) -> bool:
-
 
     terms, stack = [], [node]
     while stack:

@@ -12,5 +12,7 @@ TAKEN_BACK = word_set(
 )
 """No such word stands in what leads up to a value."""
 
-TAKES_BACK_A_NAME = TAKEN_BACK - word_set("of at to between square sum product difference and before after over up root cube")
+TAKES_BACK_A_NAME = TAKEN_BACK - word_set(
+    "of at to between square sum product difference and before after over up root cube"
+)
 """Nor in the name of a value, which may well be ``sum of digits``."""

@@ -139,7 +139,11 @@ def _without(shape: Difference) -> Domain | None:
     if whole is None:
         return None
     if isinstance(shape.removed, Opaque):
-        return _integers(whole, 0 if shape.removed.text == "non-naturals" else None) if shape.removed.text[:4] == "non-" else None
+        return (
+            _integers(whole, 0 if shape.removed.text == "non-naturals" else None)
+            if shape.removed.text[:4] == "non-"
+            else None
+        )
     removed = domain_of(shape.removed)
     return None if removed is None else _common([whole, _complement(removed)])
 

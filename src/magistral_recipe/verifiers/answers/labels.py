@@ -12,16 +12,93 @@ from magistral_recipe.verifiers.answers.denials import TAKES_BACK_A_NAME
 from magistral_recipe.verifiers.answers.text import Token, text_of, words_of
 
 _GREEK = frozenset(
-    "alpha beta gamma delta epsilon zeta eta theta kappa lambda mu nu xi rho sigma tau phi chi psi omega Delta Omega Sigma "
-    "Phi Gamma Lambda Pi Theta Psi ell hbar".split()
+    [
+        "alpha",
+        "beta",
+        "gamma",
+        "delta",
+        "epsilon",
+        "zeta",
+        "eta",
+        "theta",
+        "kappa",
+        "lambda",
+        "mu",
+        "nu",
+        "xi",
+        "rho",
+        "sigma",
+        "tau",
+        "phi",
+        "chi",
+        "psi",
+        "omega",
+        "Delta",
+        "Omega",
+        "Sigma",
+        "Phi",
+        "Gamma",
+        "Lambda",
+        "Pi",
+        "Theta",
+        "Psi",
+        "ell",
+        "hbar",
+    ]
 )
 _DECORATIONS = frozenset(
-    "overline overrightarrow vec hat bar widehat tilde widetilde dot ddot underline angle measuredangle triangle mathbb "
-    "mathbf odot square mathcal".split()
+    [
+        "overline",
+        "overrightarrow",
+        "vec",
+        "hat",
+        "bar",
+        "widehat",
+        "tilde",
+        "widetilde",
+        "dot",
+        "ddot",
+        "underline",
+        "angle",
+        "measuredangle",
+        "triangle",
+        "mathbb",
+        "mathbf",
+        "odot",
+        "square",
+        "mathcal",
+    ]
 )
-_OPERATORS = frozenset("det dim min max inf sup gcd lcm deg ker Pr arg Re Im".split())
+_OPERATORS = frozenset(["det", "dim", "min", "max", "inf", "sup", "gcd", "lcm", "deg", "ker", "Pr", "arg", "Re", "Im"])
 _TEXT_OPERATORS = frozenset(
-    "rank tr trace var cov dim det deg ord card vol area perimeter length max min lcm gcd pr re im span order dist e p".split()
+    [
+        "rank",
+        "tr",
+        "trace",
+        "var",
+        "cov",
+        "dim",
+        "det",
+        "deg",
+        "ord",
+        "card",
+        "vol",
+        "area",
+        "perimeter",
+        "length",
+        "max",
+        "min",
+        "lcm",
+        "gcd",
+        "pr",
+        "re",
+        "im",
+        "span",
+        "order",
+        "dist",
+        "e",
+        "p",
+    ]
 )
 _CHANCES = re.compile(r"P|E|Pr|Var|Cov|H|\\?[PE]|var|cov|pr|e|p")
 _WITHIN_MAX = 24
@@ -57,7 +134,17 @@ def _words(raw: list[Token]) -> str | None:
     if raw[0].value.lower() in _TEXT_OPERATORS and len(raw) > 1:
         return None
     for token in raw:
-        if token.kind not in ("text", "word", "var") and token.value not in ("triangle", "angle", "overline", "{", "}", "(", ")", ",", "'"):
+        if token.kind not in ("text", "word", "var") and token.value not in (
+            "triangle",
+            "angle",
+            "overline",
+            "{",
+            "}",
+            "(",
+            ")",
+            ",",
+            "'",
+        ):
             return None
     text = words_of(" ".join(token.value for token in raw if token.value not in "{}(),"))
     return None if not text or re.search(r"\d", text) or TAKES_BACK_A_NAME & set(text.split()) else text
@@ -207,8 +294,13 @@ class _Reader:
 
 def plain_argument(text: str) -> bool:
     """Whether an argument is a letter or a constant: ``f(3x)`` and ``f(x+1)`` name no function."""
-    return bool(re.fullmatch(r"\\?[a-zA-Z]+(?:_\{?\w+\}?)?|[-+\d./\\{}]*(?:\\?pi|\\infty|frac|sqrt|\\frac|\\sqrt|[\d{}./-])*", text)) and bool(
-        re.fullmatch(r"[a-zA-Z](?:_\{?\w+\}?)?|[A-Z]{2,3}|\\[a-z]+", text) or not re.search(r"(?<![a-zA-Z\\])[a-zA-Z](?![a-zA-Z])", text)
+    return bool(
+        re.fullmatch(
+            r"\\?[a-zA-Z]+(?:_\{?\w+\}?)?|[-+\d./\\{}]*(?:\\?pi|\\infty|frac|sqrt|\\frac|\\sqrt|[\d{}./-])*", text
+        )
+    ) and bool(
+        re.fullmatch(r"[a-zA-Z](?:_\{?\w+\}?)?|[A-Z]{2,3}|\\[a-z]+", text)
+        or not re.search(r"(?<![a-zA-Z\\])[a-zA-Z](?![a-zA-Z])", text)
     )
 
 

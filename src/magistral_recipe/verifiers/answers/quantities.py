@@ -89,7 +89,13 @@ def _rounded(wanted: Node, found: Quantity, rules: Rules) -> bool:
         return False
     if found.places <= 0 and found.value.denominator == 1 and found.digits <= 1 - found.places:
         return False
-    units_off = Fraction(2) if found.digits >= MACHINE_DIGITS + 1 else Fraction(1) if found.digits == MACHINE_DIGITS else Fraction(1, 2)
+    units_off = (
+        Fraction(2)
+        if found.digits >= MACHINE_DIGITS + 1
+        else Fraction(1)
+        if found.digits == MACHINE_DIGITS
+        else Fraction(1, 2)
+    )
     return values.rounds_to(wanted, found.value, found.places, units_off)
 
 

@@ -33,7 +33,9 @@ def ratios(wanted: Shape, found: Shape, compare: Compare) -> Verdict:
     if value is None:
         return RIGHT if same_value(quotient, other.node) else WRONG
     whole = exact(terms[1]) == 1
-    as_number = Quantity(f"{wanted.text}/{found.text}", Node("num", value=value), None, value, fraction=not whole or sides[0] is not None)
+    as_number = Quantity(
+        f"{wanted.text}/{found.text}", Node("num", value=value), None, value, fraction=not whole or sides[0] is not None
+    )
     if sides[0] is not None:
         return compare(as_number, other)
     if value.denominator == 1 and not whole:

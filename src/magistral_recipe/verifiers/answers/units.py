@@ -76,7 +76,11 @@ def canonical(text: str) -> str | None:
     """Return one spelling of a unit, ``None`` where the text is none."""
     text = text.replace("²", "^2").replace("³", "^3").replace("μ", "µ").replace("{", "").replace("}", "").strip(" .,")
     text = _SPEEDS.get(text.lower(), text)
-    if not text or len(text) > 60 or not re.fullmatch(r"[^\W\d_%$€£¥¢₹°][\w\s/·.^\-'()°]*|[%$€£¥¢₹]|°[\w\s/·^-]*", text):
+    if (
+        not text
+        or len(text) > 60
+        or not re.fullmatch(r"[^\W\d_%$€£¥¢₹°][\w\s/·.^\-'()°]*|[%$€£¥¢₹]|°[\w\s/·^-]*", text)
+    ):
         return None
     if (symbols := _symbols(text)) is not None:
         return symbols
@@ -102,7 +106,9 @@ def _symbols(text: str) -> str | None:
         if match is None or name is None:
             return None
         exponents[name] += sign * int(match[2] or 1)
-    if len(exponents) > 1 and not all(_size(name) or name in ("deg", "degC", "rad", "mol", "usd") for name in exponents):
+    if len(exponents) > 1 and not all(
+        _size(name) or name in ("deg", "degC", "rad", "mol", "usd") for name in exponents
+    ):
         return None
     shown = sorted(exponents.items(), key=lambda item: (item[1] < 0, item[0]))
     return "·".join(name + (f"^{power}" if power != 1 else "") for name, power in shown if power) or None
@@ -176,7 +182,11 @@ def _size(name: str) -> tuple[Fraction, tuple[tuple[str, int], ...]] | None:
         return Fraction(size), _dimensions(dimensions)
     for prefix, factor in (("", 1), *_PREFIXES.items()):
         base = name[len(prefix) :]
-        if name.startswith(prefix) and base in _BASES and not (prefix and base in ("Bq", "bar", "erg", "cal") and prefix != "k"):
+        if (
+            name.startswith(prefix)
+            and base in _BASES
+            and not (prefix and base in ("Bq", "bar", "erg", "cal") and prefix != "k")
+        ):
             size, dimensions = _BASES[base]
             return Fraction(size) * factor, _dimensions(dimensions)
     return None
@@ -274,7 +284,9 @@ def _currency(raw: list[Token]) -> tuple[list[Token], str | None]:
     return raw, None
 
 
-_WITHIN = frozenset({"/", "^", "{", "}", "-", "cdot", "times", "*", "circ", "Omega", "mu", "frac", "%", "deg", "¢", "€"})
+_WITHIN = frozenset(
+    {"/", "^", "{", "}", "-", "cdot", "times", "*", "circ", "Omega", "mu", "frac", "%", "deg", "¢", "€"}
+)
 
 
 def _earliest(raw: list[Token]) -> int:

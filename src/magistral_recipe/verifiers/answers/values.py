@@ -264,7 +264,9 @@ def _narrow_points(names: frozenset[str], left: Node, right: Node) -> list[dict[
         seeds = [{name: zlib.crc32(f"{index}|{name}".encode()) for name in names} for index in range(30)]
         return [
             {
-                name: (-1) ** (seed & 1) * (Fraction(1, 5), Fraction(1, 2), 1, 3, 10)[seed // 2 % 5] * Fraction(seed % 997 + 900, 1400)
+                name: (-1) ** (seed & 1)
+                * (Fraction(1, 5), Fraction(1, 2), 1, 3, 10)[seed // 2 % 5]
+                * Fraction(seed % 997 + 900, 1400)
                 for name, seed in point.items()
             }
             for point in seeds

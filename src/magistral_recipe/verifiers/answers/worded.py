@@ -61,11 +61,21 @@ def without_lead(text: str) -> str:
             return rf"{rest}\text{{{phrase}}}"
         if not words or any(word in TAKEN_BACK or word in SCALES or number_of(word) is not None for word in words):
             return text
-        named = match[2] == ":" or match[1].strip().endswith(":") or words[-1] in ("is", "are", "ist", "est", "es", "è", "=")
+        named = (
+            match[2] == ":"
+            or match[1].strip().endswith(":")
+            or words[-1] in ("is", "are", "ist", "est", "es", "è", "=")
+        )
         if named and len(phrase) > 1 and phrase not in PLAIN_COMMANDS and not re.match(r"[-+]?\d+ ?:", rest):
             text = rest
             continue
-        if len(words) == 1 and len(phrase) > 2 and phrase.isalpha() and phrase not in PLAIN_COMMANDS and re.fullmatch(r"\d+(?: ?th)?", rest):
+        if (
+            len(words) == 1
+            and len(phrase) > 2
+            and phrase.isalpha()
+            and phrase not in PLAIN_COMMANDS
+            and re.fullmatch(r"\d+(?: ?th)?", rest)
+        ):
             return rf"{rest}\text{{{phrase}}}"
         return text
     return text
@@ -107,7 +117,9 @@ def read_prose(text: str, compact: str) -> Shape | None:
 def _speaks(runs: list[str], text: str) -> bool:
     """Whether runs of letters are prose all the same: one is a word of its own, as in ``even n``."""
     first = runs[0]
-    return len(first) >= 3 and is_word(first) and units.canonical(runs[-1]) is None or ("\\text" in text and is_word(first))
+    return (len(first) >= 3 and is_word(first) and units.canonical(runs[-1]) is None) or (
+        "\\text" in text and is_word(first)
+    )
 
 
 def _number_in_words(words: str) -> Quantity | None:
@@ -142,7 +154,9 @@ def _phrase(words: str, compact: str) -> Shape:
         return Words(compact, "infinitely many")
     words = _SENTENCE.sub("", words, count=1) if _SENTENCE.match(words) else words
     parts = [part for part in _CONJUNCTIONS.split(words) if part]
-    if len(parts) > 1 and all(re.fullmatch(r"[^\W\d_]+(?: [^\W\d_]+)?", part) and part not in TAKEN_BACK for part in parts):
+    if len(parts) > 1 and all(
+        re.fullmatch(r"[^\W\d_]+(?: [^\W\d_]+)?", part) and part not in TAKEN_BACK for part in parts
+    ):
         return Listing(compact, "", tuple(Words(part, _bare(part)) for part in parts))
     return Words(compact, _bare(words))
 

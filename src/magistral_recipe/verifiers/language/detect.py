@@ -12,15 +12,21 @@ from __future__ import annotations
 
 import importlib.util
 import re
+import subprocess
+import sys
 import threading
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from magistral_recipe.errors import RunError
 from magistral_recipe.verifiers.language.prose import extract_prose
 from magistral_recipe.verifiers.language.scripts import SCRIPTS, languages_in, word_set
+from magistral_recipe.verifiers.language.words import FUNCTION_WORDS, RELATIVES, function_words
 
 # The paper's languages, the further ones of its evaluation, and what fastText confuses them with.
 DEFAULT_LANGUAGES = (
@@ -52,15 +58,37 @@ ENOUGH_IF_CLEAR = 10  # unless it is as sure as
 CLEAR = 0.9
 AGREEMENT = 0.8  # share of the letters that must agree
 POSSIBLE = 0.25  # a segment agrees with a language that has at least this probability in it
+UNSURE = 0.4  # where the model is less sure than this of its best, a segment may be in any candidate
+LEAST_CONFIDENCE = 0.25  # of a text's favourite
 FOREIGN = 0.7  # a language that is no candidate is believed from here on
 COMMENTS = 300  # letters of comments that no code needs
 
+_POSSIBLE_IF_UNSURE = 0.2  # times the probability of the likeliest
 _NEGLIGIBLE = 0.01  # probability
 _LONGEST_WORD = 30  # letters that a word counts for at most
 _ACRONYM = 4  # letters; ABCD is a rectangle
 _PHRASE = 4  # words in another script that are more than a name or a unit in a sentence
-_KANA = re.compile(r"[\u3041-\u3096\u30a1-\u30fa]")
-_KANA_SHARE = 0.1  # of the characters of Japanese; Chinese has none
+_HIRAGANA = re.compile(r"[\u3041-\u3096]")
+_KATAKANA = re.compile(r"[\u30a1-\u30fa]")
+_HIRAGANA_SHARE = 0.1  # of the characters of Japanese; Chinese has none
+_KATAKANA_SHARE = 0.3  # where there are no hiragana; fewer are a name in Chinese
+_KANJI_ALONE = 12  # signs; so many in a row may be Japanese, beside Japanese
+# Forms that Japanese does not write: simplified ones, traditional ones that it simplified, and words of its own.
+_CHINESE = re.compile(
+    "[们这个么吗吧呢啊她它你您很哪怎是也每于说对为时间问题设则两从应该结论证计经过还让给头关开门见觉现实际项图线边长组简单类选择"
+    "员价买卖钱总发进运连远难转轮较输达适页顶须领频顺验骤积减检标样极构权满测归录虑约级纪细终统继续维综绝习书乐亿仅众优伤传诉试话"
+    "语误请谁调谈车几铅笔银铁钟针鱼鸟马风飞饭馆鸡這們說對嗎麼沒總數學會兩從應證實邊單擇價賣錢經關發]"
+)
+# Signs without a width: between letters they would hide words.
+_INVISIBLE = re.compile(
+    "[\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u202a-\u202e\u2060-\u206f\u3164"
+    "\ufe00-\ufe0f\ufeff\uffa0\U000e0000-\U000e0fff]"
+)
+_MAGIC = (793712314).to_bytes(4, "little")  # what every model file of fastText begins with
+_FEW_WORDS = 25  # characters; fewer can mislead the model however sure it is
+_LEAST = 0.02  # probability of a language whose function words are there, whatever the model says
+_WORD_WEIGHT = 5.0  # how much likelier each function word makes a language
+_WORDS_ENOUGH = 3.0
 _ALPHABETS_OF_VARIABLES = word_set("latin greek")
 
 _WORD = re.compile(
@@ -83,6 +111,7 @@ class DetectedLanguage(NamedTuple):
         letters: how much text there was, in Latin letters or what says as much.
         favourite: the likeliest language, decided or not.
         votes: each language with the share of the letters that agree with it; a segment may agree with several.
+        words: how many words there were, in a script that has words.
     """
 
     language: str | None
@@ -91,6 +120,7 @@ class DetectedLanguage(NamedTuple):
     letters: int
     favourite: str | None
     votes: tuple[tuple[str, float], ...]
+    words: int = 0
 
     @property
     def enough(self) -> bool:
@@ -108,7 +138,7 @@ class _Segment(NamedTuple):
     letters: int
 
 
-def detect(text: str, candidates: Sequence[str] = DEFAULT_LANGUAGES) -> DetectedLanguage:
+def detect(text: str, candidates: Sequence[str] = DEFAULT_LANGUAGES, beside: str | None = None) -> DetectedLanguage:
     """Tell the language of a text, LaTeX and code aside.
 
     Comments within code count only where they are long, and more than twice as long as the prose around.
@@ -117,6 +147,7 @@ def detect(text: str, candidates: Sequence[str] = DEFAULT_LANGUAGES) -> Detected
         text: any text, without thinking tags.
         candidates: the languages to choose from, of `scripts.KNOWN_LANGUAGES`. A text that is clearly in none of
             them gets its own label.
+        beside: the language of what the text stands beside: a few kanji beside Japanese are Japanese.
 
     Returns:
         What was found.
@@ -124,13 +155,29 @@ def detect(text: str, candidates: Sequence[str] = DEFAULT_LANGUAGES) -> Detected
     Raises:
         RunError: where the model or its library is not installed.
     """
-    prose = extract_prose(text)
+    prose = extract_prose(text if text.isascii() else _INVISIBLE.sub("", text))
     segments = _segments(prose.text)
     if len(prose.comments) > COMMENTS:
         comments = _segments(prose.comments)
         if _weight(comments) > max(COMMENTS, 2 * _weight(segments)):
             segments += comments
-    return _vote(segments, tuple(candidates))
+    return _vote(segments, tuple(candidates), beside)
+
+
+def speaks_for(text: str, one: str, other: str) -> bool:
+    """Whether a few words have more function words of one language in them than of another.
+
+    Args:
+        text: any text.
+        one: a language.
+        other: another; where the function words of either are not known, the answer is yes.
+    """
+    both = frozenset((one, other))
+    words = " ".join(segment.text for segment in _segments(extract_prose(text).text))
+    if not both <= FUNCTION_WORDS.keys():
+        return True
+    hits = function_words(words, both)
+    return hits.get(one, 0.0) > hits.get(other, 0.0)
 
 
 def _weight(segments: Sequence[_Segment]) -> int:
@@ -214,51 +261,103 @@ class _Segmenter:
         return self.segments
 
 
-def _vote(segments: Sequence[_Segment], candidates: tuple[str, ...]) -> DetectedLanguage:
+def _vote(segments: Sequence[_Segment], candidates: tuple[str, ...], beside: str | None) -> DetectedLanguage:
     letters = _weight(segments)
+    words = sum(each.text.count(" ") + 1 for each in segments if each.script != "cjk")
+    japanese = beside == "ja" or _has_hiragana(segments)
     support: dict[str, float] = {}
     agreeing: dict[str, int] = {}
     for segment in segments:
-        for language, probability in _classify(segment, candidates).items():
+        found, likely = _classify(segment, candidates, japanese)
+        for language, probability in found.items():
             support[language] = support.get(language, 0.0) + probability * segment.letters
-            if probability >= POSSIBLE:
+            if probability >= likely:
                 agreeing[language] = agreeing.get(language, 0) + segment.letters
     if not support:
         return DetectedLanguage(None, 0.0, 0.0, letters, None, ())
     favourite = max(support, key=lambda language: (support[language], language))
     votes = sorted(((language, count / letters) for language, count in agreeing.items()), key=lambda vote: -vote[1])
     share = agreeing.get(favourite, 0) / letters
-    detected = DetectedLanguage(favourite, share, support[favourite] / letters, letters, favourite, tuple(votes))
-    return detected if detected.enough and share >= AGREEMENT else detected._replace(language=None)
+    verdict = DetectedLanguage(favourite, share, support[favourite] / letters, letters, favourite, tuple(votes), words)
+    return (
+        verdict
+        if verdict.enough and share >= AGREEMENT and verdict.confidence >= LEAST_CONFIDENCE
+        else verdict._replace(language=None)
+    )
 
 
-def _classify(segment: _Segment, candidates: tuple[str, ...]) -> dict[str, float]:
-    """Probabilities of the languages in a segment, among the candidates that use its script."""
+def _has_hiragana(segments: Sequence[_Segment]) -> bool:
+    text = "".join(segment.text for segment in segments if segment.script == "cjk")
+    return len(_HIRAGANA.findall(text)) > _HIRAGANA_SHARE * len(text)
+
+
+def _classify(segment: _Segment, candidates: tuple[str, ...], japanese: bool) -> tuple[dict[str, float], float]:
+    """Probabilities of the languages in a segment, among the candidates of its script; from which on one may be it."""
     allowed = languages_in(segment.script, candidates)
     if segment.script == "cjk" and len(allowed) != 1:
-        return {_chinese_or_japanese(segment.text): 1.0}
+        return _chinese_or_japanese(segment.text.replace(" ", ""), japanese), POSSIBLE
     if segment.script != "latin" and len(allowed) == 1:
-        return dict.fromkeys(allowed, 1.0)
+        return dict.fromkeys(allowed, 1.0), POSSIBLE
     return _predict(segment.text, allowed)
 
 
-def _chinese_or_japanese(text: str) -> str:
-    return "ja" if len(_KANA.findall(text)) >= _KANA_SHARE * len(text.replace(" ", "")) else "zh"
+def _chinese_or_japanese(text: str, beside_japanese: bool) -> dict[str, float]:
+    """Tell by signs: Japanese has hiragana all over, Chinese has forms of its own, a few kanji may be either."""
+    hiragana, katakana = len(_HIRAGANA.findall(text)), len(_KATAKANA.findall(text))
+    if len(_CHINESE.findall(text)) > hiragana:
+        return {"zh": 1.0}
+    if hiragana >= _HIRAGANA_SHARE * len(text) or katakana >= _KATAKANA_SHARE * len(text):
+        return {"ja": 1.0}
+    if beside_japanese and len(text) <= _KANJI_ALONE:
+        return {"ja": 0.55, "zh": 0.45}
+    return {"zh": 1.0}
 
 
-def _predict(text: str, allowed: frozenset[str]) -> dict[str, float]:
+def _predict(text: str, allowed: frozenset[str]) -> tuple[dict[str, float], float]:
+    """What the model says, corrected by the function words of the candidates and of their relatives."""
     ranked = _ranked(text, _NEGLIGIBLE)  # far faster than all 176
     if not any(language in allowed for language, _ in ranked):
         ranked = _ranked(text, 0.0)
     if not ranked:  # no vote
-        return {}
-    best, probability = ranked[0]
-    among = {language: p for language, p in ranked if language in allowed}
-    total = sum(among.values())
-    if not total or (best not in allowed and probability >= FOREIGN):
-        return {best: 1.0}
+        return {}, POSSIBLE
     unlisted = max(0.0, 1 - sum(p for _, p in ranked))  # may be any candidate's: a word alone is never sure
-    return {language: p / (total + unlisted) for language, p in among.items()}
+    likeliest, probability = ranked[0]
+    clear = probability >= CLEAR and len(text) >= _FEW_WORDS
+    if clear and likeliest in allowed and not RELATIVES.get(likeliest, frozenset()) & allowed:
+        return _shares({language: p for language, p in ranked if language in allowed}, unlisted), POSSIBLE
+    hits = function_words(text, allowed)
+    found = _with_kin(dict(ranked), allowed, hits)
+    best = max(found, key=lambda language: found[language])
+    among = {each: max(found.get(each, 0.0), _LEAST if hits.get(each) else 0.0) for each in allowed}
+    most = max(among.values(), default=0.0)
+    if best not in allowed and (found[best] >= FOREIGN or not most):
+        return {best: 1.0}, POSSIBLE
+    sure = most >= UNSURE
+    if not sure:
+        among = {each: max(p, _POSSIBLE_IF_UNSURE * most) for each, p in among.items()}
+    weighed = {each: p * _WORD_WEIGHT ** min(hits.get(each, 0.0), _WORDS_ENOUGH) for each, p in among.items() if p}
+    shares = _shares(weighed, unlisted)
+    return shares, POSSIBLE if sure else _POSSIBLE_IF_UNSURE * max(shares.values())
+
+
+def _shares(weights: Mapping[str, float], unlisted: float) -> dict[str, float]:
+    total = sum(weights.values()) + unlisted
+    return {language: weight / total for language, weight in weights.items()}
+
+
+def _with_kin(found: dict[str, float], allowed: frozenset[str], hits: Mapping[str, float]) -> dict[str, float]:
+    """Give a candidate what the model took for a near relative of it, unless the words speak for that one."""
+    for relative in [each for each in found if each in RELATIVES]:
+        takers = allowed & RELATIVES[relative]
+        if not takers or (relative in allowed and not hits):
+            continue
+        taker = max(takers, key=lambda each: (hits.get(each, 0.0), found.get(each, 0.0), each))
+        ahead = hits.get(taker, 0.0) - hits.get(relative, 0.0)
+        named = taker not in DEFAULT_LANGUAGES  # by a row
+        if ahead > 0 or (ahead == 0 and (named or relative not in allowed)):
+            found[taker] = found.get(taker, 0.0) + found[relative]
+            found[relative] = 0.0
+    return found
 
 
 def _ranked(text: str, threshold: float) -> list[tuple[str, float]]:
@@ -268,20 +367,40 @@ def _ranked(text: str, threshold: float) -> list[tuple[str, float]]:
 
 
 _loading = threading.Lock()
-_loaded: list[Any] = []
+_loaded: dict[str | None, Any] = {}
+_chosen: ContextVar[str | None] = ContextVar("language model", default=None)
+
+
+@contextmanager
+def using_model(path: str | None) -> Iterator[None]:
+    """Judge by another model within a block; `None` is the packaged one.
+
+    Args:
+        path: a fastText model with the labels of lid.176 (``lid.176.bin``, ``lid.176.ftz``).
+
+    Raises:
+        RunError: where it can't be loaded.
+    """
+    token = _chosen.set(path)
+    try:
+        _model()
+        yield
+    finally:
+        _chosen.reset(token)
 
 
 def _model() -> Any:
-    """The model, loaded once a process, at first use."""
-    if not _loaded:
+    """The model in use, loaded once a process, at first use."""
+    path = _chosen.get()
+    if path not in _loaded:
         with _loading:
-            if not _loaded:
-                _loaded.append(_load())
-    return _loaded[0]
+            if path not in _loaded:
+                _loaded[path] = _load(path)
+    return _loaded[path]
 
 
-def _load() -> Any:
-    path = model_path()
+def _load(path: str | None = None) -> Any:
+    file = model_path() if path is None else check_model(path)
     try:
         import fasttext
     except ImportError as error:
@@ -289,7 +408,44 @@ def _load() -> Any:
             "language identification needs a fastText binding, which is not installed: pip install fasttext-predict"
         ) from error
     # The object underneath: the wrapper's predict copies through numpy in other builds, which numpy 2 refuses.
-    return fasttext.load_model(str(path)).f
+    return fasttext.load_model(str(file)).f
+
+
+def check_model(path: str) -> Path:
+    """Return the file of a model that tells languages, tried out.
+
+    Raises:
+        RunError: where there is no such file, or it can't be used.
+    """
+    file = Path(path).expanduser()
+    try:
+        with file.open("rb") as opened:
+            begins = opened.read(4)
+        status = file.stat()
+    except OSError as error:
+        raise RunError(f"language model {path}: cannot be read: {error.strerror}") from error
+    if begins != _MAGIC:
+        raise RunError(
+            f"language model {path}: not a fastText model; expected a file such as lid.176.bin or lid.176.ftz"
+        )
+    if not _tells_languages(str(file.resolve()), status.st_size, status.st_mtime_ns):
+        raise RunError(f"language model {path}: cannot be loaded, or has no label __label__en: is the file whole?")
+    return file
+
+
+_TRIAL = (
+    "import fasttext, sys; model = fasttext.load_model(sys.argv[1]).f; "
+    "print(*(label for _, label in model.predict('a\\n', -1, 0.0, 'strict')))"
+)
+
+
+@lru_cache(maxsize=16)
+def _tells_languages(path: str, size: int, changed: int) -> bool:
+    # In a process of its own: fastText ends the one that loads a file which was cut.
+    done = subprocess.run(
+        [sys.executable, "-c", _TRIAL, path], capture_output=True, text=True, check=False, timeout=300
+    )
+    return done.returncode == 0 and "__label__en" in done.stdout.split()
 
 
 def model_path() -> Path:

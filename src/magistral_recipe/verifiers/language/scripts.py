@@ -86,3 +86,8 @@ def languages_in(script: str, candidates: tuple[str, ...]) -> frozenset[str]:
     """Return those of some languages that are written in a script, a key of `SCRIPTS`."""
     claimed = SCRIPTS[script].languages
     return frozenset(each for each in candidates if each in claimed or (script == "latin" and each not in _NOT_LATIN))
+
+
+def share_script(one: str, other: str) -> bool:
+    """Whether two languages are written in one script."""
+    return any(len(languages_in(script, (one, other))) == len({one, other}) for script in SCRIPTS)

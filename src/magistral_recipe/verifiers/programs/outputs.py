@@ -1,9 +1,16 @@
-"""Whether what a program wrote, or a function returned, is what was expected. Compared outside the sandbox."""
+"""Whether what a program wrote, or a function returned, is what was expected. Compared outside the sandbox.
+
+Two sets of rules. *Exact*, the default: tokens line by line, values with their types, numbers within a
+tolerance where a row gives one. *Published*: LiveCodeBench's own (``lcb_runner/evaluation/testing_util.py``),
+whose scores others report: lines without the white space around them, lines of numbers as decimals,
+values by ``==``, so that 1 is ``True`` and 1.0.
+"""
 
 from __future__ import annotations
 
 import json
 import math
+from decimal import Decimal, InvalidOperation
 from typing import Any
 
 
@@ -58,6 +65,32 @@ def same_value(actual: Any, expected: Any, tolerance: float | None = None) -> bo
     return True
 
 
+def same_published_output(actual: str, expected: str) -> bool:
+    """Compare what two programs wrote as LiveCodeBench does.
+
+    Args:
+        actual: the program's output.
+        expected: the reference.
+    """
+    found, wanted = ([line.strip() for line in text.strip().split("\n")] for text in (actual, expected))
+    return len(found) == len(wanted) and all(
+        left == right or _same_decimals(left, right) for left, right in zip(found, wanted, strict=True)
+    )
+
+
+def same_published_value(actual: Any, expected: Any) -> bool:
+    """Compare two values made of JSON's types as LiveCodeBench does, by ``==``: ``True`` is 1, and 1 is 1.0.
+
+    Args:
+        actual: what the function returned.
+        expected: the reference.
+    """
+    try:
+        return bool(actual == expected)
+    except RecursionError:
+        return False
+
+
 def read_value(output: bytes) -> tuple[bool, Any]:
     """Read what a call's harness wrote; ``(False, None)`` where it is no JSON."""
     try:
@@ -71,6 +104,13 @@ def _lines(text: str) -> list[list[str]]:
     while lines and not lines[-1]:
         lines.pop()
     return lines
+
+
+def _same_decimals(actual: str, expected: str) -> bool:
+    try:
+        return [Decimal(each) for each in actual.split()] == [Decimal(each) for each in expected.split()]
+    except InvalidOperation:  # no numbers, or a signalling NaN
+        return False
 
 
 def _same_token(actual: str, expected: str, tolerance: float) -> bool:

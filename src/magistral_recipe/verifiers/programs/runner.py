@@ -16,9 +16,16 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import partial
+from typing import Any
 
 from magistral_recipe.verifiers.cores import worker_count
-from magistral_recipe.verifiers.programs.outputs import read_value, same_output, same_value
+from magistral_recipe.verifiers.programs.outputs import (
+    read_value,
+    same_output,
+    same_published_output,
+    same_published_value,
+    same_value,
+)
 from magistral_recipe.verifiers.programs.testcases import Case, Tests
 from magistral_recipe.verifiers.sandbox.session import Frame, Job, Session
 from magistral_recipe.verifiers.sandbox.terms import MEBIBYTE, Limits, SandboxError
@@ -160,8 +167,10 @@ class Runner:
 
             compiler = find_compiler(self.precompiled)
             return Job("cpp", self.mode, limits, compiler=compiler.command(), mounts=compiler.mounts())
-        call = "" if submission.tests.type == "stdio" else "method" if submission.tests.method_of else "function"
-        return Job("python", self.mode, limits, call=call, packages=self.packages)
+        tests = submission.tests
+        call = "" if tests.type == "stdio" else "method" if tests.method_of else "function"
+        published = tests.compare == "livecodebench"
+        return Job("python", self.mode, limits, call=call, published=published, packages=self.packages)
 
 
 class _Trial:
@@ -219,12 +228,18 @@ class _Trial:
             return ProgramVerdict.TIMEOUT
         if frame.status:
             return ProgramVerdict.MEMORY if _ran_out_of_memory(frame.errors) else ProgramVerdict.CRASHED
-        if self.submission.tests.type == "stdio":
-            right = same_output(frame.output.decode("utf-8", "replace"), case.expected, self.submission.tolerance)
-        else:
-            readable, value = read_value(frame.output)
-            right = readable and same_value(value, case.expected, self.submission.tolerance)
-        return ProgramVerdict.RIGHT if right else ProgramVerdict.WRONG
+        return ProgramVerdict.RIGHT if self._is_right(frame.output, case.expected) else ProgramVerdict.WRONG
+
+    def _is_right(self, output: bytes, expected: Any) -> bool:
+        tests, tolerance = self.submission.tests, self.submission.tolerance
+        published = tests.compare == "livecodebench"
+        if tests.type == "stdio":
+            text = output.decode("utf-8", "replace")
+            return same_published_output(text, expected) if published else same_output(text, expected, tolerance)
+        readable, value = read_value(output)
+        if not readable:
+            return False
+        return same_published_value(value, expected) if published else same_value(value, expected, tolerance)
 
     def _fail_to_compile(self, frame: Frame) -> None:
         if frame.ending in ("timeout", "asleep") or frame.status == -24:

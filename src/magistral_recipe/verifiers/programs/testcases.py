@@ -12,7 +12,9 @@ import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
-from typing import Any
+from typing import Any, Literal, get_args
+
+Compare = Literal["exact", "livecodebench"]
 
 
 @dataclass(frozen=True)
@@ -37,12 +39,14 @@ class Tests:
         cases: in their order.
         method_of: whether calls go to a method of a class.
         digest: names these tests, however they were written.
+        compare: by which rules; see `outputs`.
     """
 
     type: str
     cases: tuple[Case, ...] = field(compare=False)  # `digest` stands for them: what they expect cannot be hashed
     method_of: bool
     digest: str
+    compare: Compare = "exact"
 
     def draw(self, count: int, seed: int, step: int) -> Tests:
         """Return at most `count` of the tests, the same for everybody who asks with this seed and step.
@@ -96,7 +100,10 @@ def _parse(value: Any, where: str) -> Tests:
     kind = tests.get("type")
     if kind not in ("stdio", "call"):
         raise ValueError(f"{where}.type: {kind!r} is neither 'stdio' nor 'call'")
-    allowed = {"type", "cases"} | ({"function", "method_of"} if kind == "call" else set())
+    compare = tests.get("compare", "exact")
+    if compare not in get_args(Compare):
+        raise ValueError(f"{where}.compare: {compare!r} is none of {', '.join(get_args(Compare))}")
+    allowed = {"type", "cases", "compare"} | ({"function", "method_of"} if kind == "call" else set())
     _only(tests, allowed, where)
     rows = tests.get("cases")
     if isinstance(rows, Mapping):  # a struct of lists, as `datasets` gives lists of structs back
@@ -107,7 +114,7 @@ def _parse(value: Any, where: str) -> Tests:
     cases = tuple(read(_mapping(row, f"{where}.cases[{at}]"), f"{where}.cases[{at}]") for at, row in enumerate(rows))
     summary = json.dumps([kind, [[case.given.decode("utf-8", "replace"), case.expected] for case in cases]])
     digest = hashlib.sha256(summary.encode()).hexdigest()
-    return Tests(kind, cases, bool(tests.get("method_of")), digest)
+    return Tests(kind, cases, bool(tests.get("method_of")), digest, compare)
 
 
 def _stdio_case(row: Mapping[str, Any], where: str) -> Case:

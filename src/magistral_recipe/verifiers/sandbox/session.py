@@ -64,6 +64,7 @@ class Job:
         mode: of the sandbox.
         limits: what the program may use.
         call: ``function`` or ``method`` where inputs are calls, empty where they are standard input.
+        published: whether Python programs run as LiveCodeBench's own judge runs them.
         compiler: the command that compiles C++.
         mounts: what it needs to see.
         packages: Python packages of the caller's that it may import.
@@ -73,6 +74,7 @@ class Job:
     mode: str
     limits: Limits
     call: str = ""
+    published: bool = False
     compiler: tuple[str, ...] = ()
     mounts: tuple[Mount, ...] = ()
     packages: tuple[str, ...] = ()
@@ -173,14 +175,16 @@ class Session:
         options = {
             "language": self.job.language,
             "call": self.job.call,
+            "published": "1" if self.job.published else "0",
             "root": confinement.root,
             "shown": confinement.shown,
             "all_ours": "1" if confinement.own_namespace else "0",
             "processes": confinement.processes,
             "memory": limits.memory,
             "file_size": limits.file_size,
-            # Threads take this much address space each; deep recursion in C++ needs more than the usual 8 MB.
-            "stack": 8 * MEBIBYTE if self.job.language == "python" else 64 * MEBIBYTE,
+            # Deep recursion needs more than the usual 8 MB. It is taken as it is used, and Python's threads keep to
+            # what held when their interpreter started.
+            "stack": 64 * MEBIBYTE,
             "compiler": "\x1f".join(self.job.compiler),
             "compile_seconds": limits.compile_seconds,
             "compile_memory": limits.compile_memory,

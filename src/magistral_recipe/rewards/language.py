@@ -14,6 +14,7 @@ from functools import lru_cache
 from typing import Any, NamedTuple
 
 from magistral_recipe.rewards.base import Batch, Grade, Reason, Reward
+from magistral_recipe.rewards.decoding import Tokenizer
 from magistral_recipe.verifiers.language.detect import CLEAR, DEFAULT_LANGUAGES, ENOUGH_IF_CLEAR, Verdict, detect
 from magistral_recipe.verifiers.language.scripts import KNOWN_LANGUAGES
 from magistral_recipe.writing.completions import prompt_text
@@ -102,8 +103,14 @@ def language_code(value: Any, where: str) -> str:
 class _LanguageReward(Reward):
     """What both rewards share: candidates, and judging by them."""
 
-    def __init__(self, thinking: Thinking | None, languages: Sequence[str] | None, name: str | None) -> None:
-        super().__init__(name, thinking)
+    def __init__(
+        self,
+        thinking: Thinking | None,
+        languages: Sequence[str] | None,
+        name: str | None,
+        tokenizer: Tokenizer | None,
+    ) -> None:
+        super().__init__(name, thinking, tokenizer)
         if isinstance(languages, str):
             raise ValueError(f"languages must be a list of codes, not the string {languages!r}")
         given = DEFAULT_LANGUAGES if languages is None else languages
@@ -134,6 +141,8 @@ class LanguageConsistency(_LanguageReward):
         languages: the candidates, by default `DEFAULT_LANGUAGES`: en fr es it de pt nl ru uk zh ja ko ar fa
             hi tr pl. A row's own language is always one of them.
         name: how logs call this instance.
+        tokenizer: the model's, where the tags are special tokens that a trainer drops from the text: completions are
+            then read from `completion_ids`.
 
     Raises:
         ValueError: for a language that is none, here or in the column; where the problem's language is
@@ -153,8 +162,9 @@ class LanguageConsistency(_LanguageReward):
         thinking: Thinking | None = _DEFAULT_THINKING,
         languages: Sequence[str] | None = None,
         name: str | None = None,
+        tokenizer: Tokenizer | None = None,
     ) -> None:
-        super().__init__(thinking, languages, name)
+        super().__init__(thinking, languages, name, tokenizer)
 
     def grade(self, batch: Batch) -> list[Grade]:
         """Grade each completion against the language of its problem."""
@@ -194,6 +204,8 @@ class ReasoningLanguage(_LanguageReward):
         thinking: the tags; ``None`` judges the whole text.
         languages: the candidates, as in `LanguageConsistency`.
         name: how logs call this instance.
+        tokenizer: the model's, where the tags are special tokens that a trainer drops from the text: completions are
+            then read from `completion_ids`.
 
     Raises:
         ValueError: for a language that is none.
@@ -207,8 +219,9 @@ class ReasoningLanguage(_LanguageReward):
         thinking: Thinking | None = _DEFAULT_THINKING,
         languages: Sequence[str] | None = None,
         name: str | None = None,
+        tokenizer: Tokenizer | None = None,
     ) -> None:
-        super().__init__(thinking, languages, name)
+        super().__init__(thinking, languages, name, tokenizer)
         self.language = language_code(language, "language")
 
     def grade(self, batch: Batch) -> list[Grade]:

@@ -13,6 +13,7 @@ from functools import lru_cache
 from typing import Any, NamedTuple
 
 from magistral_recipe.rewards.base import Batch, Grade, Reason, Reward
+from magistral_recipe.rewards.decoding import Tokenizer
 from magistral_recipe.verifiers.answers import Verdict, compare, judge, references_of
 from magistral_recipe.verifiers.pool import Outcome, shared_pool
 from magistral_recipe.writing.boxes import find_boxes
@@ -50,6 +51,8 @@ class MathCorrectness(Reward):
         thinking: the tags; ``None`` grades the whole text.
         column: the column of references: a string, a number, or a list of them, any one of which is right.
         name: how logs call this instance.
+        tokenizer: the model's, where the tags are special tokens that a trainer drops from the text: completions are
+            then read from `completion_ids`.
 
     Example:
         >>> MathCorrectness()(completions=["<think>half</think>\\boxed{0.5}"], answer=[r"\frac{1}{2}"])
@@ -59,9 +62,13 @@ class MathCorrectness(Reward):
     default_name = "math_correctness"
 
     def __init__(
-        self, thinking: Thinking | None = _DEFAULT_THINKING, column: str = "answer", name: str | None = None
+        self,
+        thinking: Thinking | None = _DEFAULT_THINKING,
+        column: str = "answer",
+        name: str | None = None,
+        tokenizer: Tokenizer | None = None,
     ) -> None:
-        super().__init__(name, thinking)
+        super().__init__(name, thinking, tokenizer)
         self.column = column
 
     def grade(self, batch: Batch) -> list[Grade]:

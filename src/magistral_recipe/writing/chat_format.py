@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import dataclasses
 import re
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -211,7 +211,7 @@ def _render_ids(
     return list(rendered["input_ids"])
 
 
-def decode_completion(tokenizer: PreTrainedTokenizerBase, ids: Sequence[int], stop_ids: Collection[int] = ()) -> str:
+def decode_completion(tokenizer: Any, ids: Sequence[int], stop_ids: Collection[int] = ()) -> str:
     """Turn a completion's token ids into the text that rewards see, thinking tags included.
 
     The usual ``skip_special_tokens=True`` drops tags that a tokenizer holds as special tokens (Mistral's
@@ -219,7 +219,7 @@ def decode_completion(tokenizer: PreTrainedTokenizerBase, ids: Sequence[int], st
     the tokenizer names (bos, eos, pad, …), the well-known ends of a turn, and `stop_ids`.
 
     Args:
-        tokenizer: the policy's.
+        tokenizer: the policy's; anything that decodes as those of transformers do.
         ids: token ids, int [T], with or without stop and padding tokens.
         stop_ids: further ids that end a completion.
 
@@ -231,16 +231,11 @@ def decode_completion(tokenizer: PreTrainedTokenizerBase, ids: Sequence[int], st
     return str(tokenizer.decode(kept, skip_special_tokens=False, clean_up_tokenization_spaces=False))
 
 
-def _control_ids(tokenizer: PreTrainedTokenizerBase) -> set[int]:
-    named = (
-        tokenizer.bos_token_id,
-        tokenizer.eos_token_id,
-        tokenizer.pad_token_id,
-        tokenizer.sep_token_id,
-        tokenizer.cls_token_id,
-        tokenizer.mask_token_id,
-    )
-    special = tokenizer.added_tokens_decoder
+def _control_ids(tokenizer: Any) -> set[int]:
+    named = (getattr(tokenizer, f"{name}_token_id", None) for name in ("bos", "eos", "pad", "sep", "cls", "mask"))
+    special = getattr(tokenizer, "added_tokens_decoder", None)
+    if not isinstance(special, Mapping):  # Mistral's own tokenizer class has a method there, which raises
+        special = {}
     ends = (index for index, token in special.items() if token.special and token.content in _TURN_ENDS)
     return {int(index) for index in (*named, *ends) if index is not None}
 

@@ -19,6 +19,7 @@ from magistral_recipe.machine import describe_device
 from magistral_recipe.models.config import ModelConfig
 from magistral_recipe.recipe.sections import BASE, LoadedRecipe, Recipe
 from magistral_recipe.stages.training import TrainingStage, base_model_config, chat_format, run_arguments
+from magistral_recipe.writing.template import ChatTemplateError
 
 PROOF_ROWS = 256
 """Problems and traces that the wiring proof looks at: enough for every kind and language, quick to load."""
@@ -156,7 +157,10 @@ def prove_wiring_of(loaded: LoadedRecipe, console: Console) -> None:
         return
     config = base_model_config(recipe, base)
     tokenizer = load_tokenizer(config.path, None, config)
-    chat = chat_format(recipe, base).install(tokenizer)
+    try:
+        chat = chat_format(recipe, base).install(tokenizer)
+    except ChatTemplateError as error:
+        raise RecipeError([loaded.mistake(("thinking", error.key), text) for text in error.problems]) from error
     stops = generation_stop_ids(config.path, tokenizer, config)
     imitated = (stage.proof_traces(base, chat.thinking, PROOF_ROWS) for stage in stages)
     traces = next((found for found in imitated if found), ())

@@ -18,7 +18,7 @@ from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from magistral_recipe.errors import DataError
-from magistral_recipe.writing.template import Message, prompt_opens_thinking
+from magistral_recipe.writing.template import ChatTemplateError, Message, check_system_turn, prompt_opens_thinking
 from magistral_recipe.writing.thinking import Thinking
 
 if TYPE_CHECKING:
@@ -149,8 +149,9 @@ class ChatFormat:
             This format, with `thinking` saying whether the template opens the tag for the model.
 
         Raises:
-            DataError: if the tokenizer has no end token, or no template of its own where that is asked for, or the
-                template file can't be read.
+            DataError: if the tokenizer has no end token, or the template file can't be read.
+            ChatTemplateError: if the tokenizer has no template of its own where that is asked for, or the template can't
+                render a prompt of this format.
         """
         from magistral_recipe.writing.template import template_text
 
@@ -160,11 +161,13 @@ class ChatFormat:
         if text is not None:
             tokenizer.chat_template = text
         elif not tokenizer.chat_template:
-            raise DataError(
+            raise ChatTemplateError(
                 "template: tokenizer, but this tokenizer has no chat template; leave `template` out to use the "
                 "package's own"
             )
         opened = prompt_opens_thinking(tokenizer, self.thinking)
+        if self.system_text is not None:
+            check_system_turn(tokenizer, self.system_text)
         return dataclasses.replace(self, thinking=dataclasses.replace(self.thinking, opened_by_prompt=opened))
 
     def prompt_ids(self, tokenizer: PreTrainedTokenizerBase, problem: str) -> list[int]:

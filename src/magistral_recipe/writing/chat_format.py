@@ -150,8 +150,8 @@ class ChatFormat:
 
         Raises:
             DataError: if the tokenizer has no end token, or the template file can't be read.
-            ChatTemplateError: if the tokenizer has no template of its own where that is asked for, or the template can't
-                render a prompt of this format.
+            ChatTemplateError: if the tokenizer has no template of its own where that is asked for, or the template
+                can't render a prompt of this format.
         """
         from magistral_recipe.writing.template import template_text
 

@@ -2,10 +2,35 @@
 
 from __future__ import annotations
 
-from pydantic import BaseModel, ConfigDict
+import typing
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, ValidationInfo, field_validator
 
 
 class StrictModel(BaseModel):
-    """A configuration section: immutable, and a key that it does not know is a mistake."""
+    """A configuration section: immutable, and a key that it does not know is a mistake.
 
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True, protected_namespaces=())
+    Numbers are finite, and `true` is none.
+    """
+
+    model_config = ConfigDict(
+        extra="forbid",
+        frozen=True,
+        use_attribute_docstrings=True,
+        protected_namespaces=(),
+        allow_inf_nan=False,
+    )
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _no_boolean_for_a_number(cls, value: Any, info: ValidationInfo) -> Any:
+        if isinstance(value, bool) and wants_number(cls.model_fields[str(info.field_name)].annotation):
+            raise ValueError(f"expected a number, found {str(value).lower()}")
+        return value
+
+
+def wants_number(annotation: Any) -> bool:
+    """Say whether an annotation asks for a number, where pydantic and Python would take True for 1."""
+    arms = set(typing.get_args(annotation)) or {annotation}
+    return bool(arms & {int, float}) and bool not in arms

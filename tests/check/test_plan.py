@@ -8,9 +8,9 @@ import pytest
 from rich.console import Console
 
 from magistral_recipe.check.memory_plan import count_memory, plan_memory
-from magistral_recipe.check.plan import prove_recipe
+from magistral_recipe.check.plan import check_recipe, check_trainers, prove_recipe
 from magistral_recipe.check.recipe_file import load_recipe
-from magistral_recipe.errors import RunError
+from magistral_recipe.errors import RecipeError, RunError
 from magistral_recipe.models.config import ModelConfig
 from magistral_recipe.verifiers.sandbox import probe
 
@@ -68,3 +68,71 @@ def test_memory_of_adapters_counts_them_and_the_packed_weights():
 
 def test_a_model_that_cannot_be_seen_has_no_plan(tmp_path):
     assert plan_memory(ModelConfig(path=str(tmp_path / "nowhere"))) is None
+
+
+ADAPTERS = """\
+name: adapters
+model:
+  path: tiny
+  lora:
+    target_modules: TARGETS
+stages:
+  - sft: {traces: {tiny: true, count: 8}}
+"""
+
+
+def checked(tmp_path, targets):
+    (tmp_path / "adapters.yaml").write_text(ADAPTERS.replace("TARGETS", targets))
+    check_trainers(load_recipe(tmp_path / "adapters.yaml"))
+
+
+def test_adapters_on_tied_embeddings_are_refused_at_their_line(tmp_path):
+    with pytest.raises(RecipeError) as caught:
+        checked(tmp_path, "[q_proj, embed_tokens]")
+    (line,) = str(caught.value).splitlines()
+    assert "adapters.yaml:5: model.lora.target_modules: model.embed_tokens shares its weights with lm_head" in line
+    assert "target_modules: all-linear" in line
+
+
+def test_other_adapters_pass_the_check(tmp_path):
+    for targets in ("all-linear", "[q_proj, v_proj]"):
+        checked(tmp_path, targets)
+
+
+NO_SYSTEM = "{% if messages[0].role == 'system' %}{{ raise_exception('System role\nnot supported') }}{% endif %}"
+TURNS = "{% for message in messages %}<|{{ message.role }}|>{{ message.content }}{% if message.role == 'assistant' %}"
+TURNS += "{{ eos_token }}{% endif %}{% endfor %}{% if add_generation_prompt %}<|assistant|>{% endif %}"
+FORMAT = """\
+name: format
+model: {path: tiny}
+thinking:
+  template: own.jinja
+  system_prompt: SYSTEM
+stages:
+  - sft: {traces: {tiny: true, count: 8}}
+"""
+
+
+def checked_template(tmp_path, template, system):
+    (tmp_path / "own.jinja").write_text(template)
+    (tmp_path / "format.yaml").write_text(FORMAT.replace("SYSTEM", system))
+    check_recipe(load_recipe(tmp_path / "format.yaml"), Console(quiet=True))
+
+
+@pytest.mark.parametrize("system", ["magistral", "Think first."])
+def test_a_template_that_refuses_a_system_turn_is_one_line_with_the_ways_out(tmp_path, system):
+    with pytest.raises(RecipeError) as caught:
+        checked_template(tmp_path, NO_SYSTEM + TURNS, system)
+    (line,) = str(caught.value).splitlines()
+    assert "format.yaml:5: thinking.system_prompt: the chat template refuses a system turn (System role not" in line
+    assert "thinking.system_prompt: none" in line
+    assert "thinking.template: magistral" in line
+
+
+def test_the_same_template_serves_without_a_system_prompt(tmp_path):
+    checked_template(tmp_path, NO_SYSTEM + TURNS, "none")
+
+
+def test_a_template_that_renders_nothing_is_named_at_its_line(tmp_path):
+    with pytest.raises(RecipeError, match=r"format\.yaml:4: thinking\.template: the chat template can't render"):
+        checked_template(tmp_path, "{{ raise_exception('roles must alternate') }}", "none")

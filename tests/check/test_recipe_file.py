@@ -105,6 +105,46 @@ def test_a_mistake_is_one_line(tmp_path, old, new, expected):
     assert any(expected in line for line in lines), lines
 
 
+@pytest.mark.parametrize(
+    ("old", "new", "expected"),
+    [
+        ("name: good", "name: good\nseed: true", "r.yaml:2: seed: expected a number, found true"),
+        ("count: 8}}", "count: true}}", "r.yaml:6: stages[0].sft.traces.count: expected a number, found true"),
+        ("path: tiny}", "path: tiny, lora: {r: true}}", "r.yaml:2: model.lora.r: expected a number, found true"),
+        ("path: tiny}", "path: tiny, lora: {dropout: .nan}}", "r.yaml:2: model.lora.dropout: expected a finite number"),
+        (
+            "sft, grpo]",
+            "sft], temperature: .nan",
+            "stages[2].evaluate.temperature: expected a finite number, found nan",
+        ),
+        (
+            "sft, grpo]",
+            "sft], temperature: .inf",
+            "stages[2].evaluate.temperature: expected a finite number, found inf",
+        ),
+        ("sft, grpo]", "sft], temperature: -0.5", "r.yaml:8: stages[2].evaluate.temperature: expected greater than"),
+        (
+            "{problems: train}",
+            "{problems: train, evaluate: {every: true, problems: train}}",
+            "r.yaml:7: stages[1].grpo.evaluate.every: expected a number, found true",
+        ),
+    ],
+)
+def test_what_is_no_number_of_its_kind_is_told_at_its_line(tmp_path, old, new, expected):
+    assert old in GOOD
+    (line,) = lines_of(tmp_path, GOOD.replace(old, new, 1))
+    assert expected in line
+
+
+def test_booleans_stay_where_they_are_meant(tmp_path):
+    file = tmp_path / "r.yaml"
+    text = GOOD.replace("path: tiny}", "path: tiny, trust_remote_code: true}")
+    file.write_text(text.replace("grpo]}", "grpo], greedy: false}"))
+    recipe = load_recipe(file).recipe
+    assert recipe.model.trust_remote_code is True
+    assert recipe.stages[2].greedy is False
+
+
 def test_a_recipe_without_stages_says_what_there_is(tmp_path):
     assert lines_of(tmp_path, "name: x\nmodel: {path: tiny}\n") == [
         "r.yaml:1: stages: missing: a recipe needs a list of stages (sft, grpo, evaluate, export)"

@@ -82,3 +82,53 @@ def test_a_tracker_that_is_unknown_or_not_installed_is_told_before_a_model_is_lo
     assert "Did you mean 'tensorboard'?" in unknown[1]
     (absent,) = trainer_mistakes(SFTConfig, {"report_to": ["wandb"]}, GIVEN)
     assert absent == ("report_to", "wandb is not installed: pip install 'magistral-recipe[tracking]'")
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "message"),
+    [
+        ("learning_rate", True, "expected a number, found true"),
+        ("num_generations", False, "expected a number, found false"),
+        ("epsilon_high", True, "expected a number, found true"),
+        ("learning_rate", float("nan"), "expected a finite number, found nan"),
+        ("temperature", float("nan"), "expected a finite number, found nan"),
+        ("max_grad_norm", float("inf"), "expected a finite number, found inf"),
+        ("warmup_steps", -float("inf"), "expected a finite number, found -inf"),
+        ("generation_kwargs", {"bad": [{"penalty": float("nan")}]}, "expected finite numbers, found"),
+        ("learning_rate", -1e-6, "must not be negative, found -1e-06"),
+        ("weight_decay", -0.1, "must not be negative, found -0.1"),
+        ("beta", -0.04, "must not be negative, found -0.04"),
+        ("warmup_steps", -3, "must not be negative, found -3"),
+        ("prompts_per_batch", -8, "must not be negative, found -8"),
+        ("temperature", 0, "must be above 0, found 0"),
+        ("gradient_accumulation_steps", 0, "must be above 0, found 0"),
+        ("top_p", 1.5, "must be at most 1, found 1.5"),
+        ("adam_beta2", 9.99, "must be at most 1, found 9.99"),
+    ],
+)
+def test_a_number_that_only_its_type_would_pass_is_refused(tmp_path, key, value, message):
+    ((name, found),) = mistakes({key: value}, tmp_path=tmp_path)
+    assert name == key
+    assert found.startswith(message)
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("max_steps", -1),
+        ("top_k", -1),
+        ("learning_rate", 0.0),
+        ("learning_rate", 1),
+        ("temperature", 1.5),
+        ("top_p", 1.0),
+        ("beta", 0),
+        ("bf16", False),
+        ("gradient_checkpointing", True),
+        ("scale_rewards", False),
+        ("eval_steps", None),
+        ("generation_kwargs", {"penalty": 1.5, "flag": True}),
+        ("entropy_coef", -0.01),
+    ],
+)
+def test_numbers_at_the_edge_pass(tmp_path, key, value):
+    assert mistakes({key: value}, tmp_path=tmp_path) == []

@@ -121,6 +121,97 @@ def test_overlaps_match_their_definition(train, heldout, ngram):
     assert [(overlap.train, overlap.kind, overlap.share) for overlap in found] == expected
 
 
+SHORT = r"Evaluate $\log_2 32$."
+HIDDEN = [
+    r"Evaluate $\log_2 32$. Write your final answer in \boxed{}.",
+    r"Write your final answer in \boxed{}. Evaluate $\log_2 32$.",
+    r"Please evaluate $\log_2 32$ and put your answer in \boxed{}.",
+    r"Evaluate $\log_2 32$, giving your answer in \boxed{}.",
+    "Question: Evaluate $\\log_2 32$.\nAnswer:",
+    "Problem 12: Evaluate $\\log_2 32$.",
+    "### Instruction:\nEvaluate $\\log_2 32$.\n\n### Response:",
+    r"Solve the following math problem step by step. Evaluate $\log_2 32$. Thank you!",
+    "You are a careful mathematician.\n\nEvaluate $\\log_2 32$.\n\nThink carefully, then respond in LaTeX.",
+    r"Evaluate $\log_2 32$. (3 points)",
+    r"Hello there! Can you evaluate $\log_2 32$? Round your answer to 2 decimal places.",
+    r"Réfléchis étape par étape. Evaluate $\log_2 32$. Mets ta réponse finale dans \boxed{}.",
+    r"Evaluate $\log_2 32$. Gib deine Antwort in \boxed{} an.",
+    "Evaluate $\\log_2 32$. 请逐步推理，并把最终答案放在 \\boxed{} 中。",
+]
+
+
+@pytest.mark.parametrize("train", HIDDEN)
+def test_instructions_do_not_hide_a_short_problem(train):
+    (overlap,) = find_overlaps(posed(train), posed("How many apples?", SHORT))
+    assert (overlap.kind, overlap.heldout, overlap.share) in {("exact", 1, 1.0), ("contained", 1, 1.0)}
+
+
+@pytest.mark.parametrize("heldout", HIDDEN)
+def test_nor_one_that_has_them_itself(heldout):
+    assert len(find_overlaps(posed(SHORT), posed(heldout))) == 1
+
+
+@pytest.mark.parametrize(
+    ("train", "heldout"),
+    [
+        ("求 2+3。请把最终答案放在 \\boxed{} 中。", "求2+3。"),
+        ("What is the capital of Peru? Answer in one word.", "What is the capital of Peru?"),
+        ("What is 7*8? What is it called?", "What is 7*8?"),
+        ("Find all primes below 20.", "Find all primes below 20. Express your answer as a list."),
+    ],
+)
+def test_short_problems_of_other_kinds_are_found_behind_instructions(train, heldout):
+    assert len(find_overlaps(posed(train), posed(heldout))) == 1
+
+
+@pytest.mark.parametrize(
+    ("train", "heldout"),
+    [
+        (r"Evaluate $\log_2 32 + 1$. Put your answer in \boxed{}.", SHORT),
+        (r"Put your answer in \boxed{}. Evaluate $\log_2 64$.", SHORT),
+        (r"Let $a = 3$. Evaluate $\log_2 32$. Subtract it from $a$.", SHORT),
+        ("What is 5 + 3, minus 2?", "What is 5 + 3?"),
+        ("What is 5 + 3 of 40?", "What is 5 + 3?"),
+        ("Tom has 3 pens and buys 4. How many does he have now?", "How many does he have now?"),
+        ("Let $x+3=10$. Find $x$.", "Find $x$."),
+        (r"Put your answer in \boxed{}.", r"Write your answer in \boxed{}."),
+        ("What is 2+2? Explain each step.", "What is 2+3? Explain each step."),
+        (
+            "How many ducks are there? Please reason step by step, and put your final answer within \\boxed{}.",
+            "How many geese are there? Please reason step by step, and put your final answer within \\boxed{}.",
+        ),
+        (
+            "Return your final response within \\boxed{}, after all of your thinking. Compute $1+1$.",
+            "Return your final response within \\boxed{}, after all of your thinking. Compute $2+1$.",
+        ),
+    ],
+)
+def test_another_problem_with_the_same_instructions_is_not_the_same(train, heldout):
+    assert find_overlaps(posed(train), posed(heldout)) == []
+
+
+def test_a_problem_that_is_all_instruction_is_compared_as_it_is():
+    assert len(find_overlaps(posed("Explain each step."), posed("Explain each step!"))) == 1
+
+
+def test_no_embedded_problem_is_found_that_shares_no_eight_words(tmp_path):
+    train, heldout = (
+        load_problems(ProblemsSource(tiny=split, count=2000), tmp_path, tmp_path / "aside.jsonl").rows
+        for split in ("train", "heldout")
+    )
+
+    def grams(problem: Problem) -> set[str]:
+        found = words(problem.problem)
+        return {" ".join(found[i : i + 8]) for i in range(len(found) - 7)}
+
+    there = set().union(*map(grams, heldout))
+    # Exercises of one template share their eight words; what is found beyond them would be a false alarm.
+    expected = [number for number, problem in enumerate(train) if grams(problem) & there]
+    assert len(expected) > 100
+    assert [overlap.train for overlap in find_overlaps(train, heldout)] == expected
+    assert find_overlaps(train, heldout, min_share=0.8) == []
+
+
 def test_no_embedded_training_problem_is_a_held_out_one(tmp_path):
     train, heldout = (
         load_problems(ProblemsSource(tiny=split, count=2000), tmp_path, tmp_path / "aside.jsonl").rows

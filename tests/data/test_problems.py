@@ -291,6 +291,111 @@ def test_messages_stand_for_the_problem_and_what_was_answered(messages, text):
     assert (parsed.problem, parsed.text(Thinking())) == ("p", text)
 
 
+BLOCKS = [{"type": "text", "text": "p"}]
+
+
+@pytest.mark.parametrize(
+    ("messages", "text"),
+    [
+        ([{"role": "user", "content": BLOCKS}, {"role": "assistant", "content": BLOCKS}], "p"),
+        ([{"from": "human", "value": BLOCKS}, {"from": "model", "value": "<think>t</think>a"}], "<think>t</think>a"),
+        (
+            [
+                {"role": "developer", "content": "s"},
+                {"role": "user", "content": "p"},
+                {
+                    "role": "assistant",
+                    "content": [
+                        {"type": "thinking", "thinking": [{"type": "text", "text": "t"}]},
+                        {"type": "text", "text": "a"},
+                    ],
+                },
+            ],
+            "<think>\nt\n</think>\na",
+        ),
+        (
+            [
+                {"role": "user", "content": "p"},
+                {
+                    "role": "assistant",
+                    "content": [{"type": "thinking", "thinking": "t"}, {"type": "text", "text": "a"}],
+                },
+            ],
+            "<think>\nt\n</think>\na",
+        ),
+        ('[{"role": "user", "content": "p"}, {"role": "assistant", "content": "c"}]', "c"),
+        (
+            [{"role": "user", "content": "p"}, {"role": "assistant", "content": "a", "reasoning": "t"}],
+            "<think>\nt\n</think>\na",
+        ),
+    ],
+)
+def test_messages_come_in_many_shapes(messages, text):
+    parsed = trace({"messages": messages})
+    assert (parsed.problem, parsed.text(Thinking())) == ("p", text)
+
+
+@pytest.mark.parametrize("name", ["conversations", "conversation"])
+def test_sharegpts_own_column_is_read_where_there_are_no_messages(name):
+    turns = [{"from": "human", "value": "p"}, {"from": "gpt", "value": "c"}]
+    assert trace({name: turns}).text(Thinking()) == "c"
+    assert trace({name: "not these", "messages": turns}).text(Thinking()) == "c"
+    assert trace({name: "p", "completion": "c"}, {"problem": name}).problem == "p"
+    assert isinstance(parse_trace({name: turns}, {"messages": None}), Rejection)
+
+
+@pytest.mark.parametrize(
+    ("prompt", "expected"),
+    [
+        ([{"role": "system", "content": "s"}, {"role": "user", "content": "p"}], "p"),
+        ([{"role": "user", "content": BLOCKS}], "p"),
+        ([{"from": "human", "value": "p"}], "p"),
+        ('[{"role": "user", "content": "p"}]', "p"),
+        ("[{1, 2}] is a list of sets?", "[{1, 2}] is a list of sets?"),
+    ],
+)
+def test_a_prompt_of_messages_is_its_question(prompt, expected):
+    parsed = parse_problem({"problem": prompt, "answer": 1})
+    assert isinstance(parsed, Problem), parsed
+    assert parsed.problem == expected
+
+
+def test_an_image_beside_the_words_is_told():
+    content = [{"type": "image", "image": "x.png"}, {"type": "text", "text": "p"}]
+    messages = [{"role": "user", "content": content}, {"role": "assistant", "content": "c"}]
+    parsed = parse_trace({"messages": messages})
+    assert parsed == Rejection(Code.WRONG_TYPE, "messages: the user's turn: only text blocks can be read, not 'image'")
+    assert isinstance(parse_problem({"problem": messages[:1], "answer": 1}), Rejection)
+
+
+@pytest.mark.parametrize(
+    ("solution", "answer"),
+    [
+        (r"So $x = \boxed 7$.", "7"),
+        (r"So $x = \boxed 25$ in all", "25"),
+        (r"$$\boxed 3.$$", "3"),
+        (r"Hence \(\boxed -4\), and \(x\) is odd.", "-4"),
+        (r"\[ y = \boxed\frac{3}{4} \]", r"\frac{3}{4}"),
+        (r"It is $\boxed\text{B}$", r"\text{B}"),
+        (r"The answer is \boxed 12, as $a$ is 3.", "12"),
+        (r"First $\boxed{5}$, not $\boxed 6$", "5"),
+        (r"$\boxed {8}$", "8"),
+        (r"$\fbox 9$", "9"),
+    ],
+)
+def test_a_box_without_braces_is_found_in_a_worked_solution(solution, answer):
+    parsed = parse_problem({"problem": "p", "answer": solution}, answer_in="boxed")
+    assert isinstance(parsed, Problem), parsed
+    assert parsed.answer == answer
+
+
+@pytest.mark.parametrize("solution", [r"$x = 7$", r"use \boxed", r"a \boxedthing 3", r"\boxed{5", r"\boxed ."])
+def test_what_is_no_box_is_none(solution):
+    parsed = parse_problem({"problem": "p", "answer": solution}, answer_in="boxed")
+    assert isinstance(parsed, Rejection)
+    assert "no closed \\boxed{} in it" in parsed.reason
+
+
 @pytest.mark.parametrize(
     ("row", "code", "said"),
     [

@@ -474,6 +474,68 @@ def test_traces_of_a_file_are_held_against_the_recipes_tags(tmp_path, completion
     assert load_with(Thinking(), malformed="keep").set_aside == 0
 
 
+OPEN_THOUGHTS = "<|begin_of_thought|>\n\nt1\n\nt2\n\n<|end_of_thought|>\n\n"
+OPEN_THOUGHTS += "<|begin_of_solution|>\n\nIt is \\boxed{4}.\n\n<|end_of_solution|>"
+
+
+@pytest.mark.parametrize(
+    ("completion", "thoughts", "response"),
+    [
+        (OPEN_THOUGHTS, "t1\n\nt2", "It is \\boxed{4}."),
+        ("<think>\nt\n</think>\na", "t", "a"),
+        ("<reasoning>t</reasoning><answer>a</answer>", "t", "a"),
+        ("◁think▷t◁/think▷a <answer>b</answer>", "t", "a <answer>b</answer>"),
+    ],
+)
+def test_the_tags_of_well_known_sets_become_the_recipes(tmp_path, completion, thoughts, response):
+    turns = [{"from": "user", "value": "p"}, {"from": "assistant", "value": completion}]
+    (tmp_path / "t.jsonl").write_bytes(encoded({"system": "s", "conversations": turns}))
+    tags = Thinking("[THINK]", "[/THINK]")
+    assert TracesSource(path="t.jsonl").check(tmp_path) == []
+    result = load_traces(TracesSource(path="t.jsonl"), tmp_path, tmp_path / "aside.jsonl", tags)
+    (row,) = result.rows
+    assert row.text(tags) == tags.join(thoughts, response)
+    assert result.set_aside == 0
+
+
+@pytest.mark.parametrize(
+    "completion",
+    [
+        "<think>t</think>a <|begin_of_thought|>",
+        "[THINK]t <think>t</think>a",
+        "<think>t</think><think>t</think>a",
+        "<think> </think>a",
+        "some words <think>t</think>a",
+        "<steps>t</steps>a",
+    ],
+)
+def test_other_texts_are_held_against_the_recipes_tags_as_they_are(tmp_path, completion):
+    good = {"problem": "p", "completion": "[THINK]t[/THINK]a"}
+    (tmp_path / "t.jsonl").write_bytes(encoded(good, {"problem": "p", "completion": completion}))
+    tags = Thinking("[THINK]", "[/THINK]")
+    result = load_traces(TracesSource(path="t.jsonl"), tmp_path, tmp_path / "aside.jsonl", tags)
+    wrapped = completion.startswith("<think>t</think>a")
+    assert result.set_aside == (0 if wrapped else 1)
+    assert result.rows[0].completion == "[THINK]t[/THINK]a"
+    kept = load_traces(TracesSource(path="t.jsonl", malformed="keep"), tmp_path, tmp_path / "aside.jsonl", tags)
+    assert [row.completion for row in kept.rows] == ["[THINK]t[/THINK]a", completion]
+
+
+def test_a_split_names_one_of_several_lists_of_a_json_file(tmp_path):
+    rows = {"train": [json.loads(encoded(line(n))) for n in (1, 2)], "test": [json.loads(encoded(line(3)))], "n": 3}
+    (tmp_path / "t.json").write_text(json.dumps(rows))
+
+    def count(split: str | None) -> int:
+        source = ProblemsSource(path="t.json", split=split)
+        return len(load_problems(source, tmp_path, tmp_path / "aside.jsonl").rows)
+
+    assert (count("train"), count("test")) == (2, 1)
+    with pytest.raises(DataError, match=r"several lists \(train, test\); none of them is 'dev'"):
+        count("dev")
+    with pytest.raises(DataError, match="name one with `split`"):
+        count(None)
+
+
 def test_several_traces_of_one_problem_are_kept_and_the_same_one_twice_is_not(tmp_path):
     rows = [{"problem": "p", "id": 1, "completion": f"<think>t</think>{n}"} for n in (1, 2, 1)]
     (tmp_path / "t.jsonl").write_bytes(encoded(*rows))

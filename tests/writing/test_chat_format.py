@@ -9,7 +9,7 @@ import pytest
 
 from magistral_recipe.errors import DataError
 from magistral_recipe.writing.chat_format import SYSTEM_PROMPTS, ChatFormat, decode_completion, stop_token_ids
-from magistral_recipe.writing.template import prompt_opens_thinking
+from magistral_recipe.writing.template import ChatTemplateError, prompt_opens_thinking
 from magistral_recipe.writing.thinking import Thinking
 
 COMPLETION = "<think>\nTwo and two.\n</think>\nIt is \\boxed{4}."
@@ -151,3 +151,16 @@ def test_a_recipes_section_is_read_in_one_way():
     assert ChatFormat.of_section("<a>", "</a>", "none", "magistral").system_prompt is None
     with pytest.raises(ValueError, match="system prompt 'novel' is unknown"):
         ChatFormat.of_section("<a>", "</a>", "novel", "magistral")
+
+
+def test_a_template_that_refuses_or_breaks_on_a_system_turn_is_the_users_error():
+    for trap in ("raise_exception('no system turn')", "messages[0].content + messages[0].nothing.at.all", "1 + 'a'"):
+        tokenizer = families.llama()
+        tokenizer.chat_template = (
+            "{% if messages[0].role == 'system' %}{{ " + trap + " }}{% endif %}" + tokenizer.chat_template
+        )
+        with pytest.raises(ChatTemplateError, match="refuses a system turn") as caught:
+            ChatFormat(system_prompt="magistral", template="tokenizer").install(tokenizer)
+        assert caught.value.key == "system_prompt"
+        assert len(str(caught.value).splitlines()) == 1
+        assert ChatFormat(template="tokenizer").install(tokenizer).system_text is None

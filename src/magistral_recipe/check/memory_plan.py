@@ -50,6 +50,19 @@ def plan_memory(config: ModelConfig) -> MemoryPlan | None:
     Returns:
         The plan, or ``None`` where the model's shape can't be known without loading it (a GGUF file, no hub).
     """
+    model = shape_of(config)
+    return None if model is None else count_memory(model, config)
+
+
+def shape_of(config: ModelConfig) -> Any:
+    """Build a model without its weights, on torch's meta device.
+
+    Args:
+        config: names the model.
+
+    Returns:
+        The model, or ``None`` where its shape can't be known without loading it (a GGUF file, no hub).
+    """
     import torch
     from transformers import AutoConfig, AutoModelForCausalLM
 
@@ -61,10 +74,9 @@ def plan_memory(config: ModelConfig) -> MemoryPlan | None:
             return None
         shape = AutoConfig.from_pretrained(source.location, trust_remote_code=config.trust_remote_code)
         with torch.device("meta"):
-            model = AutoModelForCausalLM.from_config(shape, trust_remote_code=config.trust_remote_code)
+            return AutoModelForCausalLM.from_config(shape, trust_remote_code=config.trust_remote_code)
     except (OSError, ValueError, DataError):
         return None
-    return count_memory(model, config)
 
 
 def count_memory(model: Any, config: ModelConfig) -> MemoryPlan:

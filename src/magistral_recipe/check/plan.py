@@ -10,7 +10,7 @@ from tempfile import gettempdir
 from rich.console import Console
 from rich.table import Table
 
-from magistral_recipe.check.memory_plan import plan_memory
+from magistral_recipe.check.memory_plan import plan_memory, shape_of
 from magistral_recipe.check.recipe_file import line_of, load_recipe
 from magistral_recipe.check.trainer_fields import trainer_mistakes
 from magistral_recipe.check.wiring_report import WiringReport
@@ -19,6 +19,7 @@ from magistral_recipe.machine import GIB, describe_device
 from magistral_recipe.models.config import ModelConfig
 from magistral_recipe.recipe.sections import BASE, LoadedRecipe, Recipe
 from magistral_recipe.stages.training import TrainingStage, base_model_config, chat_format, run_arguments
+from magistral_recipe.writing.template import ChatTemplateError
 
 PROOF_ROWS = 256
 """Problems and traces that the wiring proof looks at: enough for every kind and language, quick to load."""
@@ -102,6 +103,7 @@ def check_trainers(loaded: LoadedRecipe) -> None:
     mistakes = list(_trainer_mistakes(loaded))
     if _training(loaded):
         mistakes += [loaded.mistake(("model", key), text) for key, text in loaded.recipe.model.training_mistakes()]
+        mistakes += _adapter_mistakes(loaded)
     if mistakes:
         raise RecipeError(mistakes)
 
@@ -113,6 +115,17 @@ def _trainer_mistakes(loaded: LoadedRecipe) -> Iterator[str]:
         without = stage.model_copy(update={"trainer": {}}).arguments(given)
         for key, message in trainer_mistakes(stage.trainer_class(), stage.trainer, without, stage.trainer_choices):
             yield loaded.mistake((*path, key) if key else path, message)
+
+
+def _adapter_mistakes(loaded: LoadedRecipe) -> Iterator[str]:
+    config = base_model_config(loaded.recipe, loaded.folder)
+    if config.lora is None or config.lora.target_modules == "all-linear":
+        return
+    from magistral_recipe.models.tied import tied_mistake
+
+    model = shape_of(config)
+    if model is not None and (mistake := tied_mistake(model, config.lora)):
+        yield loaded.mistake(("model", "lora", "target_modules"), mistake)
 
 
 def _training(loaded: LoadedRecipe) -> list[tuple[int, TrainingStage]]:
@@ -144,7 +157,10 @@ def prove_wiring_of(loaded: LoadedRecipe, console: Console) -> None:
         return
     config = base_model_config(recipe, base)
     tokenizer = load_tokenizer(config.path, None, config)
-    chat = chat_format(recipe, base).install(tokenizer)
+    try:
+        chat = chat_format(recipe, base).install(tokenizer)
+    except ChatTemplateError as error:
+        raise RecipeError([loaded.mistake(("thinking", error.key), text) for text in error.problems]) from error
     stops = generation_stop_ids(config.path, tokenizer, config)
     imitated = (stage.proof_traces(base, chat.thinking, PROOF_ROWS) for stage in stages)
     traces = next((found for found in imitated if found), ())

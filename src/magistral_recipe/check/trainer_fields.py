@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import math
 import os
 import types
 import typing
@@ -18,6 +19,7 @@ from typing import Any
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from magistral_recipe.machine import LAUNCH_VARIABLES
+from magistral_recipe.schema import wants_number
 from magistral_recipe.suggest import did_you_mean
 
 CHOICES: dict[str, tuple[object, ...]] = {
@@ -38,6 +40,20 @@ ENUMS: dict[str, str] = {
     "logging_strategy": "IntervalStrategy",
 }
 """Fields that transformers turns into one of its enumerations."""
+
+MAY_BE_NEGATIVE = frozenset({"max_steps", "top_k", "entropy_coef", "entropy_coef_min"})
+"""Numbers for which below 0 means something: no limit, or, for a coefficient, the opposite."""
+
+ABOVE_ZERO = frozenset(
+    {
+        *("temperature", "top_p", "repetition_penalty", "per_device_train_batch_size", "gradient_accumulation_steps"),
+        *("num_generations", "max_completion_length", "max_length"),
+    }
+)
+"""Numbers by which is divided, or of which nothing would be left."""
+
+AT_MOST_ONE = frozenset({"top_p", "min_p", "adam_beta1", "adam_beta2", "label_smoothing_factor"})
+"""Shares and probabilities."""
 
 TRACKING = ("tensorboard", "wandb", "trackio")
 """What the extra `tracking` installs."""
@@ -133,7 +149,7 @@ def _value_mistakes(
             listed = f"one of {', '.join(names)}" if len(names) <= 12 else f"one of {len(names)} names"
             yield f"expected {listed}, found {value!r}.{hint}"
         elif not choices:
-            yield from _type_mistakes(value, hints[key])
+            yield from _number_mistakes(key, value, hints[key]) or _type_mistakes(value, hints[key])
 
 
 def _tracker_mistakes(value: object) -> Iterator[str]:
@@ -158,12 +174,41 @@ def _choices(key: str, allowed: Mapping[str, tuple[object, ...]]) -> tuple[objec
     return allowed.get(key)
 
 
+def _number_mistakes(key: str, value: object, annotation: Any) -> list[str]:
+    """What a type alone lets pass: true for 1, NaN, infinities, rates below 0."""
+    if isinstance(value, bool):
+        return [f"expected a number, found {str(value).lower()}"] if wants_number(annotation) else []
+    if _not_finite(value):
+        return [
+            f"expected finite numbers, found {value!r}"
+            if isinstance(value, (list, dict))
+            else f"expected a finite number, found {value!r}"
+        ]
+    if not isinstance(value, (int, float)) or not wants_number(annotation):
+        return []
+    if value < 0 and key not in MAY_BE_NEGATIVE:
+        return [f"must not be negative, found {value!r}"]
+    if value <= 0 and key in ABOVE_ZERO:
+        return [f"must be above 0, found {value!r}"]
+    if value > 1 and key in AT_MOST_ONE:
+        return [f"must be at most 1, found {value!r}"]
+    return []
+
+
+def _not_finite(value: object) -> bool:
+    if isinstance(value, Mapping):
+        return any(map(_not_finite, value.values()))
+    if isinstance(value, list):
+        return any(map(_not_finite, value))
+    return isinstance(value, float) and not math.isfinite(value)
+
+
 def _type_mistakes(value: object, annotation: Any) -> Iterator[str]:
     try:
         adapter = TypeAdapter(annotation, config=ConfigDict(arbitrary_types_allowed=True))
     except Exception:  # noqa: BLE001 - an annotation that pydantic can't read proves nothing about the value
         return
-    if isinstance(value, str) and _wants_number(annotation):
+    if isinstance(value, str) and _takes_no_text(annotation):
         yield f"expected {_readable(annotation)}, found the text {value!r}"
         return
     try:
@@ -172,7 +217,7 @@ def _type_mistakes(value: object, annotation: Any) -> Iterator[str]:
         yield f"expected {_readable(annotation)}, found {value!r}"
 
 
-def _wants_number(annotation: Any) -> bool:
+def _takes_no_text(annotation: Any) -> bool:
     """Whether text cannot be meant: lax validation would take "5" for 5 and "yes" for true."""
     arms = set(typing.get_args(annotation)) or {annotation}
     return arms <= {int, float, bool, type(None)}

@@ -2,9 +2,11 @@
 
 Word 8-grams are the measure of open-r1's ``scripts/decontaminate.py``. Two things differ: words are told
 apart from punctuation and characters of Chinese and Japanese count as words, so that neither a comma nor a
-script without spaces hides a copy; and equal texts are found by themselves, because a problem of fewer than
-eight words has no 8-gram. Worded exercises made from one template share n-grams by construction:
-``min_share`` says how much of a held-out problem a training problem must repeat.
+script without spaces hides a copy; and problems of fewer than eight words, which have no 8-gram, are found where they
+stand as whole sentences, with nothing beside them to compute. Instructions ("put your answer in a box") are taken out
+first: they hide no problem, and two problems that share them alone are not alike. Worded exercises made from one
+template share n-grams by construction: ``min_share`` says how much of a held-out problem a training problem must
+repeat.
 """
 
 from __future__ import annotations
@@ -15,6 +17,8 @@ from collections import Counter, defaultdict
 from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Generic, Literal, Protocol, TypeVar
+
+from magistral_recipe.data.instructions import problem_parts
 
 
 class Posed(Protocol):
@@ -50,15 +54,16 @@ class Overlap:
     Attributes:
         train: index of the training problem.
         heldout: index of the held-out problem that it repeats most of.
-        kind: ``exact`` when the words are equal, else ``ngram``.
+        kind: ``exact`` when the words are equal, instructions aside, ``contained`` when a problem too short for an
+            n-gram stands in the training problem as whole sentences, else ``ngram``.
         shared: how many different n-grams they have in common.
-        share: that number over the held-out problem's n-grams; 1.0 when exact.
+        share: that number over the held-out problem's n-grams; 1.0 when exact or contained.
         example: one run of words that both contain.
     """
 
     train: int
     heldout: int
-    kind: Literal["exact", "ngram"]
+    kind: Literal["exact", "contained", "ngram"]
     shared: int
     share: float
     example: str
@@ -143,7 +148,7 @@ class _Index:
         self.sizes: list[int] = []
         self.holders: dict[tuple[str, ...], list[int]] = defaultdict(list)
         for number, item in enumerate(heldout):
-            tokens = words(item.problem)
+            tokens = _joined(_sentences(item.problem))
             self.texts.setdefault(tuple(tokens), number)
             grams = _ngrams(tokens, ngram)
             self.sizes.append(len(grams))
@@ -152,20 +157,51 @@ class _Index:
 
     def look_up(self, number: int, text: str, min_share: float) -> Overlap | None:
         """Compare one training problem with all held-out ones."""
-        tokens = words(text)
+        sentences = _sentences(text)
+        tokens = _joined(sentences)
         # A text of signs that all were dropped equals nothing.
         if tokens and (twin := self.texts.get(tuple(tokens))) is not None:
             return Overlap(number, twin, "exact", self.sizes[twin], 1.0, " ".join(tokens[: self.ngram]))
         common = sorted(gram for gram in _ngrams(tokens, self.ngram) if gram in self.holders)
         shared = Counter(holder for gram in common for holder in self.holders[gram])
         if not shared:
-            return None
+            return self._contained(number, sentences)
         nearest = max(shared, key=lambda holder: (shared[holder] / self.sizes[holder], -holder))
         share = shared[nearest] / self.sizes[nearest]
         if share < min_share:
-            return None
+            return self._contained(number, sentences)
         example = next(gram for gram in common if nearest in self.holders[gram])
         return Overlap(number, nearest, "ngram", shared[nearest], share, " ".join(example))
+
+    def _contained(self, number: int, sentences: Sequence[Sequence[str]]) -> Overlap | None:
+        """Look for a short held-out problem that is some of the sentences, the others being mere words."""
+        for start in range(len(sentences)):
+            run: list[str] = []
+            for end in range(start, len(sentences)):
+                run += sentences[end]
+                if len(run) >= self.ngram:
+                    break
+                twin = self.texts.get(tuple(run))
+                rest = _joined([*sentences[:start], *sentences[end + 1 :]])
+                if twin is not None and len(run) >= _LEAST_WORDS and not any(_COUNTS.search(word) for word in rest):
+                    return Overlap(number, twin, "contained", 0, 1.0, " ".join(run))
+        return None
+
+
+_LEAST_WORDS = 3
+"""Words that a problem has at least: "Find x." stands in many."""
+
+_COUNTS = re.compile(r"\d|[^\w\s]")
+"""Numbers and signs: a sentence that has one may be part of the problem."""
+
+
+def _sentences(text: str) -> list[list[str]]:
+    """The words of each sentence that poses the problem."""
+    return [found for part in problem_parts(text) if (found := words(part))]
+
+
+def _joined(sentences: Iterable[Sequence[str]]) -> list[str]:
+    return [word for sentence in sentences for word in sentence]
 
 
 def _ngrams(tokens: Sequence[str], length: int) -> set[tuple[str, ...]]:

@@ -13,6 +13,7 @@ import re
 import reprlib
 from decimal import Decimal
 from enum import StrEnum
+from typing import NamedTuple
 
 from pydantic_core import PydanticCustomError
 
@@ -35,6 +36,18 @@ class Code(StrEnum):
     BAD_TAGS = "bad thinking tags"
     TOO_LONG = "too long"
     DUPLICATE = "duplicate"
+
+
+class Rejection(NamedTuple):
+    """Why a row was set aside.
+
+    Attributes:
+        code: the kind of reason, one of a closed set.
+        reason: the sentence for a person, which names the column.
+    """
+
+    code: Code
+    reason: str
 
 
 def failure(code: Code, message: str) -> PydanticCustomError:

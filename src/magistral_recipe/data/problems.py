@@ -10,12 +10,12 @@ import hashlib
 import json
 import re
 from collections.abc import Mapping
-from typing import Annotated, Literal, NamedTuple, Self, TypeVar
+from typing import Annotated, Literal, Self, TypeVar
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError, model_validator
 
-from magistral_recipe.data import fields
-from magistral_recipe.data.fields import Code
+from magistral_recipe.data import conversation, fields
+from magistral_recipe.data.fields import Code, Rejection
 from magistral_recipe.writing.boxes import find_boxes
 from magistral_recipe.writing.thinking import Thinking
 
@@ -29,18 +29,6 @@ _Text = Annotated[str, BeforeValidator(fields.text)]
 _OptionalText = Annotated[str | None, BeforeValidator(fields.optional_text)]
 _Identifier = Annotated[str, BeforeValidator(lambda value: fields.name(value) or "")]
 _Name = Annotated[str | None, BeforeValidator(fields.name)]
-
-
-class Rejection(NamedTuple):
-    """Why a row was set aside.
-
-    Attributes:
-        code: the kind of reason, one of a closed set.
-        reason: the sentence for a person, which names the column.
-    """
-
-    code: Code
-    reason: str
 
 
 class _Row(BaseModel):
@@ -196,7 +184,7 @@ def parse_trace(
     """Bring one raw row into the shape of a trace.
 
     Beside a trace's own fields, ``messages`` (a list of chat messages with one user and one assistant turn;
-    also ShareGPT's ``from``/``value``) stands for the problem and what was answered.
+    also ShareGPT's ``conversations`` of ``from``/``value``) stands for the problem and what was answered.
 
     Args:
         row: as in `parse_problem`.
@@ -212,7 +200,7 @@ def parse_trace(
     if isinstance(values, Rejection):
         return values
     if values.get("messages") is not None and not any(values.get(key) for key in ("completion", "response")):
-        exchange = _exchange(values["messages"])
+        exchange = conversation.exchange(values["messages"])
         if isinstance(exchange, Rejection):
             return exchange
         if any(isinstance(item, str) and len(item) > max_characters for item in exchange.values()):
@@ -268,11 +256,13 @@ def _mapped(
         column = columns.get(field, None if field in claimed else field)
         if column is None:
             continue
-        found, value = lookup(row, column)
-        if found:
-            values[field] = value
+        for name in conversation.NAMES if (field, column) == ("messages", "messages") else (column,):
+            found, value = lookup(row, name)
+            if found and name not in claimed - {column}:
+                values[field] = value
+                break
     if "problem" in values:
-        values["problem"] = _question(values["problem"])
+        values["problem"] = conversation.question(values["problem"])
     for field, value in values.items():
         length = _length(value)
         if field != "tests" and length > max_characters:
@@ -291,49 +281,35 @@ def _mapped(
 
 def _answer_inside(text: str, answer_in: AnswerIn) -> str | None:
     if answer_in == "boxed":
-        boxes = find_boxes(text)
-        return boxes[-1] if boxes else None
+        return _last_box(text)
     _, mark, answer = text.rpartition("####")
     return answer if mark else None
+
+
+_BARE_BOX = re.compile(r"\\(?:boxed|fbox)(?![A-Za-z])\s*(?!\s*\{)")
+_END_OF_FORMULA = re.compile(r"\$|\\\)|\\\]|\n")
+
+
+def _last_box(text: str) -> str | None:
+    """The last box of a worked solution; MATH's authors also wrote ``\\boxed 5``, where TeX boxes what comes next.
+
+    Only references are read so: in a completion a box has its braces, or the format fails.
+    """
+    if boxes := find_boxes(text):
+        return boxes[-1]
+    bare = list(_BARE_BOX.finditer(text))
+    if not bare:
+        return None
+    before, rest = text[: bare[-1].start()].replace("$$", "$"), text[bare[-1].end() :]
+    opened = any(before.rfind(start) > before.rfind(end) for start, end in (("\\(", "\\)"), ("\\[", "\\]")))
+    end = _END_OF_FORMULA.search(rest) if opened or before.count("$") % 2 else re.search(r"\s|$", rest)
+    return (rest[: end.start()] if end else rest).strip().rstrip(".,;") or None
 
 
 def _length(value: object) -> int:
     if isinstance(value, list):
         return sum(len(item) for item in value if isinstance(item, str))
     return len(value) if isinstance(value, str) else 0
-
-
-def _question(value: object) -> object:
-    """Take the question out of a ``prompt`` that is given as chat messages with one user turn."""
-    if isinstance(value, list):
-        users = [message for message in value if isinstance(message, Mapping) and message.get("role") == "user"]
-        if len(users) == 1:
-            return users[0].get("content")
-    return value
-
-
-_ROLES = {"human": "user", "gpt": "assistant"}  # ShareGPT's names
-
-
-def _exchange(messages: object) -> dict[str, object] | Rejection:
-    """Read a conversation of one user and one assistant turn; a system prompt is the recipe's to choose."""
-    if not isinstance(messages, list) or not all(isinstance(message, Mapping) for message in messages):
-        return Rejection(Code.WRONG_TYPE, f"messages: expected a list of messages, got {fields.shown(messages)}")
-    turns = [(_role(message), message) for message in messages]
-    spoken = [(role, message) for role, message in turns if role != "system"]
-    if [role for role, _ in spoken] != ["user", "assistant"]:
-        roles = ", ".join(role for role, _ in spoken[:6]) or "none"
-        return Rejection(Code.BAD_VALUE, f"messages: expected one user and one assistant turn, got {roles}")
-    (_, user), (_, assistant) = spoken
-    content = assistant.get("content", assistant.get("value"))
-    thoughts = assistant.get("reasoning_content") or assistant.get("thinking")
-    reply = {"thoughts": thoughts, "response": content} if thoughts else {"completion": content}
-    return {"problem": user.get("content", user.get("value")), **reply}
-
-
-def _role(message: Mapping[str, object]) -> str:
-    role = message.get("role", message.get("from"))
-    return _ROLES.get(str(role), str(role))
 
 
 def _where(field: str, columns: Mapping[str, str | None]) -> str:

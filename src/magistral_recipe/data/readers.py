@@ -83,7 +83,7 @@ def read_rows(
     Args:
         path: a file with one of `SUFFIXES`, a folder saved by ``datasets``, or a folder of such files.
         label: what to call it in messages and in the quarantine, e.g. the path as the user wrote it.
-        split: which split of a folder; ignored for a file.
+        split: which split of a folder, or which list of a JSON object that has several; other files have none.
         headerless: the columns, in order, of a CSV or TSV file whose first row doesn't name them.
 
     Yields:
@@ -105,7 +105,7 @@ def read_rows(
         if suffix in (".csv", ".tsv"):
             yield from _csv(path, label, "," if suffix == ".csv" else "\t", headerless)
         elif suffix == ".json":
-            yield from _json(path, label)
+            yield from _json(path, label, split)
         else:
             yield from _parquet(path, label)
     except OSError as error:
@@ -177,7 +177,7 @@ def _excerpt(line: bytes, width: int = 500) -> str:
     return text if len(line) <= width else text + "…"
 
 
-def _json(path: Path, label: str) -> Iterator[RawRow | BadRow]:
+def _json(path: Path, label: str, split: str | None) -> Iterator[RawRow | BadRow]:
     """Read a JSON array of objects, an object that holds one, or JSON lines under the wrong ending."""
     with path.open("rb") as file:
         start = file.read(256)
@@ -193,17 +193,18 @@ def _json(path: Path, label: str) -> Iterator[RawRow | BadRow]:
             yield from _json_lines(path, label)
             return
         raise DataError(f"{label}: not JSON: {error}") from error
-    yield from _records(document, label)
+    yield from _records(document, label, split)
 
 
-def _records(document: Any, label: str) -> Iterator[RawRow]:
+def _records(document: Any, label: str, split: str | None) -> Iterator[RawRow]:
     if isinstance(document, dict):
         lists = [key for key, value in document.items() if isinstance(value, list)]
-        if len(lists) != 1:
+        if split in lists and len(lists) > 1:
+            document = document[split]
+        elif len(lists) != 1:
             if lists:
-                raise DataError(
-                    f"{label}: an object with several lists ({', '.join(lists[:6])}); give one list of rows"
-                )
+                named = f"none of them is '{split}'" if split else "give one list of rows, or name one with `split`"
+                raise DataError(f"{label}: an object with several lists ({', '.join(lists[:6])}); {named}")
             document = [document]
         else:
             document = document[lists[0]]

@@ -19,7 +19,8 @@ from pydantic import Field
 
 from magistral_recipe.data import gym, peek, readers
 from magistral_recipe.data.benchmarks import catalogue
-from magistral_recipe.data.fields import Code
+from magistral_recipe.data.conversation import NAMES
+from magistral_recipe.data.fields import Code, Rejection
 from magistral_recipe.data.problems import (
     MAX_CHARACTERS,
     PROBLEM_FIELDS,
@@ -27,7 +28,6 @@ from magistral_recipe.data.problems import (
     AnswerIn,
     Kind,
     Problem,
-    Rejection,
     Trace,
     content_hash,
     parse_problem,
@@ -35,6 +35,7 @@ from magistral_recipe.data.problems import (
 )
 from magistral_recipe.data.quarantine import Quarantine
 from magistral_recipe.data.readers import BadRow, Place, RawRow
+from magistral_recipe.data.tags import retagged
 from magistral_recipe.errors import DataError
 from magistral_recipe.schema import StrictModel
 from magistral_recipe.writing.thinking import Thinking
@@ -55,7 +56,7 @@ class _FileSource(StrictModel):
     subset: str | None = None
     """Configuration of a hub dataset that has several."""
     split: str | None = None
-    """Split of a hub dataset or a folder."""
+    """Split of a hub dataset or a folder; of a .json file with several lists, the name of one."""
     revision: str | None = None
     """Commit, tag or branch of a hub dataset."""
     columns: dict[str, str | None] = Field(default_factory=dict)
@@ -135,7 +136,7 @@ class _FileSource(StrictModel):
                 mistakes.append((f"columns.{key}", peek.unknown_column(column, there)))
         for group in sought:
             if not any(self.columns.get(key, key in there) for key in group):
-                wanted = " or ".join(f"'{key}'" for key in group)
+                wanted = " or ".join(f"'{key}'" for key in group if key not in NAMES[1:])
                 mistakes.append(("columns", f"no column {wanted}, and none is mapped to it; {peek.listed(there)}"))
         return mistakes
 
@@ -224,7 +225,7 @@ class TracesSource(_FileSource):
         mistakes = _one_of(self, ("path", "tiny"))
         if self.path is not None:
             return mistakes + self._check_file(
-                base, TRACE_FIELDS, [("problem", "messages"), ("completion", "response", "messages")]
+                base, TRACE_FIELDS, [("problem", *NAMES), ("completion", "response", *NAMES)]
             )
         mistakes += _no_file_keys(self)
         if self.tiny and self.count is None:
@@ -359,7 +360,7 @@ def load_traces(
         trace = parse_trace(row, **options)
         if thinking is None or isinstance(trace, Rejection) or source.tiny or source.malformed == "keep":
             return trace
-        return _held_against(trace, thinking)
+        return _held_against(retagged(trace, thinking), thinking)
 
     def key(trace: Trace) -> str:
         return content_hash(trace.problem, trace.text(tags))

@@ -18,6 +18,7 @@ from magistral_recipe.files import folder_atomically
 from magistral_recipe.models.config import LoraSettings, ModelConfig
 from magistral_recipe.models.paths import ModelSource, find_model, readable_errors
 from magistral_recipe.models.quantization import forget_quantization, is_adapter, is_quantized, quantization_options
+from magistral_recipe.models.tied import tied_mistake
 from magistral_recipe.writing.chat_format import ChatFormat, stop_token_ids
 
 if TYPE_CHECKING:
@@ -166,6 +167,8 @@ def _load_base(config: ModelConfig, source: ModelSource, is_base: bool) -> PreTr
 def _add_lora(model: PreTrainedModel, lora: LoraSettings) -> PreTrainedModel:
     from peft import LoraConfig, TaskType, get_peft_model
 
+    if mistake := tied_mistake(model, lora):
+        raise DataError(f"model.lora.target_modules: {mistake}")
     peft_config = LoraConfig(
         r=lora.r,
         lora_alpha=lora.alpha,
@@ -279,17 +282,25 @@ def merge_gap(before: PreTrainedModel, after: PreTrainedModel, input_ids: Any) -
     Returns:
         ``max |log p_after − log p_before|`` in nats, over all B·(T−1) predicted tokens.
     """
+    return float((token_logps(after, input_ids) - token_logps(before, input_ids)).abs().max())
+
+
+def token_logps(model: PreTrainedModel, input_ids: Any) -> Any:
+    """Score a text, without dropout.
+
+    Args:
+        model: on any device; left in the mode that it was in.
+        input_ids: tokens to score, int tensor [B, T], T at least 2.
+
+    Returns:
+        Log-probability of each token after the first, in nats, float tensor [B, T−1] on the CPU.
+    """
     import torch
 
-    with torch.no_grad():
-        gap = (_token_logps(after, input_ids) - _token_logps(before, input_ids)).abs().max()
-    return float(gap)
-
-
-def _token_logps(model: PreTrainedModel, input_ids: Any) -> Any:
     was_training = model.training
     model.eval()
     ids = input_ids.to(model.device)
-    logits = model(input_ids=ids).logits[:, :-1].float()
+    with torch.no_grad():
+        logits = model(input_ids=ids).logits[:, :-1].float()
     model.train(was_training)
     return logits.log_softmax(-1).gather(-1, ids[:, 1:, None]).squeeze(-1).cpu()

@@ -17,6 +17,7 @@ from enum import StrEnum
 from typing import Any, ClassVar, NamedTuple
 
 from magistral_recipe.errors import RunError
+from magistral_recipe.rewards.decoding import Tokenizer, decoded, tokenizer_of
 from magistral_recipe.rewards.facts import RewardFacts, reason_column
 from magistral_recipe.writing.completions import completion_texts
 from magistral_recipe.writing.thinking import Thinking
@@ -184,6 +185,9 @@ class Reward(ABC):
     Args:
         name: tells two instances of a class apart in logs; the class's ``default_name`` if ``None``.
         thinking: the tags between thoughts and answer; ``None`` grades the whole text.
+        tokenizer: the model's, where the tags are special tokens that a trainer drops from the text: completions are
+            then read from `completion_ids`, special tokens kept, stop and padding tokens dropped. Without ids, as
+            when a file is graded, the text counts.
 
     Attributes:
         part: which of `facts.AXES` its value is; ``None`` for a sum, and for what is none of them.
@@ -193,6 +197,10 @@ class Reward(ABC):
             its part `correctness` does.
         pays_perfect: whether a perfect answer that can be made from a problem's reference must earn ``maximum``; where
             that depends on the problem, override `must_pay_perfect`.
+        expects_thoughts: whether a completion without the tags can't earn what it could.
+
+    Raises:
+        ValueError: for a tokenizer that can't decode.
     """
 
     default_name: str = "reward"
@@ -201,12 +209,17 @@ class Reward(ABC):
     maximum: float = 1.0
     decides: ClassVar[bool] = False
     pays_perfect: ClassVar[bool] = False
+    expects_thoughts: bool = True
 
-    def __init__(self, name: str | None = None, thinking: Thinking | None = None) -> None:
+    def __init__(
+        self, name: str | None = None, thinking: Thinking | None = None, tokenizer: Tokenizer | None = None
+    ) -> None:
         self.name = name or self.default_name
         self.__name__ = self.name  # TRL names the reward by it
         self.thinking = thinking
+        self.tokenizer = tokenizer_of(tokenizer)
         self._watch = FailureWatch(self.name)
+        self._tags_watched = thinking is not None and self.expects_thoughts
 
     @abstractmethod
     def grade(self, batch: Batch) -> list[Grade]:
@@ -273,7 +286,36 @@ class Reward(ABC):
         for argument, values in (("prompts", prompts), ("completion_ids", completion_ids)):
             if values is not None and len(values) != len(completions):
                 raise ValueError(f"{argument} has {len(values)} values for {len(completions)} completions")
-        return Batch(completions, prompts, completion_ids, columns, trainer_state)
+        batch = self.decoded(Batch(completions, prompts, completion_ids, columns, trainer_state))
+        self._watch_tags(batch)
+        return batch
+
+    def decoded(self, batch: Batch) -> Batch:
+        """Return the batch with completions read from their token ids, where there are ids and a tokenizer."""
+        if self.tokenizer is None or batch.completion_ids is None:
+            return batch
+        return batch.with_completions(decoded(batch.completions, batch.completion_ids, self.tokenizer, self.thinking))
+
+    def _watch_tags(self, batch: Batch) -> None:
+        """Say once that a whole batch has no tag; a tag that was seen once settles that they arrive."""
+        if not self._tags_watched or self.thinking is None:
+            return
+        texts = batch.texts(self.thinking)
+        if not any(text.strip() for text in texts):  # a trainer's trial call
+            return
+        self._tags_watched = False
+        opening, closing = self.thinking.open, self.thinking.close
+        if any(opening in text or closing in text for text in texts):
+            return
+        lost = (
+            "If they are special tokens of its tokenizer, TRL's trainers have dropped them from the text: give the "
+            "reward `tokenizer=`. "
+        )
+        logger.warning(
+            "%s: none of %d completions has a thinking tag, %s or %s, so none has an answer to grade. %sIf the model "
+            "writes other tags, give `thinking=`; if it has not learnt them yet, this may pass.",
+            self.name, len(texts), opening, closing, "" if self.tokenizer else lost,
+        )  # fmt: skip
 
     @property
     def counts(self) -> Counter[Reason]:

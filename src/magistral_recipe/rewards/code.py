@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from magistral_recipe.rewards.base import Batch, Grade, Reason, Reward
+from magistral_recipe.rewards.decoding import Tokenizer
 from magistral_recipe.verifiers.programs.runner import LANGUAGES, ProgramVerdict, Result, Runner, Submission
 from magistral_recipe.verifiers.programs.testcases import Tests, parse_tests
 from magistral_recipe.verifiers.sandbox.terms import MEBIBYTE, SandboxMode, check_mode
@@ -54,6 +55,8 @@ class CodeCorrectness(Reward):
         sandbox: ``bwrap``; ``landlock``, weaker, where namespaces are forbidden; ``unsafe``, none.
         packages: Python packages of this environment that programs may import.
         name: how logs call this instance.
+        tokenizer: the model's, where the tags are special tokens that a trainer drops from the text: completions are
+            then read from `completion_ids`.
 
     Raises:
         ValueError: for limits that are not positive or an unknown sandbox.
@@ -81,8 +84,9 @@ class CodeCorrectness(Reward):
         sandbox: SandboxMode = "bwrap",
         packages: Sequence[str] = ("numpy",),
         name: str | None = None,
+        tokenizer: Tokenizer | None = None,
     ) -> None:
-        super().__init__(name, thinking)
+        super().__init__(name, thinking, tokenizer)
         for key, value in (("timeout", timeout), ("memory_mb", memory_mb), ("max_tests", max_tests)):
             _positive(value, key)
         self.timeout = timeout

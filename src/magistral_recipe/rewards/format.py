@@ -8,6 +8,7 @@ the code block must be closed and not empty.
 from __future__ import annotations
 
 from magistral_recipe.rewards.base import Batch, Grade, Reason, Reward
+from magistral_recipe.rewards.decoding import Tokenizer
 from magistral_recipe.writing.boxes import find_boxes
 from magistral_recipe.writing.fences import first_block
 from magistral_recipe.writing.thinking import Thinking
@@ -24,6 +25,8 @@ class FormatReward(Reward):
     Args:
         thinking: the tags; ``None`` asks for none and looks at the whole text.
         name: how logs call this instance.
+        tokenizer: the model's, where the tags are special tokens that a trainer drops from the text: completions are
+            then read from `completion_ids`.
 
     Example:
         >>> FormatReward()(completions=["<think>2+2=4</think>It is \\boxed{4}.", "It is \\boxed{4}."])
@@ -34,8 +37,13 @@ class FormatReward(Reward):
     part = "format"
     pays_perfect = True
 
-    def __init__(self, thinking: Thinking | None = _DEFAULT_THINKING, name: str | None = None) -> None:
-        super().__init__(name, thinking)
+    def __init__(
+        self,
+        thinking: Thinking | None = _DEFAULT_THINKING,
+        name: str | None = None,
+        tokenizer: Tokenizer | None = None,
+    ) -> None:
+        super().__init__(name, thinking, tokenizer)
 
     def grade(self, batch: Batch) -> list[Grade]:
         """Grade each completion; columns ``kind`` (``math`` if missing) and ``programming_language``."""

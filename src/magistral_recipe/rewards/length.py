@@ -6,6 +6,7 @@ In tokens, at most -0.1. Unlike TRL's `get_soft_overlong_punishment` its limits 
 from __future__ import annotations
 
 from magistral_recipe.rewards.base import Batch, Grade, Reason, Reward
+from magistral_recipe.rewards.decoding import Tokenizer
 
 PENALTY = 0.1
 
@@ -44,6 +45,7 @@ class OverlongPenalty(Reward):
         max_length: l_max, in tokens. ``None`` leaves both limits to `set_limits`.
         cache: width l_cache of the linear zone, in tokens; 0 makes ``max_length`` a hard limit.
         name: how logs call this instance.
+        tokenizer: as every reward takes it; lengths are counted in ids and need none.
 
     Raises:
         ValueError: unless ``0 <= cache < max_length``, or if only one of them is given.
@@ -57,8 +59,14 @@ class OverlongPenalty(Reward):
     part = "length"
     maximum = 0.0
 
-    def __init__(self, max_length: int | None = None, cache: int | None = None, name: str | None = None) -> None:
-        super().__init__(name)
+    def __init__(
+        self,
+        max_length: int | None = None,
+        cache: int | None = None,
+        name: str | None = None,
+        tokenizer: Tokenizer | None = None,
+    ) -> None:
+        super().__init__(name, tokenizer=tokenizer)
         self._limits = LengthLimits(max_length, cache)
 
     def set_limits(self, max_length: int, cache: int) -> None:

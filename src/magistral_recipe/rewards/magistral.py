@@ -12,6 +12,7 @@ from dataclasses import dataclass, fields
 from typing import Any
 
 from magistral_recipe.rewards.base import Batch, Grade, Reason, Reward, log_mean, log_reasons, mark_cut
+from magistral_recipe.rewards.decoding import Tokenizer
 from magistral_recipe.rewards.facts import AXES, part_column
 from magistral_recipe.rewards.format import FormatReward
 from magistral_recipe.rewards.length import LengthLimits
@@ -80,6 +81,8 @@ class MagistralReward(Reward):
         correctness: any reward with this signature, in place of `MathCorrectness` and `CodeCorrectness`.
         language: any reward with this signature, in place of `LanguageConsistency`.
         name: how logs call this instance.
+        tokenizer: the model's, where the tags are special tokens that a trainer drops from the text: completions are
+            then read from `completion_ids`.
 
     Raises:
         ValueError: for weights below 0 or unknown, for limits out of order.
@@ -104,8 +107,9 @@ class MagistralReward(Reward):
         correctness: Callable[..., Sequence[float | None]] | None = None,
         language: Callable[..., Sequence[float | None]] | None = None,
         name: str | None = None,
+        tokenizer: Tokenizer | None = None,
     ) -> None:
-        super().__init__(name, thinking)
+        super().__init__(name, thinking, tokenizer)
         self.weights = Weights.of(weights)
         self.maximum = self.weights.format + self.weights.correctness + self.weights.language
         self.format = FormatReward(thinking)
@@ -229,7 +233,7 @@ def call_reward(reward: Callable[..., Sequence[float | None]], batch: Batch) -> 
         ValueError: where it returns another number of values than there are completions.
     """
     if isinstance(reward, Reward):
-        return reward.grade(batch)
+        return reward.grade(reward.decoded(batch))
     values = reward(
         prompts=batch.prompts,
         completions=batch.completions,

@@ -13,6 +13,7 @@ from functools import lru_cache, partial
 from typing import Any, Literal, NamedTuple, TypeVar
 
 from magistral_recipe.rewards.base import Batch, Grade, Reason, Reward
+from magistral_recipe.rewards.decoding import Tokenizer
 from magistral_recipe.verifiers.answers import Rules, Verdict, compare, judge, references_of
 from magistral_recipe.verifiers.pool import Outcome, shared_pool
 from magistral_recipe.writing.boxes import find_boxes
@@ -54,6 +55,8 @@ class MathCorrectness(Reward):
         name: how logs call this instance.
         unsimplified: whether arithmetic left to compute (``17 \cdot 23`` for 391) is an answer: refuse or accept.
         rounding: significant digits from which a decimal may stand for the exact value that it rounds.
+        tokenizer: the model's, where the tags are special tokens that a trainer drops from the text: completions are
+            then read from `completion_ids`.
 
     Raises:
         ValueError: for a value that an option does not take.
@@ -75,8 +78,9 @@ class MathCorrectness(Reward):
         name: str | None = None,
         unsimplified: Literal["refuse", "accept"] = "refuse",
         rounding: int = 6,
+        tokenizer: Tokenizer | None = None,
     ) -> None:
-        super().__init__(name, thinking)
+        super().__init__(name, thinking, tokenizer)
         if unsimplified not in ("refuse", "accept"):
             raise ValueError(f"unsimplified: {unsimplified!r} is neither 'refuse' nor 'accept'")
         if isinstance(rounding, bool) or not isinstance(rounding, int) or rounding < 1:

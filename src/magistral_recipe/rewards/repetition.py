@@ -11,6 +11,7 @@ import re
 from collections.abc import Sequence
 
 from magistral_recipe.rewards.base import Batch, Grade, Reason, Reward
+from magistral_recipe.rewards.decoding import Tokenizer
 from magistral_recipe.writing.thinking import Thinking
 
 # A run of word characters outside the scripts without spaces, or one character of those.
@@ -25,6 +26,8 @@ class RepetitionPenalty(Reward):
         ngram: length of the n-grams, in words (characters in Chinese and Japanese).
         max_penalty: what a completion of nothing but repetition gets; at most 0.
         name: how logs call this instance.
+        tokenizer: the model's, where the tags are special tokens that a trainer drops from the text: completions are
+            then read from `completion_ids`.
 
     Raises:
         ValueError: if ``ngram < 1`` or ``max_penalty > 0``.
@@ -37,8 +40,16 @@ class RepetitionPenalty(Reward):
     default_name = "repetition_penalty"
     maximum = 0.0
 
-    def __init__(self, ngram: int = 20, max_penalty: float = -0.1, name: str | None = None) -> None:
-        super().__init__(name, _DEFAULT_THINKING)
+    expects_thoughts = False
+
+    def __init__(
+        self,
+        ngram: int = 20,
+        max_penalty: float = -0.1,
+        name: str | None = None,
+        tokenizer: Tokenizer | None = None,
+    ) -> None:
+        super().__init__(name, _DEFAULT_THINKING, tokenizer)
         if ngram < 1:
             raise ValueError(f"ngram must be at least 1, not {ngram}")
         if max_penalty > 0:

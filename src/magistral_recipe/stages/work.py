@@ -124,20 +124,54 @@ def train_and_save(trainer: Trainer, context: StageContext, start: LoadedModel) 
 
 
 def _hand_over(model: PreTrainedModel, context: StageContext, start: LoadedModel) -> None:
-    """Leave the model for the next stage; where merging rounds it to 4 or 8 bits again, say how far it moved."""
-    from magistral_recipe.models.load import load_model, merge_gap, save_model
+    """Leave the model for the next stage, and say how far folding an adapter into its weights has moved it.
+
+    Raises:
+        RunError: where the weights that were saved are another model than the one that was trained.
+    """
+    from magistral_recipe.models.load import load_model, save_model, token_logps
     from magistral_recipe.models.quantization import is_adapter, is_quantized
 
-    folder = context.folder / layout.MODEL
-    lora = start.config.lora
-    rounded = is_adapter(model) and is_quantized(model) and lora is not None and lora.handover == "merge"
+    folder, lora = context.folder / layout.MODEL, start.config.lora
+    carried = lora is not None and lora.handover == "carry"
+    quantized = is_quantized(model)
+    if not is_adapter(model) or (quantized and carried):  # what is loaded again is what was saved
+        save_model(model, start.tokenizer, folder, start.config)
+        return
+    ids = start.tokenizer(_GAP_TEXT, return_tensors="pt")["input_ids"]
+    before = token_logps(model, ids)
     save_model(model, start.tokenizer, folder, start.config)
-    if rounded:
-        ids = start.tokenizer(_GAP_TEXT, return_tensors="pt")["input_ids"]
-        gap = merge_gap(model, load_model(start.config, folder, trainable=True), ids)
-        text = f"merging changed token log-probabilities by up to {gap:.2g} nats: the weights are quantized again"
-        context.emit({"type": "note", "text": text})
+    if quantized:
+        after = load_model(start.config, folder, trainable=True)
+    else:
+        # Saving has merged it in place; a carried one is merged as every later reader will: no copy is made.
+        after = model.merge_and_unload() if carried else model.get_base_model()
+    _tell_gap(float((token_logps(after, ids) - before).abs().max()), quantized, context)
 
+
+def _tell_gap(gap: float, quantized: bool, context: StageContext) -> None:
+    moved = f"merging changed token log-probabilities by up to {gap:.2g} nats"
+    if quantized:
+        kind = "note" if gap <= MERGE_GAP_LIMIT else "warning"
+        context.emit({"type": kind, "text": f"{moved}: the weights are quantized again"})
+    elif gap <= MERGE_GAP_LIMIT:
+        context.emit({"type": "note", "text": moved})
+    else:
+        raise RunError(
+            f"{moved}, more than {MERGE_GAP_LIMIT} nat: the model in {context.folder / 'model'} is another one than "
+            "was trained. Rounding can't do that; a layer that is shared (tied) and has an adapter can. Other "
+            "`model.lora.target_modules` are the way out"
+        )
+
+
+MERGE_GAP_LIMIT = 1.0
+"""The largest change of a token's log-probability that a hand-over may bring, in nats.
+
+Folding in float32 moves it by 1e-6 to 1e-4; rounding the sum to bfloat16, of 8 bits, by about what that type's forward
+pass leaves uncertain anyway, hundredths to tenths; a fault moves it by tens. Weights that are quantized again may go
+beyond 1 by rounding alone, so that there it is a warning. A factor of e in a token's probability lies outside any
+clipping range.
+"""
 
 _GAP_TEXT = "First, add the units: 7 + 8 = 15, so write 5 and carry 1. Then the tens: 4 + 3 + 1 = 8. The sum is 85."
 """Some text on which the gap of a merge is measured."""

@@ -12,13 +12,13 @@ from __future__ import annotations
 
 import dataclasses
 import re
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from magistral_recipe.errors import DataError
-from magistral_recipe.writing.template import Message, prompt_opens_thinking
+from magistral_recipe.writing.template import ChatTemplateError, Message, check_system_turn, prompt_opens_thinking
 from magistral_recipe.writing.thinking import Thinking
 
 if TYPE_CHECKING:
@@ -170,8 +170,9 @@ class ChatFormat:
             This format, with `thinking` saying whether the template opens the tag for the model.
 
         Raises:
-            DataError: if the tokenizer has no end token, or no template of its own where that is asked for, or the
-                template file can't be read.
+            DataError: if the tokenizer has no end token, or the template file can't be read.
+            ChatTemplateError: if the tokenizer has no template of its own where that is asked for, or the template
+                can't render a prompt of this format.
         """
         from magistral_recipe.writing.template import template_text
 
@@ -181,11 +182,13 @@ class ChatFormat:
         if text is not None:
             tokenizer.chat_template = text
         elif not tokenizer.chat_template:
-            raise DataError(
+            raise ChatTemplateError(
                 "template: tokenizer, but this tokenizer has no chat template; leave `template` out to use the "
                 "package's own"
             )
         opened = prompt_opens_thinking(tokenizer, self.thinking)
+        if self.system_text is not None:
+            check_system_turn(tokenizer, self.system_text)
         return dataclasses.replace(self, thinking=dataclasses.replace(self.thinking, opened_by_prompt=opened))
 
     def prompt_ids(self, tokenizer: PreTrainedTokenizerBase, problem: str) -> list[int]:
@@ -232,7 +235,7 @@ def _render_ids(
     return list(rendered["input_ids"])
 
 
-def decode_completion(tokenizer: PreTrainedTokenizerBase, ids: Sequence[int], stop_ids: Collection[int] = ()) -> str:
+def decode_completion(tokenizer: Any, ids: Sequence[int], stop_ids: Collection[int] = ()) -> str:
     """Turn a completion's token ids into the text that rewards see, thinking tags included.
 
     The usual ``skip_special_tokens=True`` drops tags that a tokenizer holds as special tokens (Mistral's
@@ -240,7 +243,7 @@ def decode_completion(tokenizer: PreTrainedTokenizerBase, ids: Sequence[int], st
     the tokenizer names (bos, eos, pad, …), the well-known ends of a turn, and `stop_ids`.
 
     Args:
-        tokenizer: the policy's.
+        tokenizer: the policy's; anything that decodes as those of transformers do.
         ids: token ids, int [T], with or without stop and padding tokens.
         stop_ids: further ids that end a completion.
 
@@ -252,16 +255,11 @@ def decode_completion(tokenizer: PreTrainedTokenizerBase, ids: Sequence[int], st
     return str(tokenizer.decode(kept, skip_special_tokens=False, clean_up_tokenization_spaces=False))
 
 
-def _control_ids(tokenizer: PreTrainedTokenizerBase) -> set[int]:
-    named = (
-        tokenizer.bos_token_id,
-        tokenizer.eos_token_id,
-        tokenizer.pad_token_id,
-        tokenizer.sep_token_id,
-        tokenizer.cls_token_id,
-        tokenizer.mask_token_id,
-    )
-    special = tokenizer.added_tokens_decoder
+def _control_ids(tokenizer: Any) -> set[int]:
+    named = (getattr(tokenizer, f"{name}_token_id", None) for name in ("bos", "eos", "pad", "sep", "cls", "mask"))
+    special = getattr(tokenizer, "added_tokens_decoder", None)
+    if not isinstance(special, Mapping):  # Mistral's own tokenizer class has a method there, which raises
+        special = {}
     ends = (index for index, token in special.items() if token.special and token.content in _TURN_ENDS)
     return {int(index) for index in (*named, *ends) if index is not None}
 

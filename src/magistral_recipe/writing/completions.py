@@ -65,7 +65,7 @@ def _completion_text(completion: Any, row: int, thinking: Thinking | None) -> st
             f"completions[{row}]: expected a string or a list of messages, not {type(completion).__name__}"
         )
     message = _last_assistant_message(completion, row)
-    thoughts, content = _message_parts(message, row)
+    thoughts, content = message_parts(message, f"completions[{row}]")
     if thoughts is None or thinking is None:
         return content or ""
     lead = "" if thinking.opened_by_prompt else thinking.open
@@ -83,25 +83,36 @@ def _last_assistant_message(messages: Sequence[Any], row: int) -> Mapping[str, A
     raise ValueError(f"completions[{row}]: no message of the assistant among {len(messages)}")
 
 
-def _message_parts(message: Mapping[str, Any], row: int) -> tuple[str | None, str | None]:
-    """Thoughts (``None`` where no parser moved them) and content (``None`` where there is none)."""
+def message_parts(message: Mapping[str, Any], where: str) -> tuple[str | None, str | None]:
+    """Take a chat message apart.
+
+    Args:
+        message: with a string or blocks of text and thoughts as its content.
+        where: names the message in an error.
+
+    Returns:
+        Thoughts (``None`` where no parser moved them) and content (``None`` where there is none).
+
+    Raises:
+        ValueError: for any other shape.
+    """
     thoughts = next((value for key in _THOUGHT_KEYS if (value := message.get(key))), None)
     if thoughts is not None and not isinstance(thoughts, str):
-        raise ValueError(f"completions[{row}]: expected thoughts as a string, not {type(thoughts).__name__}")
+        raise ValueError(f"{where}: expected thoughts as a string, not {type(thoughts).__name__}")
     content = message.get("content")
     if content is None or isinstance(content, str):
         return thoughts, content
     if isinstance(content, Mapping) or not isinstance(content, Sequence):
-        raise ValueError(f"completions[{row}]: expected content as text or blocks, not {type(content).__name__}")
+        raise ValueError(f"{where}: expected content as text or blocks, not {type(content).__name__}")
     texts: list[str] = []
     for block in content:
         if isinstance(block, Mapping) and block.get("type") == "thinking":
-            thoughts = (thoughts or "") + _thinking_block(block, row)
+            thoughts = (thoughts or "") + _thinking_block(block, where)
             continue
         text = _block_text(block)
         if text is None:
             kind = block.get("type") if isinstance(block, Mapping) else type(block).__name__
-            raise ValueError(f"completions[{row}]: only text blocks can be graded, not {kind!r}")
+            raise ValueError(f"{where}: only text blocks can be read, not {kind!r}")
         texts.append(text)
     return thoughts, "".join(texts) if texts or thoughts is None else None
 
@@ -115,12 +126,12 @@ def _block_text(block: Any) -> str | None:
     return None
 
 
-def _thinking_block(block: Mapping[str, Any], row: int) -> str:
+def _thinking_block(block: Mapping[str, Any], where: str) -> str:
     # Mistral's API nests text blocks here, Anthropic's has a string.
     inner = block.get("thinking")
     if isinstance(inner, str):
         return inner
     texts = [_block_text(part) for part in inner] if isinstance(inner, Sequence) else [None]
     if any(text is None for text in texts):
-        raise ValueError(f"completions[{row}]: a thinking block without text")
+        raise ValueError(f"{where}: a thinking block without text")
     return "".join(text for text in texts if text is not None)

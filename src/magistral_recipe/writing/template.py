@@ -21,6 +21,19 @@ if TYPE_CHECKING:
 _OWN_TEMPLATE_HINT = "use the package's own template (leave `template` out)"
 
 
+class ChatTemplateError(DataError):
+    """A chat template that can't render what the recipe's format asks of it.
+
+    Args:
+        problem: what is wrong, with its remedy.
+        key: the key of the recipe's `thinking` section that it is about.
+    """
+
+    def __init__(self, problem: str, key: str = "template") -> None:
+        super().__init__(problem)
+        self.key = key
+
+
 def template_text(template: str | None) -> str | None:
     """Read a chat template.
 
@@ -93,7 +106,7 @@ def inspect_template(tokenizer: PreTrainedTokenizerBase, thinking: Thinking) -> 
         The template's traits.
 
     Raises:
-        DataError: if the template can't render a user's and an assistant's turn at all.
+        ChatTemplateError: if the template can't render a user's and an assistant's turn at all.
     """
     question, thoughts, answer = "What is two and two?", "Two and two, let me see.", "Four it is"
     user = {"role": "user", "content": question}
@@ -117,9 +130,37 @@ def _render(tokenizer: PreTrainedTokenizerBase, messages: list[Message], generat
 
     try:
         rendered: Any = tokenizer.apply_chat_template(messages, add_generation_prompt=generate, tokenize=False)
-    except TemplateError as error:
-        raise DataError(f"the chat template can't render a conversation ({error}); {_OWN_TEMPLATE_HINT}") from error
+    except (TemplateError, TypeError) as error:
+        problem = f"the chat template can't render a conversation ({_one_line(error)}); {_OWN_TEMPLATE_HINT}"
+        raise ChatTemplateError(problem) from error
     return str(rendered)
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split()) or type(error).__name__
+
+
+def check_system_turn(tokenizer: PreTrainedTokenizerBase, system: str) -> None:
+    """Render a prompt with its system turn: Gemma's and some of Mistral's templates raise there.
+
+    Args:
+        tokenizer: with its chat template set.
+        system: the system prompt.
+
+    Raises:
+        ChatTemplateError: naming the ways out.
+    """
+    from jinja2 import TemplateError
+
+    turns = [{"role": "system", "content": system}, {"role": "user", "content": "?"}]
+    try:
+        tokenizer.apply_chat_template(turns, add_generation_prompt=True, tokenize=False)
+    except (TemplateError, TypeError) as error:  # TypeError: some add up texts that are not there
+        raise ChatTemplateError(
+            f"the chat template refuses a system turn ({_one_line(error)}); train without one "
+            "(`thinking.system_prompt: none`), or use the package's own template (`thinking.template: magistral`)",
+            "system_prompt",
+        ) from error
 
 
 def _one_pair(turn: str, thinking: Thinking, thoughts: str) -> bool:
@@ -134,7 +175,7 @@ def _shows_system(tokenizer: PreTrainedTokenizerBase, user: Message) -> bool | N
     system = "Answer like a pirate."
     try:
         rendered: Any = tokenizer.apply_chat_template([{"role": "system", "content": system}, user], tokenize=False)
-    except TemplateError:
+    except (TemplateError, TypeError):
         return None
     return system in str(rendered)
 
@@ -155,8 +196,9 @@ def prompt_opens_thinking(tokenizer: PreTrainedTokenizerBase, thinking: Thinking
 
     Returns:
         Whether a completion starts inside the thoughts.
+
+    Raises:
+        ChatTemplateError: if the template can't render a user's turn at all.
     """
-    rendered: Any = tokenizer.apply_chat_template(
-        [{"role": "user", "content": "?"}], add_generation_prompt=True, tokenize=False
-    )
-    return str(rendered).rstrip().endswith(thinking.open.strip())
+    prompt = _render(tokenizer, [{"role": "user", "content": "?"}], generate=True)
+    return prompt.rstrip().endswith(thinking.open.strip())

@@ -19,8 +19,8 @@ from pydantic import ValidationError
 from magistral_recipe.data import gym, readers
 from magistral_recipe.data.benchmarks.catalogue import Benchmark, Chosen, DataSet, Variant
 from magistral_recipe.data.benchmarks.livecodebench import tests_of
-from magistral_recipe.data.fields import Code
-from magistral_recipe.data.problems import PROBLEM_FIELDS, Problem, Rejection, lookup, parse_problem
+from magistral_recipe.data.fields import Code, Rejection
+from magistral_recipe.data.problems import PROBLEM_FIELDS, Problem, lookup, parse_problem
 from magistral_recipe.data.readers import BadRow, Place, RawRow
 from magistral_recipe.errors import DataError
 from magistral_recipe.verifiers.instructions import Instruction, unknown_instructions

@@ -1,0 +1,71 @@
+"""What in a problem's text is an instruction to whoever answers, and not the problem.
+
+Data sets wrap the same problem in other words: OpenThoughts puts "Return your final response within \boxed{}." before
+every problem, others ask for steps behind it. To tell whether two texts pose one problem, these words must go. Told by
+their phrases, not learnt; a sentence with arithmetic in it is never taken for an instruction.
+"""
+
+from __future__ import annotations
+
+import re
+
+# Where a sentence ends, a label or a line does; and before a clause that says what to do with the answer.
+_BREAK = re.compile(
+    r"(?<=[.!?:;])\s+|\n+|(?<=[。！？：；])|"
+    r"(?:,|;)?\s+(?:(?:and|then|und|et|y|e)\s+)?(?:please\s+)?"
+    r"(?=(?:put|giv|writ|return|express|enclos|box|provid|present|round|show|explain|respond)(?:e|ing|ting)?\b)",
+    re.IGNORECASE,
+)
+
+_PHRASES = (
+    # English: where the answer goes, how to get there, what stands before the problem.
+    r"\byour (?:final |numerical |entire |whole )?(?:answer|response|solution|result|reasoning|work|thinking)\b",
+    r"\b(?:the )?final (?:answer|response|result)\b",
+    r"\\boxed\b|\bin (?:a )?box\b|\bboxed\b",
+    r"\bstep[ -]by[ -]step\b|\bshow (?:all |every )?steps?\b|\bexplain each step\b",
+    r"\bthink (?:carefully|hard|about it|it through|before)\b|\btake your time\b|\breason carefully\b",
+    r"\b(?:the|this) (?:following |next |given )?(?:\w+ )?(?:problem|question|exercise|task|puzzle)s?\b(?=[^\w]*$)",
+    r"\b(?:solve|answer|consider|work out|tackle) (?:the|this|these) (?:following\b|below\b)",
+    r"^\W*(?:problem|question|exercise|task|example|instructions?|input|query|prompt|user|human|q|answer|solution|"
+    r"response|output|assistant)(?:\s+(?:no\.?\s*)?\d+)?\W*$",
+    r"^\W*you are (?:a|an|the)\b",
+    r"^\W*(?:thanks?(?: you)?|hello|hi|hey|good luck)\b[^.!?]*\W*$",
+    r"\b(?:decimal places?|significant (?:figures|digits))\b",
+    r"^\W*\d+ (?:points?|marks?)\W*$",
+    r"\b(?:answer|respond|reply) (?:in|with|using|only)\b|\bgive (?:only )?(?:the|a|an) answer\b",
+    # The same in other languages.
+    r"\b(?:votre|ta) réponse\b|\bréponse finale\b|\bétape par étape\b",
+    r"\b(?:deine|ihre|die endgültige|die finale) antwort\b|\bschritt für schritt\b",
+    r"\b(?:tu|su|la) respuesta(?: final)?\b|\brespuesta final\b|\bpaso a paso\b",
+    r"\b(?:tua|sua|la) risposta(?: finale)?\b|\brisposta finale\b|\bpasso (?:dopo|per) passo\b",
+    r"\b(?:sua|tua) resposta\b|\bresposta final\b|\bpasso a passo\b",
+    r"\b(?:ваш|свой|окончательный) ответ\b|\bшаг за шагом\b|\bпошагово\b",
+    r"最终答案|最後の答え|最終的な答え|答案放|逐步|一步一步|一步步|段階的に|ステップごとに",
+)
+_INSTRUCTION = re.compile("|".join(_PHRASES), re.IGNORECASE)
+_ARITHMETIC = re.compile(r"[=<>≤≥+×÷√∑∫]|\\(?:frac|sqrt|sum|int|cdot|times|sin|cos|tan|log|ln)\b|\w\^|\d\s*[-*/]\s*\d")
+_POLITE = re.compile(r"\b(?:please|kindly|can you|could you)\b", re.IGNORECASE)
+
+
+def parts(text: str) -> list[str]:
+    """Split a text into sentences, labels and clauses about the answer, in order; joined they are the text again."""
+    return [part for part in _BREAK.split(text) if part and part.strip()]
+
+
+def is_instruction(part: str) -> bool:
+    """Say whether a sentence tells how to answer, rather than what is asked."""
+    return bool(_INSTRUCTION.search(part)) and not _ARITHMETIC.search(part)
+
+
+def problem_parts(text: str) -> list[str]:
+    """Return the sentences of a text that pose the problem; all of them where nothing else would be left.
+
+    Args:
+        text: a problem as a data set gives it.
+
+    Returns:
+        Its sentences, instructions and words of politeness taken out.
+    """
+    found = parts(text)
+    kept = [polished for part in found if not is_instruction(part) and (polished := _POLITE.sub(" ", part)).strip()]
+    return kept or found

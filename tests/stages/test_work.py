@@ -1,0 +1,84 @@
+"""The hand-over of a trained model: what merging has moved is told, and refused where it is another model."""
+
+from types import SimpleNamespace
+
+import families
+import pytest
+import torch
+from transformers import AutoModelForCausalLM, LlamaConfig, LlamaForCausalLM
+
+from magistral_recipe.errors import RunError
+from magistral_recipe.models.config import LoraSettings, ModelConfig
+from magistral_recipe.models.load import load_model, save_model
+from magistral_recipe.stages.work import MERGE_GAP_LIMIT, Start, _hand_over, _tell_gap
+from magistral_recipe.writing.chat_format import ChatFormat
+
+
+@pytest.fixture(scope="module")
+def base(tmp_path_factory):
+    tokenizer = families.qwen3()
+    torch.manual_seed(0)
+    shape = LlamaConfig(
+        vocab_size=len(tokenizer), hidden_size=32, intermediate_size=64, num_hidden_layers=1, num_attention_heads=2,
+        num_key_value_heads=2, tie_word_embeddings=True, bos_token_id=None, eos_token_id=tokenizer.eos_token_id,
+    )  # fmt: skip
+    return save_model(LlamaForCausalLM(shape), tokenizer, tmp_path_factory.mktemp("models") / "base")
+
+
+def handed_over(base, folder, lora, size=0.05):
+    """Hand over a model whose adapters do something; its logits before, and what was told."""
+    config = ModelConfig(path=str(base), lora=lora)
+    torch.manual_seed(1)
+    model = load_model(config, trainable=True)
+    for name, weight in model.named_parameters():
+        if "lora_B" in name:
+            weight.data = torch.randn(weight.shape) * size
+    tokenizer = families.qwen3()
+    ids = tokenizer("7+8=15", return_tensors="pt")["input_ids"]
+    with torch.no_grad():
+        before = model(ids).logits
+    told = []
+    folder.mkdir()
+    context = SimpleNamespace(folder=folder, emit=told.append)
+    _hand_over(model, context, Start(model, tokenizer, ChatFormat(), config))
+    with torch.no_grad():
+        after = load_model(config, folder / "model")(ids).logits
+    return before, after, told
+
+
+@pytest.mark.parametrize("handover", ["merge", "carry"])
+def test_the_gap_of_a_merge_is_always_told(base, tmp_path, handover):
+    before, after, (event,) = handed_over(base, tmp_path / "stage", LoraSettings(r=4, handover=handover))
+    assert (after - before).abs().max() < 1e-4
+    assert event["type"] == "note"
+    words = event["text"].split()
+    assert words[:5] == ["merging", "changed", "token", "log-probabilities", "by"]
+    assert float(words[words.index("nats") - 1]) < 1e-4
+
+
+def test_whole_weights_are_not_merged_and_nothing_is_told(base, tmp_path):
+    before, after, told = handed_over(base, tmp_path / "stage", None)
+    assert torch.equal(before, after)
+    assert told == []
+
+
+def test_another_model_is_refused(base, tmp_path, monkeypatch):
+    # What is refused up front, for a family whose ties are not known by their names.
+    monkeypatch.setattr("magistral_recipe.models.load.tied_mistake", lambda *_: None)
+    lora = LoraSettings(r=4, target_modules=["q_proj", "lm_head"])
+    with pytest.raises(RunError, match=r"more than 1\.0 nat: the model in .*stage.model is another one"):
+        handed_over(base, tmp_path / "stage", lora, size=5.0)
+
+
+def test_requantized_weights_warn_beyond_the_bound_and_never_fail(tmp_path):
+    told = []
+    context = SimpleNamespace(folder=tmp_path, emit=told.append)
+    _tell_gap(MERGE_GAP_LIMIT / 2, quantized=True, context=context)
+    _tell_gap(MERGE_GAP_LIMIT * 2, quantized=True, context=context)
+    assert [event["type"] for event in told] == ["note", "warning"]
+    assert all("quantized again" in event["text"] for event in told)
+
+
+def test_a_merged_folder_is_plain(base, tmp_path):
+    handed_over(base, tmp_path / "stage", LoraSettings(r=4))
+    assert type(AutoModelForCausalLM.from_pretrained(tmp_path / "stage" / "model")) is LlamaForCausalLM

@@ -8,7 +8,7 @@ import pytest
 from rich.console import Console
 
 from magistral_recipe.check.memory_plan import count_memory, plan_memory
-from magistral_recipe.check.plan import check_recipe, check_trainers, prove_recipe
+from magistral_recipe.check.plan import check_recipe, check_trainers, load_telling_all, prove_recipe
 from magistral_recipe.check.recipe_file import load_recipe
 from magistral_recipe.errors import RecipeError, RunError
 from magistral_recipe.models.config import ModelConfig
@@ -40,6 +40,37 @@ def test_code_problems_try_the_sandbox_before_anything_is_trained(tmp_path, monk
     assert tried == ["bwrap"]
 
 
+@pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
+def test_full_training_of_weights_that_round_updates_away_is_refused_with_its_line(tmp_path, dtype):
+    recipe = tmp_path / "r.yaml"
+    recipe.write_text(
+        f"name: r\nmodel:\n  path: tiny\n  dtype: {dtype}\nstages:\n  - sft: {{traces: {{tiny: true, count: 8}}}}\n"
+    )
+    with pytest.raises(RecipeError) as caught:
+        check_trainers(load_recipe(recipe))
+    (line,) = caught.value.problems
+    assert line.startswith(f"{recipe}:4: model.dtype: {dtype} weights can't all be trained: ")
+    assert "rounded away" in line
+    assert "dtype: float32" in line
+    assert "`lora:`" in line
+    broken = tmp_path / "broken.yaml"  # told together with what the schema finds
+    broken.write_text(recipe.read_text() + "  - sfd: {}\n")
+    with pytest.raises(RecipeError) as caught:
+        load_telling_all(broken, [])
+    assert len(caught.value.problems) > 1
+    assert sum("can't all be trained" in problem for problem in caught.value.problems) == 1
+    recipe.write_text(recipe.read_text().replace(dtype, f"{dtype}\n  lora: {{r: 4}}"))
+    check_trainers(load_recipe(recipe))
+
+
+def test_weights_that_are_only_read_can_have_any_precision(tmp_path):
+    (tmp_path / "r.yaml").write_text(
+        "name: r\nmodel: {path: tiny, dtype: bfloat16}\nproblems: {p: {tiny: heldout, count: 8}}\n"
+        "stages: [{evaluate: {problems: p}}]\n"
+    )
+    check_trainers(load_recipe(tmp_path / "r.yaml"))
+
+
 def test_memory_of_full_training_is_sixteen_bytes_a_weight():
     plan = plan_memory(ModelConfig(path="tiny"))
     assert plan is not None
@@ -64,6 +95,10 @@ def test_memory_of_adapters_counts_them_and_the_packed_weights():
     plan = count_memory(Model(), config)
     assert plan.trained == 8 * (64 + 128)
     assert plan.weights == pytest.approx(64 * 128 * 0.53 + 2 * (6400 + 6400) + 2 * plan.trained)
+    assert (plan.gradients, plan.optimizer) == (2 * plan.trained, 4 * plan.trained)  # TRL trains them in bfloat16
+    plain = count_memory(Model(), config.model_copy(update={"quantization": "none"}))
+    assert plain.weights == 2 * (64 * 128 + 6400 + 6400) + 4 * plain.trained  # and PEFT has them in float32
+    assert (plain.gradients, plain.optimizer) == (4 * plain.trained, 8 * plain.trained)
 
 
 def test_a_model_that_cannot_be_seen_has_no_plan(tmp_path):

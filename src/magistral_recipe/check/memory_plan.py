@@ -11,8 +11,8 @@ from typing import Any
 
 from magistral_recipe.errors import DataError
 from magistral_recipe.models.config import ModelConfig
+from magistral_recipe.models.precision import BYTES, adapter_dtype
 
-BYTES = {"float32": 4.0, "bfloat16": 2.0, "float16": 2.0}
 QUANTIZED_BYTES = {"int8": 1.0, "nf4": 0.53}
 """Bytes a quantized weight takes; 4 bits and, for nf4 with double quantization, 0.127 bit of constants a weight."""
 
@@ -26,7 +26,7 @@ class MemoryPlan:
         trained: how many of them are trained.
         weights: bytes of the weights.
         gradients: bytes of the gradients.
-        optimizer: bytes of AdamW's two moments, in float32.
+        optimizer: bytes of AdamW's two moments, which have the type of what is trained.
     """
 
     parameters: int
@@ -90,9 +90,10 @@ def count_memory(model: Any, config: ModelConfig) -> MemoryPlan:
     full = BYTES[config.dtype]
     packed = QUANTIZED_BYTES.get(config.quantization, full)
     weights = in_linear * packed + (parameters - in_linear) * full
-    trained = parameters
+    trained, trained_bytes = parameters, full
     if config.lora is not None:
         # r rows and r columns a layer (LoRA, arXiv 2106.09685 §4.1), as if every linear layer had an adapter.
         trained = sum(config.lora.r * (module.in_features + module.out_features) for module in linear)
-        weights += trained * full
-    return MemoryPlan(parameters, trained, weights, trained * full, trained * 8.0)
+        trained_bytes = BYTES[adapter_dtype(config.quantization != "none")]
+        weights += trained * trained_bytes
+    return MemoryPlan(parameters, trained, weights, trained * trained_bytes, 2 * trained * trained_bytes)

@@ -100,21 +100,24 @@ def check_trainers(loaded: LoadedRecipe) -> None:
     Raises:
         RecipeError: with every mistake found.
     """
-    mistakes = list(_trainer_mistakes(loaded))
+    mistakes = [*_trainer_mistakes(loaded)]
     if _training(loaded):
-        mistakes += [loaded.mistake(("model", key), text) for key, text in loaded.recipe.model.training_mistakes()]
         mistakes += _adapter_mistakes(loaded)
     if mistakes:
         raise RecipeError(mistakes)
 
 
 def _trainer_mistakes(loaded: LoadedRecipe) -> Iterator[str]:
-    given = run_arguments(Path(gettempdir()) / "magistral-recipe-check", loaded.recipe)
+    output = Path(gettempdir()) / "magistral-recipe-check"
     for index, stage in _training(loaded):
         path = ("stages", index, stage.kind, "trainer")
+        given = run_arguments(output, loaded.recipe, stage.trainer)
         without = stage.model_copy(update={"trainer": {}}).arguments(given)
         for key, message in trainer_mistakes(stage.trainer_class(), stage.trainer, without, stage.trainer_choices):
             yield loaded.mistake((*path, key) if key else path, message)
+    if _training(loaded):
+        for key, message in loaded.recipe.model.training_mistakes():
+            yield loaded.mistake(("model", key), message)
 
 
 def _adapter_mistakes(loaded: LoadedRecipe) -> Iterator[str]:

@@ -16,9 +16,10 @@ import torch
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from transformers import GenerationConfig, LogitsProcessor, LogitsProcessorList
 
-from magistral_recipe.generation.interface import Completion, Prompt, Request, Sampling
+from magistral_recipe.generation.backend import Backend, Encoded
+from magistral_recipe.generation.interface import Completion, Request, Sampling
 from magistral_recipe.generation.noise import pick, uniforms
-from magistral_recipe.writing.chat_format import decode_completion, stop_token_ids
+from magistral_recipe.writing.chat_format import stop_token_ids
 
 _LENGTH_STEP = 16
 _ROW_STEP = 8
@@ -26,7 +27,7 @@ _CPU_TOKEN_BUDGET = 32_768
 _MAX_ROWS = 256
 
 
-class HFGenerator:
+class HFGenerator(Backend):
     """Generates with a transformers model (or a PEFT one), in batches of similar length under a token budget.
 
     Args:
@@ -40,18 +41,11 @@ class HFGenerator:
     def __init__(
         self, model: Any, tokenizer: Any, *, token_budget: int | None = None, max_rows: int = _MAX_ROWS
     ) -> None:
+        super().__init__(tokenizer, stop_token_ids(tokenizer, model))
         self.model = model
-        self.tokenizer = tokenizer
         self.token_budget = token_budget or default_token_budget(model)
         self.max_rows = max_rows
-        self.stop_ids = stop_token_ids(tokenizer, model)
         self.pad_id: int = tokenizer.pad_token_id if tokenizer.pad_token_id is not None else (self.stop_ids or [0])[0]
-
-    def render(self, prompt: Prompt) -> str:
-        """Return the text that the model is given for a prompt."""
-        if isinstance(prompt, str):
-            return prompt
-        return self.tokenizer.apply_chat_template(list(prompt), add_generation_prompt=True, tokenize=False)
 
     def stream(self, requests: Sequence[Request], sampling: Sampling) -> Iterator[list[Completion]]:
         """Yield completions batch by batch, the longest prompts first (so that memory runs out early or never).
@@ -77,17 +71,11 @@ class HFGenerator:
                 continue
             yield finished
 
-    def _batches(self, requests: Sequence[Request], sampling: Sampling) -> list[list[_Encoded]]:
+    def _batches(self, requests: Sequence[Request], sampling: Sampling) -> list[list[Encoded]]:
         """Group requests by padded prompt length, then cut the groups at the token budget."""
-        texts = {id(request.prompt): request.prompt for request in requests}
-        encoded = {}
-        for key, prompt in texts.items():
-            text = self.render(prompt)
-            encoded[key] = (text, self.tokenizer(text, add_special_tokens=isinstance(prompt, str))["input_ids"])
-        by_length: dict[int, list[_Encoded]] = {}
-        for request in requests:
-            text, ids = encoded[id(request.prompt)]
-            by_length.setdefault(_round_up(len(ids), _LENGTH_STEP), []).append((request, text, ids))
+        by_length: dict[int, list[Encoded]] = {}
+        for encoded in self.encode(requests):
+            by_length.setdefault(_round_up(len(encoded.ids), _LENGTH_STEP), []).append(encoded)
         batches = []
         for length in sorted(by_length, reverse=True):
             rows = min(self.max_rows, max(1, self.token_budget // (length + sampling.max_new_tokens)))
@@ -95,18 +83,19 @@ class HFGenerator:
             batches += [group[start : start + rows] for start in range(0, len(group), rows)]
         return batches
 
-    def _complete(self, batch: list[_Encoded], sampling: Sampling) -> list[Completion]:
+    def _complete(self, batch: list[Encoded], sampling: Sampling) -> list[Completion]:
         device = self.model.device
         # Rows that only fill the batch repeat its last request: they stop when it stops.
         rows = batch + [batch[-1]] * (_round_up(len(batch), _ROW_STEP) - len(batch) if device.type == "cpu" else 0)
-        length = _round_up(max(len(ids) for _, _, ids in rows), _LENGTH_STEP)
+        length = _round_up(max(len(row.ids) for row in rows), _LENGTH_STEP)
+        padding = [length - len(row.ids) for row in rows]
         prompt_ids = torch.tensor(
-            [[self.pad_id] * (length - len(ids)) + list(ids) for _, _, ids in rows], device=device
+            [[self.pad_id] * pad + row.ids for pad, row in zip(padding, rows, strict=True)], device=device
         )
-        mask = torch.tensor([[0] * (length - len(ids)) + [1] * len(ids) for _, _, ids in rows], device=device)
+        mask = torch.tensor([[0] * pad + [1] * (length - pad) for pad in padding], device=device)
         processors = LogitsProcessorList()
         if sampling.temperature > 0:
-            processors.append(_KeyedSampler([request for request, _, _ in rows], sampling, length, device))
+            processors.append(_KeyedSampler([row.request for row in rows], sampling, length, device))
         with _plain_generation(self.model):
             output = self.model.generate(
                 input_ids=prompt_ids,
@@ -120,17 +109,7 @@ class HFGenerator:
                 ),
             )
         written = output[: len(batch), length:].tolist()
-        return [self._finish(request, text, ids) for (request, text, _), ids in zip(batch, written, strict=True)]
-
-    def _finish(self, request: Request, prompt: str, ids: list[int]) -> Completion:
-        stops = set(self.stop_ids)
-        end = next((position + 1 for position, token in enumerate(ids) if token in stops), None)
-        kept = ids[:end]
-        text = decode_completion(self.tokenizer, kept, self.stop_ids)
-        return Completion(request, prompt, text, tuple(kept), truncated=end is None)
-
-
-_Encoded = tuple[Request, str, list[int]]
+        return [self.finish(encoded, ids) for encoded, ids in zip(batch, written, strict=True)]
 
 
 class _KeyedSampler(LogitsProcessor):

@@ -13,8 +13,9 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from magistral_recipe.errors import DataError, RunError
-from magistral_recipe.generation.interface import Completion, Prompt, Request, Sampling
-from magistral_recipe.writing.chat_format import decode_completion, stop_token_ids
+from magistral_recipe.generation.backend import Backend, Encoded
+from magistral_recipe.generation.interface import Completion, Request, Sampling
+from magistral_recipe.writing.chat_format import stop_token_ids
 
 _CHUNK = 256
 """Requests handed over at once: vLLM batches them by itself, and what is finished reaches the disk between chunks."""
@@ -34,7 +35,7 @@ def request_seed(seed: int, request: Request) -> int:
     return int.from_bytes(hashlib.sha256(key).digest()[:8], "little") >> 1
 
 
-class VLLMGenerator:
+class VLLMGenerator(Backend):
     """Generates with a vLLM engine in this process.
 
     Args:
@@ -47,9 +48,8 @@ class VLLMGenerator:
     def __init__(
         self, engine: Any, tokenizer: Any, *, stop_ids: Sequence[int] | None = None, chunk: int = _CHUNK
     ) -> None:
+        super().__init__(tokenizer, stop_token_ids(tokenizer) if stop_ids is None else stop_ids)
         self.engine = engine
-        self.tokenizer = tokenizer
-        self.stop_ids = list(stop_ids) if stop_ids is not None else stop_token_ids(tokenizer)
         self.chunk = chunk
 
     @classmethod
@@ -100,12 +100,6 @@ class VLLMGenerator:
             raise RunError(f"vLLM can't start on {path}: {_first_line(error)}") from error
         return cls(engine, tokenizer, stop_ids=stop_ids)
 
-    def render(self, prompt: Prompt) -> str:
-        """Return the text that the model is given for a prompt."""
-        if isinstance(prompt, str):
-            return prompt
-        return self.tokenizer.apply_chat_template(list(prompt), add_generation_prompt=True, tokenize=False)
-
     def stream(self, requests: Sequence[Request], sampling: Sampling) -> Iterator[list[Completion]]:
         """Yield completions chunk by chunk, requests of similar length together.
 
@@ -119,29 +113,20 @@ class VLLMGenerator:
         Raises:
             RunError: where the engine dies; what was yielded before is finished.
         """
-        texts = {id(request.prompt): self.render(request.prompt) for request in requests}
-        encoded = [(request, texts[id(request.prompt)], self._ids(request, texts)) for request in requests]
-        encoded.sort(key=lambda item: -len(item[2]))
+        encoded = sorted(self.encode(requests), key=lambda row: -len(row.ids))
         for start in range(0, len(encoded), self.chunk):
             yield self._complete(encoded[start : start + self.chunk], sampling)
 
-    def _ids(self, request: Request, texts: dict[int, str]) -> list[int]:
-        raw = isinstance(request.prompt, str)
-        return list(self.tokenizer(texts[id(request.prompt)], add_special_tokens=raw)["input_ids"])
-
-    def _complete(self, chunk: list[tuple[Request, str, list[int]]], sampling: Sampling) -> list[Completion]:
-        prompts = [{"prompt_token_ids": ids} for _, _, ids in chunk]
-        params = [self._params(request, sampling) for request, _, _ in chunk]
+    def _complete(self, chunk: list[Encoded], sampling: Sampling) -> list[Completion]:
+        prompts = [{"prompt_token_ids": row.ids} for row in chunk]
+        params = [self._params(row.request, sampling) for row in chunk]
         try:
             outputs = self.engine.generate(prompts, params, use_tqdm=False)
         except Exception as error:  # an engine that died raises errors of many classes; none is the samples' fault
             raise RunError(
                 f"vLLM stopped: {_first_line(error)}; what is finished is kept, the same command goes on"
             ) from error
-        return [
-            self._finish(request, text, list(output.outputs[0].token_ids))
-            for (request, text, _), output in zip(chunk, outputs, strict=True)
-        ]
+        return [self.finish(row, list(output.outputs[0].token_ids)) for row, output in zip(chunk, outputs, strict=True)]
 
     def _params(self, request: Request, sampling: Sampling) -> Any:
         from vllm import SamplingParams
@@ -156,13 +141,6 @@ class VLLMGenerator:
             skip_special_tokens=False,
             detokenize=False,  # ids are decoded here, tags kept
         )
-
-    def _finish(self, request: Request, prompt: str, ids: list[int]) -> Completion:
-        stops = set(self.stop_ids)
-        end = next((position + 1 for position, token in enumerate(ids) if token in stops), None)
-        kept = ids[:end]
-        text = decode_completion(self.tokenizer, kept, self.stop_ids)
-        return Completion(request, prompt, text, tuple(kept), truncated=end is None)
 
 
 def _first_line(error: Exception) -> str:

@@ -6,6 +6,7 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
+from magistral_recipe.models.precision import Dtype, full_training_mistake
 from magistral_recipe.schema import StrictModel
 
 
@@ -31,9 +32,9 @@ class ModelConfig(StrictModel):
     """A hub id, a folder, a GGUF file, `package:module/file.gguf`, or `tiny` (the embedded model)."""
     revision: str | None = None
     """Branch, tag or commit on the hub."""
-    dtype: Literal["float32", "bfloat16", "float16"] = "float32"
-    """Precision of the weights. Full fine-tuning needs float32 (the trainer computes in bfloat16 by itself); frozen
-    weights under LoRA can be bfloat16."""
+    dtype: Dtype = "float32"
+    """Precision of the weights. Full fine-tuning needs float32 (on a GPU with bfloat16 the trainer computes in it by
+    itself); frozen weights under LoRA can be bfloat16 or float16. `models/precision.py` has all the rules."""
     quantization: Literal["none", "int8", "nf4"] = "none"
     """bitsandbytes quantization of the frozen weights under LoRA."""
     lora: LoraSettings | None = None
@@ -63,4 +64,5 @@ class ModelConfig(StrictModel):
         """Find what makes this config unfit for training: (key, message) pairs, empty when it is fit."""
         if self.quantization != "none" and self.lora is None:
             return [("quantization", f"{self.quantization} weights can't be trained themselves: add `lora:`")]
-        return []
+        mistake = full_training_mistake(self.dtype) if self.lora is None else None
+        return [("dtype", mistake)] if mistake else []

@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from magistral_recipe import layout
 from magistral_recipe.models.card import CardFacts, model_card
 from magistral_recipe.models.config import ModelConfig
+from magistral_recipe.models.precision import Dtype
 from magistral_recipe.recipe.sections import Inputs, Recipe, Stage, StageContext
 from magistral_recipe.report.evaluations import latest_scores
 from magistral_recipe.stages.training import base_model_config, chat_format
@@ -28,7 +29,7 @@ class ExportStage(Stage):
     """The stage whose model to export, or `base`; by default the last stage that made one."""
     title: str | None = None
     """The model's name on its card; by default the recipe's."""
-    dtype: Literal["float32", "bfloat16", "float16"] | None = None
+    dtype: Dtype | None = None
     """Precision of the exported weights; by default the recipe's `model.dtype`."""
     system_prompt_in_template: bool = True
     """Let the chat template give the system prompt where a conversation brings none, as every program does that only

@@ -139,11 +139,11 @@ class GrpoStage(TrainingStage):
         problems = problem_rows(context, self.problems)
         rewards = self.build_rewards(start.chat.thinking)
         require_sandboxes(rewards, problems)
-        given = run_arguments(context.folder / layout.CHECKPOINTS, context.recipe)
+        args = self.arguments(run_arguments(context.folder / layout.CHECKPOINTS, context.recipe, self.trainer))
         trainer = MagistralGRPOTrainer(
             model=start.model,
             reward_funcs=rewards,
-            args=MagistralGRPOConfig(**self.arguments(given)),
+            args=MagistralGRPOConfig(**args),
             train_dataset=prompt_dataset(problems, start.chat),
             processing_class=start.tokenizer,
             callbacks=best_keeper(self, context, start),

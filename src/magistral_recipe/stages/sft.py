@@ -89,7 +89,7 @@ class SftStage(TrainingStage):
         thinking = start.chat.thinking
         traces = load_traces(self.traces, context.base, context.quarantine("traces"), thinking)
         report_set_aside(context, "traces", traces)
-        args = self.arguments(run_arguments(context.folder / layout.CHECKPOINTS, context.recipe))
+        args = self.arguments(run_arguments(context.folder / layout.CHECKPOINTS, context.recipe, self.trainer))
         limit = args["max_length"] or start.context_length
         dataset, dropped = tokenized(traces.rows, start.chat, start.tokenizer, limit)
         if dropped:

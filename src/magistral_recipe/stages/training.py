@@ -11,6 +11,7 @@ from pydantic import Field
 
 from magistral_recipe.models.config import ModelConfig
 from magistral_recipe.models.paths import lasting_path
+from magistral_recipe.models.precision import autocast_arguments
 from magistral_recipe.recipe.sections import Mistakes, Recipe, Stage
 from magistral_recipe.schema import StrictModel
 from magistral_recipe.suggest import did_you_mean
@@ -120,12 +121,13 @@ def base_model_config(recipe: Recipe, base: Path) -> ModelConfig:
     return recipe.model.model_copy(update={"path": lasting_path(recipe.model.path, base)})
 
 
-def run_arguments(output: Path, recipe: Recipe) -> dict[str, Any]:
+def run_arguments(output: Path, recipe: Recipe, trainer: Mapping[str, Any]) -> dict[str, Any]:
     """The trainer arguments that the run itself decides; a recipe's `trainer:` adds to them.
 
     Args:
         output: the folder for checkpoints.
         recipe: the recipe.
+        trainer: the stage's `trainer:` section.
 
     Returns:
         Keyword arguments for any of TRL's config classes.
@@ -137,8 +139,7 @@ def run_arguments(output: Path, recipe: Recipe) -> dict[str, Any]:
         "output_dir": str(output),
         "seed": recipe.seed,
         "use_cpu": not gpu,
-        # Without a GPU, bf16 autocast only costs time; with one it follows the weights' own type.
-        "bf16": gpu and recipe.model.dtype == "bfloat16",
+        **autocast_arguments(trainer),
         "gradient_checkpointing": gpu,
         "report_to": "none",
         "disable_tqdm": True,

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict, dataclass, field, fields
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 Unit = Literal["number", "share", "seconds", "tokens"]
 Kind = Literal["lines", "stacked", "scatter", "intervals"]
@@ -93,6 +93,14 @@ class Occasion:
     file: str
 
 
+class GradedPart(NamedTuple):
+    """A part of the reward: its value, ``None`` where it does not apply or is no number, and why."""
+
+    name: str
+    value: float | None
+    reason: str
+
+
 @dataclass(frozen=True)
 class Completion:
     """A completion that the page shows.
@@ -112,7 +120,7 @@ class Completion:
         suspect: why it looks like a hack, or nothing.
         thoughts: between the tags; everything where it is malformed.
         answer: what follows; ``None`` where it is malformed.
-        parts: each part of the reward: name, value, reason.
+        parts: each part of the reward.
     """
 
     problem: int
@@ -129,7 +137,7 @@ class Completion:
     suspect: str
     thoughts: str
     answer: str | None
-    parts: list[tuple[str, float | None, str]]
+    parts: list[GradedPart]
 
 
 @dataclass

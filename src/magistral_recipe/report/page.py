@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from magistral_recipe.figures import duration
 from magistral_recipe.recipe.sections import Role
@@ -55,6 +55,33 @@ class Card:
     figures: list[tuple[str, str]]
 
 
+class CurveFigures(NamedTuple):
+    """A curve in numbers, for readers who don't see it: a row of the table below the figures."""
+
+    figure: str
+    curve: str
+    first: str
+    lowest: str
+    highest: str
+    last: str
+
+
+class StillAnswer(NamedTuple):
+    """What one model wrote, on a page without scripts."""
+
+    who: str
+    verdict: str
+    words: str
+
+
+class StillProblem(NamedTuple):
+    """A problem on a page without scripts: its question, what is known of it, and what models wrote."""
+
+    question: str
+    facts: list[str]
+    answers: list[StillAnswer]
+
+
 @dataclass
 class Training:
     """A training stage's section."""
@@ -62,7 +89,7 @@ class Training:
     id: str
     title: str
     charts: list[Chart]
-    table: list[tuple[str, str, str, str, str, str]]
+    table: list[CurveFigures]
 
 
 @dataclass
@@ -85,7 +112,7 @@ class Page:
         facts: what was run, by name.
         recipes: (name, text) of each run's recipe.
         data: for the scripts.
-        static: a few problems for readers without scripts: question, facts, (who, verdict, text).
+        static: a few problems for readers without scripts.
         comparison: tables of a comparison of runs.
     """
 
@@ -104,7 +131,7 @@ class Page:
     facts: list[tuple[str, str]] = field(default_factory=list)
     recipes: list[tuple[str, str]] = field(default_factory=list)
     data: PageData = field(default_factory=lambda: PageData(""))
-    static: list[tuple[str, list[str], list[tuple[str, str, str]]]] = field(default_factory=list)
+    static: list[StillProblem] = field(default_factory=list)
     comparison: list[Table] = field(default_factory=list)
 
 
@@ -221,7 +248,7 @@ def training(title: str, charts: list[Chart], id_: str) -> Training:
     return Training(id_, title, charts, [row for chart in charts for row in _numbers(chart)])
 
 
-def _numbers(chart: Chart) -> list[tuple[str, str, str, str, str, str]]:
+def _numbers(chart: Chart) -> list[CurveFigures]:
     if chart.kind == "scatter":
         return []
     rows = []
@@ -229,22 +256,22 @@ def _numbers(chart: Chart) -> list[tuple[str, str, str, str, str, str]]:
         known = [value for value in series.values if value is not None]
         if known:
             told = [number(value, chart.unit) for value in (known[0], min(known), max(known), known[-1])]
-            rows.append((chart.title, series.name, told[0], told[1], told[2], told[3]))
+            rows.append(CurveFigures(chart.title, series.name, *told))
     return rows
 
 
-def static_samples(data: PageData) -> list[tuple[str, list[str], list[tuple[str, str, str]]]]:
+def static_samples(data: PageData) -> list[StillProblem]:
     """A few problems with one completion an occasion, for readers without scripts."""
-    found: dict[int, dict[int, tuple[str, str, str]]] = {}
+    found: dict[int, dict[int, StillAnswer]] = {}
     for completion in data.completions:
         verdict = {True: "right", False: "wrong", None: "undecided"}[completion.right]
         words = completion.thoughts if completion.answer is None else completion.answer
-        told = (data.occasions[completion.occasion].name, verdict, words[:1500])
+        told = StillAnswer(data.occasions[completion.occasion].name, verdict, words[:1500])
         found.setdefault(completion.problem, {}).setdefault(completion.occasion, told)
     fullest = sorted(found, key=lambda index: -len(found[index]))[:_STATIC_PROBLEMS]
     problems = [data.problems[index] for index in fullest]
     return [
-        (problem.text, [f"reference: {problem.reference}", *problem.facts], list(found[index].values()))
+        StillProblem(problem.text, [f"reference: {problem.reference}", *problem.facts], list(found[index].values()))
         for index, problem in zip(fullest, problems, strict=True)
     ]
 

@@ -14,7 +14,7 @@ from typing import Literal, TypeVar
 
 from magistral_recipe.jsonlines import Record, read_at
 from magistral_recipe.report.collect import Evaluation, Run, Stage
-from magistral_recipe.report.data import Completion, Occasion, PageData, Problem
+from magistral_recipe.report.data import Completion, GradedPart, Occasion, PageData, Problem
 from magistral_recipe.report.seen import Seen, problem_of, sample_of
 from magistral_recipe.report.values import as_float, as_mapping, as_name, as_text
 from magistral_recipe.rewards.base import Reason
@@ -265,24 +265,24 @@ def _language_unread(row: Record, split: Split) -> bool:
     return not split.well_formed and any(reason in (Reason.MALFORMED, Reason.CUT) for reason in reasons)
 
 
-def _parts(row: Record) -> list[tuple[str, float | None, str]]:
+def _parts(row: Record) -> list[GradedPart]:
     """Each part of the reward with its value and reason, from either kind of file."""
     verdicts = as_mapping(row.get("verdicts"))
     if verdicts:
         told = [(part, as_mapping(verdict)) for part, verdict in verdicts.items()]
-        return [(str(part), as_float(v.get("value")), _words(v.get("reason"))) for part, v in told]
+        return [GradedPart(str(part), as_float(v.get("value")), _words(v.get("reason"))) for part, v in told]
     logged, rewards = as_mapping(row.get("parts")), as_mapping(row.get("rewards"))
     owners = {key: owner_of_reasons(key) for key in logged}
     reasons = {owner: _words(logged[key]) for key, owner in owners.items() if owner is not None}
     columns = {key: value for key, value in logged.items() if owners[key] is None}
     short = [_last(key) for key in columns]
-    shown: list[tuple[str, float | None, str]] = []
+    shown: list[GradedPart] = []
     for key, value in [*columns.items(), *rewards.items()]:
         # Two rewards may each have a part of one name; a column of words is its own reason.
         title = _last(key) if key in columns and short.count(_last(key)) == 1 else key
         reason = reasons.pop(key, "") or (value[:_LONGEST_REASON] if isinstance(value, str) else "")
-        shown.append((title, _short(as_float(value)), reason))
-    return shown + [(owner or "reason", None, reason) for owner, reason in reasons.items()]
+        shown.append(GradedPart(title, _short(as_float(value)), reason))
+    return shown + [GradedPart(owner or "reason", None, reason) for owner, reason in reasons.items()]
 
 
 def _last(key: str) -> str:

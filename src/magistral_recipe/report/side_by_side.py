@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from magistral_recipe.errors import FULL, DataError, RunError
 from magistral_recipe.figures import duration
@@ -40,25 +40,34 @@ from magistral_recipe.report.values import as_mapping
 
 Named = list[tuple[str, Run]]
 
-_REINFORCEMENT_CURVES: tuple[tuple[str, str, Unit], ...] = (
-    ("Reward", "reward", "number"),
-    ("Right", "correctness", "share"),
-    ("Format kept", "format", "share"),
-    ("Language kept", "language", "share"),
-    ("Mean length", "completions/mean_length", "tokens"),
-    ("Entropy, nats a token", "entropy", "number"),
-    ("Groups without signal", "groups/uninformative", "share"),
-    ("Ratios clipped above", "clip_ratio/high_mean", "share"),
-    ("Cut at the limit", "completions/clipped_ratio", "share"),
-    ("Gradient norm", "grad_norm", "number"),
-    ("Tokens a second", "tokens_per_second/trained", "number"),
+
+class Overlay(NamedTuple):
+    """A figure with one curve a run: its title, its metric or the part of the reward, and how it is read."""
+
+    title: str
+    metric: str
+    unit: Unit
+
+
+_REINFORCEMENT_CURVES = (
+    Overlay("Reward", "reward", "number"),
+    Overlay("Right", "correctness", "share"),
+    Overlay("Format kept", "format", "share"),
+    Overlay("Language kept", "language", "share"),
+    Overlay("Mean length", "completions/mean_length", "tokens"),
+    Overlay("Entropy, nats a token", "entropy", "number"),
+    Overlay("Groups without signal", "groups/uninformative", "share"),
+    Overlay("Ratios clipped above", "clip_ratio/high_mean", "share"),
+    Overlay("Cut at the limit", "completions/clipped_ratio", "share"),
+    Overlay("Gradient norm", "grad_norm", "number"),
+    Overlay("Tokens a second", "tokens_per_second/trained", "number"),
 )
-_IMITATION_CURVES: tuple[tuple[str, str, Unit], ...] = (
-    ("Loss", "loss", "number"),
-    ("Held-out loss", "eval_loss", "number"),
-    ("Tokens predicted right", "mean_token_accuracy", "share"),
+_IMITATION_CURVES = (
+    Overlay("Loss", "loss", "number"),
+    Overlay("Held-out loss", "eval_loss", "number"),
+    Overlay("Tokens predicted right", "mean_token_accuracy", "share"),
 )
-_OVERLAID: tuple[tuple[Role, str, tuple[tuple[str, str, Unit], ...]], ...] = (
+_OVERLAID: tuple[tuple[Role, str, tuple[Overlay, ...]], ...] = (
     ("imitation", "SFT", _IMITATION_CURVES),
     ("reinforcement", "RL", _REINFORCEMENT_CURVES),
 )
@@ -250,7 +259,7 @@ def _flat(value: Any, path: str = "") -> Iterator[tuple[str, str]]:
         yield path, str(value)
 
 
-def _overlays(runs: Named, role: Role, curves: Sequence[tuple[str, str, Unit]]) -> Iterator[Chart]:
+def _overlays(runs: Named, role: Role, curves: Sequence[Overlay]) -> Iterator[Chart]:
     """One figure a metric, one curve a run."""
     stages = [(name, stage) for name, run in runs if (stage := run.trained(role)) is not None]
     for position, (title, metric, unit) in enumerate(curves):

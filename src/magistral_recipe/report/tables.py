@@ -11,6 +11,7 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
+from typing import NamedTuple
 
 from magistral_recipe.evaluation.paired import Paired, compare_paired
 from magistral_recipe.evaluation.statistics import Interval
@@ -52,13 +53,28 @@ class Table:
     rows: list[TableRow]
 
 
+class GridCell(NamedTuple):
+    """A share in percent, empty for none, with its shade from 0 to 9; `tone` is `kept` for the language asked for."""
+
+    value: str
+    shade: int
+    tone: str
+
+
+class GridRow(NamedTuple):
+    """An asked language, and the share of each language that was found."""
+
+    asked: str
+    shares: list[GridCell]
+
+
 @dataclass(frozen=True)
 class Grid:
-    """A confusion matrix: for each asked language the share that was found, with a shade from 0 to 9."""
+    """A confusion matrix of languages."""
 
     title: str
     columns: list[str]
-    rows: list[tuple[str, list[tuple[str, int, str]]]]
+    rows: list[GridRow]
     remark: str
 
 
@@ -323,9 +339,9 @@ def confusion_grid(model: str, confusion: Record) -> Grid | None:
         shares = [counts[asked].get(column, 0) / total for column in columns]
         tones = ["kept" if column == asked else "lost" for column in columns]
         cells = [
-            (f"{100 * s:.0f}" if s else "", min(9, math.ceil(9 * s)), tone)
+            GridCell(f"{100 * s:.0f}" if s else "", min(9, math.ceil(9 * s)), tone)
             for s, tone in zip(shares, tones, strict=True)
         ]
-        rows.append((asked, cells))
+        rows.append(GridRow(asked, cells))
     samples = sum(sum(row.values()) for row in counts.values())
     return Grid(model, columns, rows, f"{samples} completions, in percent of each row")

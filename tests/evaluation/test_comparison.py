@@ -172,3 +172,34 @@ def test_mistakes_are_one_line_and_exit_code_2(tmp_path, monkeypatch, arguments,
     done = CliRunner().invoke(app, ["compare", *arguments])
     assert done.exit_code == 2
     assert message in done.output
+
+
+def written(folder, grader):
+    folder.mkdir()
+    SampleWriter(folder / "samples.jsonl").write([replace(each, grader=grader) for each in A])
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("a", "b", "told"),
+    [
+        ("aaa", "aaa", None),
+        (None, None, None),
+        ("aaa", "bbb", ("aaa", "bbb")),
+        (None, "bbb", ("unknown", "bbb")),
+    ],
+)
+def test_other_rules_of_grading_are_warned_of(tmp_path, a, b, told):
+    first, second = written(tmp_path / "a", a), written(tmp_path / "b", b)
+    assert compare_runs(first, second)[0].graders == told
+    done = CliRunner().invoke(app, ["compare", str(first), str(second)])
+    assert done.exit_code == 0, done.output
+    assert ("graded by different rules" in done.output) == (told is not None)
+    if told:
+        assert f"version {told[0]} and {told[1]}" in done.output
+        assert "evaluate --rescore" in done.output
+
+
+def test_samples_of_two_rules_in_one_evaluation_are_told_whatever_the_other_has(tmp_path):
+    mixed = [replace(each, grader="aaa" if number else "bbb") for number, each in enumerate(A)]
+    assert compare_samples("x", mixed, mixed).graders == ("aaa, bbb", "aaa, bbb")

@@ -12,6 +12,7 @@ from magistral_recipe.errors import DataError
 from magistral_recipe.evaluation.evaluate import EvaluationSettings, evaluate_model, quick_score, weights_fingerprint
 from magistral_recipe.evaluation.samples import read_samples
 from magistral_recipe.generation import Completion
+from magistral_recipe.verifiers.version import grader_version
 from magistral_recipe.writing.chat_format import ChatFormat
 
 SETTINGS = EvaluationSettings(samples=3, temperature=1.0, max_new_tokens=8, seed=5)
@@ -101,6 +102,19 @@ def test_a_finished_evaluation_generates_nothing_more(model, tokenizer, scripted
     scripted.asked.clear()
     assert run(model, tokenizer, tmp_path).overall == first.overall
     assert scripted.asked == []
+
+
+def test_new_rules_of_grading_start_nothing_again(model, tokenizer, scripted, tmp_path, monkeypatch):
+    run(model, tokenizer, tmp_path)
+    settings = (tmp_path / "settings.json").read_bytes()
+    scripted.asked.clear()
+    monkeypatch.setattr("magistral_recipe.evaluation.scoring.grader_version", lambda: "newer")
+    before = {sample.grader for sample in read_samples(tmp_path / "samples.jsonl")}
+    assert before == {grader_version()}
+    run(model, tokenizer, tmp_path)
+    assert scripted.asked == []
+    assert (tmp_path / "settings.json").read_bytes() == settings
+    assert json.loads((tmp_path / "scores.json").read_text())["grader"] == grader_version()
 
 
 @pytest.mark.parametrize("change", ["settings", "problems", "weights"])

@@ -160,3 +160,29 @@ def test_many_cut_samples_are_warned_of(evaluation):
     assert warnings_of(compute_scores(samples, about)) == []
     (warning,) = warnings_of(compute_scores(cut, about))
     assert "12% of the samples were cut at 1,234 tokens" in warning
+
+
+def graded_by(monkeypatch, version):
+    monkeypatch.setattr("magistral_recipe.evaluation.scoring.grader_version", lambda: version)
+
+
+def test_scores_say_by_which_rules_and_scoring_again_says_by_todays(evaluation, tmp_path, monkeypatch):
+    graded_by(monkeypatch, "old")
+    old = rescore(evaluation, tmp_path / "old")
+    graded_by(monkeypatch, "new")
+    new = rescore(tmp_path / "old", tmp_path / "new")
+    assert [read_result(tmp_path / name)["grader"] for name in ("old", "new")] == ["old", "new"]
+    assert {sample.grader for sample in old.samples} == {"old"}
+    assert {sample.grader for sample in read_samples(tmp_path / "new" / "samples.jsonl")} == {"new"}
+    assert old.scores.summary() == new.scores.summary()
+
+
+def test_samples_of_several_rules_are_warned_of(evaluation, tmp_path):
+    samples = read_samples(evaluation / "samples.jsonl")
+    mixed = [replace(sample, grader="aaa" if number else None) for number, sample in enumerate(samples)]
+    scores = finish(tmp_path, mixed, {})
+    assert scores.about["grader"] is None
+    (warning,) = scores.about["warnings"]
+    assert warning.startswith("graded by different rules (versions aaa, unknown)")
+    assert finish(tmp_path, [replace(sample, grader="aaa") for sample in samples], {}).about["warnings"] == []
+    assert finish(tmp_path, [replace(sample, grader=None) for sample in samples], {}).about["warnings"] == []

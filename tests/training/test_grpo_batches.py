@@ -43,6 +43,24 @@ def test_only_groups_with_signal_train_and_others_take_their_place(tmp_path):
     assert all(extra > 0 for extra in logged(run, "groups/extra_tokens"))
 
 
+def test_rollouts_say_by_which_rules_they_were_graded(tmp_path):
+    class Graded:
+        """A reward of the package's kind, which knows the version of its rules."""
+
+        __name__ = "graded"
+        version = "5eed"
+
+        def __call__(self, completions, **_):
+            return [float(text.startswith("a")) for text in completions]
+
+    for folder, reward, expected in (("own", Graded(), "5eed"), ("foreign", starts_with_a, None)):
+        run = trainer(tmp_path / folder, reward, max_steps=2, rollouts_every=1)
+        run.train()
+        written = rollouts(tmp_path / folder)
+        assert len(written) >= 8
+        assert {record["grader"] for record in written} == {expected}
+
+
 def test_refill_is_bounded_and_the_smaller_batch_trains(tmp_path):
     run = trainer(tmp_path, starts_with_a, max_refill_rounds=0, prompts_per_batch=8, max_steps=4)
     run.train()

@@ -164,3 +164,16 @@ def test_a_template_that_refuses_or_breaks_on_a_system_turn_is_the_users_error()
         assert caught.value.key == "system_prompt"
         assert len(str(caught.value).splitlines()) == 1
         assert ChatFormat(template="tokenizer").install(tokenizer).system_text is None
+
+
+@pytest.mark.parametrize("family", ["qwen3", "mistral", "llama"])
+@pytest.mark.parametrize("template", [None, "tokenizer"])
+def test_an_end_token_that_a_trace_brings_along_is_not_doubled(family, template):
+    tokenizer = getattr(families, family)()
+    chat = ChatFormat(template=template).install(tokenizer)
+    end = tokenizer.eos_token
+    plain = chat.training_row(tokenizer, "2+2?", COMPLETION)
+    for tail in (end, f"\n{end}\n", end + end):
+        assert chat.training_row(tokenizer, "2+2?", COMPLETION + tail) == plain
+    middle = chat.training_row(tokenizer, "2+2?", COMPLETION.replace("4", f"4{end}4", 1))
+    assert middle.ids.count(tokenizer.eos_token_id) == plain.ids.count(tokenizer.eos_token_id) + 1

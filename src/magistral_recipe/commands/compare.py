@@ -92,6 +92,13 @@ def _print(console: Console, comparison: Comparison, show: int) -> None:
     for name in comparison.unfinished:
         text = f"warning: {name} is partial, its evaluation was interrupted and hasn't gone on yet"
         console.print(Text(text, style="yellow"), soft_wrap=True)
+    if comparison.graders is not None:
+        a, b = comparison.graders
+        text = (
+            f"warning: graded by different rules, version {a} and {b}: part of the difference may be the grader's; "
+            "`magistral-recipe evaluate --rescore FOLDER` grades either by today's"
+        )
+        console.print(Text(text, style="yellow"), soft_wrap=True)
     for line in comparison.settings:
         console.print(Text(f"warning: drawn differently, {line}", style="yellow"), soft_wrap=True)
     if comparison.problems and show:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from magistral_recipe.errors import DataError
 from magistral_recipe.evaluation.paired import Paired, compare_paired
-from magistral_recipe.evaluation.samples import Sample
+from magistral_recipe.evaluation.samples import Sample, graders
 from magistral_recipe.evaluation.scores import PER_SAMPLE, difficulty_labels
 from magistral_recipe.evaluation.shards import written_samples
 from magistral_recipe.files import read_json
@@ -62,6 +62,7 @@ class Comparison:
         greedy: greedy samples are compared, for want of others.
         settings: how the two were drawn differently, a line each.
         unfinished: which of them, A or B, was interrupted, so that samples are missing.
+        graders: where the two were not graded by the same rules, the versions of A's and of B's.
     """
 
     name: str
@@ -73,6 +74,7 @@ class Comparison:
     greedy: bool
     settings: tuple[str, ...] = ()
     unfinished: tuple[str, ...] = ()
+    graders: tuple[str, str] | None = None
 
 
 def compare_runs(a: Path, b: Path, metric: str = "pass@1") -> list[Comparison]:
@@ -120,6 +122,15 @@ def _other_settings(a: Path, b: Path) -> tuple[str, ...]:
         return ()
     differing = [key for key in _DRAWN if first.get(key) != second.get(key)]
     return tuple(f"{key}: {first.get(key)!s:.60} and {second.get(key)!s:.60}" for key in differing)
+
+
+def _other_graders(a: Sequence[Sample], b: Sequence[Sample]) -> tuple[str, str] | None:
+    """The versions of the rules, where they differ; two that kept none are believed to agree."""
+    first, second = graders(a), graders(b)
+    if first == second and len(first) < 2:
+        return None
+    shown = [", ".join(each or "unknown" for each in versions) for versions in (first, second)]
+    return shown[0], shown[1]
 
 
 def find_evaluations(path: Path) -> dict[str, Path]:
@@ -209,6 +220,7 @@ def compare_samples(name: str, a: Sequence[Sample], b: Sequence[Sample], metric:
         only_a=len(scores_a) - len(shared),
         only_b=len(scores_b) - len(shared),
         greedy=greedy,
+        graders=_other_graders(a, b),
     )
 
 

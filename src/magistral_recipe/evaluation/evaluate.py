@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, Any
 from magistral_recipe.data.benchmarks.catalogue import PLACE, Prompt
 from magistral_recipe.errors import DataError
 from magistral_recipe.evaluation.problem_file import write_problems
-from magistral_recipe.evaluation.samples import Sample, SampleWriter, read_samples
+from magistral_recipe.evaluation.samples import Sample, SampleWriter, graders, read_samples
 from magistral_recipe.evaluation.scores import Scores, compute_scores
 from magistral_recipe.evaluation.scoring import Scorer
 from magistral_recipe.evaluation.settings import EvaluationSettings as EvaluationSettings
@@ -148,8 +148,14 @@ def finish(output: Path, samples: Sequence[Sample], facts: Mapping[str, Any], na
         The scores.
     """
     missing = max(0, int(facts.get("samples_wanted", 0)) - len(samples))
-    scores = compute_scores(samples, {"versions": versions(), **facts, "partial": missing > 0})
-    scores = replace(scores, about={**scores.about, "warnings": warnings_of(scores, missing)})
+    graded = graders(samples)
+    known = {"versions": versions(), "grader": graded[0] if len(graded) == 1 else None}
+    scores = compute_scores(samples, {**known, **facts, "partial": missing > 0})
+    found = warnings_of(scores, missing)
+    if len(graded) > 1:
+        names = ", ".join(each or "unknown" for each in graded)
+        found.append(f"graded by different rules (versions {names}): `evaluate --rescore` grades all by today's")
+    scores = replace(scores, about={**scores.about, "warnings": found})
     write_json(output / name, scores.to_json())
     return scores
 

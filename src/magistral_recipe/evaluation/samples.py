@@ -42,6 +42,7 @@ class Sample:
         option_order: of a multiple choice, which option of the source stands at A, at B, …
         found_language: of a problem with a language, the one it was answered in: a code, or ``mixed``, ``undecided``
             (too little text) or ``malformed``.
+        grader: the version of the rules that gave the verdicts, see `grader_version`; ``None`` where none was kept.
     """
 
     problem: str
@@ -64,6 +65,7 @@ class Sample:
     seed: int | None = None
     option_order: list[int] | None = None
     found_language: str | None = None
+    grader: str | None = None
 
     @property
     def key(self) -> tuple[str, int, bool]:
@@ -84,6 +86,12 @@ class Sample:
     def same_language(self) -> bool:
         """Thoughts and answer are in the problem's language; undecided counts as no."""
         return self.value("language") == 1
+
+
+def graders(samples: Iterable[Sample]) -> list[str | None]:
+    """List the versions of the rules that graded samples; ``None``, last, for those that were not kept."""
+    found = {sample.grader for sample in samples}
+    return [*sorted(each for each in found if each is not None), *([None] if None in found else [])]
 
 
 _NAMES = frozenset(each.name for each in fields(Sample))
@@ -111,7 +119,7 @@ def read_samples(path: Path) -> list[Sample]:
 
 def _well_typed(sample: Sample) -> bool:
     texts = (sample.problem, sample.prompt, sample.completion, sample.question, sample.kind)
-    names = (sample.answer, sample.language, sample.category, sample.source, sample.found_language)
+    names = (sample.answer, sample.language, sample.category, sample.source, sample.found_language, sample.grader)
     verdicts = sample.verdicts.values() if isinstance(sample.verdicts, dict) else [None]
     return (
         all(isinstance(text, str) for text in texts)

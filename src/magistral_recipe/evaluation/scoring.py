@@ -12,6 +12,7 @@ from magistral_recipe.evaluation.samples import Sample
 from magistral_recipe.generation.interface import Completion
 from magistral_recipe.rewards.base import Batch, Grade, mark_cut
 from magistral_recipe.rewards.magistral import MagistralReward
+from magistral_recipe.verifiers.version import grader_version
 from magistral_recipe.writing.boxes import find_boxes
 from magistral_recipe.writing.thinking import Thinking
 
@@ -81,6 +82,7 @@ class Scorer:
                 seed=None if greedy else seed,
                 option_order=getattr(problem, "option_order", None),
                 found_language=found[row],
+                grader=grader_version(),
             )
             for row, (done, problem) in enumerate(zip(completions, problems, strict=True))
         ]
@@ -105,6 +107,7 @@ class Scorer:
                 reward=totals[row].value,
                 reference=problems[row].answer,
                 found_language=found[row],
+                grader=grader_version(),
             )
             for row, sample in enumerate(samples)
         ]

@@ -318,6 +318,13 @@ class Reward(ABC):
         )  # fmt: skip
 
     @property
+    def version(self) -> str:
+        """The version of the rules that it grades by, see `grader_version`; a trainer writes it beside rollouts."""
+        from magistral_recipe.verifiers.version import grader_version
+
+        return grader_version()
+
+    @property
     def counts(self) -> Counter[Reason]:
         """How often each reason was given in this process."""
         return self._watch.counts

@@ -391,7 +391,9 @@ class MagistralGRPOTrainer(RoundGenerator):
         self._last_rollouts = self._step
         if self.accelerator.is_main_process:
             records = rollout_records(groups[: self.args.rollouts_groups], self._step)
-            append_lines(self._rollouts_file, records)
+            versions = (getattr(reward, "version", None) for reward in self.reward_funcs)
+            grader = next((version for version in versions if isinstance(version, str)), None)
+            append_lines(self._rollouts_file, [{**record, "grader": grader} for record in records])
 
     def _report_step(self, minibatch: Minibatch, trained: float, whole: float) -> None:
         metrics = self._metrics["train"]

@@ -206,7 +206,8 @@ class ChatFormat:
     def training_row(self, tokenizer: PreTrainedTokenizerBase, problem: str, completion_text: str) -> TrainingRow:
         """Tokenize a training row as TRL's `SFTTrainer` does, with its loss mask.
 
-        The completion begins where prompt and row diverge.
+        The completion begins where prompt and row diverge. An end token that the completion brings along, as chat logs
+        are exported, is left to the template: the model would learn to write a second one after the first.
 
         Args:
             tokenizer: with this format's template installed.
@@ -216,7 +217,7 @@ class ChatFormat:
         Returns:
             Ids and mask.
         """
-        example = self.example(problem, completion_text)
+        example = self.example(problem, _without_end(completion_text, tokenizer.eos_token))
         prompt = _render_ids(tokenizer, example["prompt"], add_generation_prompt=True)
         row = _render_ids(tokenizer, example["prompt"] + example["completion"])
         start = next(
@@ -224,6 +225,13 @@ class ChatFormat:
         )
         lost = str(tokenizer.decode(prompt[start:])) if start < len(prompt) else ""
         return TrainingRow(row, [0] * start + [1] * (len(row) - start), lost)
+
+
+def _without_end(text: str, end: str | None) -> str:
+    text = text.rstrip()
+    while end and text.endswith(end):
+        text = text.removesuffix(end).rstrip()
+    return text
 
 
 def _render_ids(

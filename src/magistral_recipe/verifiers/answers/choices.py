@@ -1,4 +1,4 @@
-r"""Letters of choices, in every dress: ``D``, ``(D)``, ``\text{Option D}``, ``D: a wider base``, ``(D) 12``, ``A, C``."""
+r"""Letters of choices in every dress: ``D``, ``(D)``, ``\text{Option D}``, ``D: a base``, ``(D) 12``, ``A, C``."""
 
 from __future__ import annotations
 
@@ -10,10 +10,14 @@ LETTERS = "ABCDEFGHIJ"
 """The letters that choices have; any other capital is one only where it stands alone."""
 _ALONE = re.compile(r"\(?([A-Z])\)?[.):]?")
 _NAMED = re.compile(rf"(?:choice|option|answer|letter|alternative) ?:? ?\(?([{LETTERS}])\)?[.]?", re.IGNORECASE)
-_WITH_VALUE = re.compile(rf"(?:\(([A-Z])\)[.:]?|([{LETTERS}])[.:)](?=\s)|([{LETTERS}])(?= ?\((?=[^()]*\)$)))\s*(\S.*)", re.DOTALL)
+_WITH_VALUE = re.compile(
+    rf"(?:\(([A-Z])\)[.:]?|([{LETTERS}])[.:)](?=\s)|([{LETTERS}])(?= ?\((?=[^()]*\)$)))\s*(\S.*)", re.DOTALL
+)
 _SEVERAL = re.compile(r"(?:[A-Z]|\([A-Z]\))(?:(?:\s*,\s*(?:and\s+)?|\s+and\s+)(?:[A-Z]|\([A-Z]\)))+")
 _RUN = re.compile(rf"[{LETTERS}]{{2,}}")
-_OTHER = re.compile(r"\([A-J]\)|\b(?:and|or|not|nor|wrong|incorrect|false|isn't|no|neither|either|maybe|versus|vs)\b", re.I)
+_OTHER = re.compile(
+    r"\([A-J]\)|\b(?:and|or|not|nor|wrong|incorrect|false|isn't|no|neither|either|maybe|versus|vs)\b", re.I
+)
 
 
 def read_choice(plain: str, compact: str) -> Shape | None:

@@ -102,7 +102,9 @@ def _set(node: Node, numbers: dict[str, int]) -> Node:
     if "_" not in name or (index := _index(name)) is None:
         return node
     try:
-        value = exact(substituted(index, {letter: Node("num", value=Fraction(number)) for letter, number in numbers.items()}))
+        value = exact(
+            substituted(index, {letter: Node("num", value=Fraction(number)) for letter, number in numbers.items()})
+        )
     except TooBigError:
         return node
     return Node("var", value=f"{name.partition('_')[0]}_{value}") if value is not None else node
@@ -147,7 +149,9 @@ def _factors(nodes: list[Node], dots: Node) -> tuple[list[Node], list[Node], int
             groups.append(dots)
             continue
         pending.append(node)
-        if node.op == "var" and "_" in node.value or node.op == "num" and not any(n.op == "var" for n in nodes if n != dots):
+        if (node.op == "var" and "_" in node.value) or (
+            node.op == "num" and not any(n.op == "var" for n in nodes if n != dots)
+        ):
             groups.append(_product(pending))
             sizes.append(len(pending))
             pending = []
@@ -245,7 +249,9 @@ def _next(first: _Term, second: _Term, steps: int, geometric: bool) -> _Term | N
         factor = first.factor + (second.factor - first.factor) * steps
     names = dict(first.powers) | dict.fromkeys(dict(second.powers), Fraction(0)) | dict(first.powers)
     powers = {name: dict(first.powers).get(name, Fraction(0)) for name in names}
-    moved = {name: power + (dict(second.powers).get(name, Fraction(0)) - power) * steps for name, power in powers.items()}
+    moved = {
+        name: power + (dict(second.powers).get(name, Fraction(0)) - power) * steps for name, power in powers.items()
+    }
     if [(name, power) for name, _, power in first.indexed] != [(name, power) for name, _, power in second.indexed]:
         return None
     indexed = tuple(

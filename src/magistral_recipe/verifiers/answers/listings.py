@@ -91,7 +91,12 @@ def _two_lists(wanted: Listing, found: Listing, compare: Compare) -> Verdict:
         repeats = "{}" not in (wanted.brackets, found.brackets)
         return as_set(members[0], members[1], compare, repeats)
     signs = [_spread(side) for side in (wanted, found)]
-    if len(signs[0]) > 1 and len(signs[1]) > 1 and signs[1] != list(found.items) and "()" in (wanted.brackets, found.brackets):
+    if (
+        len(signs[0]) > 1
+        and len(signs[1]) > 1
+        and signs[1] != list(found.items)
+        and "()" in (wanted.brackets, found.brackets)
+    ):
         several = [side if side[0] is not None and _is_tuple(side[0]) else None for side in signs]
         if several[0] and several[1]:
             return as_set(several[0], several[1], compare)
@@ -208,7 +213,9 @@ def _named(
     def against(named: Sequence[Shape], plain: Sequence[Shape]) -> Verdict:
         return in_order(named, plain, compare) if reference_named else in_order(plain, named, compare)
 
-    one_value = isinstance(wanted if reference_named else found, Relation) and len(set(map(id, groups[0].values()))) == 1
+    one_value = (
+        isinstance(wanted if reference_named else found, Relation) and len(set(map(id, groups[0].values()))) == 1
+    )
     if one_value and not isinstance(other, Listing):
         value = next(iter(groups[0].values()))
         return compare(value, other) if reference_named else compare(other, value)
@@ -271,4 +278,3 @@ def choice_letters(shape: Shape) -> list[str] | None:
         words = [item.words for item in shape.items if isinstance(item, Words)]
         return sorted(words) if all(len(word) == 1 for word in words) else None
     return None
-

@@ -77,7 +77,9 @@ def _environment(text: str, compact: str, read: Reader) -> Shape:
         return Opaque(compact, "unevaluated")
     body = re.sub(r"\\hline ?", "", match[3]).strip()
     body = body[:-2] if body.endswith("\\\\") else body
-    rows = tuple(tuple(read(entry) for entry in row.split("&")) for row in re.split(r"\\\\(?: ?\[[\w.]*\])?|\\cr\b", body))
+    rows = tuple(
+        tuple(read(entry) for entry in row.split("&")) for row in re.split(r"\\\\(?: ?\[[\w.]*\])?|\\cr\b", body)
+    )
     if len({len(row) for row in rows}) != 1:
         return Opaque(compact, "unread")
     lone = len(rows) == len(rows[0]) == 1 and match[2] == "array"
@@ -92,7 +94,12 @@ def _unwrapped(raw: list[Token]) -> list[Token]:
 
 
 def _diagonal(raw: list[Token], compact: str, read: Reader) -> Shape | None:
-    if len(raw) < 4 or raw[0].value.lower() != "diag" or raw[1].value not in _PAIRS or raw[-1].value != _PAIRS[raw[1].value]:
+    if (
+        len(raw) < 4
+        or raw[0].value.lower() != "diag"
+        or raw[1].value not in _PAIRS
+        or raw[-1].value != _PAIRS[raw[1].value]
+    ):
         return None
     entries = [read(part) for part in _parts(raw[2:-1])]
     zero = read("0")

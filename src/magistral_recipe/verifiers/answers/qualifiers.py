@@ -1,4 +1,4 @@
-r"""Clauses behind an answer that take nothing back: ``\text{for all } x``, ``k \in \mathbb{Z}``, "where c is a constant".
+r"""Clauses behind an answer that take nothing back: ``\text{for all } x``, ``k \in \mathbb{Z}``, "c is a constant".
 
 What restricts the answer (``for even n``, ``for x = 1``, ``only``) is no such clause and stays where it is.
 """
@@ -17,7 +17,10 @@ _WORDS = (
     r"nonzero|non-zero|rational|complex|parameter|pour|tout|alle|für|para|todo|per|ogni|для|всех|entier|reelle)"
 )
 _CLAUSE = re.compile(rf"(?:\s*(?:{_MEMBER}|{_BOUND}|\b{_WORDS}\b|(?<![a-zA-Z\\]){_LETTER}(?![a-zA-Z])|[,()]))+\s*")
-_OPENS = re.compile(r"(?:[,;]\s*)?(?:\(\s*)?\b(?:for|where|with|pour|für|para|per|для|if)\b|[,;]\s*\(?\s*(?=\\?[a-zA-Z](?:[ ,_\w{}]{0,20}) ?\\in\b)| \(?\s*(?=\\?[a-zA-Z] ?\\in\b)")
+_OPENS = re.compile(
+    r"(?:[,;]\s*)?(?:\(\s*)?\b(?:for|where|with|pour|für|para|per|для|if)\b"
+    r"|[,;]\s*\(?\s*(?=\\?[a-zA-Z](?:[ ,_\w{}]{0,20}) ?\\in\b)| \(?\s*(?=\\?[a-zA-Z] ?\\in\b)"
+)
 _QUANTIFIED = re.compile(r"\b(?:all|any|every|each|arbitrary|constants?|parameter|some|real|integers?)\b")
 
 
@@ -33,7 +36,12 @@ def without_clauses(text: str) -> tuple[str, frozenset[str]]:
     flat = re.sub(r"\\text\{([^{}]*)\}", lambda match: f" {match[1]} ", text)
     for match in _OPENS.finditer(flat):
         head, tail = flat[: match.start()].rstrip(" ,;("), flat[match.start() :].lstrip(" ,;")
-        if not head or not re.search(r"[\w)}\]]$", head) or not _CLAUSE.fullmatch(tail) or tail.count("(") != tail.count(")"):
+        if (
+            not head
+            or not re.search(r"[\w)}\]]$", head)
+            or not _CLAUSE.fullmatch(tail)
+            or tail.count("(") != tail.count(")")
+        ):
             continue
         original = _cut(text, head)
         if original is None:

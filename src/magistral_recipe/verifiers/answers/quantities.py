@@ -78,7 +78,7 @@ def _number(wanted: Quantity, value: Fraction, found: Quantity, rules: Rules) ->
 
 
 def _percent_of_a_share(wanted: Quantity, value: Fraction, found: Quantity) -> bool:
-    """Whether only one side has a percent sign and the value is below 1, where ignoring the sign changes the meaning."""
+    """Whether ignoring the percent sign that one side has would change the meaning: below 1, and of no whole number."""
     signs = (wanted.unit == "percent") != (found.unit == "percent")
     return signs and (0 < abs(value) < 1 or (wanted.unit is None and value.denominator != 1))
 
@@ -89,7 +89,13 @@ def _rounded(wanted: Node, found: Quantity, rules: Rules) -> bool:
         return False
     if found.places <= 0 and found.value.denominator == 1 and found.digits <= 1 - found.places:
         return False
-    units_off = Fraction(2) if found.digits >= MACHINE_DIGITS + 1 else Fraction(1) if found.digits == MACHINE_DIGITS else Fraction(1, 2)
+    units_off = (
+        Fraction(2)
+        if found.digits >= MACHINE_DIGITS + 1
+        else Fraction(1)
+        if found.digits == MACHINE_DIGITS
+        else Fraction(1, 2)
+    )
     return values.rounds_to(wanted, found.value, found.places, units_off)
 
 

@@ -1,6 +1,6 @@
 r"""Rules for ratios ``a:b``: as a fraction, in other terms, and what is a time instead.
 
-``20:34`` alone is a time first: two digits below 60 behind the colon. It equals a ratio only where it is in lowest terms, and so may be one.
+``20:34`` alone is a time first: two digits below 60 behind the colon. It may be a ratio only in lowest terms.
 """
 
 from __future__ import annotations
@@ -33,7 +33,9 @@ def ratios(wanted: Shape, found: Shape, compare: Compare) -> Verdict:
     if value is None:
         return RIGHT if same_value(quotient, other.node) else WRONG
     whole = exact(terms[1]) == 1
-    as_number = Quantity(f"{wanted.text}/{found.text}", Node("num", value=value), None, value, fraction=not whole or sides[0] is not None)
+    as_number = Quantity(
+        f"{wanted.text}/{found.text}", Node("num", value=value), None, value, fraction=not whole or sides[0] is not None
+    )
     if sides[0] is not None:
         return compare(as_number, other)
     if value.denominator == 1 and not whole:

@@ -99,6 +99,7 @@ _REALS = re.compile(r"\\mathbb ?\{?R\}?(?:[\^_]?\{?(\+|-|>0|<0|\\geq0|\\leq0)\}?
 _OR = word_set("or oder ou o или 或 或者 أو ou, ou bien")
 _AND = word_set("and et und y e и 和 و 与 &")
 
+
 def read(text: str) -> Shape:
     """Read an answer, remembering recent ones.
 
@@ -219,7 +220,9 @@ def _read_form(text: str, compact: str) -> Shape | None:
         return time
     if ordinal := _ORDINAL.fullmatch(text):
         return _read_clean(ordinal[1])
-    if "mod" in compact and (match := _CONGRUENCE.fullmatch(re.sub(r"\\text\{([^{}]*)\}| ", r"\1", text).replace(" ", ""))):
+    if "mod" in compact and (
+        match := _CONGRUENCE.fullmatch(re.sub(r"\\text\{([^{}]*)\}| ", r"\1", text).replace(" ", ""))
+    ):
         residues = tuple(int(residue[:300]) for residue in match["residues"].split(","))
         return Congruence(compact, match["subject"] or "", residues, int(match["modulus"][:300]))
     return read_prose(text, compact)
@@ -227,7 +230,9 @@ def _read_form(text: str, compact: str) -> Shape | None:
 
 def _unit_in_braces(match: re.Match[str]) -> str:
     inner = match[1]
-    return inner if inner[0] == "\\" else rf"\text{{{inner}}}" if units.measure(units.canonical(inner) or "") else match[0]
+    return (
+        inner if inner[0] == "\\" else rf"\text{{{inner}}}" if units.measure(units.canonical(inner) or "") else match[0]
+    )
 
 
 def _read_tokens(raw: list[Token], compact: str) -> Shape:
@@ -348,7 +353,9 @@ def _outward_interval(raw: list[Token], compact: str) -> Shape | None:
 def _relation(raw: list[Token], compact: str) -> Shape | None:
     ops = [_RELATIONS[token.value] for token in _outside(raw) if _is_relation(token)]
     if not ops:
-        parts = _split(raw, lambda token: token == ("op", ":") or (token.kind in ("text", "word") and token.value == "to"))
+        parts = _split(
+            raw, lambda token: token == ("op", ":") or (token.kind in ("text", "word") and token.value == "to")
+        )
         if len(parts) > 1 and all(parts):
             return Listing(compact, ":", tuple(_read_tokens(part, text_of(part)) for part in parts))
         return None
@@ -367,7 +374,12 @@ def _relation(raw: list[Token], compact: str) -> Shape | None:
         return Relation(compact, ("in",), tuple(sides), labels[0]) if labels[0] else Opaque(compact, "exact")
     if not set(ops) <= {"=", "~"}:
         return Relation(compact, tuple(ops), tuple(sides))
-    if len(parts) == 2 and not labels[0] and re.fullmatch(r"[a-zA-Z](?:_\w+)?", labels[1] or "") and _constant(sides[0]):
+    if (
+        len(parts) == 2
+        and not labels[0]
+        and re.fullmatch(r"[a-zA-Z](?:_\w+)?", labels[1] or "")
+        and _constant(sides[0])
+    ):
         labels, sides = labels[::-1], sides[::-1]  # 7 = n
     names = [label for label in labels[:-1] if label]
     names = names[: next((index for index, label in enumerate(labels[:-1]) if not label), len(names))]
@@ -386,7 +398,9 @@ def _set_difference(raw: list[Token], compact: str) -> Shape | None:
         if not (minus or token == ("cmd", "setminus")) or not 0 < index < len(raw) - 1 or not _paired(raw[:index]):
             continue
         parts = raw[:index], raw[index + 1 :]
-        if not all(_paired(part) for part in parts) or (minus and raw[index - 1].value not in ("}", "\\}", ")", "]", "R")):
+        if not all(_paired(part) for part in parts) or (
+            minus and raw[index - 1].value not in ("}", "\\}", ")", "]", "R")
+        ):
             continue
         whole, removed = (_read_tokens(part, text_of(part)) for part in parts)
         return Difference(compact, whole, removed)

@@ -204,4 +204,3 @@ def _ordered_chains(wanted: Relation, found: Relation, compare: Compare) -> Verd
     if sides[0].ops != sides[1].ops or any(not set(side.ops) <= {"<", "<=", "="} for side in sides):
         return WRONG
     return RIGHT if _same_sides(wanted, found) else WRONG
-

@@ -329,7 +329,9 @@ def _font(name: str, content: str, behind_a_number: bool = False) -> str:
     inner = content.replace("~", " ").strip()
     if name in _FONTS:
         return "{" + _latex(content) + "}" if name not in ("boxed", "fbox", "framebox") else _latex(content)
-    if (inner in _EULER_OR_I and (name != "text" or inner == content)) or re.fullmatch(r"[-+\d.,/\s]*\d[-+\d.,/\s]*", inner):
+    if (inner in _EULER_OR_I and (name != "text" or inner == content)) or re.fullmatch(
+        r"[-+\d.,/\s]*\d[-+\d.,/\s]*", inner
+    ):
         return inner
     if name == "mathrm" and len(inner) == 1 and inner.isupper() and not behind_a_number and content[:1] != "~":
         return inner

@@ -1,7 +1,12 @@
 r"""The maths reward beside TRL's, open-r1's and bare Math-Verify: agreement, hostile completions, throughput.
 
-    python benchmarks/rewards.py             # everything, as Markdown tables
-    python benchmarks/rewards.py agreement   # or hostile, throughput
+    python benchmarks/rewards.py                       # everything, as Markdown tables
+    python benchmarks/rewards.py agreement             # or hostile, throughput
+    python benchmarks/rewards.py --cases FILE.jsonl    # labelled answers of your own
+
+A row of such a file holds a reference (``gold``, ``answer`` or ``reference``), ``expected`` (1 or 0), and the answer:
+``completion`` (a whole one), ``text`` (its answer part) or only its ``box``. Rows with ``contested`` true are counted
+apart.
 
 All graders see the same completions: one pair of thinking tags, then the answer in its box. The peers are given
 the reference bare, as data sets have it, and wrapped in ``\boxed{}``, which helps them. Throughput is measured in
@@ -10,6 +15,7 @@ a fresh process each, caches cold, imports of this package included, those of th
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
 import platform
@@ -91,26 +97,46 @@ def load(*names: str) -> list[dict]:
 
 
 def completion(case: dict) -> str:
-    if "response" in case:
-        return case["response"]
+    for whole in ("response", "completion"):
+        if whole in case:
+            return case[whole]
     return "<think>x</think>" + (case["text"] if "text" in case else rf"\boxed{{{case['box']}}}")
 
 
 def agreement() -> None:
-    """Labelled cases: how often each grader is right."""
+    """Labelled cases of ours: how often each grader is right."""
     cases = [case for case in load("math_oracle.jsonl", "math_hand.jsonl") if isinstance(case["answer"], str)]
-    cases = [case for case in cases if case["expected"] is not None]
-    print(f"\n| {len(cases)} labelled cases | right | false positives | false negatives | not graded |")
-    print("| --- | --- | --- | --- | --- |")
+    table([case for case in cases if case["expected"] is not None])
+
+
+def judge_file(path: Path) -> None:
+    """Labelled cases of a file, contested ones apart."""
+    cases = [json.loads(line) for line in path.read_text("utf-8").splitlines() if line.strip()]
+    for case in cases:
+        case["answer"] = next(case[key] for key in ("gold", "answer", "reference") if key in case)
+    for contested in (False, True):
+        chosen = [case for case in cases if bool(case.get("contested")) is contested]
+        if chosen:
+            table(chosen, "contested" if contested else "labelled")
+
+
+def table(cases: list[dict], what: str = "labelled") -> None:
+    """How often each grader agrees with the labels, and how long it takes."""
+    print(f"\n| {len(cases)} {what} cases | right | false positives | false negatives | not graded | seconds |")
+    print("| --- | --- | --- | --- | --- | --- |")
     for name, grader in GRADERS.items():
+        start = time.perf_counter()
         values = grader([completion(case) for case in cases], [case["answer"] for case in cases])
+        seconds = time.perf_counter() - start
         pairs = [(value, case["expected"]) for value, case in zip(values, cases, strict=True)]
         right = sum(value == expected for value, expected in pairs)
         false_positives = sum(bool(value) and not expected for value, expected in pairs)
         false_negatives = sum(value == 0 and bool(expected) for value, expected in pairs)
         skipped = sum(value is None for value, _ in pairs)
         share = right / len(cases)
-        print(f"| {name} | {share:.3f} | {false_positives} | {false_negatives} | {skipped} |")
+        print(
+            f"| {name} | {share:.3f} | {false_positives} | {false_negatives} | {skipped} | {seconds:.1f} |", flush=True
+        )
 
 
 def hostile() -> None:
@@ -225,9 +251,16 @@ def main() -> None:
     if sys.argv[1:2] == ["measure"]:
         measure(sys.argv[2])
         return
+    parser = argparse.ArgumentParser(description="The maths reward beside other graders.")
+    parser.add_argument("parts", nargs="*", choices=("agreement", "hostile", "throughput", []), metavar="PART")
+    parser.add_argument("--cases", type=Path, help="a JSONL file of labelled answers")
+    arguments = parser.parse_args()
     print(f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}")
+    if arguments.cases:
+        judge_file(arguments.cases)
+        return
     parts = {"agreement": agreement, "hostile": hostile, "throughput": throughput}
-    for name in sys.argv[1:] or parts:
+    for name in arguments.parts or parts:
         parts[name]()
 
 

@@ -73,9 +73,10 @@ def test_the_reward_never_calls_the_machine_at_fault(caplog):
 @pytest.mark.parametrize(
     "unit",
     [
-        "**", "`", "*a", r"\text{", r"\text{a}", r"{\rm ", "_{1}C_", "(5)_", "1 000 ", "1.000", "1,000,", "three ", "a'b ", ": ",
-        r"\text{for all }x,", r"x\in\mathbb{R},", "(A)", "5:30 ", "x=1;", r"\begin{array}", r"\mathrm{~N}", r"\cdots ", "a or ",
-        "-", r"\pm", r"\mathbf{i}+", "[[1,2],", "^'", r"\{", "€", r"\boxed 5 ",
+        "**", "`", "*a", r"\text{", r"\text{a}", r"{\rm ", "_{1}C_", "(5)_", "1 000 ", "1.000", "1,000,", "three ",
+        "a'b ", ": ", r"\text{for all }x,", r"x\in\mathbb{R},", "(A)", "5:30 ", "x=1;", r"\begin{array}",
+        r"\mathrm{~N}",
+        r"\cdots ", "a or ", "-", r"\pm", r"\mathbf{i}+", "[[1,2],", "^'", r"\{", "€", r"\boxed 5 ",
     ],
 )  # fmt: skip
 def test_repetitions_of_any_piece_cost_little(unit):

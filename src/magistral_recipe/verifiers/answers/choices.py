@@ -1,4 +1,4 @@
-r"""Letters of choices, in every dress: ``D``, ``(D)``, ``\text{Option D}``, ``D: a wider base``, ``(D) 12``, ``A, C``."""
+r"""Letters of choices in every dress: ``D``, ``(D)``, ``\text{Option D}``, ``D: a base``, ``(D) 12``, ``A, C``."""
 
 from __future__ import annotations
 

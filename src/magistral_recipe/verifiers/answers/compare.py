@@ -210,13 +210,14 @@ def _opaque(wanted: Shape, found: Shape) -> Verdict:
 
 
 _ELEMENTARY = word_set(
-    "frac sqrt pi cdot times pm mp infty left right alpha beta gamma theta lambda sin cos tan ln log exp circ ldots text "
-    "cup cap setminus in leq geq neq approx equiv mathbb binom triangle angle overline vec begin end quad uniti unitj unitk"
+    "frac sqrt pi cdot times pm mp infty left right alpha beta gamma theta lambda sin cos tan ln log exp circ ldots "
+    "text cup cap setminus in leq geq neq approx equiv mathbb binom triangle angle overline vec begin end quad "
+    "uniti unitj unitk"
 )
 
 
 def _beyond_the_rules(text: str) -> bool:
-    r"""Whether a text that the rules don't read is mathematics all the same: it holds a command that they don't know."""
+    r"""Whether a text that the rules don't read is mathematics all the same: it has a command that they don't know."""
     commands = set(re.findall(r"\\([a-zA-Z]+)", text))
     plain = re.sub(r"\\[a-zA-Z]+", " ", text)
     return bool(commands - _ELEMENTARY) and not re.search(r"[^\W\d_]{3}|['?;~\"`]|[^\x00-\x7f]|\d_|\\text", plain)
@@ -239,7 +240,11 @@ def _congruences(wanted: Shape, found: Shape) -> Verdict:
         classes = [{residue % side.modulus for residue in side.residues} for side in (wanted, found)]
         return RIGHT if classes[0] == classes[1] else WRONG
     if isinstance(found, Congruence) and isinstance(wanted, Quantity) and wanted.value is not None:
-        return RIGHT if found.residues == (wanted.value,) and 0 <= wanted.value < found.modulus else WRONG
+        return (
+            RIGHT
+            if len(found.residues) == 1 and found.residues[0] == wanted.value and 0 <= wanted.value < found.modulus
+            else WRONG
+        )
     return WRONG
 
 

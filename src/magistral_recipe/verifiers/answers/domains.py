@@ -1,6 +1,7 @@
 r"""Sets on the line, however they are written, as disjoint segments between real numbers.
 
-``\mathbb{R}\setminus\{1\}``, ``x \neq 1`` and ``(-\infty,1)\cup(1,\infty)`` are one set; so are ``|x|>3`` and ``x<-3 \text{ or } x>3``.
+``\mathbb{R}\setminus\{1\}``, ``x \neq 1`` and ``(-\infty,1)\cup(1,\infty)`` are one set; so are ``|x|>3`` and
+``x<-3 \text{ or } x>3``.
 """
 
 from __future__ import annotations
@@ -57,7 +58,7 @@ def domain_of(shape: Shape) -> Domain | None:
     if not isinstance(shape, Listing):
         return None
     if shape.brackets == "{}":
-        return _points([item for item in shape.items])
+        return _points(list(shape.items))
     if shape.brackets in ("()", "[]", "(]", "[)") and len(shape.items) == 2:
         ends = [_end(item) for item in shape.items]
         if ends[0] is None or ends[1] is None:
@@ -111,9 +112,12 @@ def _joined(domains: list[Domain | None]) -> Domain | None:
     subjects = {domain.subject for domain in known if domain.subject}
     if len(known) < len(domains) or len(subjects) > 1:
         return None
-    key = cmp_to_key(lambda a, b: _order(a[0], b[0]))
+
+    def by_start(one: tuple[_Point, _Point], other: tuple[_Point, _Point]) -> int:
+        return _order(one[0], other[0])
+
     merged: list[tuple[_Point, _Point]] = []
-    for low, high in sorted((segment for domain in known for segment in domain.segments), key=key):
+    for low, high in sorted((segment for domain in known for segment in domain.segments), key=cmp_to_key(by_start)):
         if merged and _order(low, merged[-1][1]) <= 0:
             if _order(high, merged[-1][1]) > 0:
                 merged[-1] = (merged[-1][0], high)

@@ -1,7 +1,8 @@
 r"""Names of values: what may stand on the left of an equation that only says what its answer is called.
 
-``x``, ``f(2)``, ``|AB|``, ``P(X=1)``, ``\det A``, ``m+n``, ``\text{Area of } ABC``. A name is read token by token and has
-one spelling; names of words start with a quotation mark. ``2x``, ``x^2`` and ``f(3x)`` are no names: an equation with those is one to be solved.
+``x``, ``f(2)``, ``|AB|``, ``P(X=1)``, ``\det A``, ``m+n``, ``\text{Area of } ABC``. A name is read token by
+token and has one spelling; names of words start with a quotation mark. ``2x``, ``x^2`` and ``f(3x)`` are no names: an
+equation with those is one to be solved.
 """
 
 from __future__ import annotations
@@ -9,103 +10,26 @@ from __future__ import annotations
 import re
 
 from magistral_recipe.verifiers.answers.denials import TAKES_BACK_A_NAME
-from magistral_recipe.verifiers.answers.text import Token, text_of, words_of
+from magistral_recipe.verifiers.answers.text import Token, text_of, word_set, words_of
 
-_GREEK = frozenset(
-    [
-        "alpha",
-        "beta",
-        "gamma",
-        "delta",
-        "epsilon",
-        "zeta",
-        "eta",
-        "theta",
-        "kappa",
-        "lambda",
-        "mu",
-        "nu",
-        "xi",
-        "rho",
-        "sigma",
-        "tau",
-        "phi",
-        "chi",
-        "psi",
-        "omega",
-        "Delta",
-        "Omega",
-        "Sigma",
-        "Phi",
-        "Gamma",
-        "Lambda",
-        "Pi",
-        "Theta",
-        "Psi",
-        "ell",
-        "hbar",
-    ]
+_GREEK = word_set(
+    "alpha beta gamma delta epsilon zeta eta theta kappa lambda mu nu xi rho sigma tau phi chi psi omega Delta Omega "
+    "Sigma Phi Gamma Lambda Pi Theta Psi ell hbar"
 )
-_DECORATIONS = frozenset(
-    [
-        "overline",
-        "overrightarrow",
-        "vec",
-        "hat",
-        "bar",
-        "widehat",
-        "tilde",
-        "widetilde",
-        "dot",
-        "ddot",
-        "underline",
-        "angle",
-        "measuredangle",
-        "triangle",
-        "mathbb",
-        "mathbf",
-        "odot",
-        "square",
-        "mathcal",
-    ]
+_DECORATIONS = word_set(
+    "overline overrightarrow vec hat bar widehat tilde widetilde dot ddot underline angle measuredangle triangle "
+    "mathbb mathbf odot square mathcal"
 )
-_OPERATORS = frozenset(["det", "dim", "min", "max", "inf", "sup", "gcd", "lcm", "deg", "ker", "Pr", "arg", "Re", "Im"])
-_TEXT_OPERATORS = frozenset(
-    [
-        "rank",
-        "tr",
-        "trace",
-        "var",
-        "cov",
-        "dim",
-        "det",
-        "deg",
-        "ord",
-        "card",
-        "vol",
-        "area",
-        "perimeter",
-        "length",
-        "max",
-        "min",
-        "lcm",
-        "gcd",
-        "pr",
-        "re",
-        "im",
-        "span",
-        "order",
-        "dist",
-        "e",
-        "p",
-    ]
+_OPERATORS = word_set("det dim min max inf sup gcd lcm deg ker Pr arg Re Im")
+_TEXT_OPERATORS = word_set(
+    "rank tr trace var cov dim det deg ord card vol area perimeter length max min lcm gcd pr re im span order dist e p"
 )
 _CHANCES = re.compile(r"P|E|Pr|Var|Cov|H|\\?[PE]|var|cov|pr|e|p")
 _WITHIN_MAX = 24
 
 
-class _NoName(Exception):
-    pass
+class _NoNameError(Exception):
+    """What is read is no name."""
 
 
 def label_of(raw: list[Token]) -> str | None:
@@ -124,7 +48,7 @@ def label_of(raw: list[Token]) -> str | None:
     reader = _Reader(raw)
     try:
         name = reader.whole()
-    except _NoName:
+    except _NoNameError:
         return None
     return None if name in ("e", "i") else name
 
@@ -165,19 +89,19 @@ class _Reader:
 
     def expect(self, *values: str) -> None:
         if not self.take(*values):
-            raise _NoName
+            raise _NoNameError
 
     def whole(self) -> str:
         names = [self.name()]
         while self.position < len(self.raw):
             sign = next((each for each in "+-:" if self.take(each)), None)
             if sign is None:
-                raise _NoName
+                raise _NoNameError
             names += [sign, self.name()]
         if ":" in names and not all(re.fullmatch(r"[a-zA-Z]{1,3}(?:_\w+)?|:", name) for name in names):
-            raise _NoName
+            raise _NoNameError
         if len(names) > 1 and len(set(names[::2])) < len(names[::2]):
-            raise _NoName  # x+x is no name
+            raise _NoNameError  # x+x is no name
         return "".join(names)
 
     def name(self) -> str:
@@ -216,7 +140,7 @@ class _Reader:
             opening = self.peek().value
             inner = self.enclosed(opening, {"(": ")", "[": "]", "{": "}"}[opening])
             if not re.search(r"[a-zA-Z]", inner):
-                raise _NoName
+                raise _NoNameError
             return f"{name}({inner})"
         return f"{name}({self.name()})"
 
@@ -248,9 +172,9 @@ class _Reader:
                 break
             name += self.subscripts()
         if not name or len(name) > 40:
-            raise _NoName
+            raise _NoNameError
         if re.fullmatch(r"[a-z]{2,}", name):
-            raise _NoName  # a product of variables
+            raise _NoNameError  # a product of variables
         return name
 
     def subscripts(self) -> str:
@@ -265,7 +189,7 @@ class _Reader:
             else:
                 inner = self.enclosed("{", "}") if self.peek() == ("op", "{") else self.next().value
                 if inner not in ("-1", "*", "\\circ", "\\prime") and not re.fullmatch(r"\(\w\)|[TC]", inner):
-                    raise _NoName
+                    raise _NoNameError
                 if inner != "\\circ":
                     found += "^" + inner
         return found
@@ -276,7 +200,7 @@ class _Reader:
         while depth:
             token = self.next()
             if token.kind == "end":
-                raise _NoName
+                raise _NoNameError
             depth += (token == ("op", opening)) - (token == ("op", closing))
         return text_of(self.raw[start : self.position - 1])
 
@@ -288,7 +212,7 @@ class _Reader:
         if _CHANCES.fullmatch(name.split("_")[0].strip("\\")) and inner:
             return f"{name}({inner})"
         if opening == "[" or not inner or not all(plain_argument(part) for part in inner.split(",")):
-            raise _NoName
+            raise _NoNameError
         return f"{name}({inner})" + self.subscripts()
 
 

@@ -48,33 +48,24 @@ _NUMBERS = {
 _HAN = {"零": 0, "〇": 0, "一": 1, "二": 2, "两": 2, "三": 3, "四": 4, "五": 5, "六": 6, "七": 7, "八": 8, "九": 9}
 _HAN_POWERS = {"十": 10, "百": 100, "千": 1000, "万": 10**4, "亿": 10**8}
 
-SCALES: dict[str, Fraction] = {
-    **{word: Fraction(1, 10) for word in ("tenth", "tenths")},
-    **{word: Fraction(1, 100) for word in ("hundredth", "hundredths")},
-    **{word: Fraction(1, 1000) for word in ("thousandth", "thousandths")},
-    **{word: Fraction(12) for word in ("dozen", "dozens")},
-    **{word: Fraction(100) for word in ("hundred", "hundreds", "百")},
-    **{
-        word: Fraction(1000)
-        for word in ("thousand", "thousands", "mille", "mil", "mila", "tausend", "千")
-        + ("тысяча", "тысячи", "тысяч", "тыс", "ألف")
-    },
-    **{word: Fraction(10**4) for word in ("万", "萬", "만")},
-    **{word: Fraction(10**5) for word in ("lakh", "lakhs", "lac")},
-    **{
-        word: Fraction(10**6)
-        for word in ("million", "millions", "millón", "millones", "milione", "milioni", "mio", "百万")
-        + ("millionen", "миллион", "миллиона", "миллионов", "млн", "مليون")
-    },
-    **{word: Fraction(10**7) for word in ("crore", "crores")},
-    **{word: Fraction(10**8) for word in ("亿", "億")},
-    **{
-        word: Fraction(10**9)
-        for word in ("billion", "billions", "milliard", "milliards", "milliarde", "milliarden", "miliardo", "miliardi")
-        + ("миллиард", "миллиарда", "миллиардов", "млрд", "مليار")
-    },
-    **{word: Fraction(10**12) for word in ("trillion", "trillions")},
+_SCALE_WORDS = {
+    Fraction(1, 10): "tenth tenths",
+    Fraction(1, 100): "hundredth hundredths",
+    Fraction(1, 1000): "thousandth thousandths",
+    Fraction(12): "dozen dozens",
+    Fraction(100): "hundred hundreds 百",
+    Fraction(1000): "thousand thousands mille mil mila tausend 千 тысяча тысячи тысяч тыс ألف",
+    Fraction(10**4): "万 萬 만",
+    Fraction(10**5): "lakh lakhs lac",
+    Fraction(10**6): "million millions millón millones milione milioni mio 百万 millionen миллион миллиона миллионов "
+    "млн مليون",
+    Fraction(10**7): "crore crores",
+    Fraction(10**8): "亿 億",
+    Fraction(10**9): "billion billions milliard milliards milliarde milliarden miliardo miliardi миллиард миллиарда "
+    "миллиардов млрд مليار",
+    Fraction(10**12): "trillion trillions",
 }
+SCALES = {word: scale for scale, words in _SCALE_WORDS.items() for word in words.split()}
 """What a word behind a number multiplies it by: half of these are how a country writes its large numbers."""
 
 

@@ -1,4 +1,4 @@
-r"""Clauses behind an answer that take nothing back: ``\text{for all } x``, ``k \in \mathbb{Z}``, "where c is a constant".
+r"""Clauses behind an answer that take nothing back: ``\text{for all } x``, ``k \in \mathbb{Z}``, "c is a constant".
 
 What restricts the answer (``for even n``, ``for x = 1``, ``only``) is no such clause and stays where it is.
 """
@@ -18,7 +18,8 @@ _WORDS = (
 )
 _CLAUSE = re.compile(rf"(?:\s*(?:{_MEMBER}|{_BOUND}|\b{_WORDS}\b|(?<![a-zA-Z\\]){_LETTER}(?![a-zA-Z])|[,()]))+\s*")
 _OPENS = re.compile(
-    r"(?:[,;]\s*)?(?:\(\s*)?\b(?:for|where|with|pour|für|para|per|для|if)\b|[,;]\s*\(?\s*(?=\\?[a-zA-Z](?:[ ,_\w{}]{0,20}) ?\\in\b)| \(?\s*(?=\\?[a-zA-Z] ?\\in\b)"
+    r"(?:[,;]\s*)?(?:\(\s*)?\b(?:for|where|with|pour|für|para|per|для|if)\b"
+    r"|[,;]\s*\(?\s*(?=\\?[a-zA-Z](?:[ ,_\w{}]{0,20}) ?\\in\b)| \(?\s*(?=\\?[a-zA-Z] ?\\in\b)"
 )
 _QUANTIFIED = re.compile(r"\b(?:all|any|every|each|arbitrary|constants?|parameter|some|real|integers?)\b")
 

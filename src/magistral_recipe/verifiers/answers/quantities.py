@@ -78,7 +78,7 @@ def _number(wanted: Quantity, value: Fraction, found: Quantity, rules: Rules) ->
 
 
 def _percent_of_a_share(wanted: Quantity, value: Fraction, found: Quantity) -> bool:
-    """Whether only one side has a percent sign and the value is below 1, where ignoring the sign changes the meaning."""
+    """Whether ignoring the percent sign that one side has would change the meaning: below 1, and of no whole number."""
     signs = (wanted.unit == "percent") != (found.unit == "percent")
     return signs and (0 < abs(value) < 1 or (wanted.unit is None and value.denominator != 1))
 

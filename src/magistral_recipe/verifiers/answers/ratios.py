@@ -1,6 +1,6 @@
 r"""Rules for ratios ``a:b``: as a fraction, in other terms, and what is a time instead.
 
-``20:34`` alone is a time first: two digits below 60 behind the colon. It equals a ratio only where it is in lowest terms, and so may be one.
+``20:34`` alone is a time first: two digits below 60 behind the colon. It may be a ratio only in lowest terms.
 """
 
 from __future__ import annotations

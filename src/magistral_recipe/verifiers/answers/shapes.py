@@ -111,7 +111,7 @@ class Relation(Shape):
 class Words(Shape):
     """Prose, or the letter of a choice with what follows it.
 
-    ``product`` is what a run of letters means as a product of variables: ``mg`` is a word, and ``m \\cdot g`` its reading.
+    ``product`` is what a run of letters means as a product of variables.
     """
 
     words: str

@@ -29,37 +29,42 @@ _OTHERS = {
     "day": ("86400", "T"), "week": ("604800", "T"), "month": ("1", "months"), "year": ("12", "months"),
     "cent": ("1/100", "usd"), "usd": ("1", "usd"), "deg": ("1", "deg"), "ha": ("10000", "L2"), "atm": ("1", "atm"),
 }  # fmt: skip
-_PREFIXES = {"k": 10**3, "M": 10**6, "G": 10**9, "T": 10**12, "h": 10**2, "d": Fraction(1, 10), "c": Fraction(1, 100),
-             "m": Fraction(1, 10**3), "µ": Fraction(1, 10**6), "n": Fraction(1, 10**9), "p": Fraction(1, 10**12)}  # fmt: skip
+_PREFIXES: dict[str, int | Fraction] = {
+    "k": 10**3, "M": 10**6, "G": 10**9, "T": 10**12, "h": 10**2, "d": Fraction(1, 10), "c": Fraction(1, 100),
+    "m": Fraction(1, 10**3), "µ": Fraction(1, 10**6), "n": Fraction(1, 10**9), "p": Fraction(1, 10**12),
+}  # fmt: skip
 _PREFIX_NAMES = {"kilo": "k", "mega": "M", "giga": "G", "deci": "d", "centi": "c", "milli": "m", "micro": "µ",
                  "nano": "n", "pico": "p"}  # fmt: skip
 _NAMES = {
-    "m": "meter metre mètre metro метр 米", "g": "gram gramme gramm грамм 克", "s": "second sec seconde sekunde segundo "
-    "secondo секунда секунды секунд 秒", "A": "ampere amp ampère", "K": "kelvin", "mol": "mole", "Hz": "hertz",
-    "N": "newton", "J": "joule", "W": "watt", "Pa": "pascal", "V": "volt", "Ω": "ohm", "F": "farad", "C": "coulomb",
-    "T": "tesla", "H": "henry", "L": "liter litre l litro литр 升", "eV": "ev", "cal": "calorie", "Wb": "weber",
-    "in": "inch inche zoll", "ft": "foot feet", "yd": "yard", "mi": "mile", "oz": "ounce", "lb": "pound lbs",
-    "t": "tonne ton", "min": "minute mins minuto минута минуты минут 分钟",
+    "m": "meter metre mètre metro метр 米", "g": "gram gramme gramm грамм 克",
+    "s": "second sec seconde sekunde segundo secondo секунда секунды секунд 秒", "A": "ampere amp ampère",
+    "K": "kelvin", "mol": "mole", "Hz": "hertz", "N": "newton", "J": "joule", "W": "watt",
+    "Pa": "pascal", "V": "volt", "Ω": "ohm", "F": "farad", "C": "coulomb", "T": "tesla", "H": "henry",
+    "L": "liter litre l litro литр 升", "eV": "ev", "cal": "calorie", "Wb": "weber",
+    "in": "inch inche zoll", "ft": "foot feet", "yd": "yard", "mi": "mile", "oz": "ounce",
+    "lb": "pound lbs", "t": "tonne ton", "min": "minute mins minuto минута минуты минут 分钟",
     "h": "hour hr hrs heure hora ora stunde stunden час часа часов 小时",
-    "day": "tag tage jour día giorno день дня дней 天", "week": "wk woche wochen semaine semana", "month": "monat mois mes",
-    "year": "yr yrs jahr jahre an año год года лет 年", "deg": "degree ° grad", "rad": "radian", "percent": "% pct percentage",
-    "usd": "dollar $ buck us$", "eur": "euro €", "gbp": "£ quid", "jpy": "yen ¥", "inr": "₹ rupee",
-    "cent": "¢ penny pennie", "kg": "kilo", "person": "people", "child": "children", "man": "men", "woman": "women",
-    "km": "километр 公里 千米", "cm": "сантиметр 厘米", "kW": "kw", "kWh": "kwh", "mL": "ml cc", "MHz": "mhz",
-    "degC": "celsius centigrade", "degF": "fahrenheit", "kg ": "килограмм 公斤 千克", "mm": "毫米", "ha": "hectare",
-    "unit": "",
+    "day": "tag tage jour día giorno день дня дней 天", "week": "wk woche wochen semaine semana",
+    "month": "monat mois mes", "year": "yr yrs jahr jahre an año год года лет 年", "deg": "degree ° grad",
+    "rad": "radian", "percent": "% pct percentage", "usd": "dollar $ buck us$", "eur": "euro €",
+    "gbp": "£ quid", "jpy": "yen ¥", "inr": "₹ rupee", "cent": "¢ penny pennie", "kg": "kilo",
+    "person": "people", "child": "children", "man": "men", "woman": "women", "km": "километр 公里 千米",
+    "cm": "сантиметр 厘米", "kW": "kw", "kWh": "kwh", "mL": "ml cc", "MHz": "mhz",
+    "degC": "celsius centigrade", "degF": "fahrenheit", "kg ": "килограмм 公斤 千克", "mm": "毫米",
+    "ha": "hectare", "unit": "",
 }  # fmt: skip
 _SPELLINGS = {spelling: unit.strip() for unit, names in _NAMES.items() for spelling in (unit.strip(), *names.split())}
 _REFUSED = word_set(
     # What negates, judges, bounds, counts or combines is no unit, in whatever company.
-    "or and not no none if is are was were be than then where when for with to from out of about maybe approximately "
-    "roughly half halves quarter third thirds fourths fifths two three four five six seven eight nine ten twenty plus "
-    "minus times over under divided multiplied squared cubed square cube root wrong false true yes each off left more "
-    "less fewer most least at below above beyond incorrect correct right wrongly except but without repeating recurring "
-    "periodic factorial pi e mod modulo negative positive any other another all some many few several too approx nearly "
-    "almost around perhaps probably possibly likely twice double triple exactly only just short too up down base power "
-    "points lost instead rather like ish answer zero one nothing error invalid undefined infinite infinity by per "
-    "oder ou und et y ni nicht pas нет не или и 或 和 不 و أو ist est es sqrt log ln sin cos tan exp i x mille score gross"
+    "or and not no none if is are was were be than then where when for with to from out of about maybe "
+    "approximately roughly half halves quarter third thirds fourths fifths two three four five six seven eight nine "
+    "ten twenty plus minus times over under divided multiplied squared cubed square cube root wrong false true yes "
+    "each off left more less fewer most least at below above beyond incorrect correct right wrongly except but "
+    "without repeating recurring periodic factorial pi e mod modulo negative positive any other another all some "
+    "many few several too approx nearly almost around perhaps probably possibly likely twice double triple exactly "
+    "only just short too up down base power points lost instead rather like ish answer zero one nothing error "
+    "invalid undefined infinite infinity by per oder ou und et y ni nicht pas нет не или и 或 和 不 و أو ist est es "
+    "sqrt log ln sin cos tan exp i x mille score gross"
 ) - {"per", "square"}
 _CURRENCIES = frozenset({"¤", "€", "£", "¥", "₹", "¢"})
 _SPEEDS = {"per cent": "percent", "mph": "mi/h", "kph": "km/h", "kmh": "km/h", "km/hr": "km/h", "mpg": "mi/gal"}
@@ -180,13 +185,11 @@ def _size(name: str) -> tuple[Fraction, tuple[tuple[str, int], ...]] | None:
     if name in _OTHERS:
         size, dimensions = _OTHERS[name]
         return Fraction(size), _dimensions(dimensions)
-    for prefix, factor in (("", 1), *_PREFIXES.items()):
+    prefixes: list[tuple[str, int | Fraction]] = [("", 1), *_PREFIXES.items()]
+    for prefix, factor in prefixes:
         base = name[len(prefix) :]
-        if (
-            name.startswith(prefix)
-            and base in _BASES
-            and not (prefix and base in ("Bq", "bar", "erg", "cal") and prefix != "k")
-        ):
+        rare = prefix not in ("", "k") and base in ("Bq", "bar", "erg", "cal")
+        if name.startswith(prefix) and base in _BASES and not rare:
             size, dimensions = _BASES[base]
             return Fraction(size) * factor, _dimensions(dimensions)
     return None

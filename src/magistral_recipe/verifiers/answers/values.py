@@ -12,6 +12,7 @@ import threading
 import zlib
 from collections.abc import Callable, Mapping
 from fractions import Fraction
+from itertools import pairwise
 from typing import Any
 
 from magistral_recipe.verifiers.answers.expressions import Node, contains, variables
@@ -125,7 +126,7 @@ def rounds_to(node: Node, decimal: Fraction, places: int, units: Fraction = Frac
 
 
 def real(node: Node) -> Any | None:
-    """Return the real value of an expression without variables to `DIGITS` places, an mpf; ``None`` where it has none."""
+    """Return the real value of an expression without variables, an mpf of many digits; ``None`` where it has none."""
     if variables(node):
         return None
     try:
@@ -238,12 +239,12 @@ def _points(names: frozenset[str]) -> list[dict[str, Fraction]]:
 
 
 def _wide_points(names: frozenset[str], left: Node, right: Node) -> list[dict[str, Fraction]]:
-    """Points where two expressions that agree near 0 may part: beyond each of their constants, between them, at integers."""
+    """Points where two expressions that agree near 0 may part: beyond and between their constants, at integers."""
     constants = sorted({abs(value) for node in (left, right) for value in _constants(node)})
     largest = constants[-1] if constants else Fraction(1)
     scales = [Fraction(1, 5), Fraction(7, 8), largest * 3 + 2, largest * 40 + 70]
     steps = [*constants[:4], *constants[-2:]]
-    scales += [(low + high) / 2 for low, high in zip(steps, steps[1:], strict=False) if low != high] + steps[-1:]
+    scales += [(low + high) / 2 for low, high in pairwise(steps) if low != high] + steps[-1:]
     points = []
     for index, scale in enumerate(scales):
         for sign in (1, -1):
@@ -259,7 +260,7 @@ def _wide_points(names: frozenset[str], left: Node, right: Node) -> list[dict[st
 
 
 def _narrow_points(names: frozenset[str], left: Node, right: Node) -> list[dict[str, Fraction]]:
-    """More points, for expressions that are real on a small domain only: near 0, between the constants, of mixed sizes."""
+    """More points, for expressions that are real on a small domain only: near 0, between constants, of mixed sizes."""
     if len(names) > 1:
         seeds = [{name: zlib.crc32(f"{index}|{name}".encode()) for name in names} for index in range(30)]
         return [
@@ -273,7 +274,7 @@ def _narrow_points(names: frozenset[str], left: Node, right: Node) -> list[dict[
         ]
     constants = sorted({abs(value) for node in (left, right) for value in _constants(node)})[:6]
     values = [Fraction(1, 37), Fraction(1, 13), Fraction(3, 11), Fraction(5, 11), Fraction(8, 11)]
-    for low, high in zip(constants, constants[1:], strict=False):
+    for low, high in pairwise(constants):
         values += [low + (high - low) * Fraction(part, 7) for part in (1, 3, 4, 6)]
     return [
         {name: sign * value * (1 + Fraction(rank, 101)) for rank, name in enumerate(sorted(names))}

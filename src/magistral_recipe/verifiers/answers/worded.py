@@ -13,23 +13,23 @@ from magistral_recipe.verifiers.answers.numerals import SCALES, number_of
 from magistral_recipe.verifiers.answers.shapes import Listing, Quantity, Shape, Words
 from magistral_recipe.verifiers.answers.text import PLAIN_COMMANDS, SHORT_WORDS, is_word, word_set, words_of
 
-_LEADS = frozenset(
-    {
-        "answer", "the answer", "the answer is", "answer is", "final answer", "the final answer", "exactly", "only", "just",
-        "the final answer is", "final answer is", "the result is", "result", "the solution is", "solution", "the value is",
-        "therefore", "thus", "hence", "so", "we get", "it is", "equals", "is", "precisely", "a total of", "in total",
-        "the total is", "there are", "the solutions are", "solutions", "the correct answer is", "correct answer", "namely",
-        "die antwort ist", "antwort", "la réponse est", "réponse", "la respuesta es", "respuesta", "la risposta è",
-        "risposta", "ответ", "答案", "答案是", "答", "答案为", "الجواب", "genau", "exactement", "exactamente", "esattamente",
-    }
-)  # fmt: skip
+_LEAD_PHRASES = (
+    "a total of|answer|answer is|antwort|correct answer|die antwort ist|equals|esattamente|"
+    "exactamente|exactement|exactly|final answer|final answer is|genau|hence|in total|is|it is|"
+    "just|la respuesta es|la risposta è|la réponse est|namely|only|precisely|respuesta|result|"
+    "risposta|réponse|so|solution|solutions|the answer|the answer is|the correct answer is|"
+    "the final answer|the final answer is|the result is|the solution is|the solutions are|"
+    "the total is|the value is|there are|therefore|thus|we get|ответ|الجواب|答|答案|答案为|答案是"
+)
+_LEADS = frozenset(_LEAD_PHRASES.split("|"))
 _ARTICLES = word_set("a an the le la les un une el los las il lo gli der die das ein eine")
 _SENTENCE = re.compile(r"(?:it is|it's|this is|they are|there is|there are|the answer is|answer:) +")
 _NONE_AT_ALL = re.compile(r"(?:there (?:is|are) )?no (?:real |integer |such )?solutions?(?: exists?)?")
 _ENDLESS = re.compile(r"(?:there are )?infinitely many(?: solutions)?")
 _CONJUNCTIONS = re.compile(r"\s*,\s*(?:and\s+)?|\s+(?:and|et|und|y|и)\s+")
 _KNOWN_WORDS = word_set(
-    "or and not if is to no yes dne the for am pm all any one two six ten on hi he it we us me my so an as at be do go up oh"
+    "or and not if is to no yes dne the for am pm all any one two six ten on hi he it we us me my so an as at be do "
+    "go up oh"
 )
 
 

@@ -8,7 +8,7 @@ from magistral_recipe.errors import DataError
 from magistral_recipe.files import folder_atomically
 from magistral_recipe.models.config import ModelConfig
 from magistral_recipe.models.load import load_model, load_tokenizer
-from magistral_recipe.models.paths import ModelSource, find_model, lasting_path
+from magistral_recipe.models.paths import ModelSource, find_model, hub_id, lasting_path
 
 
 def model_folder(folder: Path) -> Path:
@@ -51,6 +51,14 @@ def test_a_path_lasts_in_another_working_folder(tmp_path, monkeypatch):
         for unchanged in ("tiny", "owner/name", "~/nowhere", "package:some/file.gguf", str(tmp_path / "home" / "mine")):
             assert lasting_path(unchanged, base) == unchanged
     (tmp_path / "recipe" / "linked.gguf").unlink()
+
+
+def test_only_a_model_of_the_hub_has_an_id_there(tmp_path):
+    assert hub_id("owner/name") == "owner/name"
+    assert hub_id("owner/name/file.gguf") == "owner/name"
+    local = model_folder(tmp_path / "models" / "mine")
+    for path in ("tiny", str(local), str(tmp_path / "moved" / "away"), "package:not_there/small.gguf"):
+        assert hub_id(path) is None
 
 
 def test_an_adapter_is_found_in_a_stages_folder_and_alone(tmp_path):

@@ -1,11 +1,14 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 import torch
+from huggingface_hub import ModelCard
 from peft import PeftModel
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
@@ -94,7 +97,6 @@ def test_the_card_tells_use_scores_and_recipe():
     chat = ChatFormat(system_prompt="Think in a ```fence```, please.")
     facts = CardFacts("Trial", "owner/base", chat, RECIPE, {"base": scores(0.1), "grpo": scores(0.8)}, False)
     card = model_card(facts)
-    assert "base_model: owner/base" in card
     assert "Shares in percent, with 95% intervals, on held-out problems." in card
     assert "| model | problems | pass@1 | tokens |" in card
     assert "| base | 256 | 10.0 | 49.1 [48.0, 50.2] |" in card
@@ -103,7 +105,57 @@ def test_the_card_tells_use_scores_and_recipe():
     assert "````text\nThink in a ```fence```, please.\n````" in card
     assert '"role": "system", "content": SYSTEM' in card
     assert "Not evaluated." in model_card(CardFacts("Trial", "./base", chat, RECIPE, {}, True))
-    assert "base_model" not in model_card(CardFacts("Trial", "./base", chat, RECIPE, {}, True))
+
+
+def parsed(**facts) -> ModelCard:
+    given = {"title": "Trial: 1", "base": "tiny", "chat": ChatFormat(), "recipe": RECIPE, "scores": {}}
+    return ModelCard(model_card(CardFacts(**{**given, "system_in_template": True, **facts})))
+
+
+def test_the_hub_reads_the_card():
+    card = parsed(hub_base="owner/base")
+    assert card.data.to_dict() == {
+        "library_name": "transformers",
+        "pipeline_tag": "text-generation",
+        "base_model": "owner/base",
+        "tags": ["reasoning", "magistral-recipe", "trl"],
+    }
+    assert card.text.lstrip().startswith("# Trial: 1\n")
+    assert "base_model" not in parsed().data.to_dict()
+
+
+@pytest.mark.parametrize(
+    ("problems", "dataset"),
+    [
+        ({"benchmark": "math500"}, ("HuggingFaceH4/MATH-500", "math500")),
+        ({"path": "HuggingFaceH4/MATH-500", "split": "test"}, ("HuggingFaceH4/MATH-500", "HuggingFaceH4/MATH-500")),
+        ({"path": "data/heldout.jsonl"}, ("custom", "data/heldout.jsonl")),
+        ({"tiny": "heldout", "count": 8}, ("custom", "tiny (heldout)")),
+        ({"from_the_future": 1}, ("custom", "held-out problems")),
+        (None, ("custom", "held-out problems")),
+    ],
+)
+def test_the_models_own_scores_are_metadata(problems, dataset):
+    own = scores(1 / 3) | ({} if problems is None else {"request": {"problems": problems}})
+    own["overall"]["maj@4"] = {"mean": None, "low": None, "high": None}
+    data = parsed(scores={"base": scores(0.1), "grpo": own}, model="grpo").data
+    assert data.model_name == "Trial: 1"
+    assert {(result.dataset_type, result.dataset_name) for result in data.eval_results} == {dataset}
+    assert {result.task_type for result in data.eval_results} == {"text-generation"}
+    assert [(result.metric_type, result.metric_value, result.metric_name) for result in data.eval_results] == [
+        ("pass@1", 1 / 3, "pass@1 33.3"),
+        ("tokens", 49.1, "tokens 49.1 [48.0, 50.2]"),
+    ]
+
+
+def test_a_model_that_was_not_evaluated_claims_no_scores_of_others():
+    for model in ("sft", None):
+        assert parsed(scores={"base": scores(0.1)}, model=model).data.eval_results is None
+
+
+def test_the_cards_module_is_light():
+    code = "import magistral_recipe.models.card, sys; print({'torch', 'huggingface_hub'} & set(sys.modules))"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout.strip() == "set()"
 
 
 def test_an_interval_is_shown_where_both_ends_are_known():

@@ -5,15 +5,21 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from magistral_recipe import __version__
+from magistral_recipe.data.benchmarks.catalogue import find
+from magistral_recipe.data.sources import ProblemsSource
+from magistral_recipe.errors import DataError
 from magistral_recipe.machine import versions
 from magistral_recipe.models.paths import TINY
 from magistral_recipe.writing.chat_format import ChatFormat
 
 _HEADLINES = ("pass@1", "greedy", "maj@", "language_fidelity", "truncated")
 """Metrics that come first, in this order; `maj@` stands for every k."""
+_UNKNOWN = "–"
+"""What stands where a figure is not known."""
 
 
 @dataclass(frozen=True)
@@ -27,6 +33,8 @@ class CardFacts:
         recipe: the resolved recipe as YAML text.
         scores: for each evaluated model what its `scores.json` holds, in the order of training.
         system_in_template: the chat template gives the system prompt by itself.
+        hub_base: the base model's id on the hub, where it is from there.
+        model: this model's name among the scores; its own become metadata.
     """
 
     title: str
@@ -35,6 +43,8 @@ class CardFacts:
     recipe: str
     scores: Mapping[str, Mapping[str, Any]]
     system_in_template: bool
+    hub_base: str | None = None
+    model: str | None = None
 
 
 def model_card(facts: CardFacts) -> str:
@@ -44,20 +54,63 @@ def model_card(facts: CardFacts) -> str:
         facts: what it tells.
 
     Returns:
-        Markdown with the hub's YAML head.
+        Markdown with the hub's metadata in front.
     """
-    return "\n".join([*_head(facts), *_use(facts), *_scores(facts.scores), *_training(facts), ""])
+    body = [*_opening(facts), *_use(facts), *_scores(facts.scores), *_training(facts), ""]
+    return "\n".join(["---", _metadata(facts), "---", "", *body])
 
 
-def _head(facts: CardFacts) -> Iterator[str]:
-    yield "---"
-    yield "library_name: transformers"
-    yield "pipeline_tag: text-generation"
-    if _is_hub_id(facts.base):
-        yield f"base_model: {facts.base}"
-    yield "tags: [reasoning, magistral-recipe, trl]"
-    yield "---"
-    yield ""
+def _metadata(facts: CardFacts) -> str:
+    """What the hub reads, as YAML: the library's own words for base model, tags and scores."""
+    from huggingface_hub import EvalResult, ModelCardData
+
+    scores = facts.scores.get(facts.model or "", {})
+    overall = scores.get("overall", {})
+    dataset_type, dataset_name = _dataset(scores)
+    results = [
+        EvalResult(
+            task_type="text-generation",
+            dataset_type=dataset_type,
+            dataset_name=dataset_name,
+            metric_type=name,
+            metric_value=overall[name]["mean"],
+            metric_name=f"{name} {_cell(overall[name])}",
+        )
+        for name in _ordered(set(overall))
+        if _cell(overall[name]) != _UNKNOWN
+    ]
+    data = ModelCardData(
+        library_name="transformers",
+        pipeline_tag="text-generation",
+        base_model=facts.hub_base,
+        tags=["reasoning", "magistral-recipe", "trl"],
+        model_name=facts.title if results else None,
+        eval_results=results or None,
+    )
+    return data.to_yaml()
+
+
+def _dataset(scores: Mapping[str, Any]) -> tuple[str, str]:
+    """The problems that a model was evaluated on: the hub's id where it has one, and a name."""
+    request = scores.get("request")
+    try:
+        source = ProblemsSource.model_validate(request["problems"] if isinstance(request, Mapping) else None)
+    except (KeyError, ValueError):  # of another version, or none
+        return "custom", "held-out problems"
+    path = source.path
+    if path is None and source.benchmark is not None:
+        try:
+            path = find(source.benchmark).row.data.path
+        except DataError:  # a row in a file of one's own, which a card can't name
+            path = None
+    return path if path is not None and _looks_like_hub_id(path) else "custom", source.describe()
+
+
+def _looks_like_hub_id(path: str) -> bool:
+    return path.count("/") == 1 and not Path(path).suffix and not path.startswith((".", "/", "~"))
+
+
+def _opening(facts: CardFacts) -> Iterator[str]:
     yield f"# {facts.title}"
     yield ""
     base = "the embedded base of magistral-recipe" if facts.base == TINY else f"`{facts.base}`"
@@ -65,10 +118,6 @@ def _head(facts: CardFacts) -> Iterator[str]:
         f"A reasoning model made from {base} with magistral-recipe {__version__}. It first thinks between "
         f"`{facts.chat.thinking.open}` and `{facts.chat.thinking.close}`, then answers."
     )
-
-
-def _is_hub_id(path: str) -> bool:
-    return path.count("/") == 1 and not path.startswith((".", "/", "~")) and not path.endswith(".gguf")
 
 
 def _use(facts: CardFacts) -> Iterator[str]:
@@ -117,7 +166,7 @@ def _ordered(names: set[str]) -> list[str]:
 
 def _cell(interval: Any) -> str:
     if not isinstance(interval, Mapping) or interval.get("mean") is None:
-        return "–"
+        return _UNKNOWN
     mean, low, high = (interval.get(key) for key in ("mean", "low", "high"))
     # Shares are shown in percent; lengths and the like as they are.
     share = all(value is None or -1 <= value <= 1 for value in (mean, low, high))

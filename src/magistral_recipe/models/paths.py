@@ -70,6 +70,22 @@ def find_model(path: str | Path) -> ModelSource:
     return ModelSource(text)
 
 
+def hub_id(path: str) -> str | None:
+    """Name the hub's repository that a model comes from.
+
+    Args:
+        path: see `ModelConfig.path`; a local one absolute.
+
+    Returns:
+        Its id; ``None`` for a local model, the embedded one, or one that is no longer where it was.
+    """
+    try:
+        location = find_model(path).location
+    except DataError:
+        return None
+    return None if Path(location).exists() else location
+
+
 def lasting_path(path: str, base: Path) -> str:
     """Write a model's path so that it means the same model from any working folder.
 

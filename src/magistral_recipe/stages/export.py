@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from magistral_recipe import layout
 from magistral_recipe.models.card import CardFacts, model_card
 from magistral_recipe.models.config import ModelConfig
+from magistral_recipe.models.paths import hub_id
 from magistral_recipe.models.precision import Dtype
 from magistral_recipe.recipe.sections import Inputs, Recipe, Stage, StageContext
 from magistral_recipe.report.evaluations import latest_scores
@@ -69,6 +70,7 @@ class ExportStage(Stage):
             chat=chat_format(recipe, context.base),
             title=self.title or recipe.name,
             base=recipe.model.path,
+            model=name,
             system_prompt_in_template=self.system_prompt_in_template,
         )
         size = sum(file.stat().st_size for file in output.rglob("*") if file.is_file())
@@ -85,6 +87,7 @@ def export_model(
     chat: ChatFormat,
     title: str,
     base: str | None = None,
+    model: str | None = None,
     system_prompt_in_template: bool = True,
 ) -> Path:
     """Write a model that plain transformers (and every program built on it) loads and talks to.
@@ -98,6 +101,7 @@ def export_model(
         chat: the format it was trained with. A base model gets its template; a trained one keeps its own.
         title: the model's name on its card.
         base: the base model's name on the card; by default `config.path`.
+        model: the exported model's name among the scores.
         system_prompt_in_template: see `ExportStage`.
 
     Returns:
@@ -109,7 +113,16 @@ def export_model(
     chat.install(tokenizer)
     if system_prompt_in_template and chat.system_text is not None:
         tokenizer.chat_template = with_default_system(str(tokenizer.chat_template), chat.system_text)
-    facts = CardFacts(title, base or config.path, chat, recipe_text, scores or {}, system_prompt_in_template)
+    facts = CardFacts(
+        title,
+        base or config.path,
+        chat,
+        recipe_text,
+        scores or {},
+        system_prompt_in_template,
+        hub_base=hub_id(config.path),
+        model=model,
+    )
     return save_model(_whole(config, model_folder), tokenizer, output, card=model_card(facts))
 
 

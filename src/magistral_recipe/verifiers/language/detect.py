@@ -327,7 +327,7 @@ def _predict(text: str, allowed: frozenset[str]) -> tuple[dict[str, float], floa
         return _shares({language: p for language, p in ranked if language in allowed}, unlisted), POSSIBLE
     hits = function_words(text, allowed)
     found = _with_kin(dict(ranked), allowed, hits)
-    best = max(found, key=lambda language: found[language])
+    best = max(found, key=found.__getitem__)
     among = {each: max(found.get(each, 0.0), _LEAST if hits.get(each) else 0.0) for each in allowed}
     most = max(among.values(), default=0.0)
     if best not in allowed and (found[best] >= FOREIGN or not most):
@@ -335,7 +335,11 @@ def _predict(text: str, allowed: frozenset[str]) -> tuple[dict[str, float], floa
     sure = most >= UNSURE
     if not sure:
         among = {each: max(p, _POSSIBLE_IF_UNSURE * most) for each, p in among.items()}
-    weighed = {each: p * _WORD_WEIGHT ** min(hits.get(each, 0.0), _WORDS_ENOUGH) for each, p in among.items() if p}
+    weighed = {
+        each: p * _WORD_WEIGHT ** min(hits[each], _WORDS_ENOUGH) if each in hits else p
+        for each, p in among.items()
+        if p
+    }
     shares = _shares(weighed, unlisted)
     return shares, POSSIBLE if sure else _POSSIBLE_IF_UNSURE * max(shares.values())
 

@@ -8,6 +8,8 @@ half.
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 from magistral_recipe.verifiers.language.scripts import word_set
 
 FUNCTION_WORDS = {
@@ -169,10 +171,19 @@ RELATIVES = {
 """By what the model says: the languages that it may be instead."""
 
 _VARIABLES = frozenset("abcdklnsvyz")
-_LANGUAGES_OF: dict[str, frozenset[str]] = {
-    word: frozenset(language for language, words in FUNCTION_WORDS.items() if word in words)
-    for word in frozenset().union(*FUNCTION_WORDS.values())
-}
+
+
+@lru_cache(maxsize=256)
+def _index(candidates: frozenset[str]) -> dict[str, tuple[str, ...]]:
+    """For each word those of the candidates and their relatives that have it; empty where a candidate has no list."""
+    if not candidates <= FUNCTION_WORDS.keys():
+        return {}
+    relatives = {each for each, languages in RELATIVES.items() if languages & candidates}
+    index: dict[str, tuple[str, ...]] = {}
+    for language in sorted((candidates | relatives) & FUNCTION_WORDS.keys()):
+        for word in FUNCTION_WORDS[language]:
+            index[word] = (*index.get(word, ()), language)
+    return index
 
 
 def function_words(text: str, candidates: frozenset[str]) -> dict[str, float]:
@@ -185,10 +196,12 @@ def function_words(text: str, candidates: frozenset[str]) -> dict[str, float]:
     Returns:
         For the candidates and their relatives: how many of their words there are.
     """
-    if not candidates <= FUNCTION_WORDS.keys():
-        return {}
+    index = _index(candidates)
     hits: dict[str, float] = {}
-    for word in set(text.replace("’", " ").replace("'", " ").split()):
-        for language in _LANGUAGES_OF.get(word, ()):
-            hits[language] = hits.get(language, 0.0) + (0.5 if word in _VARIABLES else 1.0)
+    if "'" in text or "’" in text:
+        text = text.replace("’", " ").replace("'", " ")
+    for word in set(text.split()) & index.keys():
+        weight = 0.5 if word in _VARIABLES else 1.0
+        for language in index[word]:
+            hits[language] = hits.get(language, 0.0) + weight
     return hits

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from fractions import Fraction
 
 from magistral_recipe.verifiers.answers.brackets import paired, split
@@ -59,6 +60,9 @@ def set_difference(raw: list[Token], compact: str, read: Reader) -> Shape | None
 
 def set_of(condition: list[list[Token]], compact: str, read: Reader) -> Shape:
     r"""``\{x \in A \mid C\}``: the condition, and the integers where A is all of them."""
+    family = re.fullmatch(r"([a-z])\\in\\mathbb\{?[ZN]\}?", text_of(condition[1]))
+    if family is not None and Token("var", family[1]) in condition[0] and len(condition[0]) > 1:
+        return replace(read(condition[0], compact), bound=frozenset({family[1]}))
     shape = read(condition[1], compact)
     whole = re.fullmatch(r"(\w+)(?:\\in\\mathbb\{?([RZN])\}?)?", text_of(condition[0]))
     if whole is None or Token("var", whole[1]) not in condition[1]:

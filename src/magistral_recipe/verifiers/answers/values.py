@@ -406,6 +406,8 @@ _CALLS = {
 
 def _call(context: Any, name: str, args: list[Any]) -> Any:
     argument = args[0]
+    if name == "arccot" and not _is_complex(argument):
+        return context.pi / 2 - context.atan(argument)  # between 0 and pi, as textbooks have it
     if name == "cis":
         name, argument = "exp", argument * context.mpc(0, 1)
     if context.mag(argument) > 300:

@@ -9,7 +9,10 @@ from magistral_recipe.verifiers.answers.shapes import Listing, Opaque, Shape, Wo
 LETTERS = "ABCDEFGHIJ"
 """The letters that choices have; any other capital is one only where it stands alone."""
 _ALONE = re.compile(r"\(?([A-Z])\)?[.):]?")
-_NAMED = re.compile(rf"(?:choice|option|answer|letter|alternative) ?:? ?\(?([{LETTERS}])\)?[.]?", re.IGNORECASE)
+_NAMED = re.compile(
+    rf"(?:the )?(?:correct |right )?(?:choice|option|answer|letter|alternative)(?: is)? ?:? ?\(?([{LETTERS}])\)?[.]?",
+    re.IGNORECASE,
+)
 _WITH_VALUE = re.compile(
     rf"(?:\(([A-Z])\)[.:]?|([{LETTERS}])[.:)](?=\s)|([{LETTERS}])(?= ?\((?=[^()]*\)$)))\s*(\S.*)", re.DOTALL
 )

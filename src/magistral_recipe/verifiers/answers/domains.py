@@ -192,7 +192,7 @@ def _of_relation(relation: Relation) -> Domain | None:
         return None
     nodes = [side.node if isinstance(side, Quantity) and side.unit is None else None for side in sides]
     free = [node is not None and bool(variables(node)) for node in nodes]
-    if sum(free) != 1 or None in nodes:
+    if sum(free) != 1 or (None in nodes and ops != ("!=",)):
         return None
     place = free.index(True)
     subject = nodes[place]
@@ -204,6 +204,9 @@ def _of_relation(relation: Relation) -> Domain | None:
         domain = _common([half for half in halves if half is not None]) if None not in halves else None
     else:
         other, op = (sides[1], ops[0]) if place == 0 else (sides[0], _turned(ops[0]))
+        if op == "!=" and isinstance(other, Listing) and subject.op == "var":
+            points = _points(list(other.items))
+            return None if points is None else _complement(points)._replace(subject=subject.value)
         domain = _of_modulus(other, op) if subject.op == "abs" else _half(other, op)
         subject = subject.args[0] if subject.op == "abs" else subject
     if domain is None or subject.op != "var":

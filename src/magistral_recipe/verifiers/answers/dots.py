@@ -57,6 +57,9 @@ def _counters(node: Node) -> frozenset[str]:
         if current.op == "var" and "_" in current.value:
             index = _index(current.value)
             letters |= {name for name in variables(index) if len(name) == 1} if index else frozenset()
+        parts = _flat(current, current.op) if current.op in ("add", "mul") else []
+        if Node("var", value="...") in parts and any(part.op == "num" for part in parts):  # 1+2+\cdots+n
+            letters |= {part.value for part in parts if part.op == "var" and len(part.value) == 1}
         stack.extend(current.args)
     return letters
 

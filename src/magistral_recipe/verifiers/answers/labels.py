@@ -108,6 +108,8 @@ class _Reader:
         token = self.peek()
         if self.take("|", "\\|"):
             inner = self.name()
+            while self.peek().value in ("cup", "cap"):
+                inner += self.next().value + self.name()
             self.expect("|", "\\|")
             return inner
         if token == ("op", "("):

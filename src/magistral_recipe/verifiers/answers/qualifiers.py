@@ -33,12 +33,12 @@ def without_clauses(text: str) -> tuple[str, frozenset[str]]:
     Returns:
         The answer, and the letters that the clauses declare arbitrary.
     """
-    flat = re.sub(r"\\text\{([^{}]*)\}", lambda match: f" {match[1]} ", text)
+    flat = re.sub(r"\\text\{([^{}]*)\}", lambda match: f" {match[1]} ", text).replace("\\forall", " for all ")
     for match in _OPENS.finditer(flat):
         head, tail = flat[: match.start()].rstrip(" ,;("), flat[match.start() :].lstrip(" ,;")
         if (
             not head
-            or not re.search(r"[\w)}\]]$", head)
+            or not re.search(r"[\w)}\]!']$", head)
             or not _CLAUSE.fullmatch(tail)
             or tail.count("(") != tail.count(")")
         ):

@@ -6,12 +6,12 @@ Reading is strict and total: it never guesses a number out of a text, and never 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 from dataclasses import replace
 from fractions import Fraction
 from functools import lru_cache
 
 from magistral_recipe.verifiers.answers import units
+from magistral_recipe.verifiers.answers.brackets import outside, paired, split
 from magistral_recipe.verifiers.answers.clock import read_clock
 from magistral_recipe.verifiers.answers.compounds import read_compound
 from magistral_recipe.verifiers.answers.expressions import (
@@ -26,9 +26,9 @@ from magistral_recipe.verifiers.answers.labels import label_of
 from magistral_recipe.verifiers.answers.literals import literal
 from magistral_recipe.verifiers.answers.matrices import read_matrix
 from magistral_recipe.verifiers.answers.qualifiers import without_clauses
+from magistral_recipe.verifiers.answers.sets import outward_interval, read_reals, set_difference, set_of
 from magistral_recipe.verifiers.answers.shapes import (
     Congruence,
-    Difference,
     Listing,
     Opaque,
     Quantity,
@@ -72,8 +72,6 @@ _RELATIONS = {
     "notin": "not in",
     "equiv": "mod",
 }
-_OPEN = frozenset({"(", "[", "{", "\\{", "lfloor", "lceil", "langle"})
-_CLOSE = frozenset({")", "]", "}", "\\}", "rfloor", "rceil", "rangle"})
 _SYSTEM = re.compile(
     r"(?:\\\{)?\s*\\begin ?\{(?:cases|array|aligned|gathered)\}(?:\s*\{[lcr| ]*\})?"
     r"((?:(?!\\begin|\\text|\\quad|\bif\b).)*=(?:(?!\\begin|\\text|\bif\b).)*)"
@@ -95,7 +93,6 @@ _UNIT_IN_BRACES = re.compile(r"(?<=\d) ?\{ ?([a-zA-Z]{1,4}|\\text\{[^{}]*\}) ?\}
 _UNIT_BEHIND = re.compile(r"(-?\d[\d.,]*|\\frac ?\{-?\d+\} ?\{\d+\}) ([mshgLlJNWVAKCFTH])(?: ?\^ ?\{?([23])\}?)?")
 _ENDS = frozenset("mshgLlJNWVAKCFTH23} ")
 _PLAIN_NUMBER = re.compile(r"(-?)(\d{1,30}(?:\.\d{1,30})?)")
-_REALS = re.compile(r"\\mathbb ?\{?R\}?(?:[\^_]?\{?(\+|-|>0|<0|\\geq0|\\leq0)\}?)?")
 _OR = word_set("or oder ou o или 或 或者 أو ou, ou bien")
 _AND = word_set("and et und y e и 和 و 与 &")
 
@@ -239,39 +236,29 @@ def _read_tokens(raw: list[Token], compact: str) -> Shape:
     raw = [piece for token in raw for piece in _joints_apart(token)]
     if not raw:
         return Opaque(compact, "broken")
-    if interval := _outward_interval(raw, compact):
+    if interval := outward_interval(raw, compact, _read_tokens):
         return interval
-    if not _paired(raw):
+    if not paired(raw):
         return Opaque(compact, "broken")
     if _hedge(raw):
         return Opaque(compact, "hedge")
     if compound := read_compound(raw, compact):
         return compound
-    parts = _split(raw, _is_separator)
+    parts = split(raw, _is_separator)
     if len(parts) > 1:
         items = tuple(_read_tokens(part, text_of(part)) for part in parts if part)
         return Listing(compact, "", items, _joint(raw))
     if relation := _relation(raw, compact):
         return relation
-    if len(cups := _split(raw, lambda token: token == ("cmd", "cup"))) > 1:
+    if len(cups := split(raw, lambda token: token == ("cmd", "cup"))) > 1:
         return Union(compact, tuple(_read_tokens(part, text_of(part)) for part in cups))
-    if difference := _set_difference(raw, compact):
+    if difference := set_difference(raw, compact, _read_tokens):
         return difference
     if matrix := read_matrix(raw, compact, _read_entry):
         return matrix
     if bracketed := _bracketed(raw, compact):
         return bracketed
     return _quantity(raw, compact)
-
-
-def _paired(raw: list[Token]) -> bool:
-    depth = 0
-    for token in raw:
-        if token.kind in ("op", "cmd"):
-            depth += (token.value in _OPEN) - (token.value in _CLOSE)
-            if depth < 0:
-                return False
-    return depth == 0
 
 
 def _hedge(raw: list[Token]) -> bool:
@@ -307,7 +294,7 @@ def _joints_apart(token: Token) -> list[Token]:
 
 def _joint(raw: list[Token]) -> str:
     """The word that joins a list: ``or`` outweighs ``and``, that outweighs a comma."""
-    words = {words_of(token.value) for token in _outside(raw) if token.kind in ("word", "text")}
+    words = {words_of(token.value) for token in outside(raw) if token.kind in ("word", "text")}
     return "or" if words & _OR else "and" if words & _AND else ","
 
 
@@ -316,50 +303,16 @@ def _read_entry(text: str) -> Shape:
     return _read_clean(text.strip())
 
 
-def _split(raw: list[Token], is_separator: Callable[[Token], bool]) -> list[list[Token]]:
-    """Split at the separators outside all brackets."""
-    parts: list[list[Token]] = [[]]
-    depth = 0
-    for token in raw:
-        if token.kind in ("op", "cmd"):
-            depth += (token.value in _OPEN) - (token.value in _CLOSE)
-        if depth == 0 and is_separator(token):
-            parts.append([])
-        else:
-            parts[-1].append(token)
-    return parts
-
-
-def _outward_interval(raw: list[Token], compact: str) -> Shape | None:
-    """``]0,1[`` and ``[0,1[``, as French and German write open ends; also ``[0,1)``, whose brackets do not pair."""
-    first, last = raw[0], raw[-1]
-    if len(raw) < 4 or first.kind != "op" or last.kind != "op":
-        return None
-    if first.value not in "[](" or last.value not in "[])":
-        return None
-    inner = raw[1:-1]
-    if not _paired(inner):
-        return None
-    parts = _split(inner, lambda token: token.kind == "op" and token.value in (",", ";"))
-    if len(parts) != 2 or not all(parts):
-        return None
-    opening = "[" if first.value == "[" else "("
-    closing = "]" if last.value == "]" else ")"
-    if first.value == last.value and first.value not in "[]":
-        return None
-    return Listing(compact, opening + closing, tuple(_read_tokens(part, text_of(part)) for part in parts))
-
-
 def _relation(raw: list[Token], compact: str) -> Shape | None:
-    ops = [_RELATIONS[token.value] for token in _outside(raw) if _is_relation(token)]
+    ops = [_RELATIONS[token.value] for token in outside(raw) if _is_relation(token)]
     if not ops:
-        parts = _split(
+        parts = split(
             raw, lambda token: token == ("op", ":") or (token.kind in ("text", "word") and token.value == "to")
         )
         if len(parts) > 1 and all(parts):
             return Listing(compact, ":", tuple(_read_tokens(part, text_of(part)) for part in parts))
         return None
-    parts = _split(raw, _is_relation)
+    parts = split(raw, _is_relation)
     if ops[0] == "~" and not parts[0] and len(ops) == 1 and parts[1]:
         return _read_tokens(parts[1], compact)
     if not all(parts) or "not in" in ops:
@@ -391,32 +344,6 @@ def _constant(shape: Shape) -> bool:
     return isinstance(shape, Quantity) and not variables(shape.node)
 
 
-def _set_difference(raw: list[Token], compact: str) -> Shape | None:
-    r"""``A \setminus B``; ``A - \{1\}`` where A is a set too."""
-    for index, token in enumerate(raw):
-        minus = token == ("op", "-") and raw[index + 1 : index + 2] == [Token("op", "\\{")] and raw[-1].value == "\\}"
-        if not (minus or token == ("cmd", "setminus")) or not 0 < index < len(raw) - 1 or not _paired(raw[:index]):
-            continue
-        parts = raw[:index], raw[index + 1 :]
-        if not all(_paired(part) for part in parts) or (
-            minus and raw[index - 1].value not in ("}", "\\}", ")", "]", "R")
-        ):
-            continue
-        whole, removed = (_read_tokens(part, text_of(part)) for part in parts)
-        return Difference(compact, whole, removed)
-    return None
-
-
-def _outside(raw: list[Token]) -> list[Token]:
-    depth, found = 0, []
-    for token in raw:
-        if token.kind in ("op", "cmd"):
-            depth += (token.value in _OPEN) - (token.value in _CLOSE)
-        if depth == 0:
-            found.append(token)
-    return found
-
-
 def _is_relation(token: Token) -> bool:
     return (
         token.kind in ("op", "cmd") and token.value in _RELATIONS and not (token.kind == "op" and token.value == "in")
@@ -431,16 +358,16 @@ def _bracketed(raw: list[Token], compact: str) -> Shape | None:
     if first.kind == "var" and first.value.isupper() and raw[1:2] == [Token("op", "(")] and last == ("op", ")"):
         point = _bracketed(raw[1:], compact)  # P(1,2) is the point (1,2)
         return point if isinstance(point, Listing) else None
-    if pair is None or not _paired(raw[1:-1]):
+    if pair is None or not paired(raw[1:-1]):
         return Opaque(compact, "unevaluated") if any(t.value in ("setminus", "cap") for t in raw) else None
     inner = raw[1:-1]
     if pair == "{}":
         if not inner:
             return Listing(compact, "{}", ())
-        condition = _split(inner, lambda token: token.kind == "op" and token.value in ("|", ":"))
+        condition = split(inner, lambda token: token.kind == "op" and token.value in ("|", ":"))
         if len(condition) == 2 and any(_is_relation(token) for token in condition[1]):
-            return _set_of(condition, compact)
-    parts = _split(inner, lambda token: token.kind == "op" and token.value in (",", ";"))
+            return set_of(condition, compact, _read_tokens)
+    parts = split(inner, lambda token: token.kind == "op" and token.value in (",", ";"))
     if pair == "{}" or len(parts) > 1:
         if not all(parts):
             return Opaque(compact, "unread")
@@ -448,32 +375,11 @@ def _bracketed(raw: list[Token], compact: str) -> Shape | None:
     return None
 
 
-def _set_of(condition: list[list[Token]], compact: str) -> Shape:
-    r"""``\{x \in A \mid C\}``: the condition, and the integers where A is all of them."""
-    shape = _read_tokens(condition[1], compact)
-    whole = re.fullmatch(r"(\w+)(?:\\in\\mathbb\{?([RZN])\}?)?", text_of(condition[0]))
-    if whole is None or Token("var", whole[1]) not in condition[1]:
-        return Opaque(compact, "unread")
-    if whole[2] in ("Z", "N"):
-        return Difference(compact, shape, Opaque("non-integers" if whole[2] == "Z" else "non-naturals", "exact"))
-    return shape
-
-
-def _reals(sign: str | None, compact: str) -> Shape:
-    infinite, zero = Node("const", value="inf"), Quantity("0", Node("num", value=Fraction(0)), None, Fraction(0))
-    low, high = Quantity(r"-\infty", Node("neg", (infinite,))), Quantity(r"\infty", infinite)
-    if sign is None:
-        return Listing(compact, "()", (low, high))
-    if sign in ("+", ">0", r"\geq0"):
-        return Listing(compact, "[)" if sign == r"\geq0" else "()", (zero, high))
-    return Listing(compact, "(]" if sign == r"\leq0" else "()", (low, zero))
-
-
 def _quantity(raw: list[Token], compact: str) -> Shape:
     if raw == [Token("cmd", "emptyset")]:
         return Listing(compact, "{}", ())
-    if reals := _REALS.fullmatch(text_of(raw)):
-        return _reals(reals[1], compact)
+    if reals := read_reals(raw, compact):
+        return reals
     if any(raw[index].kind == "num" and raw[index + 1] == ("op", "_") for index in range(len(raw) - 1)):
         return Opaque(compact, "exact")  # the digits of another base within an expression
     if any(token.kind == "cmd" and token.value in _UNEVALUATED for token in raw):

@@ -53,7 +53,7 @@ _RENAMED = {
     "backslash": "setminus", "dots": "ldots", "cdots": "ldots", "simeq": "approx", "doteq": "approx",
     "euro": "€", "pounds": "£", "textsterling": "£", "yen": "¥", "textdollar": "¤dollar", "degree": "circ",
     "thickapprox": "approx", "percent": "%", "lt": "<", "gt": ">", "vert": "|", "lvert": "|", "rvert": "|", "mid": "|",
-    "colon": ":", "imath": "i", "jmath": "j", "prime": "'",
+    "lVert": "|", "rVert": "|", "Vert": "|", "colon": ":", "imath": "i", "jmath": "j", "prime": "'",
 }  # fmt: skip
 _DROPPED = word_set(
     "left right middle big Big bigg Bigg bigl bigr Bigl Bigr biggl biggr Biggl Biggr displaystyle textstyle "
@@ -119,7 +119,7 @@ _SPELLED = {"inf": "infty", "infinity": "infty", "oo": "infty", "Infinity": "inf
 PLAIN_COMMANDS = FUNCTIONS | set(_SPELLED) | {"sqrt", "pi", "infty", "theta", "alpha", "beta", "gamma", "lambda"}
 SHORT_WORDS = word_set(
     "or and not if is to cm mm km kg mg ml dm ft mi hr hrs min sec lb oz deg rad in by mph kmh kph usd eur no yes "
-    "dne the for cm² kw kwh mhz hz am pm all any one two six ten sq pct odd cc red"
+    "dne the for cm² kw kwh mhz hz am pm all any one two six ten sq cu per pct odd cc red"
 )
 _TOKEN = re.compile(
     r"(?P<matrix>\\begin ?\{[^{}]*\}(?:(?!\\begin|\\end).)*\\end ?\{[^{}]*\})"
@@ -272,8 +272,9 @@ def _latex(text: str) -> str:
             _, position = _argument(text, position)
         elif name in _TEXTS or name in _FONTS or name in _ARROWS:
             content, after = _argument(text, position)
-            if name in _ARROWS and content.strip() in _UNIT_VECTORS:
-                pieces.append(f"\\{_UNIT_VECTORS[content.strip()]} ")
+            inner = re.sub(r"\\(?:mathbf|boldsymbol|bm|mathrm|hat|vec) ?\{?|[{}\s]", "", content[:40])
+            if name in _ARROWS and inner in _UNIT_VECTORS:
+                pieces.append(f"\\{_UNIT_VECTORS[inner]} ")
             elif name in _ARROWS and name not in _FONTS:
                 pieces.append(f"\\{name} ")
                 continue

@@ -63,8 +63,11 @@ _REFUSED = word_set(
     "without repeating recurring periodic factorial pi e mod modulo negative positive any other another all some "
     "many few several too approx nearly almost around perhaps probably possibly likely twice double triple exactly "
     "only just short too up down base power points lost instead rather like ish answer zero one nothing error "
-    "invalid undefined infinite infinity by per oder ou und et y ni nicht pas нет не или и 或 和 不 و أو ist est es "
-    "sqrt log ln sin cos tan exp i x mille score gross"
+    "reciprocal conjugate inverse doubled halved tripled quartered transposed opposite complement additive "
+    "multiplicative rounded truncated prime derivative integral logarithm sine cosine tangent sixths sevenths "
+    "eighths ninths elevenths twelfths choose factorials exponent absolute modulus remainder invalid undefined "
+    "infinite infinity by per oder ou und et y ni nicht pas нет не или и 或 和 不 و أو ist est es sqrt log ln sin cos "
+    "tan exp i x mille score gross"
 ) - {"per", "square"}
 _CURRENCIES = frozenset({"¤", "€", "£", "¥", "₹", "¢"})
 _SPEEDS = {"per cent": "percent", "mph": "mi/h", "kph": "km/h", "kmh": "km/h", "km/hr": "km/h", "mpg": "mi/gal"}

@@ -9,13 +9,12 @@ from __future__ import annotations
 
 import math
 import threading
-import zlib
 from collections.abc import Callable, Mapping
 from fractions import Fraction
-from itertools import pairwise
 from typing import Any
 
 from magistral_recipe.verifiers.answers.expressions import Node, contains, variables
+from magistral_recipe.verifiers.answers.points import narrow_points, near_points, whole_letters, wide_points
 
 MAX_BITS = 40_000
 """Size of exact integers, in bits: 100! has 525, 2004! has 19,000."""
@@ -23,7 +22,6 @@ MAX_LOG = 50_000.0
 """Largest natural logarithm of a value."""
 DIGITS = (45, 110)
 """Two precisions, in decimal digits: a difference that shrinks from one to the other is rounding."""
-POINTS = 5
 
 
 class TooBigError(Exception):
@@ -68,8 +66,8 @@ def same_up_to_factor(left: Node, right: Node, positive: bool = False) -> bool:
     if names != variables(right) or not names:
         return False
     ratios: list[Any] = []
-    near = _points(names)
-    for index, values in enumerate([*near, *_wide_points(names, left, right)]):
+    near = near_points(names)
+    for index, values in enumerate([*near, *wide_points(names, left, right)]):
         try:
             a, b = (_number(node, values, DIGITS[1]) for node in (left, right))
         except (InexactError, TooBigError):
@@ -148,14 +146,14 @@ def _compare(left: Node, right: Node) -> bool:
     if not names:
         return _agree(left, right, {}) is True
     agreed = 0
-    for values in _points(names):
+    for values in near_points(names):
         verdict = _agree(left, right, values)
         if verdict is False:
             return False
         agreed += verdict is True
-    if agreed == 0 and (letters := _whole_letters(left) & _whole_letters(right)):
+    if agreed == 0 and (letters := whole_letters(left) & whole_letters(right)):
         return _agree_at_integers(left, right, names, letters)
-    for points in (_wide_points(names, left, right), _narrow_points(names, left, right)):
+    for points in (wide_points(names, left, right), narrow_points(names, left, right)):
         for values in points:
             try:
                 verdict = _agree(left, right, values, wide=True)
@@ -204,94 +202,10 @@ def _agree_at_integers(left: Node, right: Node, names: frozenset[str], letters: 
     Asked only where neither is real at any fraction, as with ``(-1)^n``.
     """
     verdicts = []
-    for index, values in enumerate([*_points(names), *_points(names)[:1]]):
+    for index, values in enumerate([*near_points(names), *near_points(names)[:1]]):
         point = {name: Fraction(index + 1) if name in letters else abs(value) for name, value in values.items()}
         verdicts.append(_agree(left, right, point))
     return verdicts.count(True) >= 4 and False not in verdicts
-
-
-def _whole_letters(node: Node) -> frozenset[str]:
-    """The variables in the exponents of negative numbers."""
-    names: frozenset[str] = frozenset()
-    stack = [node]
-    while stack:
-        current = stack.pop()
-        if current.op == "pow" and current.args[0].op == "neg" and not variables(current.args[0]):
-            names |= variables(current.args[1])
-        stack.extend(current.args)
-    return names
-
-
-def _points(names: frozenset[str]) -> list[dict[str, Fraction]]:
-    """Points that depend on nothing but the names; positive ones first, then of mixed sign."""
-    points = []
-    for index in range(POINTS):
-        point = {}
-        for name in names:
-            seed = zlib.crc32(f"{index}:{name}".encode())
-            value = Fraction(seed % 99991 + 17, 31013) + Fraction(1, 7)
-            point[name] = -value if index >= 3 and seed & 1 else value
-        points.append(point)
-    # A single variable must be seen on both sides of 0.
-    if all(value > 0 for point in points for value in point.values()):
-        points[-1] = {name: -value for name, value in points[-1].items()}
-    return points
-
-
-def _wide_points(names: frozenset[str], left: Node, right: Node) -> list[dict[str, Fraction]]:
-    """Points where two expressions that agree near 0 may part: beyond and between their constants, at integers."""
-    constants = sorted({abs(value) for node in (left, right) for value in _constants(node)})
-    largest = constants[-1] if constants else Fraction(1)
-    scales = [Fraction(1, 5), Fraction(7, 8), largest * 3 + 2, largest * 40 + 70]
-    steps = [*constants[:4], *constants[-2:]]
-    scales += [(low + high) / 2 for low, high in pairwise(steps) if low != high] + steps[-1:]
-    points = []
-    for index, scale in enumerate(scales):
-        for sign in (1, -1):
-            point = {}
-            for name in names:
-                seed = zlib.crc32(f"{index}/{sign}/{name}".encode())
-                flip = -1 if len(names) > 1 and seed & 64 else 1
-                size = (1, 2, Fraction(1, 3), 4)[seed >> 8 & 3] if len(names) > 1 else 1
-                point[name] = sign * flip * scale * size * (1 + Fraction(seed % 997 + 1, 9973))
-            points.append(point)
-    points += [dict.fromkeys(sorted(names), Fraction(value)) for value in (2, -3)]
-    return points
-
-
-def _narrow_points(names: frozenset[str], left: Node, right: Node) -> list[dict[str, Fraction]]:
-    """More points, for expressions that are real on a small domain only: near 0, between constants, of mixed sizes."""
-    if len(names) > 1:
-        seeds = [{name: zlib.crc32(f"{index}|{name}".encode()) for name in names} for index in range(30)]
-        return [
-            {
-                name: (-1) ** (seed & 1)
-                * (Fraction(1, 5), Fraction(1, 2), 1, 3, 10)[seed // 2 % 5]
-                * Fraction(seed % 997 + 900, 1400)
-                for name, seed in point.items()
-            }
-            for point in seeds
-        ]
-    constants = sorted({abs(value) for node in (left, right) for value in _constants(node)})[:6]
-    values = [Fraction(1, 37), Fraction(1, 13), Fraction(3, 11), Fraction(5, 11), Fraction(8, 11)]
-    for low, high in pairwise(constants):
-        values += [low + (high - low) * Fraction(part, 7) for part in (1, 3, 4, 6)]
-    return [
-        {name: sign * value * (1 + Fraction(rank, 101)) for rank, name in enumerate(sorted(names))}
-        for value in values
-        for sign in (1, -1)
-    ]
-
-
-def _constants(node: Node) -> list[Fraction]:
-    """The numbers in an expression, exponents left out."""
-    found, stack = [], [node]
-    while stack:
-        current = stack.pop()
-        if current.op == "num" and 0 < abs(current.value) < 10**9:
-            found.append(current.value)
-        stack.extend(current.args[:1] if current.op == "pow" else current.args)
-    return found
 
 
 def _exact(node: Node, values: Mapping[str, Fraction]) -> Fraction:
@@ -492,6 +406,8 @@ _CALLS = {
 
 def _call(context: Any, name: str, args: list[Any]) -> Any:
     argument = args[0]
+    if name == "arccot" and not _is_complex(argument):
+        return context.pi / 2 - context.atan(argument)  # between 0 and pi, as textbooks have it
     if name == "cis":
         name, argument = "exp", argument * context.mpc(0, 1)
     if context.mag(argument) > 300:

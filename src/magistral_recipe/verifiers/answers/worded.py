@@ -7,7 +7,7 @@ from fractions import Fraction
 
 from magistral_recipe.verifiers.answers import units
 from magistral_recipe.verifiers.answers.choices import read_choice
-from magistral_recipe.verifiers.answers.denials import TAKEN_BACK
+from magistral_recipe.verifiers.answers.denials import TAKEN_BACK, TAKES_BACK_A_NAME
 from magistral_recipe.verifiers.answers.expressions import Node
 from magistral_recipe.verifiers.answers.numerals import SCALES, number_of
 from magistral_recipe.verifiers.answers.shapes import Listing, Quantity, Shape, Words
@@ -52,6 +52,8 @@ def without_lead(text: str) -> str:
             return text
         phrase, rest = words_of(match[1]).rstrip(" :"), text[match.end() :].strip()
         words = phrase.split()
+        if not words:
+            return text
         if rest[:1] in "=<>^_" or rest.startswith(("\\geq", "\\leq", "\\in", "\\neq", "\\approx", "\\equiv")):
             return text
         if phrase in _LEADS:
@@ -59,13 +61,14 @@ def without_lead(text: str) -> str:
             continue
         if phrase in units.CURRENCY_WORDS:
             return rf"{rest}\text{{{phrase}}}"
-        if not words or any(word in TAKEN_BACK or word in SCALES or number_of(word) is not None for word in words):
-            return text
         named = (
             match[2] == ":"
             or match[1].strip().endswith(":")
             or words[-1] in ("is", "are", "ist", "est", "es", "è", "=")
         )
+        refused = TAKES_BACK_A_NAME | {"square", "root", "cube"} if named else TAKEN_BACK
+        if any(word in refused or word in SCALES or number_of(word) is not None for word in words):
+            return text
         if named and len(phrase) > 1 and phrase not in PLAIN_COMMANDS and not re.match(r"[-+]?\d+ ?:", rest):
             text = rest
             continue
@@ -95,7 +98,7 @@ def read_prose(text: str, compact: str) -> Shape | None:
     plain = re.sub(r"\s+", " ", plain).strip().replace("( ", "(").replace(" )", ")")
     if choice := read_choice(plain, compact):
         return choice
-    if re.search(r"[\\{}^_=<>+*/|¤€£¥%]", plain) or not re.search(r"[^\W\d_]{2}|[^\x00-\x7f]", plain):
+    if re.search(r"[\\{}^_=<>+*/|¤€£¥₹¢%]", plain) or not re.search(r"[^\W\d_]{2}|[^\x00-\x7f]", plain):
         return None
     runs = re.findall(r"[^\W\d_]+", plain)
     if any(run in PLAIN_COMMANDS or run.lower() == "diag" for run in runs) or re.match(r"[-+]|[(\[]*[\d.]", plain):

@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import textwrap
 from pathlib import Path
 
@@ -111,6 +112,15 @@ def test_a_child_left_behind_keeps_no_finished_stage_from_ending(stage):
     results, _, log = stage("child = os.fork()\nif not child:\n    signal.pause()\nprint(child, flush=True)\n" + DONE)
     os.kill(int(log), signal.SIGKILL)
     assert results == {"steps": 3}
+
+
+def test_a_long_path_of_temporary_files_is_no_obstacle(stage, tmp_path, monkeypatch):
+    long = tmp_path / ("x" * 120)
+    long.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(long))
+    results, _, _ = stage(DONE)
+    assert results == {"steps": 3}
+    assert list(long.iterdir()) == []
 
 
 def test_one_without_the_key_is_not_heard(stage):

@@ -23,6 +23,9 @@ from typing import Any, Self
 _VARIABLE = "MAGISTRAL_RECIPE_EVENTS"
 """Holds the channel's address and its key, parted by a space."""
 
+_LONGEST_FOLDER = 100
+"""Bytes: Linux takes 108 for a socket's path, macOS 104."""
+
 
 class EventChannel:
     """The runner's end, as a context manager.
@@ -38,7 +41,7 @@ class EventChannel:
         self._key = secrets.token_hex(16)
         self._folder: tempfile.TemporaryDirectory[str] | None = None
         if hasattr(socket, "AF_UNIX"):
-            self._folder = tempfile.TemporaryDirectory(prefix="magistral-events-")
+            self._folder = _short_folder()
             self._listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
             self._address = str(Path(self._folder.name) / "s")
             self._listener.bind(self._address)
@@ -115,6 +118,15 @@ class EventChannel:
         self._listener.close()
         if self._folder is not None:
             self._folder.cleanup()
+
+
+def _short_folder() -> tempfile.TemporaryDirectory[str]:
+    """Make a folder for the socket, whose whole path the system lets be about a hundred bytes long."""
+    folder = tempfile.TemporaryDirectory(prefix="magistral-events-")
+    if len(os.fsencode(folder.name)) < _LONGEST_FOLDER:
+        return folder
+    folder.cleanup()
+    return tempfile.TemporaryDirectory(prefix="magistral-events-", dir="/tmp")
 
 
 class EventSender:

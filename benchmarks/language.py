@@ -103,9 +103,7 @@ def accuracy(sentences: list[dict[str, str]], rng: random.Random) -> None:
 
 def by_language() -> None:
     rows = read("language_messages.jsonl")
-    print(
-        "### Errors by language, forty messages each; a language outside the candidates is named by the row\n"
-    )
+    print("### Errors by language, forty messages each; a language outside the candidates is named by the row\n")
     wrong: dict[str, Counter[str]] = defaultdict(Counter)
     for row in rows:
         language = row["language"]

@@ -17,9 +17,6 @@ import magistral_recipe
 from magistral_recipe import machine
 from magistral_recipe.machine import LAUNCH_VARIABLES, World
 
-ELSEWHERE = {"chain"}
-"""Rooms that start processes and so must speak of a launch's variables themselves."""
-
 
 @pytest.fixture(autouse=True)
 def no_launch(monkeypatch):
@@ -55,7 +52,7 @@ def test_ranks_are_read_in_one_place():
         words = {node.value for node in ast.walk(ast.parse(file.read_text("utf-8"))) if isinstance(node, ast.Constant)}
         if words & {"RANK", "WORLD_SIZE", "LOCAL_RANK", "LOCAL_WORLD_SIZE"}:
             readers.add(str(file.relative_to(root)))
-    assert {file for file in readers if file.split("/")[0] not in ELSEWHERE} == {"machine.py"}
+    assert set(readers) == {"machine.py"}
 
 
 def test_devices_have_one_name(monkeypatch):

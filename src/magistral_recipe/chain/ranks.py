@@ -17,7 +17,7 @@ from magistral_recipe.chain.run_folder import StagePlan, places_of
 from magistral_recipe.chain.stage_process import run_stage, silent
 from magistral_recipe.errors import RunError
 from magistral_recipe.files import read_json, write_json
-from magistral_recipe.machine import World
+from magistral_recipe.machine import LOCAL_WORLD_SIZE, WORLD_SIZE, World
 from magistral_recipe.recipe.sections import LoadedRecipe
 
 
@@ -70,7 +70,7 @@ def _launch_token() -> str:
     """Tells this launch from an earlier one: the processes of one launcher have it in common."""
     names = ("TORCHELASTIC_RUN_ID", "MASTER_ADDR", "MASTER_PORT", "TORCHELASTIC_RESTART_COUNT")
     parts = [os.environ.get(name, "") for name in names]
-    if os.environ.get("LOCAL_WORLD_SIZE") == os.environ.get("WORLD_SIZE"):
+    if os.environ.get(LOCAL_WORLD_SIZE) == os.environ.get(WORLD_SIZE):
         parts.append(str(os.getppid()))
     return "|".join(parts)
 

@@ -46,11 +46,10 @@ def follow(run: Path, loaded: LoadedRecipe) -> None:
     """
     decided = _wait_for(run / layout.DECISIONS, lambda data: data.get("token") == _launch_token())
     for place, decision in zip(places_of(loaded.recipe, run), decided["decisions"], strict=True):
-        if decision == "skip":
-            continue
+        if decision == "skip" or not place.stage.shares_work:
+            continue  # what rank 0 does alone may be over before anybody has seen it run
         _wait_for(place.record, lambda data: data.get("status") == "running", seconds=None)
-        if place.stage.shares_work:
-            run_stage(loaded, run, place.index, silent)
+        run_stage(loaded, run, place.index, silent)
         _wait_for(place.record, lambda data: data.get("status") == "complete", seconds=None)
         give_memory_back()
 

@@ -378,7 +378,7 @@ def test_an_image_beside_the_words_is_told():
         (r"\[ y = \boxed\frac{3}{4} \]", r"\frac{3}{4}"),
         (r"It is $\boxed\text{B}$", r"\text{B}"),
         (r"The answer is \boxed 12, as $a$ is 3.", "12"),
-        (r"First $\boxed{5}$, not $\boxed 6$", "5"),
+        (r"First $\boxed{5}$, then $\boxed 6$", "6"),
         (r"$\boxed {8}$", "8"),
         (r"$\fbox 9$", "9"),
     ],

@@ -10,7 +10,8 @@ from transformers import AutoModelForCausalLM, LlamaConfig, LlamaForCausalLM
 from magistral_recipe.errors import RunError
 from magistral_recipe.models.config import LoraSettings, ModelConfig
 from magistral_recipe.models.load import load_model, save_model
-from magistral_recipe.stages.work import MERGE_GAP_LIMIT, Start, _hand_over, _tell_gap
+from magistral_recipe.models.loaded import LoadedModel
+from magistral_recipe.stages.work import MERGE_GAP_LIMIT, _hand_over, _tell_gap
 from magistral_recipe.writing.chat_format import ChatFormat
 
 
@@ -40,7 +41,7 @@ def handed_over(base, folder, lora, size=0.05):
     told = []
     folder.mkdir()
     context = SimpleNamespace(folder=folder, emit=told.append)
-    _hand_over(model, context, Start(model, tokenizer, ChatFormat(), config))
+    _hand_over(model, context, LoadedModel(model, tokenizer, ChatFormat(), config))
     with torch.no_grad():
         after = load_model(config, folder / "model")(ids).logits
     return before, after, told

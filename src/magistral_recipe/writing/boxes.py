@@ -8,14 +8,16 @@ from __future__ import annotations
 
 import re
 
-_TOKEN = re.compile(r"\\(?:boxed|fbox|framebox)\s*\{|\\boxed\s+(?P<bare>[-+]?[\w][\w.,/%]{0,40})|\\.|[{}]", re.DOTALL)
+_TOKEN = re.compile(
+    r"\\(?:boxed|fbox|framebox)\s*\{|\\boxed\s+(?P<bare>[-+]?\w(?:[\w.,/%]{0,40}[\w%])?)|\\.|[{}]", re.DOTALL
+)
 
 
 def find_boxes(text: str) -> list[str]:
     r"""Return the contents of all closed, outermost boxes, in order.
 
     Escaped braces do not count; a box inside a box belongs to the outer one; ``\fbox`` is a box too. ``\boxed 42``
-    boxes the number or name that follows.
+    boxes the number or name that follows, without the full stop or comma of its sentence.
 
     Args:
         text: an answer part.

@@ -282,7 +282,7 @@ class MagistralGRPOTrainer(RoundGenerator):
             self.accelerator.num_processes,
             args.max_tokens_per_microbatch,
             args.advantage_normalization,
-            args.loss_normalizer,
+            args.loss_normalization,
         )
 
     def _make_collector(self) -> Collector:

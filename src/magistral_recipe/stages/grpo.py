@@ -162,6 +162,7 @@ class GrpoStage(TrainingStage):
             processing_class=start.tokenizer,
             callbacks=best_keeper(self, context, start),
         )
+        trainer.health.tell = lambda line: context.emit({"type": "warning", "text": line})
         results = train_and_save(trainer, context, start)
         return {**results, "problems": len(problems)}
 

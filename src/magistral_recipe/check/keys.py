@@ -219,6 +219,6 @@ def _own_trainer_fields() -> dict[str, list[tuple[str, str, str, str]]]:
 def _in_words(annotation: str) -> str:
     """A type as Python writes it, in words."""
     words = {"int": "whole number", "float": "number", "bool": "true or false", "str": "text"}
-    choices = re.findall(r"['\"](\w+)['\"]", annotation)
+    choices = re.findall(r"['\"](\w+)['\"]", annotation) if "Literal" in annotation else []
     arms = [arm.strip() for arm in annotation.removeprefix("<class '").removesuffix("'>").split("|")]
     return " or ".join([f"`{choice}`" for choice in choices] or [words.get(arm, arm) for arm in arms if arm != "None"])

@@ -1,0 +1,204 @@
+"""Looking at what lies on the Hugging Face hub, for a bounded time, and saying why where it could not be looked at.
+
+The hub's clients try again and again when it can't be reached: a minute and more for each file. Here one short request says
+whether it is there; if not, they are told to look into their caches alone. Where it is there, all looks together get the
+same few seconds.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any, Literal, TypeVar
+
+from magistral_recipe.errors import DataError
+
+SECONDS = 10.0
+"""How long all looks together may take."""
+
+_ASKING = 3.0  # seconds in which the hub must answer at all
+
+_Found = TypeVar("_Found")
+Why = Literal["missing", "gated", "unreachable", "offline", "slow"]
+
+
+@dataclass(frozen=True)
+class NotLooked:
+    """Something that could not be looked at.
+
+    Attributes:
+        what: it, as a recipe names it.
+        why: why not.
+        remedy: what to do about it.
+    """
+
+    what: str
+    why: str
+    remedy: str
+
+    def __str__(self) -> str:
+        return f"{self.what}: {self.why}; {self.remedy}"
+
+
+class HubLooks:
+    """Looks at the hub under one deadline.
+
+    Args:
+        offline: leave the hub out by intent; what is in its cache is looked at all the same.
+        seconds: how long all looks together may take.
+
+    Attributes:
+        left_out: what was left out by intent.
+        not_looked: what could not be looked at.
+    """
+
+    def __init__(self, offline: bool = False, seconds: float = SECONDS) -> None:
+        self._offline = offline
+        self._left = seconds
+        self._reachable: bool | None = None
+        self.left_out: list[NotLooked] = []
+        self.not_looked: list[NotLooked] = []
+
+    def look(self, what: str, name: str, kind: Literal["model", "dataset"], find: Callable[[], _Found]) -> _Found | None:
+        """Look at something that may have to be fetched from the hub.
+
+        Args:
+            what: it, for people: ``model Qwen/Qwen3-0.6B``.
+            name: of its repository.
+            kind: of its repository.
+            find: fetches it, or reads it from the cache.
+
+        Returns:
+            What was found; ``None`` where it could not be looked at, which is noted.
+
+        Raises:
+            DataError: where there is no such thing, or it is not what it should be.
+        """
+        found: list[_Found] = []
+        failed: list[BaseException] = []
+
+        def work() -> None:
+            try:
+                found.append(find())
+            except BaseException as error:  # handed to the thread that waits
+                failed.append(error)
+
+        with _as_asked(self._reached()):
+            worker = threading.Thread(target=work, daemon=True)  # one that never ends keeps nobody
+            started = time.monotonic()
+            worker.start()
+            worker.join(max(self._left, 0.0) if self._reached() else None)
+            self._left -= time.monotonic() - started
+        if worker.is_alive():
+            self._note(what, name, kind, "slow")
+        elif failed:
+            why = _why(failed[0], self._reached())
+            if why is None:
+                raise failed[0]
+            if why == "missing":
+                page = f"https://huggingface.co/{'datasets/' if kind == 'dataset' else ''}{name}"
+                raise DataError(
+                    f"{what}: there is no such {kind} on the hub, or it is private ({page}): check the name, or log in "
+                    "with `hf auth login`"
+                ) from failed[0]
+            self._note(what, name, kind, why)
+        return found[0] if found else None
+
+    def _reached(self) -> bool:
+        """Whether the hub answers, asked once."""
+        if self._reachable is None:
+            self._reachable = not self._offline and not _told_offline() and _answers(_ASKING)
+        return self._reachable
+
+    def _note(self, what: str, name: str, kind: str, why: Why) -> None:
+        fetch = f"hf download {'--repo-type dataset ' if kind == 'dataset' else ''}{name}"
+        page = f"https://huggingface.co/{'datasets/' if kind == 'dataset' else ''}{name}"
+        if why == "gated":
+            told = NotLooked(what, "it is gated", f"ask for access at {page}, then `hf auth login`")
+        elif why == "slow":
+            told = NotLooked(what, f"the hub took longer than {SECONDS:.0f} s in all", f"fetch it first: `{fetch}`")
+        elif self._offline:
+            told = NotLooked(what, "left out by --offline, and not in the hub's cache", f"`{fetch}` puts it there")
+        elif _told_offline():
+            told = NotLooked(what, "HF_HUB_OFFLINE is set, and it is not in the hub's cache", f"unset it, or `{fetch}`")
+        else:
+            told = NotLooked(what, "the hub can't be reached, and it is not in its cache", f"`{fetch}` where it can be")
+        (self.left_out if self._offline and why != "gated" else self.not_looked).append(told)
+
+
+def _told_offline() -> bool:
+    return os.environ.get("HF_HUB_OFFLINE", "").upper() in {"1", "ON", "YES", "TRUE"}
+
+
+def _answers(seconds: float) -> bool:
+    """Ask the hub one small thing, once."""
+    import httpx
+    from huggingface_hub import constants
+
+    try:
+        httpx.head(constants.ENDPOINT, timeout=seconds, follow_redirects=False)
+    except (httpx.HTTPError, OSError):
+        return False
+    return True
+
+
+@contextlib.contextmanager
+def _as_asked(reached: bool) -> Iterator[None]:
+    """Let the hub's clients look into their caches alone, where the hub is not reached."""
+    if reached:
+        yield
+        return
+    from huggingface_hub import constants
+
+    holders: list[tuple[Any, str]] = [(constants, "HF_HUB_OFFLINE")]
+    for name in ("datasets.config", "datasets"):
+        if name in sys.modules:
+            config = sys.modules[name] if name.endswith("config") else sys.modules[name].config
+            holders.append((config, "HF_HUB_OFFLINE"))
+    saved = [(holder, name, getattr(holder, name)) for holder, name in holders]
+    variable = os.environ.get("HF_HUB_OFFLINE")
+    try:
+        os.environ["HF_HUB_OFFLINE"] = "1"  # for clients that are imported on the way
+        for holder, name in holders:
+            setattr(holder, name, True)
+        yield
+    finally:
+        for holder, name, value in saved:
+            setattr(holder, name, value)
+        if variable is None:
+            del os.environ["HF_HUB_OFFLINE"]
+        else:
+            os.environ["HF_HUB_OFFLINE"] = variable
+
+
+def _why(error: BaseException, reached: bool) -> Why | None:
+    """Why a look failed, by what the hub's client raised under all that was made of it; ``None`` for another reason."""
+    import httpx
+    from huggingface_hub import errors
+
+    seen: set[int] = set()
+    pending: list[BaseException | None] = [error]
+    causes: list[BaseException] = []
+    while pending:
+        cause = pending.pop()
+        if cause is not None and id(cause) not in seen:
+            seen.add(id(cause))
+            causes.append(cause)
+            pending += [cause.__cause__, cause.__context__]
+    if any(isinstance(cause, errors.GatedRepoError) for cause in causes):
+        return "gated"
+    missing = (errors.RepositoryNotFoundError, errors.RevisionNotFoundError)
+    if reached and any(isinstance(cause, missing) for cause in causes):
+        return "missing"
+    lost = (errors.LocalEntryNotFoundError, errors.OfflineModeIsEnabled, httpx.TransportError, ConnectionError)
+    if any(isinstance(cause, lost) for cause in causes):
+        return "unreachable" if reached else "offline"
+    texts = " ".join(str(cause) for cause in causes)
+    if not reached and ("offline" in texts.lower() or "can't be fetched from the hub" in texts):
+        return "offline"
+    return None

@@ -20,6 +20,7 @@ from torch import Tensor, nn
 from torch._subclasses.fake_tensor import FakeTensorMode
 
 from magistral_recipe.check.memory.live import LiveStorages
+from magistral_recipe.check.memory.optimizer import TrainedTensor
 from magistral_recipe.check.memory.quantized import quantize_layers
 from magistral_recipe.models.config import LoraSettings
 from magistral_recipe.models.load import add_lora
@@ -101,19 +102,19 @@ class Measured:
     Attributes:
         layers: the depth.
         held: weights and adapters.
-        trained: shape and bytes a number of each trained tensor.
+        trained: each trained tensor.
         peaks: for each phase of the pass what was alive at its highest point, by label.
     """
 
     layers: int
     held: Mapping[str, int]
-    trained: tuple[tuple[tuple[int, ...], int], ...]
+    trained: tuple[TrainedTensor, ...]
     peaks: Mapping[str, Mapping[str, int]]
 
     @property
     def gradients(self) -> int:
         """Bytes of all gradients, which have the type of what is trained."""
-        return sum(torch.Size(shape).numel() * size for shape, size in self.trained)
+        return sum(tensor.count * tensor.itemsize for tensor in self.trained)
 
 
 @dataclass(frozen=True)
@@ -171,7 +172,7 @@ def depths_of(shape: Any) -> tuple[int, ...]:
 
 @functools.lru_cache(maxsize=256)
 def _measured(trained: Trained, spec: Pass, layers: int) -> Measured:
-    with _quiet():
+    with quiet():
         model = build(trained, layers)
         with FakeTensorMode(), LiveStorages() as live:
             materialize(model)
@@ -272,8 +273,9 @@ def measure_pass(model: Any, trained: Trained, spec: Pass, live: LiveStorages, l
             live.peaks.clear()
             live._highest.clear()
             _forward_backward(model, trained, spec, live)
-    shapes = tuple((tuple(parameter.shape), parameter.element_size()) for parameter in learned)
-    return Measured(layers, held, shapes, dict(live.peaks))
+    tables = {id(module.weight) for module in model.modules() if isinstance(module, nn.Embedding)}
+    tensors = tuple(TrainedTensor(tuple(p.shape), p.element_size(), id(p) in tables) for p in learned)
+    return Measured(layers, held, tensors, dict(live.peaks))
 
 
 def _prepare(model: Any, trained: Trained, spec: Pass) -> None:
@@ -382,7 +384,7 @@ def _nothing(*args: Any, **kwargs: Any) -> None:
 
 
 @contextlib.contextmanager
-def _quiet() -> Iterator[None]:
+def quiet() -> Iterator[None]:
     import logging
     import warnings
 

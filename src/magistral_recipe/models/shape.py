@@ -58,7 +58,9 @@ def _read_shape(config: ModelConfig, source: ModelSource) -> ModelShape:
         return ModelShape(AutoConfig.from_pretrained(source.location, **options), origin)
     options["revision"] = config.revision or "main"
     try:
-        return ModelShape(AutoConfig.from_pretrained(source.location, local_files_only=True, **options), "the hub's cache")
+        return ModelShape(
+            AutoConfig.from_pretrained(source.location, local_files_only=True, **options), "the hub's cache"
+        )
     except (OSError, ValueError):
         shipped = shipped_shapes().get(source.location.lower())
         if shipped is not None and source.gguf_file is None:

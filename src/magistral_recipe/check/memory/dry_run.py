@@ -133,7 +133,9 @@ class DryRun:
         """Extend a quantity that grows by the same amount a layer to the whole model."""
         first, last = self.runs[0], self.runs[-1]
         low, high = value(first), value(last)
-        return high if first is last else low + (self.layers - first.layers) * (high - low) / (last.layers - first.layers)
+        return (
+            high if first is last else low + (self.layers - first.layers) * (high - low) / (last.layers - first.layers)
+        )
 
     def peak(self) -> dict[str, float]:
         """What is alive at the pass's highest point, by label, without the optimizer's states."""

@@ -13,7 +13,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._python_dispatch import TorchDispatchMode, _get_current_dispatch_mode_stack
 from torch.utils._pytree import tree_leaves
 
 _BLOCK = 512
@@ -104,3 +104,14 @@ class LiveStorages(TorchDispatchMode):
             if isinstance(leaf, Tensor) and leaf.layout is torch.strided:
                 self.count(leaf)
         return out
+
+
+@contextmanager
+def counted_as(label: str) -> Iterator[None]:
+    """Count what is made inside under a label, in the counting mode that is on, if one is."""
+    modes = [mode for mode in _get_current_dispatch_mode_stack() if isinstance(mode, LiveStorages)]
+    if not modes:
+        yield
+        return
+    with modes[-1].counted_as(label):
+        yield

@@ -13,8 +13,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from magistral_recipe.check.memory.live import counted_as
 from magistral_recipe.models.quantization import NF4_BLOCK
 
+DEQUANTIZED = "dequantized layer"
+"""The label under which weights that are made for one product are counted."""
 _NESTED_BLOCK = 256
 """First-level constants a block of double quantization (QLoRA, arXiv 2305.14314 §3)."""
 _CODE = 4 * (256 + 16 + 1)
@@ -63,13 +66,11 @@ class _FourBitProduct(torch.autograd.Function):
 
 
 def _dequantized(packed: Tensor, shape: tuple[int, int], dtype: torch.dtype) -> Tensor:
-    blocks = shape[0] * shape[1] // NF4_BLOCK
-    constants = torch.empty(blocks, dtype=torch.float32, device=packed.device)
-    shifted = constants + 1.0  # the offset of the nested constants is added into a second tensor
-    del constants
-    weight = torch.empty(shape, dtype=dtype, device=packed.device)
-    del shifted
-    return weight
+    with counted_as(DEQUANTIZED):
+        blocks = shape[0] * shape[1] // NF4_BLOCK
+        constants = torch.empty(blocks, dtype=torch.float32, device=packed.device)
+        constants = constants + 1.0  # the offset of the nested constants is added into a second tensor
+        return torch.empty(shape, dtype=dtype, device=packed.device)
 
 
 class _EightBitProduct(torch.autograd.Function):
@@ -101,7 +102,8 @@ class _EightBitProduct(torch.autograd.Function):
         rows = gradient.reshape(-1, gradient.shape[-1]).contiguous()
         half = rows.to(torch.float16)
         del half
-        weight = ctx.weight.to(ctx.kept.dtype)
+        with counted_as(DEQUANTIZED):
+            weight = ctx.weight.to(ctx.kept.dtype)
         return torch.matmul(rows.to(ctx.kept.dtype), weight).view(ctx.shape), None, None, None
 
 

@@ -11,16 +11,14 @@ from typing import Any
 from magistral_recipe.check.memory.devices import Device
 from magistral_recipe.check.memory.dry_run import Pass, Trained
 from magistral_recipe.check.memory.generation import Batch
+from magistral_recipe.check.memory.lengths import ASSUMED_PROMPT, Lengths
 from magistral_recipe.models.config import ModelConfig
 from magistral_recipe.models.precision import Dtype
 from magistral_recipe.recipe.sections import Recipe, Stage
 from magistral_recipe.stages.evaluate import EvaluateStage
 from magistral_recipe.stages.grpo import GrpoStage
-from magistral_recipe.stages.sft import SftStage
 from magistral_recipe.stages.training import TrainingStage, run_arguments
 
-ASSUMED_PROMPT = 512
-"""Tokens of the longest prompt where none could be measured."""
 _MOST_ROWS = 256
 """`generation.hf` generates no more sequences at once."""
 _CPU_TOKENS = 32_768
@@ -39,7 +37,7 @@ class Case:
         recipe: the whole recipe.
         shape: the model's transformers config.
         device: where it would run.
-        prompt: tokens of the longest prompt that is expected.
+        lengths: of the recipe's prompts and traces.
         processes: how many share the work.
     """
 
@@ -48,8 +46,13 @@ class Case:
     recipe: Recipe
     shape: Any = field(repr=False)
     device: Device
-    prompt: int = ASSUMED_PROMPT
+    lengths: Lengths = field(default_factory=Lengths)
     processes: int = 1
+
+    @property
+    def prompt(self) -> int:
+        """Tokens of the longest prompt that is expected."""
+        return self.lengths.prompt or ASSUMED_PROMPT
 
     @property
     def arguments(self) -> Mapping[str, Any]:
@@ -95,17 +98,8 @@ class Case:
         """The model as it is loaded for reading: adapters folded in, no autocast."""
         key = self.shape.to_json_string()
         eager = self.model.attn_implementation == "eager"
-        return Trained(
-            self.shape,
-            key,
-            self.model.dtype,
-            self.model.quantization,
-            None,
-            None,
-            False,
-            gpu=self.device.gpu,
-            eager=eager,
-        )
+        kind, gpu = self.model.quantization, self.device.gpu
+        return Trained(self.shape, key, self.model.dtype, kind, checkpointing=False, gpu=gpu, eager=eager)
 
 
 # ---------------------------------------------------------------------------------------------------- what it trains
@@ -114,17 +108,15 @@ class Case:
 def longest_completion(case: Case) -> int:
     """The longest completion that an RL stage generates at any time, in tokens."""
     values = case.arguments
-    entries = values.get("schedule") or []
-    return max(
-        [int(values.get("max_completion_length") or 0), *(int(e.get("max_completion_length") or 0) for e in entries)]
-    )
+    settings = [values, *(values.get("schedule") or [])]
+    return max(int(each.get("max_completion_length") or 0) for each in settings)
 
 
 def most_prompts(case: Case) -> int:
     """The most prompts that a generation batch of an RL stage holds at any time, over all processes."""
     values = case.arguments
-    entries = values.get("schedule") or []
-    return max(int(values["prompts_per_batch"]), *(int(e.get("prompts_per_batch") or 0) for e in entries), 0)
+    settings = [values, *(values.get("schedule") or [])]
+    return max(int(each.get("prompts_per_batch") or 0) for each in settings)
 
 
 def largest_pass(case: Case) -> Pass:
@@ -161,9 +153,9 @@ def _sft_pass(case: Case) -> Pass:
 
 
 def longest_row(case: Case) -> int:
-    """The longest row that an SFT stage takes: `max_length`, else the model's context."""
-    text = case.shape.get_text_config()
-    return int(case.arguments.get("max_length") or getattr(text, "max_position_embeddings", None) or 4096)
+    """The longest row that an SFT stage takes: `max_length`, else the longest seen, else the model's context."""
+    context = getattr(case.shape.get_text_config(), "max_position_embeddings", None)
+    return int(case.arguments.get("max_length") or case.lengths.row or context or ASSUMED_PROMPT)
 
 
 # ------------------------------------------------------------------------------------------------- what it generates
@@ -215,8 +207,3 @@ def evaluation_batch(case: Case, drawn: Mapping[str, Any]) -> Batch:
     if source is not None and source.count:
         rows = min(rows, source.count * max(int(drawn["samples"]), 1))
     return Batch(min(rows, _MOST_ROWS), case.prompt, new)
-
-
-def is_sft(stage: Stage) -> bool:
-    """Whether a stage imitates traces."""
-    return isinstance(stage, SftStage)

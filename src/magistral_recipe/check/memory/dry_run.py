@@ -1,9 +1,9 @@
-"""A dry run of a training pass: the real model, adapters, checkpointing, autocast and fused head on tensors without data.
+"""A dry run of a training pass: real model, adapters, checkpointing, autocast and fused head on tensors without data.
 
 Under `FakeTensorMode` every operation gives tensors of the right shape and type that take no memory; `LiveStorages`
-counts what they would take. What depends on depth is measured at two depths and extended to the whole: layers are alike,
-so each moment of a pass grows by one layer's share a layer. On a GPU the head's tiles are folded by Triton kernels,
-which make no tensors: here they are left out, as are the temporaries of float32 accumulation, which CUDA does not need.
+counts what they would take. What depends on depth is measured at two depths and extended to the whole: layers are
+alike, so each moment of a pass grows by one layer's share a layer. On a GPU the head's tiles are folded by Triton
+kernels, which make no tensors: here they are left out, as are temporaries of float32 sums, which CUDA does not need.
 """
 
 from __future__ import annotations
@@ -78,7 +78,7 @@ class Pass:
     Attributes:
         rows: sequences.
         width: tokens of each, padding included.
-        dense_mask: attention is given a mask of `[rows, 1, width, width]`: padded or packed rows without FlashAttention.
+        dense_mask: attention is given a mask `[rows, 1, width, width]`: padded or packed rows without FlashAttention.
         outputs: what the fused head computes besides log-probabilities.
         accumulates: gradients of an earlier pass of the same step are there already.
     """
@@ -114,7 +114,7 @@ class Measured:
     @property
     def gradients(self) -> int:
         """Bytes of all gradients, which have the type of what is trained."""
-        return sum(tensor.count * tensor.itemsize for tensor in self.trained)
+        return sum(tensor.numbers * tensor.itemsize for tensor in self.trained)
 
 
 @dataclass(frozen=True)
@@ -137,12 +137,18 @@ class DryRun:
             high if first is last else low + (self.layers - first.layers) * (high - low) / (last.layers - first.layers)
         )
 
+    def phases(self) -> dict[str, dict[str, float]]:
+        """What is alive at the highest point of each phase, by label, without the optimizer's states."""
+        labels = sorted({label for run in self.runs for peak in run.peaks.values() for label in peak})
+        return {phase: {label: self.whole(_at(phase, label)) for label in labels} for phase in self.runs[-1].peaks}
+
     def peak(self) -> dict[str, float]:
         """What is alive at the pass's highest point, by label, without the optimizer's states."""
-        phases = self.runs[-1].peaks
-        labels = {label for run in self.runs for peak in run.peaks.values() for label in peak}
-        found = [{label: self.whole(_at(phase, label)) for label in sorted(labels)} for phase in phases]
-        return max(found, key=lambda parts: sum(parts.values()))
+        return max(self.phases().values(), key=lambda parts: sum(parts.values()))
+
+    def chunk(self) -> float:
+        """What the fused head makes at most, in bytes; it need not be alive at the highest point."""
+        return max(parts.get(LOGPROBS, 0.0) for parts in self.phases().values())
 
 
 def _at(phase: str, label: str) -> Callable[[Measured], float]:
@@ -168,7 +174,11 @@ def depths_of(shape: Any) -> tuple[int, ...]:
     """The depths to run a model at: its own where it is shallow or its layers are not alike."""
     text = shape.get_text_config()
     kinds = set(getattr(text, "layer_types", None) or ("same",))
-    mixed = len(kinds) > 1 or bool(getattr(text, "mlp_only_layers", None)) or getattr(text, "first_k_dense_replace", 0)
+    mixed = (
+        len(kinds) > 1
+        or bool(getattr(text, "mlp_only_layers", None))
+        or bool(getattr(text, "first_k_dense_replace", 0))
+    )
     return (text.num_hidden_layers,) if mixed or text.num_hidden_layers <= DEPTHS[-1] else DEPTHS
 
 

@@ -1,7 +1,7 @@
 """How long a stage takes: from a probe of the machine at hand, else from a card's data sheet. An estimate, and said so.
 
-Passes are taken to reach a stated share of the card's dense 16-bit rate, a decoded token to wait for the weights and the
-keys and values to be read once, or for the kernels of each layer to be launched from Python, whichever is longer.
+Passes are taken to reach a stated share of the card's dense 16-bit rate, a decoded token to wait for the weights and
+the keys and values to be read once, or for each layer's kernels to be launched from Python, whichever is longer.
 """
 
 from __future__ import annotations

@@ -26,12 +26,13 @@ from magistral_recipe.check.memory.dry_run import (
 from magistral_recipe.check.memory.generation import CACHE, Batch, cache_bytes_a_token, generation_bytes
 from magistral_recipe.check.memory.optimizer import OptimizerBytes, optimizer_bytes
 from magistral_recipe.check.memory.quantized import DEQUANTIZED
+from magistral_recipe.machine import GIB
 from magistral_recipe.models.precision import BYTES
 from magistral_recipe.stages.evaluate import EvaluateStage
 from magistral_recipe.stages.grpo import GrpoStage
 from magistral_recipe.stages.training import TrainingStage
 
-OPTIMIZER, BUCKETS, REFERENCE, VLLM, WORK = "optimizer", "DDP buckets", "reference", "vLLM", "generation"
+OPTIMIZER, BUCKETS, REFERENCE, VLLM, WORK = "optimizer", "DDP buckets", "reference", "vLLM", "work"
 PARTS = (
     *(WEIGHTS, ADAPTERS, GRADIENTS, BUCKETS, OPTIMIZER, REFERENCE, ACTIVATIONS, DEQUANTIZED, LOGPROBS, CACHE, WORK),
     VLLM,
@@ -123,12 +124,17 @@ def _training(case: Case) -> StageMemory:
     share = _vllm_share(case)
     asleep = bool(values.get("vllm_enable_sleep_mode"))
     beside = {} if asleep or share is None else {VLLM: share}
-    words = f"a pass of {spec.rows} × {spec.width:,} tokens{', with a dense attention mask' if spec.dense_mask else ''}"
+    peak, chunk = run.peak(), run.chunk()
+    words = f"a pass of {spec.rows} × {spec.width:,} tokens"
+    if spec.dense_mask:
+        words += ", with a dense attention mask"
+    if peak.get(LOGPROBS, 0.0) < chunk / 2:
+        words += f"; the log-probabilities' chunk of {chunk / GIB:.2f} GiB is gone by then"
     moments = [
-        Moment(TRAINING, {**resting, **run.peak(), **buckets, **beside}, words),
+        Moment(TRAINING, {**resting, **peak, **buckets, **beside}, words),
         Moment(
             STEP,
-            {**resting, GRADIENTS: gradients, ACTIVATIONS: optimizer.step, **buckets, **beside},
+            {**resting, GRADIENTS: gradients, WORK: optimizer.step, **buckets, **beside},
             str(values["optim"]),
         ),
         *_rollouts(case, resting, share),
@@ -140,7 +146,7 @@ def _training(case: Case) -> StageMemory:
         optimizer,
         gradients,
         _count(case),
-        run.whole(lambda depth: sum(tensor.count for tensor in depth.trained)),
+        run.whole(lambda depth: sum(tensor.numbers for tensor in depth.trained)),
     )
 
 

@@ -1,4 +1,4 @@
-"""What an optimizer keeps of each trained tensor, by transformers' name for it, and where it keeps it. Light to import."""
+"""What an optimizer keeps of each trained tensor, by transformers' name for it, and where. Light to import."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class TrainedTensor(NamedTuple):
     embedding: bool = False
 
     @property
-    def count(self) -> int:
+    def numbers(self) -> int:
         """How many numbers it holds."""
         return math.prod(self.shape)
 
@@ -101,28 +101,28 @@ def optimizer_bytes(name: str, tensors: Sequence[TrainedTensor]) -> OptimizerByt
         The bytes of its states, and what a step takes besides.
     """
     if name == "adafactor":
-        largest = max((tensor.count for tensor in tensors), default=0)
+        largest = max((tensor.numbers for tensor in tensors), default=0)
         return OptimizerBytes(sum(map(_factored, tensors)), 0, 2 * 4 * largest)  # a step makes the update, in float32
     kind = _KINDS.get(name, _Kind(2, foreach=1))
     gpu = host = 0.0
     for tensor in tensors:
-        numbers, constants = _state_bytes(kind, tensor)
-        paged = kind.paged and tensor.count >= _PAGED_FROM
-        host += kind.states * numbers * paged
-        gpu += kind.states * (constants + numbers * (not paged))
-    return OptimizerBytes(gpu, host, kind.foreach * sum(tensor.count * tensor.itemsize for tensor in tensors))
+        kept, constants = _state_bytes(kind, tensor)
+        paged = kind.paged and tensor.numbers >= _PAGED_FROM
+        host += kind.states * kept * paged
+        gpu += kind.states * (constants + kept * (not paged))
+    return OptimizerBytes(gpu, host, kind.foreach * sum(tensor.numbers * tensor.itemsize for tensor in tensors))
 
 
 def _factored(tensor: TrainedTensor) -> int:
     """Means over rows and columns of the squared gradients (arXiv 1804.04235 §3), without a first moment."""
     shape = tensor.shape
-    return 4 * (math.prod(shape[:-1]) + math.prod((*shape[:-2], shape[-1])) if len(shape) > 1 else tensor.count)
+    return 4 * (math.prod(shape[:-1]) + math.prod((*shape[:-2], shape[-1])) if len(shape) > 1 else tensor.numbers)
 
 
 def _state_bytes(kind: _Kind, tensor: TrainedTensor) -> tuple[int, int]:
     """Bytes of one state of one tensor: its numbers, and the constants that scale them."""
     if kind.bits == "own":
-        return tensor.count * tensor.itemsize, 0
-    if kind.bits == "8" and tensor.count >= _SMALL and not tensor.embedding:
-        return tensor.count, 4 * math.ceil(tensor.count / _BLOCK)
-    return 4 * tensor.count, 0
+        return tensor.numbers * tensor.itemsize, 0
+    if kind.bits == "8" and tensor.numbers >= _SMALL and not tensor.embedding:
+        return tensor.numbers, 4 * math.ceil(tensor.numbers / _BLOCK)
+    return 4 * tensor.numbers, 0

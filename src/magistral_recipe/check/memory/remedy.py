@@ -200,9 +200,9 @@ def _less_held(case: Case) -> Iterator[Change]:
         yield Change("model.lora", shown, None, replace(case, model=model))
     elif case.device.gpu and case.model.dtype == "float32":
         yield _model(case, "dtype", "bfloat16")
-    if case.model.lora is not None and case.model.quantization == "none" and case.device.gpu:
-        if not case.model.is_gguf and not values.get("use_vllm"):
-            yield _model(case, "quantization", "nf4")
+    whole = case.model.quantization == "none" and not case.model.is_gguf
+    if case.model.lora is not None and whole and case.device.gpu and not values.get("use_vllm"):
+        yield _model(case, "quantization", "nf4")
 
 
 def _model(case: Case, key: str, value: Any) -> Change:

@@ -1,4 +1,4 @@
-"""What a stage needs beside the device: memory of the machine for loading and handing over, and disk. Light to import."""
+"""What a stage needs beside the device: the machine's memory for loading and handing over, and disk."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ def disk(case: Case, memory: StageMemory | None, parameters: float) -> tuple[Ite
     if str(getattr(values.get("save_strategy"), "value", values.get("save_strategy"))) != "no":
         kept = _checkpoints(case)
         states = 0.0 if values.get("save_only_model") else memory.optimizer.gpu + memory.optimizer.host
-        items.append(Item(f"{kept} checkpoints", kept * (learned + states)))
+        items.append(Item(f"{kept} checkpoint{'s' if kept > 1 else ''}", kept * (learned + states)))
     if case.stage.evaluate is not None:
         items.append(Item("best weights", learned))
     carried = lora is not None and lora.handover == "carry"

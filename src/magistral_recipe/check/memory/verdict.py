@@ -10,7 +10,7 @@ from magistral_recipe.check.memory.moments import Moment
 from magistral_recipe.machine import GIB
 
 RESERVED = 0.2
-"""What PyTorch's allocator reserves beyond what it hands out: 5% to 17% in the runs that were measured (docs/gpus.md)."""
+"""What PyTorch's allocator reserves beyond what it hands out: 5% to 17% in the runs measured so far (docs/gpus.md)."""
 CONTEXT = 0.5 * GIB
 """A CUDA context with cuBLAS's workspace, which no allocator sees."""
 

@@ -6,20 +6,25 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from tempfile import gettempdir
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.table import Table
 
-from magistral_recipe.check.memory_plan import plan_memory, shape_of
 from magistral_recipe.check.recipe_file import line_of, load_recipe
 from magistral_recipe.check.trainer_fields import trainer_mistakes
 from magistral_recipe.check.wiring_report import WiringReport
 from magistral_recipe.errors import DataError, RecipeError
-from magistral_recipe.machine import GIB, describe_device
+from magistral_recipe.machine import describe_device
 from magistral_recipe.models.config import ModelConfig
+from magistral_recipe.models.shape import shape_of
 from magistral_recipe.recipe.sections import BASE, LoadedRecipe, Recipe
 from magistral_recipe.stages.training import TrainingStage, base_model_config, chat_format, run_arguments
 from magistral_recipe.writing.template import ChatTemplateError
+
+if TYPE_CHECKING:
+    from magistral_recipe.check.memory.devices import Device
+    from magistral_recipe.check.memory.plan import RecipePlan
 
 PROOF_ROWS = 256
 """Problems and traces that the wiring proof looks at: enough for every kind and language, quick to load."""
@@ -51,26 +56,29 @@ def load_telling_all(file: Path, overrides: list[str]) -> LoadedRecipe:
         raise RecipeError(sorted(mistakes, key=line_of)) from None
 
 
-def check_recipe(loaded: LoadedRecipe, console: Console | None = None) -> None:
+def check_recipe(loaded: LoadedRecipe, console: Console | None = None, device: str | None = None) -> None:
     """Do all that can be done before a model is loaded, and print the plan.
 
     Args:
         loaded: the recipe.
         console: where to print.
+        device: the card to plan for, by name or size; by default what is at hand.
 
     Raises:
         RecipeError: with every mistake found, or with what the wiring proof found.
     """
     console = console or Console(highlight=False)
+    card = named_device(device)
     check_trainers(loaded)
+    proven = False
     try:
         prove_wiring_of(loaded, console)
+        proven = True
     except DataError as error:  # data or a model of the hub that this machine does not have: no mistake of the recipe
         for line in error.problems:
             console.print(f"wiring NOT proven: {line}", style="yellow", markup=False)
     console.print(plan_table(loaded))
-    for note in plan_notes(loaded):
-        console.print(note, markup=False)
+    show_memory(loaded, console, card, look_at_data=proven)
 
 
 def prove_recipe(loaded: LoadedRecipe, console: Console) -> None:
@@ -202,18 +210,52 @@ def plan_table(loaded: LoadedRecipe) -> Table:
     return table
 
 
-def plan_notes(loaded: LoadedRecipe) -> Iterator[str]:
-    """Lines below the plan: the device, the memory, what will not act."""
-    yield f"device: {describe_device()}"
-    if not _training(loaded):
+def named_device(name: str | None) -> Device | None:
+    """Find the card that a plan is asked for.
+
+    Args:
+        name: by name or size; ``None`` for what is at hand.
+
+    Returns:
+        The card, or ``None``.
+
+    Raises:
+        RecipeError: if there is none, naming the nearest.
+    """
+    if name is None:
+        return None
+    from magistral_recipe.check.memory.devices import find_device
+
+    try:
+        return find_device(name)
+    except ValueError as error:
+        raise RecipeError([f"--device: {error}"]) from None
+
+
+def memory_of(loaded: LoadedRecipe, device: Device | None = None, *, look_at_data: bool = True) -> RecipePlan | None:
+    """Plan a recipe's memory, disk and time.
+
+    Args:
+        loaded: the recipe.
+        device: the card to plan for; by default what is at hand.
+        look_at_data: measure the first prompts and traces, which must be readable.
+
+    Returns:
+        The plan; ``None`` where the model's shape can't be known without loading it.
+    """
+    from magistral_recipe.check.memory.lengths import measure_lengths
+    from magistral_recipe.check.memory.plan import plan_recipe
+
+    return plan_recipe(loaded, device, measure_lengths(loaded) if look_at_data else None)
+
+
+def show_memory(loaded: LoadedRecipe, console: Console, device: Device | None, *, look_at_data: bool) -> None:
+    """Print whether a recipe fits; see `memory_of`."""
+    from magistral_recipe.check.memory.table import render
+
+    console.print(f"device: {describe_device()}", markup=False)
+    plan = memory_of(loaded, device, look_at_data=look_at_data)
+    if plan is None:
+        console.print("memory: NOT planned: the model's shape is not known before it is loaded", style="yellow")
         return
-    memory = plan_memory(base_model_config(loaded.recipe, loaded.folder))
-    if memory is None:
-        yield "memory: the model's shape is not known before it is loaded"
-        return
-    yield (
-        f"memory: {memory.parameters / 1e6:,.1f}M weights, {memory.trained / 1e6:,.1f}M trained: "
-        f"{memory.weights / GIB:.2f} GiB weights + {memory.gradients / GIB:.2f} gradients + "
-        f"{memory.optimizer / GIB:.2f} optimizer = {memory.total / GIB:.2f} GiB a process, without activations and "
-        "KV cache"
-    )
+    console.print(render(plan))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import typer
 
 from magistral_recipe.commands.recipe_arguments import MoreOverrides, Overrides, RecipeFile
@@ -13,10 +15,18 @@ def register(app: typer.Typer) -> None:
     app.command(name="check")(check)
 
 
-def check(recipe: RecipeFile, more: MoreOverrides = None, overrides: Overrides = None) -> None:
+DeviceName = Annotated[
+    str | None,
+    typer.Option("--device", metavar="CARD", help="Plan for another card: rtx4090, a100-40, h100, 24GiB, …"),
+]
+
+
+def check(
+    recipe: RecipeFile, more: MoreOverrides = None, overrides: Overrides = None, device: DeviceName = None
+) -> None:
     """Find every mistake in a recipe, prove its wiring on the real tokenizer, and print the plan."""
     from magistral_recipe.check.plan import check_recipe, load_telling_all
 
     with told_errors():
         quieten_libraries()
-        check_recipe(load_telling_all(recipe, [*(overrides or []), *(more or [])]))
+        check_recipe(load_telling_all(recipe, [*(overrides or []), *(more or [])]), device=device)

@@ -139,7 +139,7 @@ def load_model(config: ModelConfig, path: str | Path | None = None, trainable: b
     if source.adapter:
         return _attach(model, source.adapter, trainable=trainable, fold=config.quantization == "none")
     if trainable and config.lora is not None:
-        return _add_lora(model, config.lora)
+        return add_lora(model, config.lora)
     return model
 
 
@@ -164,7 +164,19 @@ def _load_base(config: ModelConfig, source: ModelSource, is_base: bool) -> PreTr
     return model
 
 
-def _add_lora(model: PreTrainedModel, lora: LoraSettings) -> PreTrainedModel:
+def add_lora(model: PreTrainedModel, lora: LoraSettings) -> PreTrainedModel:
+    """Put adapters on a model.
+
+    Args:
+        model: without any; one on the meta device will do, whose adapters then have no values either.
+        lora: where they go, and how large.
+
+    Returns:
+        A `PeftModel` around it.
+
+    Raises:
+        DataError: if they can't go there.
+    """
     from peft import LoraConfig, TaskType, get_peft_model
 
     if mistake := tied_mistake(model, lora):

@@ -1,0 +1,231 @@
+"""A stage's memory at each of its moments, by part: training, rollouts, evaluation, hand-over."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from magistral_recipe.check.memory.case import (
+    Case,
+    evaluated_batch,
+    evaluation_batch,
+    largest_pass,
+    longest_completion,
+    rollout_batch,
+)
+from magistral_recipe.check.memory.dry_run import (
+    ACTIVATIONS,
+    ADAPTERS,
+    GRADIENTS,
+    LOGPROBS,
+    WEIGHTS,
+    DryRun,
+    dry_run,
+)
+from magistral_recipe.check.memory.generation import CACHE, Batch, cache_bytes_a_token, generation_bytes
+from magistral_recipe.check.memory.optimizer import OptimizerBytes, optimizer_bytes
+from magistral_recipe.check.memory.quantized import DEQUANTIZED
+from magistral_recipe.machine import GIB
+from magistral_recipe.models.precision import BYTES
+from magistral_recipe.stages.evaluate import EvaluateStage
+from magistral_recipe.stages.grpo import GrpoStage
+from magistral_recipe.stages.training import TrainingStage
+
+OPTIMIZER, BUCKETS, REFERENCE, VLLM, WORK = "optimizer", "DDP buckets", "reference", "vLLM", "work"
+PARTS = (
+    *(WEIGHTS, ADAPTERS, GRADIENTS, BUCKETS, OPTIMIZER, REFERENCE, ACTIVATIONS, DEQUANTIZED, LOGPROBS, CACHE, WORK),
+    VLLM,
+)
+"""Every part, in the order in which they are shown."""
+
+TRAINING, ROLLOUTS, EVALUATION, STEP = "training", "rollouts", "evaluation", "optimizer step"
+
+
+@dataclass(frozen=True)
+class Moment:
+    """What is alive at one moment of a stage.
+
+    Attributes:
+        name: which.
+        parts: bytes by part.
+        about: what happens then, in words.
+        lacking: bytes that vLLM's share lacks for the weights and one sequence.
+    """
+
+    name: str
+    parts: Mapping[str, float]
+    about: str = ""
+    lacking: float = 0.0
+
+    @property
+    def allocated(self) -> float:
+        """Bytes that PyTorch's allocator has handed out; vLLM's share is its own."""
+        return sum(size for part, size in self.parts.items() if part != VLLM)
+
+    @property
+    def share(self) -> float:
+        """Bytes that vLLM keeps for itself."""
+        return self.parts.get(VLLM, 0.0)
+
+
+@dataclass(frozen=True)
+class StageMemory:
+    """A stage's moments.
+
+    Attributes:
+        moments: at least one.
+        optimizer: the optimizer's states; ``None`` for a stage that does not train.
+        trained: bytes of what is trained.
+        parameters: how many weights the model has, adapters left out.
+        learned: how many numbers are trained.
+        notes: what is worth knowing.
+    """
+
+    moments: tuple[Moment, ...]
+    optimizer: OptimizerBytes | None = None
+    trained: float = 0.0
+    parameters: float = 0.0
+    learned: float = 0.0
+    notes: tuple[str, ...] = field(default=())
+
+
+def stage_memory(case: Case, drawn: Mapping[str, Any] | None = None) -> StageMemory | None:
+    """Count a stage's memory.
+
+    Args:
+        case: the stage on its device.
+        drawn: sampling of an `evaluate` stage.
+
+    Returns:
+        Its moments; ``None`` for a stage that neither trains nor generates.
+    """
+    if isinstance(case.stage, TrainingStage):
+        return _training(case)
+    if isinstance(case.stage, EvaluateStage):
+        return _evaluating(case, drawn or case.stage.model_dump())
+    return None
+
+
+def _training(case: Case) -> StageMemory:
+    values = case.arguments
+    trained, spec = case.trained(), largest_pass(case)
+    run = dry_run(trained, spec)
+    optimizer = _optimizer(str(values.get("optim")), run)
+    gradients = run.whole(lambda depth: depth.gradients)
+    resting = {
+        WEIGHTS: run.whole(lambda depth: depth.held[WEIGHTS]),
+        ADAPTERS: run.whole(lambda depth: depth.held[ADAPTERS]),
+        OPTIMIZER: optimizer.gpu,
+    }
+    if values.get("beta") and case.model.lora is None and isinstance(case.stage, GrpoStage):
+        resting[REFERENCE] = resting[WEIGHTS]
+    buckets = {BUCKETS: gradients} if case.processes > 1 else {}
+    share = _vllm_share(case)
+    asleep = bool(values.get("vllm_enable_sleep_mode"))
+    beside = {} if asleep or share is None else {VLLM: share}
+    peak, chunk = run.peak(), run.chunk()
+    words = f"a pass of {spec.rows} × {spec.width:,} tokens"
+    if spec.dense_mask:
+        words += ", with a dense attention mask"
+    if peak.get(LOGPROBS, 0.0) < chunk / 2:
+        words += f"; the log-probabilities' chunk of {chunk / GIB:.2f} GiB is gone by then"
+    moments = [
+        Moment(TRAINING, {**resting, **peak, **buckets, **beside}, words),
+        Moment(
+            STEP,
+            {**resting, GRADIENTS: gradients, WORK: optimizer.step, **buckets, **beside},
+            str(values["optim"]),
+        ),
+        *_rollouts(case, resting, share),
+        *_evaluation_within(case, resting, beside),
+    ]
+    shown = tuple(moment for moment in moments if moment.name != STEP or _highest(moments) is moment)
+    return StageMemory(
+        shown,
+        optimizer,
+        gradients,
+        _count(case),
+        run.whole(lambda depth: sum(tensor.numbers for tensor in depth.trained)),
+    )
+
+
+def _highest(moments: list[Moment]) -> Moment:
+    return max(moments, key=lambda moment: moment.allocated + moment.share)
+
+
+def _optimizer(name: str, run: DryRun) -> OptimizerBytes:
+    return OptimizerBytes(
+        run.whole(lambda depth: optimizer_bytes(name, depth.trained).gpu),
+        run.whole(lambda depth: optimizer_bytes(name, depth.trained).host),
+        run.whole(lambda depth: optimizer_bytes(name, depth.trained).step),
+    )
+
+
+def _vllm_share(case: Case) -> float | None:
+    """What vLLM takes in the training process: its share of the whole card."""
+    if not isinstance(case.stage, GrpoStage) or not case.device.gpu:
+        return None
+    values = case.arguments
+    if not values.get("use_vllm") or values.get("vllm_mode") != "colocate":
+        return None
+    return float(values["vllm_gpu_memory_utilization"]) * case.device.total
+
+
+def _rollouts(case: Case, resting: Mapping[str, float], share: float | None) -> Iterator[Moment]:
+    if not isinstance(case.stage, GrpoStage):
+        return
+    if share is not None:
+        model = _count(case) * 2
+        token = cache_bytes_a_token(case.read())
+        fits = max(share - model, 0) / token
+        about = f"vLLM's share holds the weights and keys and values of {fits:,.0f} tokens"
+        yield Moment(ROLLOUTS, {**resting, VLLM: share}, about, max(vllm_needs(case) - share, 0.0))
+    elif not case.arguments.get("use_vllm"):
+        yield _generating(ROLLOUTS, case, resting, rollout_batch(case))
+
+
+def _evaluation_within(case: Case, resting: Mapping[str, float], beside: Mapping[str, float]) -> Iterator[Moment]:
+    room = case.device.free - sum(resting.values()) - sum(beside.values())
+    batch = evaluated_batch(case, max(room, 0), cache_bytes_a_token(case.trained()))
+    if batch is not None:
+        yield _generating(EVALUATION, case, {**resting, **beside}, batch)
+
+
+def _generating(name: str, case: Case, resting: Mapping[str, float], batch: Batch) -> Moment:
+    taken = generation_bytes(case.trained(), batch)
+    about = f"{batch.rows} completions at once, {batch.prompt:,} + {batch.new:,} tokens each"
+    return Moment(name, {**resting, CACHE: taken.cache, WORK: taken.work}, about)
+
+
+def _evaluating(case: Case, drawn: Mapping[str, Any]) -> StageMemory:
+    assert isinstance(case.stage, EvaluateStage)
+    if case.stage.backend == "vllm":
+        weights = _count(case) * BYTES[case.model.dtype]
+        about = "vLLM takes 90% of the card for itself"
+        share = max(0.9 * case.device.total, weights)
+        return StageMemory((Moment(EVALUATION, {VLLM: share}, about),), parameters=_count(case))
+    batch = evaluation_batch(case, drawn)
+    taken = generation_bytes(case.read(), batch)
+    about = f"{batch.rows} completions at once, {batch.prompt:,} + {batch.new:,} tokens each"
+    noise = 8.0 * batch.rows * batch.new  # float64, one number a token that may be drawn
+    parts = {WEIGHTS: taken.held, CACHE: taken.cache, WORK: taken.work + noise}
+    return StageMemory((Moment(EVALUATION, parts, about),), parameters=_count(case))
+
+
+def _count(case: Case) -> float:
+    """How many weights the model has."""
+    return parameter_count(case.shape)
+
+
+def parameter_count(shape: Any) -> int:
+    """Count a model's weights, tied ones once."""
+    from magistral_recipe.models.shape import empty_model
+
+    return sum(parameter.numel() for parameter in empty_model(shape).parameters())
+
+
+def vllm_needs(case: Case) -> float:
+    """Bytes that vLLM needs at least: the weights, and keys and values of one sequence of full length."""
+    length = int(case.arguments.get("vllm_max_model_length") or case.prompt + longest_completion(case))
+    return parameter_count(case.shape) * 2 + length * cache_bytes_a_token(case.read())

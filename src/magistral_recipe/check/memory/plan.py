@@ -1,0 +1,199 @@
+"""The whole recipe's plan: every stage's memory, verdict and key to change, its time, the disk. As plain data too."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from magistral_recipe.check.memory.case import Case
+from magistral_recipe.check.memory.devices import Device, device_here
+from magistral_recipe.check.memory.hours import Hours, Speed, hours
+from magistral_recipe.check.memory.lengths import ASSUMED_PROMPT, Lengths
+from magistral_recipe.check.memory.moments import Moment, StageMemory, parameter_count, stage_memory
+from magistral_recipe.check.memory.optimizer import known_optimizer
+from magistral_recipe.check.memory.remedy import Change, find_remedy
+from magistral_recipe.check.memory.storage import Item, disk, host_memory
+from magistral_recipe.check.memory.verdict import Fit, Verdict, judge, worst
+from magistral_recipe.errors import DataError
+from magistral_recipe.models.paths import hub_id
+from magistral_recipe.models.shape import find_shape
+from magistral_recipe.recipe.sections import LoadedRecipe, Stage
+from magistral_recipe.stages.evaluate import EvaluateStage
+from magistral_recipe.stages.grpo import GrpoStage
+from magistral_recipe.stages.training import TrainingStage, base_model_config
+
+
+@dataclass(frozen=True)
+class StagePlan:
+    """One stage's plan.
+
+    Attributes:
+        name: the stage's.
+        memory: its moments on the device; ``None`` where it takes nothing of it.
+        moment: the one that fits worst.
+        verdict: that moment's.
+        remedy: keys to change; empty where it fits, ``None`` where none is known that suffices.
+        host: what it takes of the machine's memory.
+        disk: what it leaves on the disk.
+        hours: how long it takes.
+        notes: what is worth knowing.
+    """
+
+    name: str
+    memory: StageMemory | None
+    moment: Moment | None
+    verdict: Verdict | None
+    remedy: tuple[Change, ...] | None
+    host: tuple[Item, ...]
+    disk: tuple[Item, ...]
+    hours: Hours | None
+    notes: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class RecipePlan:
+    """A recipe's plan.
+
+    Attributes:
+        device: what it is made for.
+        shape: where the model's shape was read.
+        parameters: weights of the model.
+        lengths: of the recipe's prompts and traces, as far as they were looked at.
+        stages: one plan each.
+        download: bytes that the hub's cache will hold.
+        disk_free: bytes free on this machine's disk.
+    """
+
+    device: Device
+    shape: str
+    parameters: int
+    lengths: Lengths
+    stages: tuple[StagePlan, ...]
+    download: float
+    disk_free: float
+
+    @property
+    def fits(self) -> bool:
+        """Whether every stage fits, be it tightly."""
+        return all(stage.verdict is None or stage.verdict.fit is not Fit.DOES_NOT_FIT for stage in self.stages)
+
+    @property
+    def disk(self) -> float:
+        """Bytes on the disk in all."""
+        return self.download + sum(item.size for stage in self.stages for item in stage.disk)
+
+    @property
+    def hours(self) -> float | None:
+        """Hours in all; ``None`` where some stage's can't be told."""
+        told = [stage.hours.hours for stage in self.stages if stage.hours is not None]
+        return sum(hour for hour in told if hour is not None) if None not in told else None
+
+    def as_dict(self) -> dict[str, Any]:
+        """The plan as plain data; sizes in bytes."""
+        return {
+            "device": {"name": self.device.name, "total": self.device.total, "free": self.device.free},
+            "model": {"parameters": self.parameters, "shape_from": self.shape},
+            "prompt_tokens": {"tokens": self.lengths.prompt or ASSUMED_PROMPT, "assumed": self.lengths.prompt is None},
+            "fits": self.fits,
+            "disk": {"bytes": self.disk, "download": self.download, "free": self.disk_free},
+            "hours": self.hours,
+            "stages": [_stage_as_dict(stage, self.device) for stage in self.stages],
+        }
+
+
+def _stage_as_dict(stage: StagePlan, device: Device) -> dict[str, Any]:
+    told: dict[str, Any] = {"name": stage.name, "fit": None, "needed": None, "spare": None, "moments": []}
+    if stage.verdict is not None and stage.memory is not None:
+        told |= {"fit": str(stage.verdict.fit), "needed": stage.verdict.needed, "spare": stage.verdict.spare}
+        told["moments"] = [
+            {
+                "name": moment.name,
+                "about": moment.about,
+                "parts": dict(moment.parts),
+                "allocated": moment.allocated,
+                "needed": judge(moment, device).needed,
+            }
+            for moment in stage.memory.moments
+        ]
+    changes = [{"key": change.key, "value": change.value, "was": change.was} for change in stage.remedy or ()]
+    return told | {
+        "change": None if stage.remedy is None else changes,
+        "host_memory": [{"what": item.what, "bytes": item.size} for item in stage.host],
+        "disk": [{"what": item.what, "bytes": item.size} for item in stage.disk],
+        "hours": None if stage.hours is None else {"hours": stage.hours.hours, "from": stage.hours.how},
+        "notes": list(stage.notes),
+    }
+
+
+def plan_recipe(
+    loaded: LoadedRecipe,
+    device: Device | None = None,
+    lengths: Lengths | None = None,
+    speeds: Mapping[str, Speed] | None = None,
+) -> RecipePlan | None:
+    """Plan a recipe before a model is loaded.
+
+    Args:
+        loaded: the recipe.
+        device: where it would run; by default what is at hand.
+        lengths: of its prompts and traces, where known.
+        speeds: measured ones by stage name.
+
+    Returns:
+        The plan; ``None`` where the model's shape can't be known without loading it.
+    """
+    recipe = loaded.recipe
+    model = base_model_config(recipe, loaded.folder)
+    found = find_shape(model)
+    if found is None:
+        return None
+    device, lengths = device or device_here(), lengths or Lengths()
+    parameters = parameter_count(found.config)
+    stages = []
+    for stage in recipe.stages:
+        processes = recipe.started_as(stage).num_processes
+        case = Case(stage, model, recipe, found.config, device, lengths, processes)
+        stages.append(_plan_stage(case, loaded, parameters, (speeds or {}).get(stage.name)))
+    download = 2.0 * parameters if hub_id(model.path) else 0.0
+    free = shutil.disk_usage(Path.cwd()).free
+    return RecipePlan(device, found.origin, parameters, lengths, tuple(stages), download, free)
+
+
+def _plan_stage(case: Case, loaded: LoadedRecipe, parameters: int, speed: Speed | None) -> StagePlan:
+    drawn = drawn_of(case.stage, loaded)
+    memory = stage_memory(case, drawn)
+    host, left = host_memory(case, memory, parameters), disk(case, memory, parameters)
+    if memory is None:
+        return StagePlan(case.stage.name, None, None, None, (), host, left, None, ())
+    moment, verdict = worst(memory.moments, case.device)
+    remedy: tuple[Change, ...] | None = () if verdict.fit is Fit.FITS else find_remedy(case, drawn)
+    time = hours(case, memory, drawn, speed)
+    return StagePlan(case.stage.name, memory, moment, verdict, remedy, host, left, time, tuple(_notes(case)))
+
+
+def drawn_of(stage: Stage, loaded: LoadedRecipe) -> dict[str, Any]:
+    """What an `evaluate` stage draws, a benchmark's own sampling included; nothing of other stages."""
+    if not isinstance(stage, EvaluateStage):
+        return {}
+    try:
+        return stage.drawn(loaded.recipe.problems.get(stage.problems), loaded.folder)
+    except DataError:  # a benchmark in a file that isn't there: `check` has said so
+        return stage.model_dump()
+
+
+def _notes(case: Case) -> Iterator[str]:
+    if not isinstance(case.stage, TrainingStage):
+        return
+    values = case.arguments
+    name = str(values.get("optim"))
+    if not known_optimizer(name):
+        yield f"the states of optim: {name} are not known here and counted as AdamW's"
+    if case.recipe.launch_of(case.stage).config_file is not None:
+        yield "an Accelerate config may shard the model; the plan is for whole copies"
+    if isinstance(case.stage, GrpoStage) and values.get("use_vllm") and values.get("vllm_mode") == "server":
+        yield "vLLM's server has a card of its own, which is not in the plan"
+    if isinstance(case.stage, GrpoStage) and values.get("vllm_enable_sleep_mode"):
+        yield "what vLLM keeps while it sleeps (its CUDA graphs) is not counted"

@@ -1,0 +1,112 @@
+"""What a stage needs beside the device: the machine's memory for loading and handing over, and disk."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from magistral_recipe.check.memory.case import Case, longest_completion
+from magistral_recipe.check.memory.moments import StageMemory
+from magistral_recipe.models.precision import BYTES
+from magistral_recipe.stages.export import ExportStage
+from magistral_recipe.stages.grpo import GrpoStage
+from magistral_recipe.stages.training import TrainingStage
+
+SHARD = 5e9
+"""Bytes of a file that a merged model is written in, at most."""
+_CHARACTERS = 4
+"""Bytes of text a token, about what English and mathematics take."""
+
+
+@dataclass(frozen=True)
+class Item:
+    """Something that takes memory or disk.
+
+    Attributes:
+        what: in words.
+        size: in bytes.
+    """
+
+    what: str
+    size: float
+
+
+def host_memory(case: Case, memory: StageMemory | None, parameters: float) -> tuple[Item, ...]:
+    """What a stage takes of the machine's own memory beside what every process takes; on a GPU, its moments are there.
+
+    Args:
+        case: the stage.
+        memory: its moments on the device.
+        parameters: weights of the model.
+
+    Returns:
+        The moments of loading and handing over, and what lasts; not their sum.
+    """
+    whole = parameters * BYTES[case.model.dtype]
+    shards = 2 * min(whole, SHARD)
+    if isinstance(case.stage, ExportStage):
+        return (Item("the exported model, on the CPU", parameters * BYTES[case.stage.dtype or case.model.dtype]),)
+    quantized = case.model.quantization != "none"
+    items = [Item("loading, a file at a time", shards) if quantized else Item("loading", whole)]
+    if isinstance(case.stage, TrainingStage):
+        lora = case.model.lora
+        if memory is not None and memory.optimizer is not None and memory.optimizer.host:
+            items.append(Item("the paged optimizer", memory.optimizer.host))
+        if lora is not None and lora.handover == "carry":
+            items.append(Item("hand-over: the adapter alone", memory.trained if memory else 0.0))
+        elif lora is not None and quantized:
+            items.append(Item("hand-over: merged on the CPU a layer at a time, nothing on the GPU", shards))
+        else:
+            items.append(Item("hand-over: the model as it is written", whole))
+    return tuple(items)
+
+
+def disk(case: Case, memory: StageMemory | None, parameters: float) -> tuple[Item, ...]:
+    """What a stage leaves on the disk, at most.
+
+    Args:
+        case: the stage.
+        memory: its moments.
+        parameters: weights of the model.
+
+    Returns:
+        One item a kind of file.
+    """
+    if isinstance(case.stage, ExportStage):
+        return (Item("exported model", parameters * BYTES[case.stage.dtype or case.model.dtype]),)
+    if not isinstance(case.stage, TrainingStage) or memory is None or memory.optimizer is None:
+        return ()
+    lora, values = case.model.lora, case.arguments
+    whole = parameters * BYTES[case.model.dtype]
+    learned = whole if lora is None else memory.trained
+    items = []
+    if str(getattr(values.get("save_strategy"), "value", values.get("save_strategy"))) != "no":
+        kept = _checkpoints(case)
+        states = 0.0 if values.get("save_only_model") else memory.optimizer.gpu + memory.optimizer.host
+        items.append(Item(f"{kept} checkpoint{'s' if kept > 1 else ''}", kept * (learned + states)))
+    if case.stage.evaluate is not None:
+        items.append(Item("best weights", learned))
+    carried = lora is not None and lora.handover == "carry"
+    items.append(Item("adapter" if carried else "model", memory.trained if carried else whole))
+    if isinstance(case.stage, GrpoStage):
+        items.append(Item("rollouts, at most", _rollouts(case)))
+    return tuple(items)
+
+
+def _checkpoints(case: Case) -> int:
+    """How many checkpoints there are at most: the newest is written before the oldest goes."""
+    values = case.arguments
+    limit, steps, every = values.get("save_total_limit"), values.get("max_steps"), values.get("save_steps")
+    written = -(-int(steps) // int(every)) if steps and steps > 0 and every and every >= 1 else None
+    kept = None if limit is None else int(limit) + 1
+    return max(min(number for number in (kept, written) if number is not None), 1) if (kept or written) else 1
+
+
+def _rollouts(case: Case) -> float:
+    """Written completions, were each as long as it may be."""
+    values = case.arguments
+    every = int(values["rollouts_every"])
+    steps = int(values.get("max_steps") or 0)
+    if every <= 0 or steps <= 0:
+        return 0.0
+    rows = int(values["rollouts_groups"]) * int(values["num_generations"])
+    return -(-steps // every) * rows * (case.prompt + longest_completion(case)) * _CHARACTERS

@@ -1,0 +1,142 @@
+"""A model's shape, without its weights: from its folder, its GGUF header, the hub's cache, or the shapes shipped here.
+
+`shapes/` holds the published `config.json` of models that recipes name, cut to what decides their shape, each with its
+source: a plan can be made where the hub is out of reach, and without waiting for it. Importing this is light.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+from collections.abc import Mapping
+from importlib.resources import files
+from typing import Any, NamedTuple
+
+from magistral_recipe.errors import DataError
+from magistral_recipe.models.config import ModelConfig
+from magistral_recipe.models.paths import ModelSource, find_model
+
+
+class ModelShape(NamedTuple):
+    """What a model is made of.
+
+    Attributes:
+        config: its transformers config.
+        origin: where that was read, in words.
+    """
+
+    config: Any
+    origin: str
+
+
+def find_shape(config: ModelConfig) -> ModelShape | None:
+    """Find a model's transformers config; the hub is asked last.
+
+    Args:
+        config: names the model.
+
+    Returns:
+        The shape, or ``None`` where there is no such model or the hub can't tell.
+    """
+    try:
+        source = find_model(config.path)
+        return _read_shape(config, source)
+    except (OSError, ValueError, ImportError, DataError):
+        return None
+
+
+def _read_shape(config: ModelConfig, source: ModelSource) -> ModelShape:
+    from pathlib import Path
+
+    from transformers import AutoConfig
+
+    options: dict[str, Any] = {"trust_remote_code": config.trust_remote_code}
+    if source.gguf_file is not None:
+        options["gguf_file"] = source.gguf_file
+    if Path(source.location).exists():
+        origin = "the GGUF file's header" if source.gguf_file else "its config.json"
+        return ModelShape(AutoConfig.from_pretrained(source.location, **options), origin)
+    options["revision"] = config.revision or "main"
+    try:
+        return ModelShape(
+            AutoConfig.from_pretrained(source.location, local_files_only=True, **options), "the hub's cache"
+        )
+    except (OSError, ValueError):
+        shipped = shipped_shapes().get(source.location.lower())
+        if shipped is not None and source.gguf_file is None:
+            return ModelShape(config_of(shipped), "the shapes shipped with this package")
+    return ModelShape(AutoConfig.from_pretrained(source.location, **options), "the hub")
+
+
+@functools.cache
+def shipped_shapes() -> Mapping[str, Mapping[str, Any]]:
+    """Read the shapes in this package: what decides a shape in a published `config.json`, by hub id in lower case."""
+    found: dict[str, Mapping[str, Any]] = {}
+    for file in files("magistral_recipe.models").joinpath("shapes").iterdir():
+        if file.name.endswith(".json"):
+            row = json.loads(file.read_text("utf-8"))
+            found |= {str(name).lower(): row["config"] for name in row["models"]}
+    return found
+
+
+def config_of(fields: Mapping[str, Any]) -> Any:
+    """Make a transformers config of a `config.json`'s fields, `model_type` among them."""
+    from transformers import AutoConfig
+
+    options = dict(fields)
+    return AutoConfig.for_model(options.pop("model_type"), **options)
+
+
+def model_class(shape: Any) -> Any:
+    """The transformers class that a config's weights belong to.
+
+    Args:
+        shape: a transformers config.
+
+    Returns:
+        The class that `AutoModelForCausalLM` chooses; where it has none (`Mistral3ForConditionalGeneration`), the one
+        that the config names in `architectures`.
+    """
+    import transformers
+    from transformers import AutoModelForCausalLM
+
+    if type(shape) in AutoModelForCausalLM._model_mapping or getattr(shape, "auto_map", None):
+        return AutoModelForCausalLM
+    named = next(iter(getattr(shape, "architectures", None) or ()), None)
+    return getattr(transformers, named or "", AutoModelForCausalLM)
+
+
+def empty_model(shape: Any, dtype: str = "float32", **options: Any) -> Any:
+    """Build a model without its weights, on torch's meta device.
+
+    Args:
+        shape: a transformers config.
+        dtype: of the weights that it does not have.
+        **options: for the class, `attn_implementation` and `trust_remote_code` among them.
+
+    Returns:
+        The model.
+    """
+    import torch
+
+    chosen = model_class(shape)
+    build = chosen.from_config if hasattr(chosen, "from_config") else chosen._from_config
+    if not hasattr(chosen, "from_config"):
+        options.pop("trust_remote_code", None)
+    with torch.device("meta"):
+        return build(shape, dtype=getattr(torch, dtype), **options)
+
+
+def shape_of(config: ModelConfig) -> Any:
+    """Build a recipe's model without its weights, on torch's meta device.
+
+    Args:
+        config: names the model.
+
+    Returns:
+        The model, or ``None`` where its shape can't be known without loading it (no such file, no hub).
+    """
+    shape = find_shape(config)
+    if shape is None:
+        return None
+    return empty_model(shape.config, config.dtype, trust_remote_code=config.trust_remote_code)

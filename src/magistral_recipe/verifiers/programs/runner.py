@@ -239,7 +239,7 @@ class _Trial:
         if tests.type == "stdio":
             text = output.decode("utf-8", "replace")
             return same_published_output(text, expected) if published else same_output(text, expected, tolerance)
-        readable, value = read_value(output)
+        readable, value = read_value(output, expected)
         if not readable:
             return False
         return same_published_value(value, expected) if published else same_value(value, expected, tolerance)

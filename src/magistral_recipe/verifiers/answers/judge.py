@@ -38,7 +38,10 @@ def references_of(reference: Any) -> list[str]:
     if isinstance(reference, bool) or reference is None:
         return []
     if isinstance(reference, Real):
-        number = float(reference)
+        try:
+            number = float(reference)
+        except OverflowError:  # an integer beyond what a float holds
+            return [str(reference)]
         if not math.isfinite(number):
             return []
         return [str(reference) if "e" not in str(reference) else f"{number:f}"]

@@ -17,6 +17,7 @@ import typer
 
 from magistral_recipe import layout
 from magistral_recipe.chain.launch import die_with_parent
+from magistral_recipe.confidential import masked_text
 from magistral_recipe.data.benchmarks import catalogue
 from magistral_recipe.data.benchmarks.catalogue import Chosen
 from magistral_recipe.errors import DataError
@@ -208,7 +209,7 @@ def _folder_name(model: str) -> str:
 
 
 def _command() -> str:
-    return shlex.join(["magistral-recipe", *sys.argv[1:]])
+    return masked_text(shlex.join(["magistral-recipe", *sys.argv[1:]]))
 
 
 def _first_process() -> bool:

@@ -7,6 +7,7 @@ validated here but the syntax: `check/recipe_file.py` does that, and asks this m
 from __future__ import annotations
 
 import copy
+import re
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from typing import Any
 from ruamel.yaml import YAML
 from ruamel.yaml.comments import CommentedMap, CommentedSeq
 
+from magistral_recipe.confidential import MASK, is_secret_name, looks_secret, masked_text
 from magistral_recipe.errors import RecipeError
 from magistral_recipe.files import read_text_within
 from magistral_recipe.yamltext import MAX_BYTES, YamlTextError, parse_yaml
@@ -187,8 +189,11 @@ def _plain_scalar(node: Any) -> Any:
 
 
 def _apply_override(document: Document, override: str) -> None:
-    place = f"--set {override if len(override) <= _MOST_SHOWN else override[:_MOST_SHOWN] + '…'}"
+    told = masked_text(override)
+    place = f"--set {told if len(told) <= _MOST_SHOWN else told[:_MOST_SHOWN] + '…'}"
     name, equals, text = override.partition("=")
+    if is_secret_name(re.split(r"[.\[]", name)[-1]) or looks_secret(override):
+        place = f"--set {masked_text(name)}={MASK}"
     if not equals or not name.strip():
         raise RecipeError(f"{place}: expected key.path=value")
     try:

@@ -20,6 +20,7 @@ from magistral_recipe.models.config import ModelConfig
 from magistral_recipe.models.shape import shape_of
 from magistral_recipe.recipe.sections import BASE, LoadedRecipe, Recipe
 from magistral_recipe.stages.training import TrainingStage, base_model_config, chat_format, run_arguments
+from magistral_recipe.terminal.screen import Screen, plain
 from magistral_recipe.writing.template import ChatTemplateError
 
 if TYPE_CHECKING:
@@ -67,7 +68,7 @@ def check_recipe(loaded: LoadedRecipe, console: Console | None = None, device: s
     Raises:
         RecipeError: with every mistake found, or with what the wiring proof found.
     """
-    console = console or Console(highlight=False)
+    console = console or Screen()
     card = named_device(device)
     check_trainers(loaded)
     proven = False
@@ -76,7 +77,7 @@ def check_recipe(loaded: LoadedRecipe, console: Console | None = None, device: s
         proven = True
     except DataError as error:  # data or a model of the hub that this machine does not have: no mistake of the recipe
         for line in error.problems:
-            console.print(f"wiring NOT proven: {line}", style="yellow", markup=False)
+            console.print(plain(f"wiring NOT proven: {line}", "yellow"))
     console.print(plan_table(loaded))
     show_memory(loaded, console, card, look_at_data=proven)
 
@@ -197,14 +198,15 @@ def _show(report: WiringReport, console: Console) -> None:
 
 def plan_table(loaded: LoadedRecipe) -> Table:
     """The chain as a table: what each stage starts from, does, and how much of it."""
-    table = Table(title=f"{loaded.recipe.name}: {len(loaded.recipe.stages)} stages", title_justify="left")
+    table = Table(title=plain(f"{loaded.recipe.name}: {len(loaded.recipe.stages)} stages"), title_justify="left")
     for column in ("", "stage", "starts from", "what", "processes"):
         table.add_column(column)
     last = BASE
     for index, stage in enumerate(loaded.recipe.stages):
         start = stage.asks_for_model or last
         processes = loaded.recipe.started_as(stage).num_processes
-        table.add_row(str(index + 1), stage.name, start, stage.describe(loaded.recipe), str(processes))
+        words = (str(index + 1), stage.name, start, stage.describe(loaded.recipe), str(processes))
+        table.add_row(*map(plain, words))
         if stage.makes_model:
             last = stage.name
     return table

@@ -16,6 +16,8 @@ SandboxMode = Literal["bwrap", "landlock", "unsafe"]
 MODES: tuple[str, ...] = get_args(SandboxMode)
 NOBODY = 65534
 MEBIBYTE = 1 << 20
+SHARED_MEMORY = 16 * MEBIBYTE
+"""Bytes of all files in ``/dev/shm`` together."""
 
 
 class SandboxError(RunError):
@@ -33,6 +35,7 @@ class Limits:
         scratch: bytes of all files together (``bwrap`` only).
         compile_seconds: CPU time of each of a compiler's processes.
         compile_memory: address space of each of them, in bytes.
+        sockets: whether it may make sockets, all of whose memory only a control group counts.
     """
 
     memory: int = 300 * MEBIBYTE
@@ -41,6 +44,7 @@ class Limits:
     scratch: int = 128 * MEBIBYTE
     compile_seconds: int = 10
     compile_memory: int = 2048 * MEBIBYTE
+    sockets: bool = False
 
 
 @dataclass(frozen=True)

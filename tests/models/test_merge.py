@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -270,7 +271,7 @@ def test_bfloat16_weights_are_summed_in_float32_and_rounded_once(adapter):
 # ------------------------------------------------------------------------------------------------- memory
 
 MEASURE = """
-import sys, torch
+import ctypes, sys, torch
 from pathlib import Path
 from peft import LoraConfig, get_peft_model
 from magistral_recipe.models.config import ModelConfig
@@ -283,6 +284,7 @@ def kilobytes(key):
 model = load_model(ModelConfig(path=sys.argv[1], dtype="bfloat16", quantization="nf4"))
 model = get_peft_model(model, LoraConfig(r=8, target_modules="all-linear"))
 save_merged(model, Path(sys.argv[2]) / "first", shard_bytes=int(sys.argv[3]))  # libraries are loaded, caches are full
+ctypes.CDLL(None).malloc_trim(0)  # what was freed goes back
 Path("/proc/self/clear_refs").write_text("5")  # the peak is measured anew
 start = kilobytes("VmRSS")
 save_merged(model, Path(sys.argv[2]) / "second", shard_bytes=int(sys.argv[3]))
@@ -297,16 +299,18 @@ def test_saving_a_merge_takes_less_than_two_files_of_ram(tmp_path):
     model = llama(len(tokenizer), **wide).bfloat16()
     base = save_model(model, tokenizer, tmp_path / "base")
     whole = sum(parameter.numel() * 2 for parameter in model.parameters())
-    shard = 64_000_000
+    shard = 50_000_000
     del model
     arguments = [sys.executable, "-c", MEASURE, str(base), str(tmp_path), str(shard)]
-    done = subprocess.run(arguments, check=True, capture_output=True, text=True)
+    # Weights of real models are above 32 MB, where the allocator maps each by itself; these are to be treated alike.
+    environment = {**os.environ, "MALLOC_MMAP_THRESHOLD_": "1000000"}
+    done = subprocess.run(arguments, check=True, capture_output=True, text=True, env=environment)
     start, peak = map(int, done.stdout.split()[-2:])
     files = list((tmp_path / "second").glob("*.safetensors"))
     assert len(files) >= 4
-    assert whole > 3.5 * shard  # a merge of the whole model would not pass
+    assert whole > 4 * shard  # a merge of the whole model would not pass
     assert peak - start < 2 * shard
-    assert peak - start < 1.25 * merge_ram_of(shard, 1024 * 4096), "the docstring's figure"
+    assert peak - start < 1.1 * merge_ram_of(shard, 1024 * 4096)
 
 
 def merge_ram_of(shard: int, largest: int) -> int:

@@ -6,6 +6,7 @@ runs/NAME/
   01-sft/            a stage's own folder: its place in the chain and its name
     stage.json       how far it is, and for what config
     model/           what later stages start from; an adapter that is carried on is in adapter/
+    adapter/         of a merge into quantized weights: what was trained, by itself
     checkpoints/     what a half-done stage goes on from
     best/            the best model of a stage that is evaluated while it trains
     metrics.jsonl    what its trainer logged

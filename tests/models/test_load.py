@@ -21,7 +21,6 @@ from magistral_recipe.models.load import (
     load_model,
     load_tokenizer,
     merge_gap,
-    merged,
     save_model,
 )
 from magistral_recipe.writing.chat_format import ChatFormat, stop_token_ids
@@ -152,12 +151,6 @@ def test_merge_gap_is_the_largest_difference_of_log_probabilities(base):
                 token = IDS[row, position + 1]
                 worst = max(worst, abs(float(pair[0][position, token] - pair[1][position, token])))
     assert merge_gap(one, other, IDS) == pytest.approx(worst, abs=1e-5)
-
-
-def test_merging_quantized_weights_needs_the_config(base):
-    config = ModelConfig(path=str(base), quantization="nf4", lora=LoraSettings(r=4))
-    with pytest.raises(DataError, match="model config"):
-        merged(trained(config))
 
 
 def test_quantized_weights_cannot_be_trained_themselves(base):

@@ -1,4 +1,4 @@
-"""The one place that loads a model or a tokenizer: precision, 4-bit, LoRA, GGUF, and saving what comes out.
+"""The one place that loads a model or a tokenizer: class, precision, 4-bit, LoRA, GGUF, and saving what comes out.
 
 A model is named by a hub id, a folder, a GGUF file, ``package:module/file.gguf`` (a file inside an installed Python
 package) or ``tiny`` (the embedded model). What a stage leaves behind is a folder that plain transformers loads, or,
@@ -9,13 +9,22 @@ Importing this is light: torch, transformers and peft are imported where the wor
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from magistral_recipe import layout
 from magistral_recipe.errors import DataError
 from magistral_recipe.files import folder_atomically
+from magistral_recipe.models.architecture import (
+    auto_class,
+    checkpoint_mistake,
+    freeze_other_parts,
+    other_parts,
+    without_other_parts,
+)
 from magistral_recipe.models.config import LoraSettings, ModelConfig
+from magistral_recipe.models.merge import SHARD_BYTES, fold, save_merged
 from magistral_recipe.models.paths import ModelSource, find_model, readable_errors
 from magistral_recipe.models.quantization import forget_quantization, is_adapter, is_quantized, quantization_options
 from magistral_recipe.models.tied import tied_mistake
@@ -135,33 +144,48 @@ def load_model(config: ModelConfig, path: str | Path | None = None, trainable: b
         if mistakes:
             raise DataError(mistakes)
     base = find_model(config.path) if source.adapter else source
-    model = _load_base(config, base, is_base=path is None or source.adapter is not None)
+    model = _load_base(config, base, is_base=path is None or source.adapter is not None, trainable=trainable)
     if source.adapter:
-        return _attach(model, source.adapter, trainable=trainable, fold=config.quantization == "none")
+        return _attach(model, source.adapter, trainable=trainable, folded=config.quantization == "none")
     if trainable and config.lora is not None:
         return add_lora(model, config.lora)
+    if trainable:
+        freeze_other_parts(model)
     return model
 
 
-def _load_base(config: ModelConfig, source: ModelSource, is_base: bool) -> PreTrainedModel:
+def _load_base(config: ModelConfig, source: ModelSource, is_base: bool, trainable: bool) -> PreTrainedModel:
     import torch
     from transformers import AutoConfig, AutoModelForCausalLM
 
     options: dict[str, Any] = {"dtype": getattr(torch, config.dtype)}
-    if source.gguf_file:
-        options["gguf_file"] = source.gguf_file
-    if is_base:
-        options |= _hub_options(config)
     if config.attn_implementation:
         options["attn_implementation"] = config.attn_implementation
+    hub = _hub_options(config) if is_base else {}
     with readable_errors("model", source.location):
+        if source.gguf_file:
+            model = AutoModelForCausalLM.from_pretrained(source.location, gguf_file=source.gguf_file, **options, **hub)
+            forget_quantization(model)
+            return model
+        shape = AutoConfig.from_pretrained(source.location, **hub)
+        if trainable and (mistake := checkpoint_mistake(shape)):
+            raise DataError(f"model {source.location!r}: {mistake}")
+        chosen = auto_class(shape)
         if config.quantization != "none":
-            shape = AutoConfig.from_pretrained(source.location, **(_hub_options(config) if is_base else {}))
-            options |= quantization_options(config, shape)
-        model = AutoModelForCausalLM.from_pretrained(source.location, **options)
-    if source.gguf_file:
-        forget_quantization(model)
-    return model
+            options |= quantization_options(config, shape, _kept_whole(shape, chosen))
+        return chosen.from_pretrained(source.location, **options, **hub)
+
+
+def _kept_whole(shape: Any, chosen: Any) -> list[str]:
+    """What of an image-text model is not quantized: its head, and the parts that are saved as they were published."""
+    import torch
+
+    if shape.get_text_config() is shape:
+        return []
+    with torch.device("meta"):
+        model = chosen.from_config(shape)
+    head = model.get_output_embeddings()
+    return [*other_parts(model), *(name for name, module in model.named_modules() if module is head)]
 
 
 def add_lora(model: PreTrainedModel, lora: LoraSettings) -> PreTrainedModel:
@@ -186,6 +210,7 @@ def add_lora(model: PreTrainedModel, lora: LoraSettings) -> PreTrainedModel:
         lora_alpha=lora.alpha,
         lora_dropout=lora.dropout,
         target_modules=lora.target_modules,
+        exclude_modules=without_other_parts(model),
         task_type=TaskType.CAUSAL_LM,
     )
     try:
@@ -194,12 +219,12 @@ def add_lora(model: PreTrainedModel, lora: LoraSettings) -> PreTrainedModel:
         raise DataError(f"model.lora.target_modules: {str(error).splitlines()[0]}") from error
 
 
-def _attach(model: PreTrainedModel, adapter: Path, trainable: bool, fold: bool) -> PreTrainedModel:
+def _attach(model: PreTrainedModel, adapter: Path, trainable: bool, folded: bool) -> PreTrainedModel:
     from peft import PeftModel
 
     with readable_errors("adapter", adapter):
         wrapped = PeftModel.from_pretrained(model, str(adapter), is_trainable=trainable)
-    return wrapped.merge_and_unload() if fold and not trainable else wrapped
+    return fold(wrapped) if folded and not trainable else wrapped
 
 
 # ---------------------------------------------------------------------------------------------------- saving
@@ -215,31 +240,54 @@ def save_model(
     """Save what a stage has trained, so that transformers (or PEFT) loads it with nothing of this package.
 
     Args:
-        model: the trained one, out of its distributed wrappers. An adapter that is to be merged is folded into it:
-            go on with what `load_model` gives, not with this object.
+        model: the trained one, out of its distributed wrappers. An adapter that is to be merged is folded into it,
+            in place, where its weights are not quantized: go on with what `load_model` gives, not with this object.
+            On quantized weights it stays as it is, and is saved a tensor at a time (`merge.save_merged`).
         tokenizer: saved beside it, chat template included.
         folder: replaced as a whole, once everything is written.
-        config: says what becomes of an adapter (`lora.handover`; merged by default) and how to load its base again
-            where that is quantized.
+        config: says what becomes of an adapter (`lora.handover`; merged by default).
         card: the model card, Markdown.
 
     Returns:
         The folder.
+
+    Raises:
+        DataError: if an adapter on quantized weights is of a kind that can't be merged into them.
     """
     carried = is_adapter(model) and config is not None and config.lora is not None and config.lora.handover == "carry"
+    base = model.get_base_model() if is_adapter(model) else model
+    generation = base.generation_config = _finish_generation_config(base, tokenizer)
+    base.config.use_cache = True  # the trainer turns it off, and whoever generates would miss it
     with folder_atomically(folder) as part:
         if carried:
-            model.save_pretrained(part / layout.ADAPTER)
-            tokenizer.save_pretrained(part / layout.ADAPTER)
-            _finish_generation_config(model, tokenizer).save_pretrained(part)
+            save_adapter(model, tokenizer, part / layout.ADAPTER)
+            generation.save_pretrained(part)
+        elif is_adapter(model) and is_quantized(model):
+            save_merged(model, part)
         else:
-            plain = merged(model, config) if is_adapter(model) else model
-            plain.generation_config = _finish_generation_config(plain, tokenizer)
-            plain.config.use_cache = True  # the trainer turns it off, and whoever generates would miss it
-            plain.save_pretrained(part)
+            plain = fold(model) if is_adapter(model) else model
+            plain.save_pretrained(part, max_shard_size=SHARD_BYTES)
         tokenizer.save_pretrained(part)
+        if not carried:
+            _copy_processor(base, part)
         if card is not None:
             (part / "README.md").write_text(card, encoding="utf-8")
+    return folder
+
+
+def save_adapter(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, folder: Path) -> Path:
+    """Save a model's adapters alone, so that PEFT loads them on the base that they name.
+
+    Args:
+        model: a `PeftModel`.
+        tokenizer: saved beside them.
+        folder: made if need be.
+
+    Returns:
+        The folder.
+    """
+    model.save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
     return folder
 
 
@@ -252,35 +300,24 @@ def _finish_generation_config(model: PreTrainedModel, tokenizer: PreTrainedToken
     return generation
 
 
-def merged(model: PreTrainedModel, config: ModelConfig | None = None) -> PreTrainedModel:
-    """Fold a model's adapters into its weights.
+_PROCESSOR_FILES = ("processor_config.json", "preprocessor_config.json")
 
-    Under a quantized base the adapter is folded into the *dequantised* weights, which are what it was trained on
-    (folding it into the quantized ones would round it away).
 
-    Args:
-        model: a `PeftModel`; used up where its base is not quantized.
-        config: needed to load a quantized base again.
+def _copy_processor(base: PreTrainedModel, folder: Path) -> None:
+    """Copy how an image-text model prepares its images: what serves it asks for that, even for text alone."""
+    from transformers.utils import cached_file
 
-    Returns:
-        A plain transformers model.
-
-    Raises:
-        DataError: if the base is quantized and there is no config to load it by.
-    """
-    if not is_quantized(model):
-        return model.merge_and_unload()
-    if config is None:
-        raise DataError("an adapter on quantized weights can only be merged with the model config that loaded them")
-    import tempfile
-
-    with tempfile.TemporaryDirectory() as scratch:
-        model.save_pretrained(scratch)
-        base = str(model.peft_config["default"].base_model_name_or_path)
-        plain = _load_base(config, find_model(base), is_base=base == config.path)
-        plain = plain.dequantize()
-        forget_quantization(plain)
-        return _attach(plain, Path(scratch), trainable=False, fold=True)
+    if base.config.get_text_config() is base.config or not base.name_or_path:
+        return
+    for name in _PROCESSOR_FILES:
+        found = cached_file(
+            base.name_or_path,
+            name,
+            _raise_exceptions_for_missing_entries=False,
+            _raise_exceptions_for_connection_errors=False,
+        )
+        if found is not None:
+            shutil.copyfile(found, folder / name)
 
 
 def merge_gap(before: PreTrainedModel, after: PreTrainedModel, input_ids: Any) -> float:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from magistral_recipe.errors import DataError
@@ -13,16 +14,20 @@ if TYPE_CHECKING:
 
     from magistral_recipe.models.config import ModelConfig
 
+_RECORDS = ("quantization_config", "hf_quantizer", "quantization_method", "is_quantized", "_pre_quantization_dtype")
+"""Where transformers notes that a model is quantized: attributes of the model and of its config."""
+
 NF4_BLOCK = 64
 """Weights a block of bitsandbytes' 4-bit layers; on a CPU every width must be a multiple of it."""
 
 
-def quantization_options(config: ModelConfig, shape: Any) -> dict[str, Any]:
+def quantization_options(config: ModelConfig, shape: Any, whole: Sequence[str] = ()) -> dict[str, Any]:
     """Return what `from_pretrained` needs to quantize a model while loading it.
 
     Args:
         config: the recipe's model section, quantization other than ``none``.
         shape: the model's transformers config.
+        whole: modules that are not quantized, the output head among them; by default the head alone.
 
     Returns:
         Its `quantization_config` and `device_map`.
@@ -41,13 +46,16 @@ def quantization_options(config: ModelConfig, shape: Any) -> dict[str, Any]:
         device = {"": World.from_environment().local_rank}
     elif config.quantization == "nf4":
         _check_widths(config, shape)
+    skipped = list(whole) or None  # without names of its own, transformers leaves out the head
     if config.quantization == "int8":
-        return {"quantization_config": BitsAndBytesConfig(load_in_8bit=True), "device_map": device}
+        int8 = BitsAndBytesConfig(load_in_8bit=True, llm_int8_skip_modules=skipped)
+        return {"quantization_config": int8, "device_map": device}
     nf4 = BitsAndBytesConfig(
         load_in_4bit=True,
         bnb_4bit_quant_type="nf4",
         bnb_4bit_use_double_quant=True,
         bnb_4bit_compute_dtype=getattr(torch, config.dtype),
+        llm_int8_skip_modules=skipped,
     )
     return {"quantization_config": nf4, "device_map": device}
 
@@ -72,17 +80,26 @@ def forget_quantization(model: PreTrainedModel) -> None:
     Args:
         model: changed in place.
     """
-    for holder in (model.config, model):
-        for name in (
-            "quantization_config",
-            "hf_quantizer",
-            "quantization_method",
-            "is_quantized",
-            "_pre_quantization_dtype",
-        ):
-            if name in vars(holder):
-                delattr(holder, name)
+    without_quantization(model.config)
+    for name in _RECORDS:
+        if name in vars(model):
+            delattr(model, name)
     model.is_loaded_in_4bit = model.is_loaded_in_8bit = False
+
+
+def without_quantization(shape: Any) -> Any:
+    """Take the record of a quantization off a transformers config.
+
+    Args:
+        shape: changed in place.
+
+    Returns:
+        The same config.
+    """
+    for name in _RECORDS:
+        if name in vars(shape):
+            delattr(shape, name)
+    return shape
 
 
 def is_adapter(model: Any) -> bool:

@@ -41,10 +41,9 @@ def tied_mistake(model: Any, lora: LoraSettings) -> str | None:
 
 def _tied_modules(model: Any) -> list[str]:
     """Names of the input embeddings and the output head, where they are one tensor."""
-    if not getattr(model.config.get_text_config(), "tie_word_embeddings", False):
-        return []
     ends = (model.get_input_embeddings(), model.get_output_embeddings())
-    if None in ends:
+    # The weights tell, not the config: an image-text model's text config may deny what its own config does.
+    if None in ends or ends[0].weight is not ends[1].weight:
         return []
     return [name for name, module in model.named_modules() if any(module is end for end in ends)]
 

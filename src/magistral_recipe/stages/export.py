@@ -128,18 +128,16 @@ def export_model(
 
 
 def _whole(config: ModelConfig, model_folder: Path | str) -> PreTrainedModel:
-    """The model with its adapters merged and its weights plain numbers of the wanted precision."""
+    """The model in the wanted precision; an adapter on quantized weights is merged when it is saved."""
     import torch
 
-    from magistral_recipe.models.load import load_model, merged
-    from magistral_recipe.models.quantization import is_adapter
+    from magistral_recipe.models.load import load_model
+    from magistral_recipe.models.quantization import is_quantized
 
     # Full weights on disk stay full: quantization was training's business, and would only cost precision here.
     carried = config if _is_adapter_folder(model_folder) else config.model_copy(update={"quantization": "none"})
     model = load_model(carried, model_folder)
-    if is_adapter(model):
-        model = merged(model, config)
-    return model.to(getattr(torch, config.dtype))
+    return model if is_quantized(model) else model.to(getattr(torch, config.dtype))
 
 
 def _is_adapter_folder(model_folder: Path | str) -> bool:

@@ -115,8 +115,9 @@ def train_and_save(trainer: Trainer, context: StageContext, start: LoadedModel) 
     checkpoint = latest_complete_checkpoint(checkpoints)
     trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
     trainer.accelerator.wait_for_everyone()
+    model = trainer.accelerator.unwrap_model(trainer.model)
+    release_training_state(trainer)
     if trainer.is_world_process_zero():
-        model = trainer.accelerator.unwrap_model(trainer.model)
         _hand_over(model, context, start)
     trainer.accelerator.wait_for_everyone()
     return {
@@ -127,13 +128,37 @@ def train_and_save(trainer: Trainer, context: StageContext, start: LoadedModel) 
     }
 
 
+def release_training_state(trainer: Trainer) -> None:
+    """Free what training needed beside the model: gradients and the optimizer's moments.
+
+    Args:
+        trainer: done with training. One that shards its model over processes keeps everything.
+    """
+    import gc
+
+    import torch
+    from accelerate.utils import DistributedType
+
+    if trainer.accelerator.distributed_type in {DistributedType.DEEPSPEED, DistributedType.FSDP}:
+        return
+    trainer.model.zero_grad(set_to_none=True)
+    for holder in (trainer, trainer.callback_handler):
+        holder.optimizer = holder.lr_scheduler = None
+    trainer.model_wrapped = trainer.model
+    trainer.accelerator.free_memory()
+    gc.collect()
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()
+
+
 def _hand_over(model: PreTrainedModel, context: StageContext, start: LoadedModel) -> None:
     """Leave the model for the next stage, and say how far folding an adapter into its weights has moved it.
 
     Raises:
         RunError: where the weights that were saved are another model than the one that was trained.
     """
-    from magistral_recipe.models.load import load_model, save_model, token_logps
+    from magistral_recipe.models.load import load_model, save_adapter, save_model, token_logps
+    from magistral_recipe.models.merge import fold, release_weights
     from magistral_recipe.models.quantization import is_adapter, is_quantized
 
     folder, lora = context.folder / layout.MODEL, start.config.lora
@@ -143,13 +168,19 @@ def _hand_over(model: PreTrainedModel, context: StageContext, start: LoadedModel
         save_model(model, start.tokenizer, folder, start.config)
         return
     ids = start.tokenizer(_GAP_TEXT, return_tensors="pt")["input_ids"]
-    before = token_logps(model, ids)
-    save_model(model, start.tokenizer, folder, start.config)
     if quantized:
+        # The adapter first: it is small, and what was trained is safe whatever becomes of gigabytes of weights.
+        save_adapter(model, start.tokenizer, context.folder / layout.ADAPTER)
+        # Merging reads the weights as they are, so it comes before a forward pass, which may lay them out anew.
+        save_model(model, start.tokenizer, folder, start.config)
+        before = token_logps(model, ids)
+        release_weights(model)  # whoever loads the next one has the memory to himself, as the next stage will
         after = load_model(start.config, folder, trainable=True)
     else:
+        before = token_logps(model, ids)
+        save_model(model, start.tokenizer, folder, start.config)
         # Saving has merged it in place; a carried one is merged as every later reader will: no copy is made.
-        after = model.merge_and_unload() if carried else model.get_base_model()
+        after = fold(model) if carried else model.get_base_model()
     _tell_gap(float((token_logps(after, ids) - before).abs().max()), quantized, context)
 
 

@@ -1,8 +1,8 @@
 """Looking at what lies on the Hugging Face hub, for a bounded time, and saying why where it could not be looked at.
 
-The hub's clients try again and again when it can't be reached: a minute and more for each file. Here one short request says
-whether it is there; if not, they are told to look into their caches alone. Where it is there, all looks together get the
-same few seconds.
+The hub's clients try again and again when it can't be reached: a minute and more for each file. Here one short request
+says whether it is there; if not, they are told to look into their caches alone. Where it is there, all looks together
+get the same few seconds.
 """
 
 from __future__ import annotations
@@ -12,8 +12,11 @@ import os
 import sys
 import threading
 import time
+import urllib.error
+import urllib.request
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from http.client import HTTPException
 from typing import Any, Literal, TypeVar
 
 from magistral_recipe.errors import DataError
@@ -50,6 +53,7 @@ class HubLooks:
 
     Args:
         offline: leave the hub out by intent; what is in its cache is looked at all the same.
+        needed: whether anything may lie there at all; else it is not asked.
         seconds: how long all looks together may take.
 
     Attributes:
@@ -57,15 +61,28 @@ class HubLooks:
         not_looked: what could not be looked at.
     """
 
-    def __init__(self, offline: bool = False, seconds: float = SECONDS) -> None:
-        self._offline = offline
-        self._left = seconds
-        self._reachable: bool | None = None
+    def __init__(self, offline: bool = False, needed: bool = True, seconds: float = SECONDS) -> None:
+        self._offline, self._told = offline, _told_offline()
+        self._left = self._seconds = seconds
+        started = time.monotonic()
+        self._reached = needed and not offline and not self._told and _answers(min(_ASKING, seconds))
+        self._left -= time.monotonic() - started
         self.left_out: list[NotLooked] = []
         self.not_looked: list[NotLooked] = []
 
-    def look(self, what: str, name: str, kind: Literal["model", "dataset"], find: Callable[[], _Found]) -> _Found | None:
-        """Look at something that may have to be fetched from the hub.
+    @contextlib.contextmanager
+    def as_reached(self) -> Iterator[None]:
+        """Let the hub's clients look into their caches alone, where the hub is not reached."""
+        if self._reached:
+            yield
+        else:
+            with _offline():
+                yield
+
+    def look(
+        self, what: str, name: str, kind: Literal["model", "dataset"], find: Callable[[], _Found]
+    ) -> _Found | None:
+        """Look at something that may have to be fetched from the hub; within `as_reached`.
 
         Args:
             what: it, for people: ``model Qwen/Qwen3-0.6B``.
@@ -80,40 +97,40 @@ class HubLooks:
             DataError: where there is no such thing, or it is not what it should be.
         """
         found: list[_Found] = []
-        failed: list[BaseException] = []
+        failed: list[Exception] = []
 
         def work() -> None:
             try:
                 found.append(find())
-            except BaseException as error:  # handed to the thread that waits
+            except Exception as error:  # noqa: BLE001  # handed to the thread that waits, which raises or explains it
                 failed.append(error)
 
-        with _as_asked(self._reached()):
-            worker = threading.Thread(target=work, daemon=True)  # one that never ends keeps nobody
-            started = time.monotonic()
-            worker.start()
-            worker.join(max(self._left, 0.0) if self._reached() else None)
-            self._left -= time.monotonic() - started
+        worker = threading.Thread(target=work, daemon=True)  # one that never ends keeps nobody
+        started = time.monotonic()
+        worker.start()
+        worker.join(max(self._left, 0.0) if self._reached else None)
+        self._left -= time.monotonic() - started
         if worker.is_alive():
             self._note(what, name, kind, "slow")
         elif failed:
-            why = _why(failed[0], self._reached())
-            if why is None:
-                raise failed[0]
-            if why == "missing":
-                page = f"https://huggingface.co/{'datasets/' if kind == 'dataset' else ''}{name}"
-                raise DataError(
-                    f"{what}: there is no such {kind} on the hub, or it is private ({page}): check the name, or log in "
-                    "with `hf auth login`"
-                ) from failed[0]
-            self._note(what, name, kind, why)
+            self._explain(what, name, kind, failed[0])
         return found[0] if found else None
 
-    def _reached(self) -> bool:
-        """Whether the hub answers, asked once."""
-        if self._reachable is None:
-            self._reachable = not self._offline and not _told_offline() and _answers(_ASKING)
-        return self._reachable
+    def note(self, what: str, why: str, remedy: str) -> None:
+        """Note something else that could not be looked at; by intent, where the hub is left out."""
+        (self.left_out if self._offline else self.not_looked).append(NotLooked(what, why, remedy))
+
+    def _explain(self, what: str, name: str, kind: str, error: Exception) -> None:
+        why = _why(error, self._reached)
+        if why is None:
+            raise error
+        if why == "missing":
+            page = f"https://huggingface.co/{'datasets/' if kind == 'dataset' else ''}{name}"
+            raise DataError(
+                f"{what}: there is no such {kind} on the hub, or it is private ({page}): check the name, or log in "
+                "with `hf auth login`"
+            ) from error
+        self._note(what, name, kind, why)
 
     def _note(self, what: str, name: str, kind: str, why: Why) -> None:
         fetch = f"hf download {'--repo-type dataset ' if kind == 'dataset' else ''}{name}"
@@ -121,10 +138,12 @@ class HubLooks:
         if why == "gated":
             told = NotLooked(what, "it is gated", f"ask for access at {page}, then `hf auth login`")
         elif why == "slow":
-            told = NotLooked(what, f"the hub took longer than {SECONDS:.0f} s in all", f"fetch it first: `{fetch}`")
+            told = NotLooked(
+                what, f"the hub took longer than {self._seconds:.0f} s in all", f"fetch it first: `{fetch}`"
+            )
         elif self._offline:
             told = NotLooked(what, "left out by --offline, and not in the hub's cache", f"`{fetch}` puts it there")
-        elif _told_offline():
+        elif self._told:
             told = NotLooked(what, "HF_HUB_OFFLINE is set, and it is not in the hub's cache", f"unset it, or `{fetch}`")
         else:
             told = NotLooked(what, "the hub can't be reached, and it is not in its cache", f"`{fetch}` where it can be")
@@ -136,30 +155,34 @@ def _told_offline() -> bool:
 
 
 def _answers(seconds: float) -> bool:
-    """Ask the hub one small thing, once."""
-    import httpx
+    """Ask the hub one small thing, once; `timeout` bounds each step of a request, a thread all of them."""
     from huggingface_hub import constants
 
-    try:
-        httpx.head(constants.ENDPOINT, timeout=seconds, follow_redirects=False)
-    except (httpx.HTTPError, OSError):
-        return False
-    return True
+    answers: list[object] = []
+
+    def ask() -> None:
+        request = urllib.request.Request(constants.ENDPOINT, method="HEAD")
+        try:
+            with urllib.request.urlopen(request, timeout=seconds) as answer:
+                answers.append(answer.status)
+        except urllib.error.HTTPError as error:  # an answer, too
+            answers.append(error.code)
+        except (OSError, ValueError, HTTPException):
+            return
+
+    worker = threading.Thread(target=ask, daemon=True)
+    worker.start()
+    worker.join(seconds)
+    return bool(answers)
 
 
 @contextlib.contextmanager
-def _as_asked(reached: bool) -> Iterator[None]:
-    """Let the hub's clients look into their caches alone, where the hub is not reached."""
-    if reached:
-        yield
-        return
+def _offline() -> Iterator[None]:
     from huggingface_hub import constants
 
     holders: list[tuple[Any, str]] = [(constants, "HF_HUB_OFFLINE")]
-    for name in ("datasets.config", "datasets"):
-        if name in sys.modules:
-            config = sys.modules[name] if name.endswith("config") else sys.modules[name].config
-            holders.append((config, "HF_HUB_OFFLINE"))
+    if "datasets.config" in sys.modules:
+        holders.append((sys.modules["datasets.config"], "HF_HUB_OFFLINE"))
     saved = [(holder, name, getattr(holder, name)) for holder, name in holders]
     variable = os.environ.get("HF_HUB_OFFLINE")
     try:
@@ -176,9 +199,17 @@ def _as_asked(reached: bool) -> Iterator[None]:
             os.environ["HF_HUB_OFFLINE"] = variable
 
 
+def _broke_off(error: BaseException) -> bool:
+    """Whether a request to the hub ended without a word on what was asked: a lost connection, the hub's own trouble."""
+    from huggingface_hub.errors import HfHubHTTPError
+
+    if isinstance(error, HfHubHTTPError):
+        return getattr(error.response, "status_code", 0) >= 500
+    return isinstance(error, HfHubHTTPError.__bases__[0])  # what its client raises, whichever client that is
+
+
 def _why(error: BaseException, reached: bool) -> Why | None:
     """Why a look failed, by what the hub's client raised under all that was made of it; ``None`` for another reason."""
-    import httpx
     from huggingface_hub import errors
 
     seen: set[int] = set()
@@ -195,8 +226,8 @@ def _why(error: BaseException, reached: bool) -> Why | None:
     missing = (errors.RepositoryNotFoundError, errors.RevisionNotFoundError)
     if reached and any(isinstance(cause, missing) for cause in causes):
         return "missing"
-    lost = (errors.LocalEntryNotFoundError, errors.OfflineModeIsEnabled, httpx.TransportError, ConnectionError)
-    if any(isinstance(cause, lost) for cause in causes):
+    lost = (errors.LocalEntryNotFoundError, errors.OfflineModeIsEnabled, ConnectionError, TimeoutError)
+    if any(isinstance(cause, lost) or _broke_off(cause) for cause in causes):
         return "unreachable" if reached else "offline"
     texts = " ".join(str(cause) for cause in causes)
     if not reached and ("offline" in texts.lower() or "can't be fetched from the hub" in texts):

@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from tempfile import gettempdir
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from rich.console import Console
 from rich.table import Table
 
+from magistral_recipe.check.data import ROWS, LookedAt, hub_data, look_at_data
+from magistral_recipe.check.hub import HubLooks, NotLooked
+from magistral_recipe.check.outcome import Outcome
 from magistral_recipe.check.recipe_file import line_of, load_recipe
 from magistral_recipe.check.trainer_fields import trainer_mistakes
 from magistral_recipe.check.wiring_report import WiringReport
-from magistral_recipe.errors import DataError, RecipeError
-from magistral_recipe.machine import describe_device
+from magistral_recipe.errors import DataError, RecipeError, RunError
+from magistral_recipe.machine import GIB, describe_device, versions
 from magistral_recipe.models.config import ModelConfig
+from magistral_recipe.models.paths import hub_id
 from magistral_recipe.models.shape import shape_of
 from magistral_recipe.recipe.sections import BASE, LoadedRecipe, Recipe
 from magistral_recipe.stages.training import TrainingStage, base_model_config, chat_format, run_arguments
@@ -26,9 +30,7 @@ from magistral_recipe.writing.template import ChatTemplateError
 if TYPE_CHECKING:
     from magistral_recipe.check.memory.devices import Device
     from magistral_recipe.check.memory.plan import RecipePlan
-
-PROOF_ROWS = 256
-"""Problems and traces that the wiring proof looks at: enough for every kind and language, quick to load."""
+    from magistral_recipe.data.problems import Trace
 
 
 def load_telling_all(file: Path, overrides: list[str]) -> LoadedRecipe:
@@ -57,29 +59,124 @@ def load_telling_all(file: Path, overrides: list[str]) -> LoadedRecipe:
         raise RecipeError(sorted(mistakes, key=line_of)) from None
 
 
-def check_recipe(loaded: LoadedRecipe, console: Console | None = None, device: str | None = None) -> None:
-    """Do all that can be done before a model is loaded, and print the plan.
+def check_recipe(
+    loaded: LoadedRecipe,
+    console: Console | None = None,
+    device: str | None = None,
+    *,
+    offline: bool = False,
+) -> Outcome:
+    """Do all that can be done before a model is loaded, and print what is found and the plan.
 
     Args:
         loaded: the recipe.
         console: where to print.
         device: the card to plan for, by name or size; by default what is at hand.
+        offline: leave the hub out by intent.
 
-    Raises:
-        RecipeError: with every mistake found, or with what the wiring proof found.
+    Returns:
+        What was found; its `exit_code` says whether all is proven.
     """
     console = console or Screen()
-    card = named_device(device)
-    check_trainers(loaded)
-    proven = False
+    outcome = Outcome(str(loaded.document.file), versions=versions())
+    looks = HubLooks(offline, needed=bool(_hub_model(loaded) or hub_data(loaded)))
     try:
-        prove_wiring_of(loaded, console)
-        proven = True
-    except DataError as error:  # data or a model of the hub that this machine does not have: no mistake of the recipe
-        for line in error.problems:
-            console.print(plain(f"wiring NOT proven: {line}", "yellow"))
+        card = named_device(device)
+        with looks.as_reached():
+            check_trainers(loaded)
+            proven = _prove(loaded, console, looks, outcome)
+            plan = memory_of(loaded, card, look_at_data=proven)
+    except RecipeError as error:
+        outcome.mistakes += error.problems
+        return _told(outcome, looks, console)
+    outcome.stages = list(_stages(loaded))
+    outcome.warnings = [
+        loaded.mistake(("stages", index, stage.kind, *key), text)
+        for index, stage in enumerate(loaded.recipe.stages)
+        for key, text in stage.warnings()
+    ]
     console.print(plan_table(loaded))
-    show_memory(loaded, console, card, look_at_data=proven)
+    console.print(f"device: {describe_device()}")
+    if plan is not None:
+        from magistral_recipe.check.memory.table import render
+
+        console.print(render(plan))
+        outcome.memory = plan.as_dict()
+        if device is not None:  # on a card that was named; a machine without one is told, and is no mistake
+            outcome.mistakes += _too_large(loaded, plan)
+    else:
+        looks.note("the memory plan", "the model's shape is neither on this machine nor known", "fetch the model first")
+    return _told(outcome, looks, console)
+
+
+def _prove(loaded: LoadedRecipe, console: Console, looks: HubLooks, outcome: Outcome) -> bool:
+    """Look at the model's tokenizer and the data, and run the wiring proof where both are there."""
+    from magistral_recipe.models.load import generation_stop_ids, load_tokenizer
+
+    config, name = base_model_config(loaded.recipe, loaded.folder), _hub_model(loaded)
+
+    def words() -> tuple[Any, list[int]]:
+        tokenizer = load_tokenizer(config.path, None, config)
+        return tokenizer, generation_stop_ids(config.path, tokenizer, config)
+
+    data = look_at_data(loaded, chat_format(loaded.recipe, loaded.folder).thinking, looks)
+    outcome.mistakes += [loaded.mistake(path, message) for path, message in data.mistakes]
+    if not _training(loaded):
+        return False
+    try:
+        found = looks.look(f"model {name}", name, "model", words) if name else words()
+    except DataError as error:
+        outcome.mistakes += [loaded.mistake(("model", "path"), line) for line in error.problems]
+        return False
+    if found is None or outcome.mistakes:
+        return False
+    try:
+        return prove_wiring_of(loaded, console, Words(*found), data, outcome.wiring)
+    except RunError as error:  # no sandbox: its line names the remedy
+        looks.not_looked.append(NotLooked("programs", "they can't be run here", str(error)))
+        return False
+
+
+def _hub_model(loaded: LoadedRecipe) -> str | None:
+    return hub_id(base_model_config(loaded.recipe, loaded.folder).path)
+
+
+def _told(outcome: Outcome, looks: HubLooks, console: Console) -> Outcome:
+    """Print what stands beside the plan, what could not be looked at last."""
+    outcome.not_looked, outcome.left_out = looks.not_looked, looks.left_out
+    for warning in outcome.warnings:
+        console.print(plain(f"warning: {warning}", "yellow"))
+    for each in outcome.left_out:
+        console.print(plain(f"left out: {each}"))
+    for each in outcome.not_looked:
+        console.print(plain(f"NOT looked at: {each}", "yellow"))
+    return outcome
+
+
+def _too_large(loaded: LoadedRecipe, plan: RecipePlan) -> Iterator[str]:
+    """Stages that do not fit the card."""
+    from magistral_recipe.check.memory.verdict import Fit
+
+    places = {stage.name: ("stages", index, stage.kind) for index, stage in enumerate(loaded.recipe.stages)}
+    for stage in plan.stages:
+        if stage.verdict is not None and stage.verdict.fit is Fit.DOES_NOT_FIT:
+            needed, room = stage.verdict.needed / GIB, stage.verdict.available / GIB
+            message = f"does not fit {plan.device.name}: it needs {needed:.1f} GiB, {room:.1f} are free"
+            yield loaded.mistake(places[stage.name], message)
+
+
+def _stages(loaded: LoadedRecipe) -> Iterator[dict[str, Any]]:
+    last = BASE
+    for stage in loaded.recipe.stages:
+        yield {
+            "name": stage.name,
+            "kind": stage.kind,
+            "starts_from": stage.asks_for_model or last,
+            "what": stage.describe(loaded.recipe),
+            "processes": loaded.recipe.started_as(stage).num_processes,
+        }
+        if stage.makes_model:
+            last = stage.name
 
 
 def prove_recipe(loaded: LoadedRecipe, console: Console) -> None:
@@ -148,12 +245,31 @@ def _training(loaded: LoadedRecipe) -> list[tuple[int, TrainingStage]]:
 # ------------------------------------------------------------------------------------------------ wiring
 
 
-def prove_wiring_of(loaded: LoadedRecipe, console: Console) -> None:
+class Words(NamedTuple):
+    """What the wiring proof needs of a model: its tokenizer, and the tokens on which its generation stops."""
+
+    tokenizer: Any
+    stops: list[int]
+
+
+def prove_wiring_of(
+    loaded: LoadedRecipe,
+    console: Console,
+    words: Words | None = None,
+    data: LookedAt | None = None,
+    told: list[str] | None = None,
+) -> bool:
     """Run the wiring proof on the base model's own tokenizer and the first rows of the recipe's data.
 
     Args:
         loaded: the recipe.
         console: shows each RL stage's proof, or the SFT stage's where there is no RL.
+        words: the model's, where they are loaded already.
+        data: the first rows, where they are loaded already; a stage whose rows are not among them is passed over.
+        told: takes what was shown, a line a finding.
+
+    Returns:
+        Whether all of it could be proven.
 
     Raises:
         RecipeError: the wiring is broken.
@@ -161,35 +277,52 @@ def prove_wiring_of(loaded: LoadedRecipe, console: Console) -> None:
     """
     from magistral_recipe.check.wiring import prove_wiring
     from magistral_recipe.models.load import generation_stop_ids, load_tokenizer
-    from magistral_recipe.stages.grpo import require_sandboxes
+    from magistral_recipe.stages.grpo import GrpoStage, require_sandboxes
+    from magistral_recipe.stages.sft import SftStage
 
     recipe, base = loaded.recipe, loaded.folder
-    stages = [stage for _, stage in _training(loaded)]
+    stages = _training(loaded)
     if not stages:
-        return
+        return True
     config = base_model_config(recipe, base)
-    tokenizer = load_tokenizer(config.path, None, config)
+    if words is None:
+        tokenizer = load_tokenizer(config.path, None, config)
+        words = Words(tokenizer, generation_stop_ids(config.path, tokenizer, config))
     try:
-        chat = chat_format(recipe, base).install(tokenizer)
+        chat = chat_format(recipe, base).install(words.tokenizer)
     except ChatTemplateError as error:
         raise RecipeError([loaded.mistake(("thinking", error.key), text) for text in error.problems]) from error
-    stops = generation_stop_ids(config.path, tokenizer, config)
-    imitated = (stage.proof_traces(base, chat.thinking, PROOF_ROWS) for stage in stages)
-    traces = next((found for found in imitated if found), ())
-    rewarded = False
-    for stage in stages:
-        problems = stage.proof_problems(recipe, base, PROOF_ROWS)
+    whole = True
+    traces: Sequence[Trace] = ()
+    for index, stage in stages:
+        if data is None or not isinstance(stage, SftStage):
+            rows: Sequence[Trace] | None = stage.proof_traces(base, chat.thinking, ROWS)
+        else:
+            rows = data.traces.get(index)
+        whole = whole and rows is not None
+        traces = traces or rows or ()
+    proofs = []
+    for _, stage in stages:
+        if data is None or not isinstance(stage, GrpoStage):
+            problems = stage.proof_problems(recipe, base, ROWS)
+        else:
+            problems = data.problems.get(stage.problems)
+            whole = whole and problems is not None
         if problems is None:
             continue
-        rewarded, rewards = True, stage.build_rewards(chat.thinking)
+        rewards = stage.build_rewards(chat.thinking)
         require_sandboxes(rewards, problems)
-        _show(prove_wiring(tokenizer, chat, rewards, problems, traces, stops), console)
-    if not rewarded:
-        _show(prove_wiring(tokenizer, chat, [], [], traces, stops), console)
+        proofs.append(prove_wiring(words.tokenizer, chat, rewards, problems, traces, words.stops))
+        _show(proofs[-1], console, told)
+    if not proofs and traces:
+        _show(prove_wiring(words.tokenizer, chat, [], [], traces, words.stops), console, told)
+    return whole
 
 
-def _show(report: WiringReport, console: Console) -> None:
+def _show(report: WiringReport, console: Console, told: list[str] | None) -> None:
     console.print(report.render())
+    if told is not None:
+        told += report.lines()
     report.require()
 
 
@@ -249,15 +382,3 @@ def memory_of(loaded: LoadedRecipe, device: Device | None = None, *, look_at_dat
     from magistral_recipe.check.memory.plan import plan_recipe
 
     return plan_recipe(loaded, device, measure_lengths(loaded) if look_at_data else None)
-
-
-def show_memory(loaded: LoadedRecipe, console: Console, device: Device | None, *, look_at_data: bool) -> None:
-    """Print whether a recipe fits; see `memory_of`."""
-    from magistral_recipe.check.memory.table import render
-
-    console.print(f"device: {describe_device()}", markup=False)
-    plan = memory_of(loaded, device, look_at_data=look_at_data)
-    if plan is None:
-        console.print("memory: NOT planned: the model's shape is not known before it is loaded", style="yellow")
-        return
-    console.print(render(plan))

@@ -106,6 +106,12 @@ class WiringReport:
         if self.findings:
             raise RecipeError([f"wiring: {finding.fault}: {finding.message}" for finding in self.findings])
 
+    def lines(self) -> list[str]:
+        """Return what came out, a line a reward, a note and a finding."""
+        proofs = [f"{proof.reward} on {proof.group}: {proof.verdict}" for proof in self.proofs]
+        findings = [f"{finding.fault}: {finding.message}" for finding in self.findings]
+        return [*proofs, *(f"note: {note}" for note in self.notes), *findings]
+
     def render(self) -> RenderableType:
         """Return the report for a rich console."""
         from rich.console import Group

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from typing import Annotated
 
 import typer
 
 from magistral_recipe.commands.recipe_arguments import MoreOverrides, Overrides, RecipeFile
+from magistral_recipe.errors import DataError, RecipeError
 from magistral_recipe.terminal.console import quieten_libraries, told_errors
+from magistral_recipe.terminal.screen import Screen
+from magistral_recipe.terminal.shown import say
 
 
 def register(app: typer.Typer) -> None:
@@ -22,11 +26,34 @@ DeviceName = Annotated[
 
 
 def check(
-    recipe: RecipeFile, more: MoreOverrides = None, overrides: Overrides = None, device: DeviceName = None
+    recipe: RecipeFile,
+    more: MoreOverrides = None,
+    overrides: Overrides = None,
+    device: DeviceName = None,
+    offline: Annotated[
+        bool, typer.Option("--offline", help="Leave the hub out by intent; what is in its cache is looked at.")
+    ] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print one JSON document and nothing else (docs/check.md).")
+    ] = False,
 ) -> None:
-    """Find every mistake in a recipe, prove its wiring on the real tokenizer, and print the plan."""
+    """Find every mistake in a recipe, prove its wiring on the real tokenizer, and print the plan and what it takes.
+
+    Exit codes: 0 all is proven; 2 mistakes; 3 something could not be looked at (the hub, a gated set, a package).
+    """
+    from magistral_recipe.check.outcome import Outcome
     from magistral_recipe.check.plan import check_recipe, load_telling_all
 
     with told_errors():
         quieten_libraries()
-        check_recipe(load_telling_all(recipe, [*(overrides or []), *(more or [])]), device=device)
+        try:
+            loaded = load_telling_all(recipe, [*(overrides or []), *(more or [])])
+            outcome = check_recipe(loaded, Screen(quiet=as_json), device, offline=offline)
+        except (RecipeError, DataError) as error:
+            outcome = Outcome(str(recipe), mistakes=error.problems)
+        if as_json:
+            typer.echo(json.dumps(outcome.as_dict(), indent=1, ensure_ascii=False))
+        else:
+            for line in outcome.mistakes:
+                say(line, error=True, colour="red")
+        raise typer.Exit(outcome.exit_code)

@@ -13,6 +13,7 @@ from importlib.resources import files
 from typing import Any, NamedTuple
 
 from magistral_recipe.errors import DataError
+from magistral_recipe.models.architecture import auto_class
 from magistral_recipe.models.config import ModelConfig
 from magistral_recipe.models.paths import ModelSource, find_model
 
@@ -87,25 +88,6 @@ def config_of(fields: Mapping[str, Any]) -> Any:
     return AutoConfig.for_model(options.pop("model_type"), **options)
 
 
-def model_class(shape: Any) -> Any:
-    """The transformers class that a config's weights belong to.
-
-    Args:
-        shape: a transformers config.
-
-    Returns:
-        The class that `AutoModelForCausalLM` chooses; where it has none (`Mistral3ForConditionalGeneration`), the one
-        that the config names in `architectures`.
-    """
-    import transformers
-    from transformers import AutoModelForCausalLM
-
-    if type(shape) in AutoModelForCausalLM._model_mapping or getattr(shape, "auto_map", None):
-        return AutoModelForCausalLM
-    named = next(iter(getattr(shape, "architectures", None) or ()), None)
-    return getattr(transformers, named or "", AutoModelForCausalLM)
-
-
 def empty_model(shape: Any, dtype: str = "float32", **options: Any) -> Any:
     """Build a model without its weights, on torch's meta device.
 
@@ -119,12 +101,8 @@ def empty_model(shape: Any, dtype: str = "float32", **options: Any) -> Any:
     """
     import torch
 
-    chosen = model_class(shape)
-    build = chosen.from_config if hasattr(chosen, "from_config") else chosen._from_config
-    if not hasattr(chosen, "from_config"):
-        options.pop("trust_remote_code", None)
     with torch.device("meta"):
-        return build(shape, dtype=getattr(torch, dtype), **options)
+        return auto_class(shape).from_config(shape, dtype=getattr(torch, dtype), **options)
 
 
 def shape_of(config: ModelConfig) -> Any:

@@ -1,0 +1,121 @@
+"""A look at the first rows of all data that a recipe names: can they be had, read, and used?"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from magistral_recipe.check.hub import HubLooks, NotLooked
+from magistral_recipe.data import readers
+from magistral_recipe.data.benchmarks import catalogue
+from magistral_recipe.data.problems import Problem, Trace
+from magistral_recipe.data.sources import (
+    LoadResult,
+    ProblemsSource,
+    TracesSource,
+    first_rows,
+    load_problems,
+    load_traces,
+)
+from magistral_recipe.errors import DataError
+from magistral_recipe.recipe.document import KeyPath
+from magistral_recipe.recipe.sections import LoadedRecipe
+from magistral_recipe.stages.sft import SftStage
+from magistral_recipe.writing.thinking import Thinking
+
+ROWS = 256
+"""Rows that are looked at: enough for every kind and language, quick to load."""
+
+_MOST = 0.5  # share of the rows; a set of which more can't be used is not what was meant
+
+
+@dataclass
+class LookedAt:
+    """The first rows of a recipe's data.
+
+    Attributes:
+        problems: by the set's name; a set that could not be looked at is missing.
+        traces: by the number of the stage.
+        mistakes: what is wrong with them, as (key path, message).
+    """
+
+    problems: dict[str, Sequence[Problem]] = field(default_factory=dict)
+    traces: dict[int, Sequence[Trace]] = field(default_factory=dict)
+    mistakes: list[tuple[KeyPath, str]] = field(default_factory=list)
+
+
+def hub_data(loaded: LoadedRecipe) -> list[str]:
+    """Name the data sets of the hub that a recipe reads."""
+    return [name for _, source, _ in _sources(loaded) if (name := _on_hub(source, loaded.folder))]
+
+
+def look_at_data(loaded: LoadedRecipe, thinking: Thinking, looks: HubLooks) -> LookedAt:
+    """Load the first rows of every set of problems and traces.
+
+    Args:
+        loaded: the recipe.
+        thinking: its tags.
+        looks: bounds what comes from the hub, and notes what could not be looked at.
+
+    Returns:
+        The rows, and what is wrong with them.
+    """
+    found = LookedAt()
+    for path, source, place in _sources(loaded):
+        load = _loader(source, loaded.folder, thinking)
+        hub = _on_hub(source, loaded.folder)
+        try:
+            result = looks.look(f"data set {hub}", hub, "dataset", load) if hub else load()
+        except DataError as error:
+            if missing := _missing_package(error):
+                why = f"the package {missing} is not installed"
+                looks.not_looked.append(NotLooked(source.describe(), why, str(error)))
+            else:
+                found.mistakes += [(path, line) for line in error.problems]
+            continue
+        if result is None:
+            continue
+        if result.set_aside > _MOST * result.read:
+            found.mistakes.append((path, f"most rows can't be used: {result.summary()}"))
+        if isinstance(place, int):
+            found.traces[place] = result.rows
+        else:
+            found.problems[place] = result.rows
+    return found
+
+
+def _loader(source: ProblemsSource | TracesSource, base: Path, thinking: Thinking) -> Callable[[], LoadResult[Any]]:
+    few = first_rows(source, ROWS)
+    if isinstance(few, TracesSource):
+        return lambda: load_traces(few, base, None, thinking)
+    return lambda: load_problems(few, base, None)
+
+
+def _sources(loaded: LoadedRecipe) -> Iterator[tuple[KeyPath, ProblemsSource | TracesSource, str | int]]:
+    """Every source: where it stands in the recipe, itself, and the name or the stage it belongs to."""
+    for name, problems in loaded.recipe.problems.items():
+        yield ("problems", name), problems, name
+    for index, stage in enumerate(loaded.recipe.stages):
+        if isinstance(stage, SftStage):
+            yield ("stages", index, stage.kind, "traces"), stage.traces, index
+
+
+def _on_hub(source: ProblemsSource | TracesSource, base: Path) -> str | None:
+    """The data set of the hub that a source reads; ``None`` for files, and for what is made here."""
+    if isinstance(source, ProblemsSource) and source.benchmark is not None and source.path is None:
+        data = catalogue.find(source.benchmark, base).row.data
+        return data.path if data.path and readers.is_hub_id(data.path) else None
+    if source.path is None or source.local(base) is not None:
+        return None
+    return source.path if readers.is_hub_id(source.path) else None
+
+
+def _missing_package(error: BaseException) -> str | None:
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, ImportError):
+            return cause.name or "it needs"
+        cause = cause.__cause__
+    return None

@@ -87,6 +87,8 @@ def _read(layout: Layout, field: str, value: object) -> object:
 
 
 def _keep_what_the_kind_needs(values: dict[str, object], layout: Layout, use: Use) -> None:
+    if use == "problems" and not layout.serves("problems"):
+        values.pop("kind", None)  # no answers: only the recipe's `kind: text` can make problems of these rows
     if "kind" in layout.values:
         for field, kind in _DECIDES.items():
             if values.get("kind") not in (None, kind):

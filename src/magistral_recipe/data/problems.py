@@ -141,6 +141,7 @@ def parse_problem(
     defaults: Mapping[str, object] | None = None,
     answer_in: AnswerIn = "whole",
     max_characters: int = MAX_CHARACTERS,
+    told: Mapping[str, str | None] | None = None,
 ) -> Problem | Rejection:
     """Bring one raw row into the shape of a problem.
 
@@ -152,11 +153,13 @@ def parse_problem(
         answer_in: where in the answer's text the answer is: all of it, the last ``\\boxed{}``, or behind the last
             ``####`` (GSM8K).
         max_characters: longest text of a field that is accepted.
+        told: field → column, for messages, where the row's fields were brought under their own names before.
 
     Returns:
         The problem, or why it is none.
     """
-    values = _mapped(row, PROBLEM_FIELDS, columns or {}, defaults or {}, answer_in, max_characters)
+    told = told or columns or {}
+    values = _mapped(row, PROBLEM_FIELDS, columns or {}, defaults or {}, answer_in, max_characters, told)
     if isinstance(values, Rejection):
         return values
     kind = values.get("kind") or ("code" if values.get("tests") else "math")
@@ -165,11 +168,11 @@ def parse_problem(
         required.append(column)
     for field in required:
         if field not in values:
-            return _missing(field, row, columns or {})
-    problem = _validated(Problem, values, columns or {})
+            return missing(field, row, told)
+    problem = _validated(Problem, values, told)
     if isinstance(problem, Problem) and problem.kind == "math" and not _readable(problem.answer):
         reason = f"cannot be read as an answer: {fields.shown(problem.answer)}"
-        return Rejection(Code.BAD_VALUE, f"{_where('answer', columns or {})}: {reason}")
+        return Rejection(Code.BAD_VALUE, f"{_where('answer', told)}: {reason}")
     return problem
 
 
@@ -180,6 +183,7 @@ def parse_trace(
     defaults: Mapping[str, object] | None = None,
     answer_in: AnswerIn = "whole",
     max_characters: int = MAX_CHARACTERS,
+    told: Mapping[str, str | None] | None = None,
 ) -> Trace | Rejection:
     """Bring one raw row into the shape of a trace.
 
@@ -192,11 +196,13 @@ def parse_trace(
         defaults: as in `parse_problem`.
         answer_in: as in `parse_problem`.
         max_characters: as in `parse_problem`.
+        told: as in `parse_problem`.
 
     Returns:
         The trace, or why it is none.
     """
-    values = _mapped(row, TRACE_FIELDS, columns or {}, defaults or {}, answer_in, max_characters)
+    told = told or columns or {}
+    values = _mapped(row, TRACE_FIELDS, columns or {}, defaults or {}, answer_in, max_characters, told)
     if isinstance(values, Rejection):
         return values
     if values.get("messages") is not None and not any(values.get(key) for key in ("completion", "response")):
@@ -208,10 +214,10 @@ def parse_trace(
         values = {**exchange, **{key: value for key, value in values.items() if value is not None}}
     values.pop("messages", None)
     if "problem" not in values:
-        return _missing("problem", row, columns or {})
+        return missing("problem", row, told)
     if "completion" not in values and "thoughts" not in values and "response" not in values:
-        return _missing("completion", row, columns or {}, " (nor 'thoughts' and 'response', nor 'messages')")
-    return _validated(Trace, values, columns or {})
+        return missing("completion", row, told, " (nor 'thoughts' and 'response', nor 'messages')")
+    return _validated(Trace, values, told)
 
 
 _PLAIN_NUMBER = re.compile(r"-?\d+(?:\.\d+)?")
@@ -246,6 +252,7 @@ def _mapped(
     defaults: Mapping[str, object],
     answer_in: AnswerIn,
     max_characters: int,
+    told: Mapping[str, str | None],
 ) -> dict[str, object] | Rejection:
     if not isinstance(row, Mapping):
         return Rejection(Code.NOT_AN_OBJECT, f"expected an object with named columns, got {type(row).__name__}")
@@ -266,12 +273,12 @@ def _mapped(
     for field, value in values.items():
         length = _length(value)
         if field != "tests" and length > max_characters:
-            return Rejection(Code.TOO_LONG, f"{_where(field, columns)}: {length:,} characters, over {max_characters:,}")
+            return Rejection(Code.TOO_LONG, f"{_where(field, told)}: {length:,} characters, over {max_characters:,}")
     if answer_in != "whole" and isinstance(values.get("answer"), str):
-        found_answer = _answer_inside(str(values["answer"]), answer_in)
+        found_answer = answer_inside(str(values["answer"]), answer_in)
         if found_answer is None:
             sign = "closed \\boxed{}" if answer_in == "boxed" else "'####'"
-            return Rejection(Code.BAD_VALUE, f"{_where('answer', columns)}: no {sign} in it")
+            return Rejection(Code.BAD_VALUE, f"{_where('answer', told)}: no {sign} in it")
         values["answer"] = found_answer
     for field, value in defaults.items():
         if values.get(field) in (None, ""):
@@ -279,7 +286,10 @@ def _mapped(
     return values
 
 
-def _answer_inside(text: str, answer_in: AnswerIn) -> str | None:
+def answer_inside(text: str, answer_in: AnswerIn) -> str | None:
+    """Take the answer out of a worked solution; None where it isn't there."""
+    if answer_in == "whole":
+        return text
     if answer_in == "boxed":
         return _last_box(text)
     _, mark, answer = text.rpartition("####")
@@ -317,7 +327,8 @@ def _where(field: str, columns: Mapping[str, str | None]) -> str:
     return f"{field} (column '{column}')" if column and column != field else field
 
 
-def _missing(field: str, row: object, columns: Mapping[str, str | None], more: str = "") -> Rejection:
+def missing(field: str, row: object, columns: Mapping[str, str | None], more: str = "") -> Rejection:
+    """Reject a row that lacks a field's column, and say which columns it has."""
     there = ", ".join(map(str, list(row)[:12])) if isinstance(row, Mapping) else ""
     return Rejection(Code.MISSING, f"{_where(field, columns)}: missing{more}; the row has: {there or 'no columns'}")
 

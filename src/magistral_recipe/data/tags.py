@@ -26,32 +26,44 @@ _AROUND_ANSWERS = (
 )
 
 
-def retagged(trace: Trace, thinking: Thinking) -> Trace:
+def retagged(
+    trace: Trace, thinking: Thinking, worn: Thinking | None = None, around_answer: tuple[str, ...] = ()
+) -> Trace:
     """Take a trace with well-known tags apart.
 
     Args:
         trace: as its file gave it.
         thinking: the recipe's tags.
+        worn: the tags of its data set, where they are known; they go before the well-known ones.
+        around_answer: what its data set puts around the response, an opening and a closing mark.
 
     Returns:
         The trace with thoughts and response of their own, or as it was: where it has the recipe's tags, or not exactly
         one pair of others, in front, with thoughts and an answer.
     """
     text = trace.completion
-    if text is None or thinking.open in text or thinking.close in text:
+    if text is None:
         return trace
-    for tags in KNOWN:
+    pairs: tuple[Thinking, ...] = (worn, *KNOWN) if worn else KNOWN
+    if thinking.open in text or thinking.close in text:
+        # Where the prompt opens the thoughts, the tags of the text are right and its opening one is too many.
+        if not (thinking.opened_by_prompt and thinking.open in text):
+            return trace
+        pairs = (Thinking(thinking.open, thinking.close),)
+    for tags in pairs:
         split = tags.split(text)
         if split.answer is not None and split.thoughts.strip() and split.answer.strip():
-            parts = {"completion": None, "thoughts": split.thoughts.strip(), "response": _response(split)}
-            return trace.model_copy(update=parts)
+            response = _response(split, around_answer)
+            return trace.model_copy(
+                update={"completion": None, "thoughts": split.thoughts.strip(), "response": response}
+            )
     return trace
 
 
-def _response(split: Split) -> str:
+def _response(split: Split, around: tuple[str, ...]) -> str:
     """The answer without the marks that some sets put around it."""
     answer = (split.answer or "").strip()
-    for opening, closing in _AROUND_ANSWERS:
+    for opening, closing in ((around[0], around[1]), *_AROUND_ANSWERS) if around else _AROUND_ANSWERS:
         inner = answer.removeprefix(opening).removesuffix(closing)
         if len(inner) == len(answer) - len(opening) - len(closing) and opening not in inner and inner.strip():
             return inner.strip()

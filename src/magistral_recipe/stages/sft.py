@@ -17,6 +17,7 @@ from magistral_recipe.errors import DataError
 from magistral_recipe.recipe.sections import Inputs, Mistakes, Recipe, StageContext
 from magistral_recipe.stages.training import TrainingStage, run_arguments
 from magistral_recipe.stages.work import best_keeper, load_start, report_set_aside, train_and_save
+from magistral_recipe.writing.template import PACKAGE_TEMPLATE
 from magistral_recipe.writing.thinking import Thinking
 
 if TYPE_CHECKING:
@@ -45,7 +46,7 @@ class SftStage(TrainingStage):
 
     def mistakes(self, recipe: Recipe, models: Sequence[str], folder: Path) -> Mistakes:
         """Mistakes that need the rest of the recipe or the disk."""
-        for key, message in self.traces.check(folder):
+        for key, message in self.traces.check(folder, _own_tags(recipe)):
             yield ("traces", *key.split(".")) if key else ("traces",), message
         yield from super().mistakes(recipe, models, folder)
 
@@ -133,3 +134,14 @@ def tokenized(
             labels = [token if trained else IGNORED for token, trained in zip(ids, mask, strict=True)]
             rows.append({"input_ids": ids, "labels": labels})
     return Dataset.from_list(rows), len(traces) - len(rows)
+
+
+def _own_tags(recipe: Recipe) -> Thinking | None:
+    """The recipe's tags, where they are known without the model: a template of its own may open the thoughts."""
+    section = recipe.thinking
+    if section is None or section.template != PACKAGE_TEMPLATE:
+        return None
+    try:
+        return Thinking(section.open, section.close)
+    except ValueError:  # told where the section is checked
+        return None

@@ -20,16 +20,17 @@ if TYPE_CHECKING:
 
 
 def problem_rows(context: StageContext, name: str) -> list[Problem]:
-    """Load a named set of problems, and say how many rows were set aside."""
+    """Load a named set of problems, and say which layout they have and how many rows were set aside."""
     loaded = load_problems(context.recipe.problems[name], context.base, context.quarantine(name))
     report_set_aside(context, f"problems '{name}'", loaded)
     return loaded.rows
 
 
 def report_set_aside(context: StageContext, what: str, loaded: LoadResult) -> None:
-    """Tell how many rows did not fit, why, and where they are."""
-    if loaded.set_aside:
-        context.emit({"type": "warning", "text": f"{what}: {loaded.summary()}"})
+    """Tell how many rows did not fit, why, and where they are; and by which layout they were read."""
+    if loaded.set_aside or loaded.layout or loaded.passed_over:
+        kind = "warning" if loaded.set_aside else "note"
+        context.emit({"type": kind, "text": f"{what}: {loaded.summary()}"})
 
 
 def load_start(context: StageContext) -> LoadedModel:

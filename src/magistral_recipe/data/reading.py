@@ -1,0 +1,221 @@
+"""From a source's raw rows to problems and traces, one at a time: which layout they have, and what each becomes.
+
+Which rows are taken, and where the others go, is `sources`' business.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import chain, islice
+from pathlib import Path
+from typing import Any
+
+from magistral_recipe.data import peek
+from magistral_recipe.data.fields import Code, Rejection
+from magistral_recipe.data.layouts import catalogue
+from magistral_recipe.data.layouts.adapt import Columns, adapted, columns_of
+from magistral_recipe.data.layouts.catalogue import Layout, Use
+from magistral_recipe.data.problems import (
+    MAX_CHARACTERS,
+    AnswerIn,
+    Problem,
+    Trace,
+    lookup,
+    parse_problem,
+    parse_trace,
+)
+from magistral_recipe.data.readers import BadRow, RawRow
+from magistral_recipe.data.tags import retagged
+from magistral_recipe.errors import DataError
+from magistral_recipe.writing.thinking import Thinking
+
+Mistake = tuple[str, str]
+"""A key of the source, dotted, and what is wrong with it."""
+
+Where = Mapping[str, Sequence[Any]]
+"""Column to the values that rows must have in it."""
+
+LOOK = 100
+"""How many rows are looked at, at most, to know the columns."""
+
+
+@dataclass(frozen=True)
+class Wish:
+    """What a source says about how its rows are to be read.
+
+    Attributes:
+        use: what they are to be.
+        columns: field to column, where the recipe maps them.
+        layout: the layout's name, where the recipe names it.
+        answer_in: where the answer is, where the recipe says so.
+        defaults: values of fields that a row leaves empty.
+        max_characters: longest text of a field that is believed.
+        where: which rows are wanted.
+        path: the data set's name on the hub, for rows that come from there.
+        base: the folder that a layout of one's own is relative to.
+        keep_malformed: whether traces are left as they are, whatever their tags.
+    """
+
+    use: Use
+    columns: Columns = field(default_factory=dict)
+    layout: str | None = None
+    answer_in: AnswerIn | None = None
+    defaults: Mapping[str, object] = field(default_factory=dict)
+    max_characters: int = MAX_CHARACTERS
+    where: Where = field(default_factory=dict)
+    path: str | None = None
+    base: Path = field(default_factory=Path)
+    keep_malformed: bool = False
+
+
+@dataclass(frozen=True)
+class Reading:
+    """How the rows of one source are read.
+
+    Attributes:
+        wish: what the source says.
+        layout_name: the layout that was named or recognised; None where rows are read by our own columns.
+        layout: the layout itself.
+        thinking: the recipe's tags, for traces; without them no tags are looked at.
+    """
+
+    wish: Wish
+    layout_name: str | None = None
+    layout: Layout | None = None
+    thinking: Thinking | None = None
+
+    def passes_over(self, row: object) -> bool:
+        """Say whether a row isn't wanted: `where` asks for others, or the layout knows it as no problem of ours."""
+        if not isinstance(row, Mapping):
+            return False
+        unwanted = self.layout.passed_over if self.layout else {}
+        return any(not _has(row, column, values) for column, values in self.wish.where.items()) or any(
+            _has(row, column, values) for column, values in unwanted.items()
+        )
+
+    def problem(self, row: object) -> Problem | Rejection:
+        """Read a row as a problem."""
+        fields = self._fields(row)
+        return fields if isinstance(fields, Rejection) else parse_problem(fields, **self._options())
+
+    def trace(self, row: object) -> Trace | Rejection:
+        """Read a row as a trace, with the recipe's tags around its thoughts."""
+        fields = self._fields(row)
+        trace = fields if isinstance(fields, Rejection) else parse_trace(fields, **self._options())
+        if self.thinking is None or isinstance(trace, Rejection) or self.wish.keep_malformed:
+            return trace
+        worn = self.layout.worn if self.layout else None
+        around = tuple(self.layout.answer_tags) if self.layout else ()
+        return held_against(retagged(trace, self.thinking, worn, around), self.thinking)
+
+    def __call__(self, row: object) -> Problem | Trace | Rejection:
+        """Read a row as what it is to be."""
+        return self.problem(row) if self.wish.use == "problems" else self.trace(row)
+
+    def _fields(self, row: object) -> object:
+        return row if self.layout is None else adapted(row, self.layout, self.wish.columns, self.wish.use)
+
+    def _options(self) -> dict[str, Any]:
+        wish, layout = self.wish, self.layout
+        options: dict[str, Any] = {"max_characters": wish.max_characters}
+        if layout is None:
+            answer_in = wish.answer_in or "whole"
+            return {**options, "columns": wish.columns, "defaults": wish.defaults, "answer_in": answer_in}
+        mapped = "answer" in wish.columns
+        return {
+            **options,
+            "defaults": {**layout.defaults, **wish.defaults},
+            "answer_in": wish.answer_in or ("whole" if mapped or wish.use == "traces" else layout.answer_in),
+            "told": columns_of(layout, wish.columns),
+        }
+
+
+def _has(row: Mapping[str, Any], column: str, values: Sequence[Any]) -> bool:
+    value = lookup(row, column)[1]
+    those = value if isinstance(value, list) else [value]
+    wanted = {_plain(each) for each in values}
+    return any(_plain(each) in wanted for each in those)
+
+
+def _plain(value: object) -> str:
+    """Make one text of what YAML, JSON, CSV and Parquet write each in their way."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, float) and value.is_integer():
+        return str(int(value))
+    return "" if value is None else str(value)
+
+
+def held_against(trace: Trace, thinking: Thinking) -> Trace | Rejection:
+    """Hold a trace against the recipe's tags: one pair in front, thoughts between, an answer behind."""
+    split = thinking.split(trace.text(thinking))
+    if split.answer is None:
+        expected = f"exactly one '{thinking.open}' in front and one '{thinking.close}'"
+        if thinking.opened_by_prompt:
+            expected = f"no '{thinking.open}' (the prompt opens it) and exactly one '{thinking.close}'"
+        return Rejection(Code.BAD_TAGS, f"expected {expected}")
+    if not split.thoughts.strip():
+        return Rejection(Code.BAD_TAGS, "no thoughts between the tags")
+    if not split.answer.strip():
+        return Rejection(Code.BAD_TAGS, f"no answer after '{thinking.close}'")
+    return trace
+
+
+def opened(
+    rows: Iterable[RawRow | BadRow], wish: Wish, label: str, thinking: Thinking | None = None
+) -> tuple[Reading, Iterator[RawRow | BadRow]]:
+    """Look at a source's first rows and find how all of them are read.
+
+    Args:
+        rows: the source's.
+        wish: what the source says.
+        label: what to call it in messages.
+        thinking: the recipe's tags, for traces.
+
+    Returns:
+        The reading, and all of the rows.
+
+    Raises:
+        DataError: for a layout that isn't there or doesn't fit, and for unknown columns in `where`.
+    """
+    there = iter(rows)
+    first = list(islice(there, LOOK))
+    reading, mistakes = reading_of(first, wish, thinking)
+    if mistakes:
+        raise DataError([f"{label}: {key}: {message}" for key, message in mistakes])
+    return reading, chain(first, there)
+
+
+def reading_of(
+    first: Sequence[RawRow | BadRow], wish: Wish, thinking: Thinking | None = None
+) -> tuple[Reading, list[Mistake]]:
+    """Find how rows are read, from the first of them.
+
+    Args:
+        first: the first rows.
+        wish: what the source says.
+        thinking: the recipe's tags, for traces.
+
+    Returns:
+        The reading, and what is wrong with `layout` and `where`.
+    """
+    columns = peek.first_columns(first)
+    mistakes: list[Mistake] = []
+    name, layout = wish.layout, None
+    if name is not None:
+        try:
+            layout = catalogue.find(name, wish.base)
+        except DataError as error:
+            return Reading(wish, thinking=thinking), [("layout", line) for line in error.problems]
+        if columns and not layout.fits(columns):
+            lacking = ", ".join(f"'{column}'" for column in layout.known_by if column not in columns)
+            mistakes.append(("layout", f"'{name}' needs the columns {lacking}; {peek.listed(columns)}"))
+    elif columns:
+        values = [row.value for row in first if isinstance(row, RawRow) and isinstance(row.value, dict)]
+        name = catalogue.recognised(columns, values, wish.use, wish.path)
+        layout = catalogue.find(name) if name else None
+    for column in wish.where if columns else ():
+        if column not in columns:
+            mistakes.append((f"where.{column}", peek.unknown_column(column, columns)))
+    return Reading(wish, name, layout, thinking), mistakes

@@ -186,7 +186,7 @@ def depths_of(shape: Any) -> tuple[int, ...]:
 def _measured(trained: Trained, spec: Pass, layers: int) -> Measured:
     with quiet():
         model = build(trained, layers)
-        with FakeTensorMode(), LiveStorages() as live:
+        with FakeTensorMode(), without_packing(), LiveStorages() as live:
             materialize(model)
             return measure_pass(model, trained, spec, live, layers)
 
@@ -278,13 +278,14 @@ def measure_pass(model: Any, trained: Trained, spec: Pass, live: LiveStorages, l
     learned = [parameter for parameter in model.parameters() if parameter.requires_grad]
     for parameter in learned:
         parameter.register_post_accumulate_grad_hook(lambda p: live.count(p.grad, GRADIENTS))
+        if spec.accumulates:
+            parameter.grad = torch.empty_like(parameter)
+            live.count(parameter.grad, GRADIENTS)
     with _head(live, trained.gpu):
         _prepare(model, trained, spec)
         _mark_phases(model, layers, live)
-        for _ in range(2 if spec.accumulates else 1):
-            live.peaks.clear()
-            live._highest.clear()
-            _forward_backward(model, trained, spec, live)
+        live.peaks.clear()
+        _forward_backward(model, trained, spec, live)
     tables = {id(module.weight) for module in model.modules() if isinstance(module, nn.Embedding)}
     tensors = tuple(TrainedTensor(tuple(p.shape), p.element_size(), id(p) in tables) for p in learned)
     return Measured(layers, held, tensors, dict(live.peaks))
@@ -347,6 +348,23 @@ def autocast(trained: Trained) -> contextlib.AbstractContextManager[Any]:
     if trained.autocast is None:
         return contextlib.nullcontext()
     return torch.autocast("cpu", dtype=getattr(torch, trained.autocast))
+
+
+@contextlib.contextmanager
+def without_packing() -> Iterator[None]:
+    """Let transformers take positions as those of whole rows.
+
+    It reads their values to find packed rows, and where there are no values it makes a mask to be safe, which rows
+    without padding never get. Packed rows bring their mask here.
+    """
+    from transformers import masking_utils
+
+    real = masking_utils.find_packed_sequence_indices
+    masking_utils.find_packed_sequence_indices = lambda position_ids: None
+    try:
+        yield
+    finally:
+        masking_utils.find_packed_sequence_indices = real
 
 
 @contextlib.contextmanager

@@ -9,7 +9,16 @@ from typing import Any
 import torch
 from torch._subclasses.fake_tensor import FakeTensorMode
 
-from magistral_recipe.check.memory.dry_run import WEIGHTS, Trained, autocast, build, depths_of, materialize, quiet
+from magistral_recipe.check.memory.dry_run import (
+    WEIGHTS,
+    Trained,
+    autocast,
+    build,
+    depths_of,
+    materialize,
+    quiet,
+    without_packing,
+)
 from magistral_recipe.check.memory.live import LiveStorages
 
 CACHE = "KV cache"
@@ -90,7 +99,7 @@ def _prefilled(trained: Trained, layers: int, rows: int, width: int) -> dict[str
     with quiet():
         model = build(trained, layers)
         model.eval()
-        with FakeTensorMode(), LiveStorages() as live:
+        with FakeTensorMode(), without_packing(), LiveStorages() as live:
             materialize(model)
             for _, tensor in [*model.named_parameters(), *model.named_buffers()]:
                 live.count(tensor, WEIGHTS)

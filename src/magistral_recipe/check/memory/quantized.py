@@ -8,6 +8,7 @@ int32, and **keeps its input on the autograd node itself**, out of reach of acti
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -36,16 +37,22 @@ def quantize_layers(model: nn.Module, kind: str, compute: torch.dtype) -> nn.Mod
         The model, marked as loaded in 4 or 8 bits.
     """
     from transformers.quantizers.base import get_keys_to_not_convert
-    from transformers.quantizers.quantizers_utils import should_convert_module
 
-    kept = get_keys_to_not_convert(model)
-    for name, module in list(model.named_modules()):
-        if type(module) is nn.Linear and should_convert_module(name, kept):
-            make = _four_bit() if kind == "nf4" else _eight_bit()
-            with torch.device("meta"):
-                model.set_submodule(name, make(module, compute))
+    replace_layers(model, kind, compute, get_keys_to_not_convert(model))
     model.is_loaded_in_4bit = kind == "nf4"  # type: ignore[assignment]
     model.is_loaded_in_8bit = kind == "int8"  # type: ignore[assignment]
+    return model
+
+
+def replace_layers(model: nn.Module, kind: str, compute: torch.dtype, kept: Sequence[str]) -> nn.Module:
+    """Replace the linear layers of a module but those whose names are kept; see `quantize_layers`."""
+    from transformers.quantizers.quantizers_utils import should_convert_module
+
+    make = _four_bit() if kind == "nf4" else _eight_bit()
+    for name, module in list(model.named_modules()):
+        if type(module) is nn.Linear and should_convert_module(name, list(kept)):
+            with torch.device("meta"):
+                model.set_submodule(name, make(module, compute))
     return model
 
 

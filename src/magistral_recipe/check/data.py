@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -87,10 +88,9 @@ def look_at_data(loaded: LoadedRecipe, thinking: Thinking, looks: HubLooks) -> L
 
 
 def _loader(source: ProblemsSource | TracesSource, base: Path, thinking: Thinking) -> Callable[[], LoadResult[Any]]:
-    few = first_rows(source, ROWS)
-    if isinstance(few, TracesSource):
-        return lambda: load_traces(few, base, None, thinking)
-    return lambda: load_problems(few, base, None)
+    if isinstance(source, TracesSource):
+        return partial(load_traces, first_rows(source, ROWS), base, None, thinking)
+    return partial(load_problems, first_rows(source, ROWS), base, None)
 
 
 def _sources(loaded: LoadedRecipe) -> Iterator[tuple[KeyPath, ProblemsSource | TracesSource, str | int]]:

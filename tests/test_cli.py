@@ -69,14 +69,16 @@ def test_check_proves_the_wiring_and_prints_the_plan():
     assert done.exit_code == 0, done.output
     assert "Wiring proven." in done.output
     assert "A training row" in done.output
-    assert "memory:" in done.output
+    assert "Will it fit?" in done.output
+    assert "NOT looked at" not in done.output
 
 
 def test_a_recipe_for_a_model_that_is_not_here_is_checked_as_far_as_it_goes():
-    done = invoke("check", str(RECIPES / "qwen3_1.7b_4090.yaml"))
-    assert done.exit_code == 0, done.output
-    assert "wiring NOT proven" in done.output
+    done = invoke("check", str(RECIPES / "qwen3_1.7b_4090.yaml"), "--device", "rtx4090")
+    assert done.exit_code == 3, done.output
+    assert "NOT looked at: model Qwen/Qwen3-1.7B-Base:" in done.output
     assert "qwen3-1.7b-4090" in done.output
+    assert "grpo: fits" in done.output
 
 
 def test_a_wiring_that_is_broken_stops_with_what_was_lost_where(tmp_path):

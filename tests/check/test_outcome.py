@@ -80,8 +80,8 @@ def test_most_rows_unusable_is_a_mistake_and_some_are_not(tmp_path):
     )
     (tmp_path / "p.jsonl").write_text("".join(bad % i for i in range(6)) + "".join(good % i for i in range(4)))
     (mistake,) = document(tmp_path, recipe)["mistakes"]
-    assert mistake["key"] == "problems.train"
-    assert "6 of 10 set aside" in mistake["message"]
+    assert mistake["key"] == "problems.train.path"
+    assert "6 of the first 10 rows would be set aside" in mistake["message"]
     (tmp_path / "p.jsonl").write_text("".join(bad % i for i in range(4)) + "".join(good % i for i in range(6)))
     assert document(tmp_path, recipe)["exit_code"] == 0
 

@@ -115,7 +115,8 @@ stages:
 def checked_template(tmp_path, template, system):
     (tmp_path / "own.jinja").write_text(template)
     (tmp_path / "format.yaml").write_text(FORMAT.replace("SYSTEM", system))
-    check_recipe(load_recipe(tmp_path / "format.yaml"), Console(quiet=True))
+    if mistakes := check_recipe(load_recipe(tmp_path / "format.yaml"), Console(quiet=True)).mistakes:
+        raise RecipeError(mistakes)
 
 
 @pytest.mark.parametrize("system", ["magistral", "Think first."])

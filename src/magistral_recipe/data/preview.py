@@ -9,7 +9,6 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import islice
-from typing import get_args
 
 from magistral_recipe.data.fields import Code, Rejection
 from magistral_recipe.data.layouts import catalogue
@@ -127,13 +126,16 @@ def _way_out(rows: Sequence[RawRow | BadRow], reading: Reading, found: Preview) 
 
 
 def _others(rows: Sequence[RawRow | BadRow], reading: Reading) -> Iterator[tuple[str, Wish]]:
+    """Other ways to read the rows. The whole answer comes last: of a worked solution it holds, but says too much."""
     wish = reading.wish
-    if wish.use == "problems":
-        now = wish.answer_in or (reading.layout.answer_in if reading.layout else "whole")
-        for where in get_args(AnswerIn):
-            if where != now:
-                yield f"answer_in: {where}", replace(wish, answer_in=where)
     columns = first_columns(rows)
+    now = wish.answer_in or (reading.layout.answer_in if reading.layout else "whole")
+    tried: tuple[AnswerIn, ...] = ("boxed", "hashes", "whole") if wish.use == "problems" else ()
+    for where in tried[:-1]:
+        if where != now:
+            yield f"answer_in: {where}", replace(wish, answer_in=where)
     for name in catalogue.names():
         if name != reading.layout_name and catalogue.find(name).fits(columns):
             yield f"layout: {name}", replace(wish, layout=name, answer_in=None)
+    if tried and now != "whole":
+        yield "answer_in: whole", replace(wish, answer_in="whole")

@@ -114,21 +114,28 @@ class Reading:
         return self.problem(row) if self.wish.use == "problems" else self.trace(row)
 
     def _fields(self, row: object) -> object:
-        return row if self.layout is None else adapted(row, self.layout, self.wish.columns, self.wish.use)
+        if self.layout is None:
+            return row
+        return adapted(row, self.layout, self._mapped(), self.wish.use, self._answer_in())
+
+    def _mapped(self) -> Columns:
+        """What the recipe maps otherwise than the layout: where both say the same, the layout knows how it is read."""
+        own = self.layout.columns if self.layout else {}
+        return {field: column for field, column in self.wish.columns.items() if own.get(field) != column}
+
+    def _answer_in(self) -> AnswerIn:
+        unsaid = "whole" if self.layout is None or "answer" in self._mapped() else self.layout.answer_in
+        return self.wish.answer_in or unsaid
 
     def _options(self) -> dict[str, Any]:
         wish, layout = self.wish, self.layout
-        options: dict[str, Any] = {"max_characters": wish.max_characters}
+        options: dict[str, Any] = {"max_characters": wish.max_characters, "answer_in": self._answer_in()}
         if layout is None:
-            answer_in = wish.answer_in or "whole"
-            return {**options, "columns": wish.columns, "defaults": wish.defaults, "answer_in": answer_in}
-        mapped = "answer" in wish.columns
-        return {
-            **options,
-            "defaults": {**layout.defaults, **wish.defaults},
-            "answer_in": wish.answer_in or ("whole" if mapped or wish.use == "traces" else layout.answer_in),
-            "told": columns_of(layout, wish.columns),
-        }
+            return {**options, "columns": wish.columns, "defaults": wish.defaults}
+        if wish.use == "traces":
+            options["answer_in"] = "whole"  # `adapted` has taken it out
+        defaults = {**layout.defaults, **wish.defaults}
+        return {**options, "defaults": defaults, "told": columns_of(layout, self._mapped())}
 
 
 def _has(row: Mapping[str, Any], column: str, values: Sequence[Any]) -> bool:

@@ -190,9 +190,10 @@ def test_what_the_user_maps_goes_before_the_layout(tmp_path):
 
 def test_the_documented_mapping_of_gsm8k_still_reads_it(tmp_path):
     path = write(tmp_path, PUBLISHED["gsm8k"].rows, "jsonl")
-    source = ProblemsSource(path=path, columns={"problem": "question"}, answer_in="hashes")
-    assert source.check(tmp_path) == []
-    assert [row.answer for row in load_problems(source, tmp_path, None).rows] == ["72", "1,210"]
+    for keys in ({"answer_in": "hashes"}, {}, {"columns": {"problem": "question", "answer": "answer"}}):
+        source = ProblemsSource(path=path, **{"columns": {"problem": "question"}, **keys})
+        assert source.check(tmp_path) == []
+        assert [row.answer for row in load_problems(source, tmp_path, None).rows] == ["72", "1,210"]
 
 
 def test_a_data_set_of_the_hub_is_recognised_by_its_name_where_its_columns_are_our_own(tmp_path, monkeypatch):
@@ -267,3 +268,28 @@ def test_the_layouts_say_what_their_columns_are():
         assert used <= {*layout.published, *extra}, name
         assert layout.hub, name
         assert layout.documented_at == f"https://huggingface.co/datasets/{layout.hub[0]}"
+
+
+def test_a_trace_keeps_its_thoughts_whatever_becomes_of_its_answer(tmp_path):
+    path = write(tmp_path, PUBLISHED["openthoughts_metadata"].rows, "jsonl")
+    for keys in ({}, {"answer_in": "boxed"}):
+        result = load_traces(TracesSource(path=path, **keys), tmp_path, None, TAGS)
+        assert [row.answer for row in result.rows] == ["4", None, None, None, None]
+    hashes = load_traces(TracesSource(path=path, answer_in="hashes"), tmp_path, None, TAGS)
+    assert [row.answer for row in hashes.rows] == [None] * 5
+
+
+def test_the_summary_of_a_stage_says_which_layout_was_taken(tmp_path):
+    from types import SimpleNamespace
+
+    from magistral_recipe.stages.work import report_set_aside
+
+    said: list[dict[str, str]] = []
+    for name in ("math", "numinamath_1_5", "numinamath_cot"):
+        source = ProblemsSource(path=write(tmp_path, PUBLISHED[name].rows, "jsonl"))
+        report_set_aside(SimpleNamespace(emit=said.append), name, load_problems(source, tmp_path, None))  # type: ignore[arg-type]
+    assert [(event["type"], event["text"]) for event in said] == [
+        ("note", "math: rows.jsonl (layout math): 3 rows"),
+        ("note", "numinamath_1_5: rows.jsonl (layout numinamath_1_5): 2 rows; 3 passed over"),
+        ("warning", "numinamath_cot: rows.jsonl (layout numinamath_cot): 2 rows; 1 of 3 set aside (1 bad value)"),
+    ]

@@ -14,7 +14,7 @@ from magistral_recipe.data.fields import Code, Rejection
 from magistral_recipe.data.layouts.catalogue import OTHER, WRITTEN, Layout, Pick, Use
 from magistral_recipe.data.layouts.programs import tests_of
 from magistral_recipe.data.layouts.readers import READERS
-from magistral_recipe.data.problems import PROBLEM_FIELDS, TRACE_FIELDS, answer_inside, lookup, missing
+from magistral_recipe.data.problems import PROBLEM_FIELDS, TRACE_FIELDS, AnswerIn, answer_inside, lookup, missing
 from magistral_recipe.data.tags import KNOWN
 
 Columns = Mapping[str, str | None]
@@ -39,7 +39,9 @@ def columns_of(layout: Layout, mapped: Columns) -> dict[str, str | None]:
     return {**own, **mapped}
 
 
-def adapted(row: object, layout: Layout, mapped: Columns, use: Use) -> dict[str, object] | Rejection:
+def adapted(
+    row: object, layout: Layout, mapped: Columns, use: Use, answer_in: AnswerIn = "whole"
+) -> dict[str, object] | Rejection:
     """Bring one row into our own fields.
 
     Args:
@@ -47,6 +49,7 @@ def adapted(row: object, layout: Layout, mapped: Columns, use: Use) -> dict[str,
         layout: the source's.
         mapped: the recipe's ``columns``; fields that it maps are taken as they stand.
         use: what the row is to be.
+        answer_in: where the answer is; taken out of a trace's here, since a trace without one is as good.
 
     Returns:
         The fields that were found, or why the row can't be used.
@@ -65,6 +68,8 @@ def adapted(row: object, layout: Layout, mapped: Columns, use: Use) -> dict[str,
         return missing("problem", row, columns)
     ours = set(layout.columns) - set(mapped)
     _keep_what_the_kind_needs(values, layout, use)
+    if use == "traces" and isinstance(answer := values.get("answer"), str):
+        values["answer"] = answer_inside(answer, answer_in)
     if "tests" in ours and values.get("tests") is not None:
         starter = lookup(row, layout.starter_code)[1] if layout.starter_code else None
         try:
@@ -93,10 +98,6 @@ def _keep_what_the_kind_needs(values: dict[str, object], layout: Layout, use: Us
         for field, kind in _DECIDES.items():
             if values.get("kind") not in (None, kind):
                 values.pop(field, None)
-    answer = values.get("answer")
-    if use == "traces" and layout.answer_in != "whole" and isinstance(answer, str):
-        # A trace needs no answer: one that can't be found mustn't cost the trace.
-        values["answer"] = answer_inside(answer, layout.answer_in)
 
 
 def _bare(problem: object, layout: Layout, row: Mapping[str, object]) -> object:

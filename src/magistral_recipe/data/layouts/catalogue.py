@@ -60,6 +60,10 @@ class Layout(StrictModel):
     """One line on its contents."""
     hub: list[str] = Field(default_factory=list)
     """The data sets of the hub that have this layout, as ``owner/name``."""
+    subsets: list[str] = Field(default_factory=list)
+    """The configurations on the hub, where there are several: without ``default`` among them one must be named."""
+    splits: list[str] = Field(default_factory=lambda: ["train"])
+    """The splits on the hub."""
     known_by: list[str] = Field(min_length=1)
     """Columns, dotted where nested, that a source has if it is this one."""
     marks: dict[str, str] = Field(default_factory=dict)

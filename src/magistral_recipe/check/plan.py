@@ -56,13 +56,16 @@ def load_telling_all(file: Path, overrides: list[str]) -> LoadedRecipe:
         raise RecipeError(sorted(mistakes, key=line_of)) from None
 
 
-def check_recipe(loaded: LoadedRecipe, console: Console | None = None, device: str | None = None) -> None:
+def check_recipe(
+    loaded: LoadedRecipe, console: Console | None = None, device: str | None = None, *, probe: bool = False
+) -> None:
     """Do all that can be done before a model is loaded, and print the plan.
 
     Args:
         loaded: the recipe.
         console: where to print.
         device: the card to plan for, by name or size; by default what is at hand.
+        probe: time this machine for the plan's hours.
 
     Raises:
         RecipeError: with every mistake found, or with what the wiring proof found.
@@ -78,7 +81,7 @@ def check_recipe(loaded: LoadedRecipe, console: Console | None = None, device: s
         for line in error.problems:
             console.print(f"wiring NOT proven: {line}", style="yellow", markup=False)
     console.print(plan_table(loaded))
-    show_memory(loaded, console, card, look_at_data=proven)
+    show_memory(loaded, console, card, look_at_data=proven, probe=probe)
 
 
 def prove_recipe(loaded: LoadedRecipe, console: Console) -> None:
@@ -232,13 +235,16 @@ def named_device(name: str | None) -> Device | None:
         raise RecipeError([f"--device: {error}"]) from None
 
 
-def memory_of(loaded: LoadedRecipe, device: Device | None = None, *, look_at_data: bool = True) -> RecipePlan | None:
+def memory_of(
+    loaded: LoadedRecipe, device: Device | None = None, *, look_at_data: bool = True, probe: bool = False
+) -> RecipePlan | None:
     """Plan a recipe's memory, disk and time.
 
     Args:
         loaded: the recipe.
         device: the card to plan for; by default what is at hand.
         look_at_data: measure the first prompts and traces, which must be readable.
+        probe: time this machine for the plan's hours.
 
     Returns:
         The plan; ``None`` where the model's shape can't be known without loading it.
@@ -246,15 +252,17 @@ def memory_of(loaded: LoadedRecipe, device: Device | None = None, *, look_at_dat
     from magistral_recipe.check.memory.lengths import measure_lengths
     from magistral_recipe.check.memory.plan import plan_recipe
 
-    return plan_recipe(loaded, device, measure_lengths(loaded) if look_at_data else None)
+    return plan_recipe(loaded, device, measure_lengths(loaded) if look_at_data else None, probe=probe)
 
 
-def show_memory(loaded: LoadedRecipe, console: Console, device: Device | None, *, look_at_data: bool) -> None:
+def show_memory(
+    loaded: LoadedRecipe, console: Console, device: Device | None, *, look_at_data: bool, probe: bool = False
+) -> None:
     """Print whether a recipe fits; see `memory_of`."""
     from magistral_recipe.check.memory.table import render
 
     console.print(f"device: {describe_device()}", markup=False)
-    plan = memory_of(loaded, device, look_at_data=look_at_data)
+    plan = memory_of(loaded, device, look_at_data=look_at_data, probe=probe)
     if plan is None:
         console.print("memory: NOT planned: the model's shape is not known before it is loaded", style="yellow")
         return

@@ -19,14 +19,19 @@ DeviceName = Annotated[
     str | None,
     typer.Option("--device", metavar="CARD", help="Plan for another card: rtx4090, a100-40, h100, 24GiB, …"),
 ]
+Probe = Annotated[bool, typer.Option("--probe", help="Time a few passes here, for the plan's hours.")]
 
 
 def check(
-    recipe: RecipeFile, more: MoreOverrides = None, overrides: Overrides = None, device: DeviceName = None
+    recipe: RecipeFile,
+    more: MoreOverrides = None,
+    overrides: Overrides = None,
+    device: DeviceName = None,
+    probe: Probe = False,
 ) -> None:
     """Find every mistake in a recipe, prove its wiring on the real tokenizer, and print the plan."""
     from magistral_recipe.check.plan import check_recipe, load_telling_all
 
     with told_errors():
         quieten_libraries()
-        check_recipe(load_telling_all(recipe, [*(overrides or []), *(more or [])]), device=device)
+        check_recipe(load_telling_all(recipe, [*(overrides or []), *(more or [])]), device=device, probe=probe)

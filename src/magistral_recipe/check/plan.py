@@ -65,6 +65,7 @@ def check_recipe(
     device: str | None = None,
     *,
     offline: bool = False,
+    probe: bool = False,
 ) -> Outcome:
     """Do all that can be done before a model is loaded, and print what is found and the plan.
 
@@ -73,6 +74,7 @@ def check_recipe(
         console: where to print.
         device: the card to plan for, by name or size; by default what is at hand.
         offline: leave the hub out by intent.
+        probe: time this machine for the plan's hours.
 
     Returns:
         What was found; its `exit_code` says whether all is proven.
@@ -85,7 +87,7 @@ def check_recipe(
         with looks.as_reached():
             check_trainers(loaded)
             proven = _prove(loaded, console, looks, outcome)
-            plan = memory_of(loaded, card, look_at_data=proven)
+            plan = memory_of(loaded, card, look_at_data=proven, probe=probe)
     except RecipeError as error:
         outcome.mistakes += error.problems
         return _told(outcome, looks, console)
@@ -367,13 +369,16 @@ def named_device(name: str | None) -> Device | None:
         raise RecipeError([f"--device: {error}"]) from None
 
 
-def memory_of(loaded: LoadedRecipe, device: Device | None = None, *, look_at_data: bool = True) -> RecipePlan | None:
+def memory_of(
+    loaded: LoadedRecipe, device: Device | None = None, *, look_at_data: bool = True, probe: bool = False
+) -> RecipePlan | None:
     """Plan a recipe's memory, disk and time.
 
     Args:
         loaded: the recipe.
         device: the card to plan for; by default what is at hand.
         look_at_data: measure the first prompts and traces, which must be readable.
+        probe: time this machine for the plan's hours.
 
     Returns:
         The plan; ``None`` where the model's shape can't be known without loading it.
@@ -381,4 +386,4 @@ def memory_of(loaded: LoadedRecipe, device: Device | None = None, *, look_at_dat
     from magistral_recipe.check.memory.lengths import measure_lengths
     from magistral_recipe.check.memory.plan import plan_recipe
 
-    return plan_recipe(loaded, device, measure_lengths(loaded) if look_at_data else None)
+    return plan_recipe(loaded, device, measure_lengths(loaded) if look_at_data else None, probe=probe)

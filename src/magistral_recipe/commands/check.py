@@ -23,6 +23,7 @@ DeviceName = Annotated[
     str | None,
     typer.Option("--device", metavar="CARD", help="Plan for another card: rtx4090, a100-40, h100, 24GiB, …"),
 ]
+Probe = Annotated[bool, typer.Option("--probe", help="Time a few passes here, for the plan's hours.")]
 
 
 def check(
@@ -30,6 +31,7 @@ def check(
     more: MoreOverrides = None,
     overrides: Overrides = None,
     device: DeviceName = None,
+    probe: Probe = False,
     offline: Annotated[
         bool, typer.Option("--offline", help="Leave the hub out by intent; what is in its cache is looked at.")
     ] = False,
@@ -48,7 +50,7 @@ def check(
         quieten_libraries()
         try:
             loaded = load_telling_all(recipe, [*(overrides or []), *(more or [])])
-            outcome = check_recipe(loaded, Screen(quiet=as_json), device, offline=offline)
+            outcome = check_recipe(loaded, Screen(quiet=as_json), device, offline=offline, probe=probe)
         except (RecipeError, DataError) as error:
             outcome = Outcome(str(recipe), mistakes=error.problems)
         if as_json:

@@ -236,13 +236,13 @@ def cut(shape: Any, layers: int) -> Any:
     return shorter
 
 
-def materialize(model: nn.Module) -> None:
+def materialize(model: nn.Module, device: str = "cpu") -> None:
     """Give a meta model's parameters and buffers storages of the mode that is on; tied ones stay tied."""
     made: dict[int, Tensor] = {}
 
     def new(old: Tensor) -> Tensor:
         if id(old) not in made:
-            tensor: Tensor = torch.empty(old.shape, dtype=old.dtype, device="cpu")
+            tensor: Tensor = torch.empty(old.shape, dtype=old.dtype, device=device)
             is_parameter = isinstance(old, nn.Parameter)
             made[id(old)] = nn.Parameter(tensor, requires_grad=old.requires_grad) if is_parameter else tensor
         return made[id(old)]
@@ -282,7 +282,7 @@ def measure_pass(model: Any, trained: Trained, spec: Pass, live: LiveStorages, l
             parameter.grad = torch.empty_like(parameter)
             live.count(parameter.grad, GRADIENTS)
     with _head(live, trained.gpu):
-        _prepare(model, trained, spec)
+        prepare(model, trained, spec)
         _mark_phases(model, layers, live)
         live.peaks.clear()
         _forward_backward(model, trained, spec, live)
@@ -291,7 +291,7 @@ def measure_pass(model: Any, trained: Trained, spec: Pass, live: LiveStorages, l
     return Measured(layers, held, tensors, dict(live.peaks))
 
 
-def _prepare(model: Any, trained: Trained, spec: Pass) -> None:
+def prepare(model: Any, trained: Trained, spec: Pass) -> None:
     """Do what TRL's and transformers' trainers do to a model before they train it."""
     from trl.trainer.utils import add_fused_lm_head
 
@@ -332,22 +332,38 @@ def _decodes(layers: nn.ModuleList) -> bool:
 
 
 def _forward_backward(model: Any, trained: Trained, spec: Pass, live: LiveStorages) -> None:
-    ids = torch.zeros(spec.rows, spec.width, dtype=torch.long)
-    mask = torch.ones(spec.rows, 1, spec.width, spec.width, dtype=torch.bool) if spec.dense_mask else None
     live.phase = "forward"
-    with autocast(trained):
-        outputs = model(input_ids=ids, labels=ids, attention_mask=mask, fused_lm_head=True)
-    loss = -outputs.log_probs.sum()
-    del outputs
+    loss = forward(model, trained, spec)
     live.phase = "backward, top"
     loss.backward()
 
 
-def autocast(trained: Trained) -> contextlib.AbstractContextManager[Any]:
-    """The context that a trainer computes in."""
+def forward(model: Any, trained: Trained, spec: Pass, device: str = "cpu") -> Tensor:
+    """Run the forward pass of a model with a fused head, as a trainer does.
+
+    Args:
+        model: from `prepare`.
+        trained: what it was built from.
+        spec: the pass.
+        device: where the model is.
+
+    Returns:
+        A loss.
+    """
+    ids = torch.zeros(spec.rows, spec.width, dtype=torch.long, device=device)
+    mask = None
+    if spec.dense_mask:
+        mask = torch.ones(spec.rows, 1, spec.width, spec.width, dtype=torch.bool, device=device)
+    with autocast(trained, torch.device(device).type):
+        outputs = model(input_ids=ids, labels=ids, attention_mask=mask, fused_lm_head=True)
+    return -outputs.log_probs.sum()
+
+
+def autocast(trained: Trained, kind: str = "cpu") -> contextlib.AbstractContextManager[Any]:
+    """The context that a trainer computes in, on a kind of device."""
     if trained.autocast is None:
         return contextlib.nullcontext()
-    return torch.autocast("cpu", dtype=getattr(torch, trained.autocast))
+    return torch.autocast(kind, dtype=getattr(torch, trained.autocast))
 
 
 @contextlib.contextmanager

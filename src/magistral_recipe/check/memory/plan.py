@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -118,7 +118,7 @@ def _stage_as_dict(stage: StagePlan, device: Device) -> dict[str, Any]:
             }
             for moment in stage.memory.moments
         ]
-    changes = [{"key": change.key, "value": change.value, "was": change.was} for change in stage.remedy or ()]
+    changes = [{"key": key, "value": value} for change in stage.remedy or () for key, value in change.settings.items()]
     return told | {
         "change": None if stage.remedy is None else changes,
         "host_memory": [{"what": item.what, "bytes": item.size} for item in stage.host],
@@ -132,7 +132,8 @@ def plan_recipe(
     loaded: LoadedRecipe,
     device: Device | None = None,
     lengths: Lengths | None = None,
-    speeds: Mapping[str, Speed] | None = None,
+    *,
+    probe: bool = False,
 ) -> RecipePlan | None:
     """Plan a recipe before a model is loaded.
 
@@ -140,7 +141,7 @@ def plan_recipe(
         loaded: the recipe.
         device: where it would run; by default what is at hand.
         lengths: of its prompts and traces, where known.
-        speeds: measured ones by stage name.
+        probe: time a few passes and steps on the machine at hand, where that is the device.
 
     Returns:
         The plan; ``None`` where the model's shape can't be known without loading it.
@@ -156,13 +157,13 @@ def plan_recipe(
     for stage in recipe.stages:
         processes = recipe.started_as(stage).num_processes
         case = Case(stage, model, recipe, found.config, device, lengths, processes)
-        stages.append(_plan_stage(case, loaded, parameters, (speeds or {}).get(stage.name)))
+        stages.append(_plan_stage(case, loaded, parameters, probe and device.at_hand))
     download = 2.0 * parameters if hub_id(model.path) else 0.0
     free = shutil.disk_usage(Path.cwd()).free
     return RecipePlan(device, found.origin, parameters, lengths, tuple(stages), download, free)
 
 
-def _plan_stage(case: Case, loaded: LoadedRecipe, parameters: int, speed: Speed | None) -> StagePlan:
+def _plan_stage(case: Case, loaded: LoadedRecipe, parameters: int, probe: bool) -> StagePlan:
     drawn = drawn_of(case.stage, loaded)
     memory = stage_memory(case, drawn)
     host, left = host_memory(case, memory, parameters), disk(case, memory, parameters)
@@ -170,8 +171,15 @@ def _plan_stage(case: Case, loaded: LoadedRecipe, parameters: int, speed: Speed 
         return StagePlan(case.stage.name, None, None, None, (), host, left, None, ())
     moment, verdict = worst(memory.moments, case.device)
     remedy: tuple[Change, ...] | None = () if verdict.fit is Fit.FITS else find_remedy(case, drawn)
+    speed = _probed(case, drawn) if probe and verdict.fit is not Fit.DOES_NOT_FIT else None
     time = hours(case, memory, drawn, speed)
     return StagePlan(case.stage.name, memory, moment, verdict, remedy, host, left, time, tuple(_notes(case)))
+
+
+def _probed(case: Case, drawn: dict[str, Any]) -> Speed | None:
+    from magistral_recipe.check.memory import probe
+
+    return probe.probe(case, drawn)
 
 
 def drawn_of(stage: Stage, loaded: LoadedRecipe) -> dict[str, Any]:

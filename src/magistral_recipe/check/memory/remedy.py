@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from enum import IntEnum
 from typing import Any
 
 from magistral_recipe.check.memory.case import (
     Case,
     evaluation_batch,
-    largest_pass,
     longest_completion,
     longest_row,
     rollout_batch,
 )
 from magistral_recipe.check.memory.moments import (
-    EVALUATION,
     ROLLOUTS,
     STEP,
     TRAINING,
@@ -30,11 +29,24 @@ from magistral_recipe.stages.grpo import GrpoStage
 from magistral_recipe.stages.sft import SftStage
 from magistral_recipe.stages.training import TrainingStage
 
-_MOST_CHANGES = 5
+_MOST_CHANGES = 4
 _SHORTEST_ROW = 2048
 """Traces of reasoning are cut out below it, so that shorter rows are no remedy."""
 _WORTH = 0.97
 """A change that does not make a stage fit is kept only if it takes the need below this part of what it was."""
+
+
+class Harm(IntEnum):
+    """What a change costs."""
+
+    TIME = 0
+    """The same training, slower."""
+    DATA = 1
+    """Rows that are too long are left out."""
+    ROUNDING = 2
+    """The optimizer's states are kept in fewer bits."""
+    METHOD = 3
+    """Something else is trained: adapters, or adapters on weights of fewer bits."""
 
 
 @dataclass(frozen=True)
@@ -45,17 +57,29 @@ class Change:
         key: its path, as `--set` takes it.
         value: what to set.
         was: what it is.
-        case: the stage with it.
+        apply: make the change in a case.
+        beside: other keys that change with it, so that the training stays the same.
     """
 
     key: str
     value: Any
     was: Any
-    case: Case
+    apply: Callable[[Case], Case] = field(repr=False, compare=False)
+    beside: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """All keys and their new values."""
+        return {self.key: self.value, **self.beside}
 
     def __str__(self) -> str:
         """The key, its new value and its old one."""
-        return f"{self.key}: {_shown(self.value)} (now {_shown(self.was)})"
+        beside = "".join(f" with {key.rpartition('.')[2]}: {_shown(value)}" for key, value in self.beside.items())
+        return f"{self.key}: {_shown(self.value)} (now {_shown(self.was)}){beside}"
+
+
+Ladder = Sequence[Change]
+"""Values of one key, from the mildest to the strongest."""
 
 
 def _shown(value: Any) -> str:
@@ -65,42 +89,70 @@ def _shown(value: Any) -> str:
 
 
 def find_remedy(case: Case, drawn: Mapping[str, Any] | None = None) -> tuple[Change, ...] | None:
-    """Find keys to change so that a stage fits with room to spare.
+    """Find keys to change so that a stage fits with room to spare, the least harmful that do.
 
     Args:
         case: a stage that does not fit, or is tight.
         drawn: sampling of an `evaluate` stage.
 
     Returns:
-        The changes, each tried on top of those before it; ``None`` where those known here do not suffice.
+        The changes, which were tried together; ``None`` where those known here do not suffice.
     """
-    if drawn is None and isinstance(case.stage, EvaluateStage):
-        drawn = case.stage.model_dump()
-    changes: list[Change] = []
-    for _ in range(_MOST_CHANGES):
+    for allowed in Harm:
+        found = _search(case, drawn, allowed)
+        if found is not None:
+            return _relaxed(case, drawn, found)
+    return None
+
+
+def _search(case: Case, drawn: Mapping[str, Any] | None, allowed: Harm) -> list[tuple[Ladder, Change]] | None:
+    """Change one key after another, of those that harm no more than is allowed, each time where it fits worst."""
+    chosen: list[tuple[Ladder, Change]] = []
+    for _ in range(_MOST_CHANGES + 1):
         moment, verdict = _worst(case, drawn)
         if verdict.fit is Fit.FITS:
-            return tuple(changes)
-        chosen = _best(case, moment, verdict, drawn)
-        if chosen is None:
+            return chosen
+        step = _best(case, moment, verdict, drawn, allowed)
+        if step is None:
             return None
-        changes = [change for change in changes if change.key != chosen.key] + [chosen]
-        case = chosen.case
-    return tuple(changes) if _worst(case, drawn)[1].fit is Fit.FITS else None
+        chosen = [pair for pair in chosen if pair[1].key != step[1].key] + [step]
+        case = step[1].apply(case)
+    return None
 
 
-def _best(case: Case, moment: Moment, verdict: Verdict, drawn: Mapping[str, Any] | None) -> Change | None:
-    """The first change that makes the moment fit; else the one that brings it lowest, if it helps at all."""
-    lowest: tuple[float, Change] | None = None
-    for change in _changes(case, moment, drawn):
-        needed = _again(change.case, moment.name, drawn)
-        if needed is None:
+def _best(
+    case: Case, moment: Moment, verdict: Verdict, drawn: Mapping[str, Any] | None, allowed: Harm
+) -> tuple[Ladder, Change] | None:
+    """The mildest value of the first key that makes the moment fit; else the change that brings it lowest."""
+    lowest: tuple[float, Ladder, Change] | None = None
+    for harm, ladder in _ladders(case, moment, drawn):
+        if not ladder or harm > allowed:
             continue
-        if needed.fit is Fit.FITS:
-            return change
-        if needed.needed < _WORTH * verdict.needed and (lowest is None or needed.needed < lowest[0]):
-            lowest = needed.needed, change
-    return lowest[1] if lowest else None
+        strongest = _again(ladder[-1].apply(case), moment.name, drawn)
+        if strongest is None or strongest.fit is Fit.FITS:
+            mild = (change for change in ladder if _fits(change.apply(case), moment.name, drawn))
+            return ladder, next(mild, ladder[-1])
+        if strongest.needed < _WORTH * verdict.needed and (lowest is None or strongest.needed < lowest[0]):
+            lowest = strongest.needed, ladder, ladder[-1]
+    return lowest[1:] if lowest else None
+
+
+def _relaxed(case: Case, drawn: Mapping[str, Any] | None, found: list[tuple[Ladder, Change]]) -> tuple[Change, ...]:
+    """Give each key back the mildest value that will do beside the others."""
+    changes = [change for _, change in found]
+    for index, (ladder, _) in enumerate(found if len(found) > 1 else []):
+        for milder in ladder:
+            tried = [*changes[:index], milder, *changes[index + 1 :]]
+            if milder.value == changes[index].value or _worst(_all(case, tried), drawn)[1].fit is Fit.FITS:
+                changes = tried
+                break
+    return tuple(changes)
+
+
+def _all(case: Case, changes: Sequence[Change]) -> Case:
+    for change in changes:
+        case = change.apply(case)
+    return case
 
 
 def _worst(case: Case, drawn: Mapping[str, Any] | None) -> tuple[Moment, Verdict]:
@@ -109,7 +161,13 @@ def _worst(case: Case, drawn: Mapping[str, Any] | None) -> tuple[Moment, Verdict
     return worst(memory.moments, case.device)
 
 
+def _fits(case: Case, name: str, drawn: Mapping[str, Any] | None) -> bool:
+    verdict = _again(case, name, drawn)
+    return verdict is None or verdict.fit is Fit.FITS
+
+
 def _again(case: Case, name: str, drawn: Mapping[str, Any] | None) -> Verdict | None:
+    """A moment's verdict in a changed case; ``None`` where it is no more."""
     memory = stage_memory(case, drawn)
     assert memory is not None
     training = {TRAINING, STEP}
@@ -120,103 +178,115 @@ def _again(case: Case, name: str, drawn: Mapping[str, Any] | None) -> Verdict | 
 # --------------------------------------------------------------------------------------------------------- what to try
 
 
-def _changes(case: Case, moment: Moment, drawn: Mapping[str, Any] | None) -> Iterator[Change]:
-    """Changes that could help at a moment, the least harmful first."""
+def _ladders(case: Case, moment: Moment, drawn: Mapping[str, Any] | None) -> Iterator[tuple[Harm, Ladder]]:
+    """Keys that could help at a moment."""
     stage = case.stage
     if isinstance(stage, EvaluateStage):
-        yield from _smaller_batches(case, drawn or {})
+        yield Harm.TIME, _smaller_batches(case, drawn or stage.model_dump())
     elif isinstance(stage, TrainingStage):
-        if moment.name == ROLLOUTS:
-            yield from _fewer_at_once(case)
-        if moment.name in {TRAINING, STEP}:
-            yield from _smaller_passes(case)
-        yield from _less_for_vllm(case)
-        if moment.name != EVALUATION or moment.parts.get("weights", 0) > case.device.free / 2:
-            yield from _less_held(case)
+        if isinstance(stage, GrpoStage):
+            yield from _of_rl(case, moment)
+        if isinstance(stage, SftStage) and moment.name in {TRAINING, STEP}:
+            yield from _of_sft(case)
+        if moment.name in {TRAINING, STEP} and not case.trained().checkpointing:
+            yield Harm.TIME, [_trainer(case, "gradient_checkpointing", True)]
+        yield from _less_held(case)
 
 
 def _trainer(case: Case, key: str, value: Any, **more: Any) -> Change:
-    assert isinstance(case.stage, TrainingStage)
-    stage = case.stage.model_copy(update={"trainer": {**case.stage.trainer, key: value, **more}})
-    return Change(f"{stage.name}.trainer.{key}", value, case.arguments.get(key), replace(case, stage=stage))
+    def apply(case: Case) -> Case:
+        assert isinstance(case.stage, TrainingStage)
+        trainer = {**case.stage.trainer, key: value, **more}
+        return replace(case, stage=case.stage.model_copy(update={"trainer": trainer}))
 
-
-def _smaller_passes(case: Case) -> Iterator[Change]:
-    values = case.arguments
-    if not case.trained().checkpointing:
-        yield _trainer(case, "gradient_checkpointing", True)
-    if isinstance(case.stage, GrpoStage):
-        for budget in _halves(int(values["max_tokens_per_microbatch"]), longest_completion(case)):
-            yield _trainer(case, "max_tokens_per_microbatch", budget)
-    if isinstance(case.stage, SftStage):
-        rows = int(values["per_device_train_batch_size"])
-        steps = int(values.get("gradient_accumulation_steps") or 1)
-        for fewer in _halves(rows, 1):
-            yield _trainer(
-                case, "per_device_train_batch_size", fewer, gradient_accumulation_steps=steps * rows // fewer
-            )
-        for shorter in _halves(longest_row(case), _SHORTEST_ROW):
-            yield _trainer(case, "max_length", shorter)
-    if largest_pass(case).dense_mask:
-        yield _model(case, "attn_implementation", "flash_attention_2")
-
-
-def _fewer_at_once(case: Case) -> Iterator[Change]:
-    if case.arguments.get("use_vllm"):
-        return
-    batch = rollout_batch(case)
-    for budget in _halves(batch.tokens, batch.prompt + batch.new):
-        yield _trainer(case, "max_tokens_per_generation", budget)
-
-
-def _less_for_vllm(case: Case) -> Iterator[Change]:
-    values = case.arguments
-    if not values.get("use_vllm") or values.get("vllm_mode") != "colocate" or not case.device.gpu:
-        return
-    if not values.get("vllm_enable_sleep_mode"):
-        yield _trainer(case, "vllm_enable_sleep_mode", True)
-    share, least = float(values["vllm_gpu_memory_utilization"]), vllm_needs(case) / case.device.total
-    steps = [percent / 100 for percent in range(95, 0, -5) if percent / 100 >= least]
-    for smaller in [step for step in steps if step < share] + [step for step in reversed(steps) if step > share]:
-        yield _trainer(case, "vllm_gpu_memory_utilization", smaller)
-    assert isinstance(case.stage, GrpoStage)
-    rollouts = case.stage.rollouts.model_copy(update={"backend": "transformers"})
-    trainer = {key: value for key, value in case.stage.trainer.items() if not key.startswith("vllm_")}
-    stage = case.stage.model_copy(update={"rollouts": rollouts, "trainer": trainer})
-    yield Change(f"{stage.name}.rollouts.backend", "transformers", "vllm", replace(case, stage=stage))
-
-
-def _less_held(case: Case) -> Iterator[Change]:
-    """Changes of what is held all the time: they change the training itself, so they come last."""
-    values = case.arguments
-    optim = str(values.get("optim"))
-    if case.device.gpu and "8bit" not in optim and optim != "adafactor":
-        yield _trainer(case, "optim", "paged_adamw_8bit")
-    if case.model.lora is None:
-        lora = LoraSettings(r=64, alpha=128)
-        shown = {"r": lora.r, "alpha": lora.alpha}
-        dtype = "bfloat16" if case.device.bfloat16 else case.model.dtype
-        model = case.model.model_copy(update={"lora": lora, "dtype": dtype})
-        yield Change("model.lora", shown, None, replace(case, model=model))
-    elif case.device.gpu and case.model.dtype == "float32":
-        yield _model(case, "dtype", "bfloat16")
-    whole = case.model.quantization == "none" and not case.model.is_gguf
-    if case.model.lora is not None and whole and case.device.gpu and not values.get("use_vllm"):
-        yield _model(case, "quantization", "nf4")
+    path = f"{case.stage.name}.trainer"
+    beside = {f"{path}.{other}": setting for other, setting in more.items()}
+    return Change(f"{path}.{key}", value, case.arguments.get(key), apply, beside)
 
 
 def _model(case: Case, key: str, value: Any) -> Change:
-    model = case.model.model_copy(update={key: value})
-    return Change(f"model.{key}", value, getattr(case.model, key), replace(case, model=model))
+    def apply(case: Case) -> Case:
+        return replace(case, model=case.model.model_copy(update={key: value}))
+
+    return Change(f"model.{key}", value, getattr(case.model, key), apply)
 
 
-def _smaller_batches(case: Case, drawn: Mapping[str, Any]) -> Iterator[Change]:
+def _of_rl(case: Case, moment: Moment) -> Iterator[tuple[Harm, Ladder]]:
+    values = case.arguments
+    if moment.name in {TRAINING, STEP}:
+        budgets = _halves(int(values["max_tokens_per_microbatch"]), longest_completion(case))
+        yield Harm.TIME, [_trainer(case, "max_tokens_per_microbatch", budget) for budget in budgets]
+    if not values.get("use_vllm"):
+        if moment.name == ROLLOUTS:
+            batch = rollout_batch(case)
+            budgets = _halves(batch.tokens, batch.prompt + batch.new)
+            yield Harm.TIME, [_trainer(case, "max_tokens_per_generation", budget) for budget in budgets]
+    elif values.get("vllm_mode") == "colocate" and case.device.gpu:
+        share, least = float(values["vllm_gpu_memory_utilization"]), vllm_needs(case) / case.device.total
+        steps = [percent / 100 for percent in range(5, 100, 5) if percent / 100 >= least]
+        key = "vllm_gpu_memory_utilization"
+        if share < least:
+            yield Harm.TIME, [_trainer(case, key, step) for step in steps[:1]]
+        if not values.get("vllm_enable_sleep_mode"):
+            yield Harm.TIME, [_trainer(case, "vllm_enable_sleep_mode", True)]
+        yield Harm.TIME, [_trainer(case, key, step) for step in reversed(steps) if step < share]
+        yield Harm.TIME, [_without_vllm(case)]
+
+
+def _without_vllm(case: Case) -> Change:
+    def apply(case: Case) -> Case:
+        assert isinstance(case.stage, GrpoStage)
+        rollouts = case.stage.rollouts.model_copy(update={"backend": "transformers"})
+        trainer = {key: value for key, value in case.stage.trainer.items() if key != "use_vllm"}
+        return replace(case, stage=case.stage.model_copy(update={"rollouts": rollouts, "trainer": trainer}))
+
+    return Change(f"{case.stage.name}.rollouts.backend", "transformers", "vllm", apply)
+
+
+def _of_sft(case: Case) -> Iterator[tuple[Harm, Ladder]]:
+    values = case.arguments
+    rows, steps = int(values["per_device_train_batch_size"]), int(values.get("gradient_accumulation_steps") or 1)
+    yield (
+        Harm.TIME,
+        [
+            _trainer(case, "per_device_train_batch_size", fewer, gradient_accumulation_steps=steps * rows // fewer)
+            for fewer in _halves(rows, 1)
+        ],
+    )
+    yield Harm.DATA, [_trainer(case, "max_length", shorter) for shorter in _halves(longest_row(case), _SHORTEST_ROW)]
+
+
+def _less_held(case: Case) -> Iterator[tuple[Harm, Ladder]]:
+    """What is held all the time: optimizer and weights."""
+    values, model = case.arguments, case.model
+    optim = str(values.get("optim"))
+    if case.device.gpu and "8bit" not in optim and optim != "adafactor":
+        yield Harm.ROUNDING, [_trainer(case, "optim", "paged_adamw_8bit")]
+    if model.lora is None:
+        lora = LoraSettings(r=64, alpha=128)
+
+        def apply(case: Case) -> Case:
+            return replace(case, model=case.model.model_copy(update={"lora": lora}))
+
+        yield Harm.METHOD, [Change("model.lora", {"r": lora.r, "alpha": lora.alpha}, None, apply)]
+        return
+    if case.device.gpu and case.device.bfloat16 and model.dtype == "float32":
+        yield Harm.ROUNDING, [_model(case, "dtype", "bfloat16")]
+    if case.device.gpu and model.quantization == "none" and not model.is_gguf and not values.get("use_vllm"):
+        yield Harm.METHOD, [_model(case, "quantization", "nf4")]
+
+
+def _smaller_batches(case: Case, drawn: Mapping[str, Any]) -> Ladder:
     assert isinstance(case.stage, EvaluateStage)
-    batch = evaluation_batch(case, drawn)
-    was = case.stage.tokens_per_batch
-    for tokens in _halves(min(was, batch.tokens), batch.prompt + batch.new):
-        stage = case.stage.model_copy(update={"tokens_per_batch": tokens})
-        yield Change(f"{stage.name}.tokens_per_batch", tokens, was, replace(case, stage=stage))
+    batch, was = evaluation_batch(case, drawn), case.stage.tokens_per_batch
+
+    def change(tokens: int) -> Change:
+        def apply(case: Case) -> Case:
+            return replace(case, stage=case.stage.model_copy(update={"tokens_per_batch": tokens}))
+
+        return Change(f"{case.stage.name}.tokens_per_batch", tokens, was, apply)
+
+    return [change(tokens) for tokens in _halves(min(was, batch.tokens), batch.prompt + batch.new)]
 
 
 def _halves(value: int, least: int) -> Iterator[int]:

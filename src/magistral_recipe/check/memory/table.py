@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
@@ -101,7 +102,7 @@ def _whole(plan: RecipePlan) -> Iterator[str]:
     )
     if host is not None and host[0].size >= _LEAST:
         yield f"memory of the machine: {_size(host[0].size)} at most for {host[1].name}, {host[0].what}"
-    told = {stage.hours.how for stage in plan.stages if stage.hours is not None}
+    told = {re.sub(r"probe of \d+ s", "probe", stage.hours.how) for stage in plan.stages if stage.hours is not None}
     yield f"time: {_hours(plan.hours)}; {'; '.join(sorted(told)) or 'nothing to train or to generate'}"
     yield f"counted with: {plan.lengths}; the model's shape from {plan.shape}"
 

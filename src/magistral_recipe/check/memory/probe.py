@@ -1,0 +1,157 @@
+"""How fast this machine is: passes and decoding steps of a model of two and of three layers, extended to the whole.
+
+The model has random weights of the real shape; nothing is fetched. Quantized layers and vLLM are not probed.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import torch
+
+from magistral_recipe.check.memory.case import Case, evaluation_batch, largest_pass, rollout_batch
+from magistral_recipe.check.memory.dry_run import (
+    Pass,
+    Trained,
+    autocast,
+    build,
+    depths_of,
+    forward,
+    materialize,
+    prepare,
+    quiet,
+)
+from magistral_recipe.check.memory.hours import Speed
+from magistral_recipe.machine import best_device
+from magistral_recipe.stages.evaluate import EvaluateStage
+from magistral_recipe.stages.grpo import GrpoStage
+from magistral_recipe.stages.training import TrainingStage
+
+_TOKENS = (128, 512, 2_048, 8_192)
+"""Tokens of a probed pass: the smallest number of these that keeps the machine busy."""
+_ROWS = (8, 32, 128, 256)
+"""Sequences of a probed decoding step."""
+_BUSY = 0.4
+"""Seconds from which on a run is long enough for its fixed costs not to count."""
+_STEPS = 2
+"""Decoding steps that are timed together."""
+
+
+def probe(case: Case, drawn: dict[str, Any] | None = None) -> Speed | None:
+    """Time a stage's pass and decoding step on the machine at hand.
+
+    Args:
+        case: the stage, on the device at hand.
+        drawn: sampling of an `evaluate` stage.
+
+    Returns:
+        Its speeds; ``None`` where the stage can't be probed.
+    """
+    device = best_device()
+    training = isinstance(case.stage, TrainingStage)
+    if case.model.quantization != "none" or (training and case.arguments.get("use_vllm")):
+        return None
+    began = time.perf_counter()
+    token = step = 0.0
+    with quiet():
+        if training:
+            token = _token_seconds(case.trained(), largest_pass(case), device)
+        if rows := _rows(case, drawn):
+            step = _step_seconds(case.trained() if training else case.read(), rows, device)
+    spent = time.perf_counter() - began
+    return Speed(token, step, f"from a probe of {spent:.0f} s on {case.device.name}, random weights, layers extended")
+
+
+def _rows(case: Case, drawn: dict[str, Any] | None) -> int:
+    if isinstance(case.stage, GrpoStage):
+        return rollout_batch(case).rows
+    if isinstance(case.stage, EvaluateStage):
+        return evaluation_batch(case, drawn or case.stage.model_dump()).rows
+    if isinstance(case.stage, TrainingStage) and case.stage.evaluate is not None:
+        return min(case.stage.evaluate.count * case.stage.evaluate.samples, 256)
+    return 0
+
+
+def _token_seconds(trained: Trained, spec: Pass, device: str) -> float:
+    """Seconds a token of a training pass."""
+
+    def ready(layers: int) -> Callable[[int], float]:
+        model = _filled(trained, layers, device)
+        prepare(model, trained, spec)
+
+        def seconds(tokens: int) -> float:
+            width = min(spec.width, tokens)
+            part = replace(spec, width=width, rows=max(min(spec.rows, tokens // width), 1))
+            return _timed(lambda: forward(model, trained, part, device).backward(), device) / part.tokens
+
+        return seconds
+
+    return _extended(trained, ready, [size for size in _TOKENS if size <= spec.tokens] or [spec.tokens])
+
+
+def _step_seconds(trained: Trained, rows: int, device: str) -> float:
+    """Seconds of a decoding step of so many sequences."""
+
+    def ready(layers: int) -> Callable[[int], float]:
+        model = _filled(trained, layers, device).eval()
+
+        def seconds(count: int) -> float:
+            ids = torch.zeros(count, 1, dtype=torch.long, device=device)
+            with torch.no_grad(), autocast(trained, torch.device(device).type):
+                cache = model(input_ids=ids.expand(-1, 32), use_cache=True, logits_to_keep=1).past_key_values
+
+                def run() -> None:
+                    for _ in range(_STEPS):
+                        logits = model(input_ids=ids, past_key_values=cache, use_cache=True).logits[:, -1]
+                        logits.float().softmax(-1).argmax(-1)
+
+                return _timed(run, device) / _STEPS / count
+
+        return seconds
+
+    return rows * _extended(trained, ready, [size for size in _ROWS if size <= rows] or [rows])
+
+
+def _extended(trained: Trained, ready: Callable[[int], Callable[[int], float]], sizes: list[int]) -> float:
+    """Time the smallest size that keeps the machine busy at two depths, and extend it to the whole model."""
+    depths = depths_of(trained.shape)
+    shallow = ready(depths[0])
+    low, size = 0.0, sizes[0]
+    for size in sizes:
+        low = shallow(size)
+        if low * size >= _BUSY:
+            break
+    if len(depths) == 1:
+        return low
+    del shallow
+    high = ready(depths[-1])(size)
+    return low + (trained.layers - depths[0]) * max(high - low, 0.0) / (depths[-1] - depths[0])
+
+
+def _filled(trained: Trained, layers: int, device: str) -> Any:
+    """A model with small random weights: those of uninitialised memory would take the time of odd numbers."""
+    model = build(trained, layers)
+    materialize(model, device)
+    with torch.no_grad():
+        for tensor in [*model.parameters(), *model.buffers()]:
+            if tensor.is_floating_point():
+                tensor.normal_(0.0, 0.02)
+    return model
+
+
+def _timed(run: Callable[[], None], device: str) -> float:
+    """Seconds of a second run: the first one pays for what is prepared once."""
+    run()
+    _finish(device)
+    began = time.perf_counter()
+    run()
+    _finish(device)
+    return time.perf_counter() - began
+
+
+def _finish(device: str) -> None:
+    if torch.device(device).type == "cuda":
+        torch.cuda.synchronize()

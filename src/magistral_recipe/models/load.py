@@ -25,6 +25,7 @@ from magistral_recipe.models.architecture import (
 )
 from magistral_recipe.models.config import LoraSettings, ModelConfig
 from magistral_recipe.models.merge import SHARD_BYTES, fold, save_merged
+from magistral_recipe.models.mistral import load_mistral_tokenizer
 from magistral_recipe.models.paths import ModelSource, find_model, readable_errors
 from magistral_recipe.models.quantization import forget_quantization, is_adapter, is_quantized, quantization_options
 from magistral_recipe.models.tied import tied_mistake
@@ -63,7 +64,9 @@ def load_tokenizer(
     location = str(source.adapter) if source.adapter and not _has_tokenizer(Path(source.location)) else source.location
     options: dict[str, Any] = {} if source.gguf_file is None else {"gguf_file": source.gguf_file}
     with readable_errors("tokenizer of model", location):
-        tokenizer = AutoTokenizer.from_pretrained(location, **options, **_hub_options(config))
+        tokenizer = None if source.gguf_file else load_mistral_tokenizer(location, _hub_options(config))
+        if tokenizer is None:
+            tokenizer = AutoTokenizer.from_pretrained(location, **options, **_hub_options(config))
     if tokenizer.pad_token is None:
         tokenizer.pad_token = _padding_token(tokenizer)
     if chat is not None:

@@ -234,6 +234,31 @@ def test_files_without_content_count(accounts):
     assert run(program, seconds=30.0, memory=32 * MEBIBYTE).ending == "memory"
 
 
+FILLERS = {
+    "many files": "for n in range(1000):\n    open(str(n), 'wb').write(bytes(1 << 20))\n",
+    "files without a name": (
+        "import os\nheld = []\nfor n in range(200):\n    held.append(open(str(n), 'wb'))\n    os.unlink(str(n))\n"
+        "    held[-1].write(bytes(4 << 20))\n    held[-1].flush()\n"
+    ),
+    "folders": (
+        "import os\nfor n in range(1000):\n    os.mkdir('x')\n    os.chdir('x')\n"
+        "    open('f', 'wb').write(bytes(1 << 20))\n"
+    ),
+    "folders deeper than a path": (
+        "import os\nfor n in range(3000):\n    os.mkdir('x')\n    os.chdir('x')\nopen('f', 'wb').write(bytes(9))\n"
+    ),
+    "empty files": "for n in range(200000):\n    open(str(n), 'wb').close()\n",
+}
+
+
+@pytest.mark.parametrize("name", FILLERS)
+def test_all_files_together_are_bounded_without_a_namespace_too(name):
+    frame = run(
+        FILLERS[name] + "import time\ntime.sleep(1)\nprint('right')", "landlock", seconds=20.0, scratch=64 * MEBIBYTE
+    )
+    assert frame.ending == "flood"
+
+
 def test_what_is_allowed_still_works(accounts):
     program = (
         "import asyncio, multiprocessing\n"

@@ -2,7 +2,8 @@
 
 Started by path inside the confinement: it restricts itself, then becomes the command that follows. Against
 ``bwrap`` it lacks a process namespace (programs see no ``/proc``, but kernels before 6.12 let them signal
-the user's other processes) and a bound on what all files together take. Every socket is refused.
+the user's other processes), and what all files together take is bounded by looking, ten times a second. Every socket is
+refused.
 """
 
 from __future__ import annotations

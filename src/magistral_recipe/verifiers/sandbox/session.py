@@ -40,6 +40,7 @@ from magistral_recipe.verifiers.sandbox.usage import (
     Meter,
     Usage,
     files_in_memory,
+    files_on_disk,
     observe,
     proportional_memory,
     swapped_memory,
@@ -356,7 +357,9 @@ class _Watch:
         # Limits inside hold for each process; these hold for all of them together.
         if self._beyond(used):
             return "timeout"
-        return "memory" if self._beyond_memory(usage) else None
+        if self._beyond_memory(usage):
+            return "memory"
+        return "flood" if self.cpu is not None and self._beyond_disk(usage) else None
 
     def overdrawn(self) -> bool:
         """Whether all processes together used more CPU time than allowed, now that the last of them has ended."""
@@ -385,6 +388,13 @@ class _Watch:
         if usage.resident + hidden <= allowed:
             return False
         return proportional_memory(usage.spaces) + hidden > allowed
+
+    def _beyond_disk(self, usage: Usage) -> bool:
+        # In a namespace the file system itself is bounded.
+        confinement = self.session._confinement
+        if confinement.folder is None or self.session.job.mode == "unsafe":
+            return False
+        return files_on_disk(confinement.folder, usage.pids) > self.session.job.limits.scratch
 
 
 def _allowed(memory: int) -> int:

@@ -32,7 +32,7 @@ class Limits:
         memory: address space of a process, in bytes; the interpreter's own comes on top.
         processes: processes and threads at once.
         file_size: bytes of output, and of any file it writes.
-        scratch: bytes of all files together (``bwrap`` only).
+        scratch: bytes of all files together (in ``unsafe`` mode of no effect).
         compile_seconds: CPU time of each of a compiler's processes.
         compile_memory: address space of each of them, in bytes.
         sockets: whether it may make sockets, all of whose memory only a control group counts.

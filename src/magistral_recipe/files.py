@@ -256,14 +256,19 @@ def sync_folder(folder: Path) -> None:
     """Flush every file of a folder to the disk, and the names of all."""
     for file in folder.rglob("*"):
         if file.is_file():
-            descriptor = os.open(file, os.O_RDONLY)
-            try:
-                os.fsync(descriptor)
-            finally:
-                os.close(descriptor)
+            sync_file(file)
         elif file.is_dir():
             sync_directory(file)
     sync_directory(folder)
+
+
+def sync_file(file: Path) -> None:
+    """Flush what a file holds to the disk."""
+    descriptor = os.open(file, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def sync_directory(folder: Path) -> None:

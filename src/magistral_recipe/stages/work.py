@@ -98,7 +98,12 @@ def train_and_save(trainer: Trainer, context: StageContext, start: LoadedModel) 
     """
     from transformers import PrinterCallback
 
-    from magistral_recipe.training.checkpoints import CheckpointGuard, latest_complete_checkpoint, sweep
+    from magistral_recipe.training.checkpoints import (
+        CheckpointGuard,
+        latest_complete_checkpoint,
+        only_what_is_left,
+        sweep,
+    )
     from magistral_recipe.training.metrics import MetricsWriter
 
     world = trainer.accelerator.num_processes
@@ -113,6 +118,7 @@ def train_and_save(trainer: Trainer, context: StageContext, start: LoadedModel) 
     trainer.add_callback(metrics)
     if not any(isinstance(callback, CheckpointGuard) for callback in trainer.callback_handler.callbacks):
         trainer.add_callback(CheckpointGuard())
+    only_what_is_left(trainer)
     checkpoint = latest_complete_checkpoint(checkpoints)
     trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
     trainer.accelerator.wait_for_everyone()

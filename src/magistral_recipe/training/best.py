@@ -21,7 +21,8 @@ from transformers.trainer_callback import ExportableState
 
 from magistral_recipe import layout
 from magistral_recipe.errors import RunError
-from magistral_recipe.files import write_json
+from magistral_recipe.files import read_json, sync_directory, sync_file, write_json
+from magistral_recipe.intact import damage, written
 
 WEIGHTS = "best.safetensors"
 
@@ -103,6 +104,10 @@ class KeepBest(TrainerCallback, ExportableState):
         file = self._folder / WEIGHTS
         if not file.exists():
             raise RunError(f"{file} is missing: no weights were kept yet")
+        held = self._noted()
+        if held:  # an earlier version noted nothing
+            for reason in damage(self._folder, held.get("files"), held.get("hashes")):
+                raise RunError(f"{self._folder}: {reason}; without its checkpoints folder the stage is trained again")
         saved = load_file(file)
         wanted = dict(_trained(model))
         if set(saved) != set(wanted):
@@ -122,7 +127,15 @@ class KeepBest(TrainerCallback, ExportableState):
             self._folder.mkdir(parents=True, exist_ok=True)
             if is_best:
                 _save(model, self._folder / WEIGHTS)
-            write_json(self._folder / layout.SCORES, {"best": self.best, "scores": self.scores})
+            sizes, hashes = written(self._folder, [self._folder / WEIGHTS]) if is_best else (None, None)
+            held = {"files": sizes, "hashes": hashes} if is_best else self._noted()
+            write_json(self._folder / layout.SCORES, {"best": self.best, "scores": self.scores, "weights": held})
+
+    def _noted(self) -> dict[str, Any]:
+        """What was noted of the weights when they were kept."""
+        told = read_json(self._folder / layout.SCORES)
+        held = told.get("weights") if isinstance(told, dict) else None
+        return held if isinstance(held, dict) else {}
 
 
 @contextlib.contextmanager
@@ -162,7 +175,9 @@ def _save(model: Any, file: Path) -> None:
         tensors[name] = parameter.detach().cpu().clone()
     temporary = file.with_name(f".{file.name}.tmp")
     save_file(tensors, temporary)
+    sync_file(temporary)
     temporary.replace(file)
+    sync_directory(file.parent)
 
 
 def _agreed(score: float) -> float:

@@ -1,8 +1,10 @@
 """Checkpoints that survive a kill at any moment: a mark written last, rotation after it.
 
 transformers writes a checkpoint file by file and deletes old ones before the new one is whole, so a kill in
-between can leave nothing to resume from. Here a checkpoint counts once `complete.json` says so. Works with any
-Hugging Face trainer: add `CheckpointGuard()` to its callbacks and resume from `latest_complete_checkpoint`.
+between can leave nothing to resume from. Here a checkpoint counts once `complete.json` says so, with the size and hash
+of every file, and only while the files are what was written: a flipped bit, a zeroed page and a lost file make it
+none, and the one before it counts. Works with any Hugging Face trainer: add `CheckpointGuard()` to its callbacks,
+resume from `latest_complete_checkpoint`, and train with `only_what_is_left`.
 """
 
 from __future__ import annotations
@@ -14,9 +16,12 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
+import transformers
+from transformers import Trainer, TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
+from magistral_recipe.errors import RunError
 from magistral_recipe.files import read_json, sync_folder, write_json
+from magistral_recipe.intact import damage, written
 
 logger = logging.getLogger(__name__)
 
@@ -25,40 +30,90 @@ _NAME = re.compile(r"checkpoint-(\d+)")
 
 
 def latest_complete_checkpoint(folder: Path | str) -> Path | None:
-    """Find the newest checkpoint that was written to its end.
+    """Find the newest checkpoint that was written to its end and is still what was written.
 
     Args:
         folder: where a trainer writes its `checkpoint-N` folders.
 
     Returns:
-        The folder with the highest step that bears the mark, ``None`` where there is none.
+        The folder with the highest step that bears the mark and holds what the mark lists, ``None`` where there is
+        none. Files are read from the newest checkpoint on, until one holds.
     """
-    complete = [path for path in _checkpoints(folder) if is_complete(path)]
-    return complete[-1] if complete else None
+    return next((path for path in reversed(_checkpoints(folder)) if why_unusable(path) is None), None)
 
 
 def is_complete(checkpoint: Path | str) -> bool:
-    """Whether a checkpoint bears the mark and holds every file that the mark lists, at its size."""
-    mark = read_json(Path(checkpoint) / MARK)
-    if not isinstance(mark, dict) or not isinstance(mark.get("files"), dict):
-        return False
-    return all(_size(Path(checkpoint) / name) == size for name, size in mark["files"].items())
+    """Whether a checkpoint bears the mark and holds every file that the mark lists, at its size; no file is read."""
+    mark = _mark(checkpoint)
+    return mark is not None and not any(damage(Path(checkpoint), mark.get("files")))
+
+
+def why_unusable(checkpoint: Path | str) -> str | None:
+    """Say why a checkpoint can't be gone on from, reading every file of it.
+
+    Args:
+        checkpoint: the folder.
+
+    Returns:
+        The first reason; ``None`` where all is as it was written. A mark of an earlier version, which noted no hashes,
+        is held against the sizes alone.
+    """
+    mark = _mark(checkpoint)
+    if mark is None:
+        return "it was never finished"
+    return next(damage(Path(checkpoint), mark.get("files"), mark.get("hashes")), None)
 
 
 def sweep(folder: Path | str) -> list[Path]:
-    """Delete the checkpoints that a kill left unfinished. Call it before training, on one process.
+    """Delete the checkpoints that a kill left unfinished, and damaged ones at the end. Call it before training, on one
+    process.
 
     Args:
         folder: where a trainer writes its `checkpoint-N` folders.
 
     Returns:
-        What was deleted.
+        What was deleted; of a damaged one a warning says what was wrong with it.
     """
-    unfinished = [path for path in _checkpoints(folder) if not is_complete(path)]
-    for path in unfinished:
-        logger.info("deleting %s, which was never finished", path)
+    deleted, newest = [], None
+    for path in reversed(_checkpoints(folder)):
+        if newest is not None and is_complete(path):
+            continue
+        reason = why_unusable(path)
+        if reason is None:
+            newest = path
+            continue
+        if (path / MARK).exists():
+            logger.warning("%s can't be gone on from, and is deleted: %s", path.name, reason)
+        else:
+            logger.info("deleting %s, which was never finished", path)
         _delete(path)
-    return unfinished
+        deleted.append(path)
+    return deleted
+
+
+def only_what_is_left(trainer: Trainer) -> None:
+    """Make a trainer that resumes from a checkpoint of the last step take no further one.
+
+    transformers looks whether training is over after each step, and so takes one too many: 13 of 12 where a kill came
+    between the last checkpoint and the model's save (huggingface/transformers, `Trainer._run_epoch`).
+
+    Args:
+        trainer: any Hugging Face trainer, before `train`.
+
+    Raises:
+        RunError: if transformers has moved what is looked at.
+    """
+    run_epoch = getattr(trainer, "_run_epoch", None)
+    if run_epoch is None:
+        raise RunError(f"transformers {transformers.__version__} has no Trainer._run_epoch: was it moved?")
+
+    def run_epoch_if_any(*arguments: Any, **named: Any) -> None:
+        if trainer.state.global_step >= trainer.state.max_steps:
+            trainer.control.should_training_stop = True
+            return
+        run_epoch(*arguments, **named)
+
+    trainer._run_epoch = run_epoch_if_any  # type: ignore[method-assign]
 
 
 class CheckpointGuard(TrainerCallback):
@@ -94,8 +149,8 @@ class CheckpointGuard(TrainerCallback):
         if not state.is_world_process_zero or not checkpoint.is_dir():
             return
         sync_folder(checkpoint)
-        files = {str(f.relative_to(checkpoint)): f.stat().st_size for f in checkpoint.rglob("*") if f.is_file()}
-        write_json(checkpoint / MARK, {"step": state.global_step, "files": files})
+        held = written(checkpoint, (file for file in checkpoint.rglob("*") if file.is_file()))
+        write_json(checkpoint / MARK, {"step": state.global_step, "files": held.sizes, "hashes": held.hashes})
         if self._keep:
             complete = [path for path in _checkpoints(args.output_dir) if is_complete(path)]
             for path in complete[: -self._keep]:
@@ -120,8 +175,6 @@ def _delete(checkpoint: Path) -> None:
     shutil.rmtree(checkpoint)
 
 
-def _size(file: Path) -> int:
-    try:
-        return file.stat().st_size
-    except OSError:
-        return -1
+def _mark(checkpoint: Path | str) -> dict[str, Any] | None:
+    mark = read_json(Path(checkpoint) / MARK)
+    return mark if isinstance(mark, dict) else None

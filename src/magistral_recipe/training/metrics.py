@@ -58,12 +58,14 @@ class MetricsWriter(TrainerCallback):
         self._path = Path(path)
         self._emit = emit
         self._activity = activity
+        self._began_at = 0
         self.last: dict[str, Any] = {}
 
     def on_train_begin(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
     ) -> None:
         """Cut off what will be done again."""
+        self._began_at = state.global_step
         if not state.is_world_process_zero:
             return
         # Before the first step there is no checkpoint: what an earlier attempt logged is not this run's.
@@ -87,6 +89,8 @@ class MetricsWriter(TrainerCallback):
         if not state.is_world_process_zero or not logs:
             return
         numbers = _numbers(logs)
+        if "train_runtime" in numbers and self._began_at == state.global_step:
+            numbers.pop("train_loss", None)  # a mean over the steps of this attempt, of which there were none
         self.last |= numbers
         append_lines(self._path, [{"step": state.global_step, "time": round(time.time(), 3), **numbers}])
         self._report(state)

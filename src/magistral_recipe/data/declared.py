@@ -16,6 +16,8 @@ from pydantic import Field
 from magistral_recipe.data import gym, peek, readers
 from magistral_recipe.data.benchmarks import catalogue
 from magistral_recipe.data.conversation import NAMES
+from magistral_recipe.data.layouts import catalogue as layouts
+from magistral_recipe.data.layouts.adapt import columns_of
 from magistral_recipe.data.layouts.catalogue import Layout, Use
 from magistral_recipe.data.preview import ROWS, Preview, mostly_set_aside, preview
 from magistral_recipe.data.problems import MAX_CHARACTERS, PROBLEM_FIELDS, TRACE_FIELDS, AnswerIn, Kind
@@ -163,16 +165,23 @@ class FileSource(StrictModel):
             for group in () if wrong else sought:
                 if not any(self.columns.get(key, key in there) for key in group):
                     wanted = " or ".join(f"'{key}'" for key in group if key not in NAMES[1:])
-                    mistakes.append(("columns", f"no column {wanted}, and none is mapped to it; {peek.listed(there)}"))
+                    near = layouts.nearly(there, wish.use)
+                    hint = f". The layout '{near[0]}' would fit if there were '{near[1]}'" if near else ""
+                    message = f"no column {wanted}, and none is mapped to it; {peek.listed(there)}{hint}"
+                    mistakes.append(("columns", message))
         elif not wrong:
-            mistakes += self._check_use(reading.layout, str(reading.layout_name), sought)
+            mistakes += self._check_use(reading.layout, str(reading.layout_name), there, sought)
         if sound and not mistakes and (line := mostly_set_aside(first, reading)):
             mistakes.append(("path", line))
         return mistakes
 
-    def _check_use(self, layout: Layout, name: str, sought: Sequence[tuple[str, ...]]) -> list[Mistake]:
+    def _check_use(
+        self, layout: Layout, name: str, there: Sequence[str], sought: Sequence[tuple[str, ...]]
+    ) -> list[Mistake]:
+        columns = columns_of(layout, self.columns)
         for group in sought:
-            if not any(self.columns.get(key, layout.columns.get(key)) for key in group):
+            # A mapped column that isn't there is a mistake of its own.
+            if not any((column := columns.get(key)) and (column in there or key in self.columns) for key in group):
                 wanted = " or ".join(f"'{key}'" for key in group if key not in NAMES[1:])
                 serves = [use for use in ("problems", "traces") if layout.serves(use)]
                 message = f"the layout '{name}' of these rows has no {wanted}: it is for {' and '.join(serves)}"

@@ -220,7 +220,7 @@ def reading_of(
             mistakes.append(("layout", f"'{name}' needs the columns {lacking}; {peek.listed(columns)}"))
     elif columns:
         values = [row.value for row in first if isinstance(row, RawRow) and isinstance(row.value, dict)]
-        name = catalogue.recognised(columns, values, wish.use, wish.path)
+        name = catalogue.recognised(columns, values, wish.use, wish.path, wish.columns)
         layout = catalogue.find(name) if name else None
     for column in wish.where if columns else ():
         if column not in columns:

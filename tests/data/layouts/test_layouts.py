@@ -293,3 +293,55 @@ def test_the_summary_of_a_stage_says_which_layout_was_taken(tmp_path):
         ("note", "numinamath_1_5: rows.jsonl (layout numinamath_1_5): 2 rows; 3 passed over"),
         ("warning", "numinamath_cot: rows.jsonl (layout numinamath_cot): 2 rows; 1 of 3 set aside (1 bad value)"),
     ]
+
+
+# ------------------------------------------------------------------------------------- sets that somebody changed
+
+
+def test_columns_with_our_names_that_somebody_added_to_a_set_are_read(tmp_path):
+    row = {"question": "1+1?", "answer": "Two.\n#### 2"}
+    path = write(tmp_path, [{**row, "language": "fr", "id": "a", "category": "sums"}], "jsonl")
+    (problem,) = load_problems(ProblemsSource(path=path), tmp_path, None).rows
+    assert (problem.problem, problem.answer, problem.language) == ("1+1?", "2", "fr")
+    assert (problem.id, problem.category) == ("a", "sums")
+    path = write(tmp_path, [{**row, "completion": "<think>t</think>2"}], "jsonl")
+    source = TracesSource(path=path, columns={"problem": "question"})
+    assert source.check(tmp_path, TAGS) == []
+    (trace,) = load_traces(source, tmp_path, None, TAGS).rows
+    assert (trace.problem, trace.thoughts, trace.response) == ("1+1?", "t", "2")
+
+
+def test_columns_that_the_set_has_and_no_field_wants_are_not_read(tmp_path):
+    rows = PUBLISHED["apps"].rows  # its difficulty is a word
+    assert load_problems(ProblemsSource(path=write(tmp_path, rows, "jsonl")), tmp_path, None).rows[0].difficulty is None
+    s1 = [{**row, "messages": [{"role": "user", "content": "x"}]} for row in PUBLISHED["s1k"].rows]
+    traces = load_traces(TracesSource(path=write(tmp_path, s1, "jsonl")), tmp_path, None, TAGS)
+    assert [row.thoughts for row in traces.rows] == ["Doubling.", "Hm.", "Two twos."]
+
+
+def test_our_own_columns_go_before_a_layout_that_cannot_give_them(tmp_path):
+    row = PUBLISHED["openthoughts"].rows[0]
+    path = write(tmp_path, [{**row, "problem": "mine", "answer": "1"}], "jsonl")
+    result = load_problems(ProblemsSource(path=path), tmp_path, None)
+    assert (result.layout, result.rows[0].problem) == (None, "mine")
+    path = write(tmp_path, [{**PUBLISHED["big_math"].rows[0], "completion": "<think>t</think>a"}], "jsonl")
+    traces = load_traces(TracesSource(path=path), tmp_path, None, Thinking())
+    assert (traces.layout, traces.rows[0].completion) == (None, "<think>t</think>a")
+
+
+def test_a_set_without_one_of_its_columns_is_told_which_layout_it_nearly_has(tmp_path):
+    rows = renamed(PUBLISHED["openthoughts_metadata"].rows, "deepseek_solution")
+    ((key, message),) = TracesSource(path=write(tmp_path, rows, "jsonl")).check(tmp_path)
+    assert key == "columns"
+    assert message == (
+        "no column 'completion' or 'response' or 'messages', and none is mapped to it; its columns: problem, "
+        "deepseek_reasoning, ground_truth_solution, domain, source, test_cases, starter_code, deepseek_solution_x. "
+        "The layout 'openthoughts_metadata' would fit if there were 'deepseek_solution'"
+    )
+    mapped = TracesSource(
+        path="rows.jsonl", columns={"thoughts": "deepseek_reasoning", "response": "deepseek_solution_x"}
+    )
+    assert mapped.check(tmp_path, TAGS) == []
+    rows = renamed(PUBLISHED["math"].rows, "solution")
+    ((_, message),) = ProblemsSource(path=write(tmp_path, rows, "jsonl")).check(tmp_path)
+    assert message.endswith("The layout 'math' would fit if there were 'solution'")

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -299,12 +301,37 @@ def test_an_account_is_exact_and_leaves_nothing(monkeypatch):
     assert set(os.listdir(places.memory)) | set(os.listdir(places.cpu)) == before
 
 
+def groups_of(pid: int, places: Places) -> list[str]:
+    folders = {places.memory, places.cpu}
+    return [name for folder in folders for name in os.listdir(folder) if name.startswith(f"magistral-{pid}-")]
+
+
 def test_no_session_leaves_a_group(accounts):
     places = find_places()
+    if places is None:
+        pytest.skip("no control group can be made here")
+    code = (
+        "import os\nfrom tests.verifiers.sandbox.test_charges import run\nrun('print(1)')\n"
+        "run('while True:\\n    pass', seconds=0.3)\nprint(os.getpid())\n"
+        "if os.fork() == 0:\n    run('print(1)')\n    os._exit(0)\nos.wait()\nrun('print(1)')"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120, check=True)
+    assert groups_of(int(done.stdout), places) == []
+
+
+def test_a_group_is_used_again_and_owes_nothing(monkeypatch):
+    monkeypatch.delenv(SWITCH, raising=False)
+    places = find_places()
+    if places is None:
+        pytest.skip("no control group can be made here")
     run("print(1)")
-    run("import os\nwhile True:\n    pass", seconds=0.3)
-    if places is not None:
-        assert [name for name in os.listdir(places.memory) if name.startswith(f"magistral-{os.getpid()}-")] == []
+    before = groups_of(os.getpid(), places)
+    assert len(before) >= 1
+    hungry = FORKING + SOCKET_PAIRS.format(forks=True) + "import time\ntime.sleep(3)"
+    assert run(hungry, seconds=6.0, sockets=True, memory=64 * MEBIBYTE).ending == "memory"
+    assert run(BURN + "burn(0.9)\nprint('right')", seconds=1.0).output == b"right\n"
+    assert run(BURN + "burn(0.9)\nprint('right')", seconds=1.0).output == b"right\n"
+    assert groups_of(os.getpid(), places) == before
 
 
 def test_groups_of_the_killed_are_swept_up(monkeypatch):
@@ -328,6 +355,7 @@ def test_the_switch_and_a_refusal_leave_the_estimates(monkeypatch):
     monkeypatch.setenv(SWITCH, "off")
     assert open_account() is None
     monkeypatch.delenv(SWITCH)
+    monkeypatch.setattr(cgroup, "_free", [])
     monkeypatch.setattr(cgroup, "find_places", lambda: Places(Path("/proc"), Path("/proc"), 2))
     assert open_account() is None
     assert run("print(1)").output == b"1\n"

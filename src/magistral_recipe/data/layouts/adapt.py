@@ -26,6 +26,9 @@ _DECIDES = {"answer": "math", "tests": "code"}
 def columns_of(layout: Layout, mapped: Columns) -> dict[str, str | None]:
     """Say where every field stands: a mapping of the user's wins over the layout's.
 
+    Columns that the set was published without and that have our own names were added by somebody who knows them: they
+    are read, too.
+
     Args:
         layout: the source's.
         mapped: the recipe's ``columns``.
@@ -36,7 +39,14 @@ def columns_of(layout: Layout, mapped: Columns) -> dict[str, str | None]:
     own = dict(layout.columns)
     if set(WRITTEN) & set(mapped):
         own = {field: column for field, column in own.items() if field not in WRITTEN}
-    return {**own, **mapped}
+    found: dict[str, str | None] = {**own, **mapped}
+    published = {column.partition(".")[0] for column in layout.published}
+    written = bool(set(WRITTEN) & set(found))
+    claimed = set(found.values())
+    for field in (*PROBLEM_FIELDS, *TRACE_FIELDS):
+        if field not in {*found, *published, *claimed} and not (written and field in WRITTEN):
+            found[field] = field
+    return found
 
 
 def adapted(

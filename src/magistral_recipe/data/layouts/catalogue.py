@@ -165,18 +165,23 @@ def of_hub(path: str) -> dict[str, Layout]:
 
 
 def recognised(
-    columns: Sequence[str], rows: Sequence[Mapping[str, Any]], use: Use, path: str | None = None
+    columns: Sequence[str],
+    rows: Sequence[Mapping[str, Any]],
+    use: Use,
+    path: str | None = None,
+    mapped: Iterable[str] = (),
 ) -> str | None:
     """Find the layout that a source has, most specific first.
 
-    A source that has our own columns is read by them: a layout that is known by names of our own alone is found only
-    where those don't suffice, or by the name of the data set.
+    A source that has our own columns is read by them: a layout that is known by names of our own alone, or has no
+    answers or no traces, is found only where those don't suffice, or by the name of the data set.
 
     Args:
         columns: the source's columns, dotted where nested.
         rows: its first rows.
         use: what its rows are to be.
         path: the data set's name on the hub, if it comes from there.
+        mapped: the fields that the recipe maps.
 
     Returns:
         The layout's name; None where there is none.
@@ -184,15 +189,38 @@ def recognised(
     known = {name: layout for name in names() if (layout := find(name)).fits(columns) and _marked(layout, rows)}
     listed = of_hub(path) if path else {}
     ours = set(PROBLEM_FIELDS if use == "problems" else TRACE_FIELDS)
-    suffice = _own_suffice(columns, use)
-    found = [name for name, layout in known.items() if name in listed or not (suffice and set(layout.known_by) <= ours)]
+    suffice = _own_suffice({*columns, *mapped}, use)
+    found = [
+        name
+        for name, layout in known.items()
+        if not (suffice and ((set(layout.known_by) <= ours and name not in listed) or not layout.serves(use)))
+    ]
     return max(found, key=lambda name: (len(known[name].known_by), name in listed), default=None)
 
 
-def _own_suffice(columns: Sequence[str], use: Use) -> bool:
+def nearly(columns: Sequence[str], use: Use) -> tuple[str, str] | None:
+    """Find the layout that a source would have but for one column.
+
+    Args:
+        columns: the source's columns.
+        use: what its rows are to be.
+
+    Returns:
+        The layout's name and the column that isn't there; None where nothing is as near.
+    """
     there = set(columns)
-    wanted = {"answer", "tests"} if use == "problems" else set(WRITTEN)
-    return bool("problem" in there and wanted & there) or (use == "traces" and "messages" in there)
+    for name in sorted(names(), key=lambda name: -len(find(name).known_by)):
+        layout = find(name)
+        lacking = [column for column in layout.known_by if column not in there]
+        if layout.serves(use) and len(lacking) == 1 and len(layout.known_by) >= 4:
+            return name, lacking[0]
+    return None
+
+
+def _own_suffice(there: set[str], use: Use) -> bool:
+    if use == "problems":
+        return "problem" in there and bool({"answer", "tests"} & there)
+    return "messages" in there or ("problem" in there and bool({"completion", "response"} & there))
 
 
 def _marked(layout: Layout, rows: Sequence[Mapping[str, Any]]) -> bool:

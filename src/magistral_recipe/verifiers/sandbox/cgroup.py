@@ -9,11 +9,13 @@ system calls refuses what it could not see.
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import errno
 import itertools
 import logging
 import os
+import threading
 import time
 from collections import deque
 from collections.abc import Iterator
@@ -50,7 +52,7 @@ class Places:
 
 
 class Account:
-    """A group for one program; made empty.
+    """A group for one program after another; making one costs more than a small program.
 
     Args:
         places: where to make it.
@@ -63,7 +65,7 @@ class Account:
         name = f"{_PREFIX}-{os.getpid()}-{next(_numbers)}"
         self._version = places.version
         self._memory, self._cpu = places.memory / name, places.cpu / name
-        self._bound, self._events = 0, -1
+        self._bound, self._events, self._killed = 0, -1, 0
         try:
             for folder in self._folders():
                 folder.mkdir()
@@ -84,17 +86,17 @@ class Account:
         """
         if memory == self._bound:
             return
-        self._bound = memory
         if self._version == 2:
             _write(self._memory / "memory.max", memory)
             _try_write(self._memory / "memory.swap.max", 0)
-            return
-        # Memory with swap may never be bounded below memory alone: whichever way the bound moves, one order works.
-        swap = self._memory / "memory.memsw.limit_in_bytes"
-        _try_write(swap, memory)
-        _write(self._memory / "memory.limit_in_bytes", memory)
-        _try_write(swap, memory)
-        _try_write(self._memory / "memory.kmem.tcp.limit_in_bytes", min(memory, 64 * MEBIBYTE))  # counted apart
+        else:
+            # Memory with swap may never be bounded below memory alone: whichever way it moves, one order works.
+            swap = self._memory / "memory.memsw.limit_in_bytes"
+            _try_write(swap, memory)
+            _write(self._memory / "memory.limit_in_bytes", memory)
+            _try_write(swap, memory)
+            _try_write(self._memory / "memory.kmem.tcp.limit_in_bytes", min(memory, 64 * MEBIBYTE))  # counted apart
+        self._bound = memory
 
     def cpu(self) -> float:
         """Return the CPU time of all that ever ran in the group, in seconds."""
@@ -103,11 +105,27 @@ class Account:
         return _figure_in((self._cpu / "cpu.stat").read_bytes(), "usage_usec") / 1e6
 
     def starved(self) -> bool:
-        """Whether the kernel ended a process of the group for its memory."""
+        """Whether the kernel ended a process of the group for its memory, since it was last emptied."""
+        return self._kills() > self._killed
+
+    def _kills(self) -> int:
         if self._events < 0:  # asked after every test: opened once
             name = "memory.events" if self._version == 2 else "memory.oom_control"
             self._events = os.open(self._memory / name, os.O_RDONLY)
-        return _figure_in(os.pread(self._events, 4096, 0), "oom_kill") > 0
+        return _figure_in(os.pread(self._events, 4096, 0), "oom_kill")
+
+    def empty(self) -> bool:
+        """Wait a moment until those that were killed have left; whether the group can be another program's."""
+        deadline = time.monotonic() + _PATIENCE
+        try:
+            while any((folder / "cgroup.procs").read_bytes() for folder in self._folders()):
+                if time.monotonic() > deadline:
+                    return False
+                time.sleep(0.001)
+            self._killed = self._kills()
+        except OSError:
+            return False
+        return True
 
     def close(self) -> None:
         """Remove the group; its processes must have been killed. What is slow to leave is removed with the next."""
@@ -133,11 +151,47 @@ def open_account() -> Account | None:
     places = find_places()
     if places is None:
         return None
+    with _lock:
+        if _free:
+            return _free.pop()
     try:
         return Account(places)
     except OSError as error:
         logger.debug("no control group for a program: %s", error)
         return None
+
+
+def close_account(account: Account) -> None:
+    """Give a group back whose processes have been killed."""
+    if account.empty():
+        with _lock:
+            if len(_free) < _MOST_FREE:
+                _free.append(account)
+                return
+    account.close()
+
+
+_free: list[Account] = []
+_MOST_FREE = 64
+_lock = threading.Lock()
+
+
+@atexit.register
+def _close_free() -> None:
+    while _free:
+        _free.pop().close()
+
+
+def _forget() -> None:
+    """In a forked child: the groups, and whoever held the lock, are the parent's."""
+    global _lock
+    _lock = threading.Lock()
+    _free.clear()
+    _left.clear()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget)
 
 
 @cache

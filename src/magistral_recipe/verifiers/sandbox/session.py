@@ -20,7 +20,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Literal, NamedTuple, Self
 
-from magistral_recipe.verifiers.sandbox.cgroup import Account, open_account
+from magistral_recipe.verifiers.sandbox.cgroup import Account, close_account, open_account
 from magistral_recipe.verifiers.sandbox.confine import confine
 from magistral_recipe.verifiers.sandbox.interpreter import (
     PACKAGES_FOLDER,
@@ -189,7 +189,7 @@ class Session:
             process.kill()
             process.wait()
         if self._account is not None:
-            self._account.close()
+            close_account(self._account)
         confinement.clean()
 
     def _opened_account(self) -> Account | None:
@@ -200,7 +200,7 @@ class Session:
                 account.admit(self._driver)
         except OSError:
             assert account is not None
-            account.close()
+            close_account(account)
             return None
         return account
 

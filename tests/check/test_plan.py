@@ -7,11 +7,9 @@ import json
 import pytest
 from rich.console import Console
 
-from magistral_recipe.check.memory_plan import count_memory, plan_memory
 from magistral_recipe.check.plan import check_recipe, check_trainers, load_telling_all, prove_recipe
 from magistral_recipe.check.recipe_file import load_recipe
 from magistral_recipe.errors import RecipeError, RunError
-from magistral_recipe.models.config import ModelConfig
 from magistral_recipe.verifiers.sandbox import probe
 
 CODE = """\
@@ -69,40 +67,6 @@ def test_weights_that_are_only_read_can_have_any_precision(tmp_path):
         "stages: [{evaluate: {problems: p}}]\n"
     )
     check_trainers(load_recipe(tmp_path / "r.yaml"))
-
-
-def test_memory_of_full_training_is_sixteen_bytes_a_weight():
-    plan = plan_memory(ModelConfig(path="tiny"))
-    assert plan is not None
-    assert plan.trained == plan.parameters
-    assert plan.total == 16 * plan.parameters
-
-
-def test_memory_of_adapters_counts_them_and_the_packed_weights():
-    torch = pytest.importorskip("torch")
-
-    class Model(torch.nn.Module):
-        def __init__(self):
-            super().__init__()
-            self.embed = torch.nn.Embedding(100, 64)
-            self.layer = torch.nn.Linear(64, 128, bias=False)
-            self.head = torch.nn.Linear(64, 100, bias=False)
-
-        def get_output_embeddings(self):
-            return self.head
-
-    config = ModelConfig(path="x", dtype="bfloat16", quantization="nf4", lora={"r": 8})
-    plan = count_memory(Model(), config)
-    assert plan.trained == 8 * (64 + 128)
-    assert plan.weights == pytest.approx(64 * 128 * 0.53 + 2 * (6400 + 6400) + 2 * plan.trained)
-    assert (plan.gradients, plan.optimizer) == (2 * plan.trained, 4 * plan.trained)  # TRL trains them in bfloat16
-    plain = count_memory(Model(), config.model_copy(update={"quantization": "none"}))
-    assert plain.weights == 2 * (64 * 128 + 6400 + 6400) + 4 * plain.trained  # and PEFT has them in float32
-    assert (plain.gradients, plain.optimizer) == (4 * plain.trained, 8 * plain.trained)
-
-
-def test_a_model_that_cannot_be_seen_has_no_plan(tmp_path):
-    assert plan_memory(ModelConfig(path=str(tmp_path / "nowhere"))) is None
 
 
 ADAPTERS = """\

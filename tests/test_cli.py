@@ -69,7 +69,7 @@ def test_check_proves_the_wiring_and_prints_the_plan():
     assert done.exit_code == 0, done.output
     assert "Wiring proven." in done.output
     assert "A training row" in done.output
-    assert "memory:" in done.output
+    assert "Will it fit?" in done.output
 
 
 def test_a_recipe_for_a_model_that_is_not_here_is_checked_as_far_as_it_goes():
@@ -99,3 +99,12 @@ def test_python_m_works_and_errors_need_no_traceback():
     assert done.returncode == 2
     assert done.stderr.startswith("nowhere.yaml: no such recipe file")
     assert "Traceback" not in done.stderr
+
+
+def test_check_plans_for_a_card_that_is_not_here():
+    done = invoke("check", str(RECIPES / "quickstart.yaml"), "--device", "RTX 4090")
+    assert "Will it fit? RTX 4090, 23.6 GiB, all of it free" in done.output
+    assert "sft: fits" in done.output
+    wrong = invoke("check", str(RECIPES / "quickstart.yaml"), "--device", "rtx4099")
+    assert wrong.exit_code == 2
+    assert "Did you mean 'rtx4090'?" in wrong.output

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+from dataclasses import replace
 
 import pytest
 from rich.console import Console
@@ -106,6 +107,14 @@ def test_what_a_person_sees_fits_into_a_hundred_columns(plan):
     for stage in ("sft: fits, ", "grpo: fits, ", "evaluate: fits, "):
         assert stage in text
     assert "change" not in text
+
+
+def test_many_stages_are_shown_in_several_tables(plan):
+    stages = [replace(stage, name=f"a-stage-with-a-long-name-{i}") for i, stage in enumerate(plan.stages * 3)]
+    text = shown(replace(plan, stages=tuple(stages)))
+    assert max(len(line) for line in text.splitlines()) <= 100
+    assert text.count("\nneeded") == 3  # 15 moments
+    assert "…" not in text
 
 
 def test_what_does_not_fit_says_what_to_change(recipe):

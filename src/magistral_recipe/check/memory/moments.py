@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -28,6 +29,7 @@ from magistral_recipe.check.memory.optimizer import OptimizerBytes, optimizer_by
 from magistral_recipe.check.memory.quantized import DEQUANTIZED
 from magistral_recipe.machine import GIB
 from magistral_recipe.models.precision import BYTES
+from magistral_recipe.models.shape import empty_model
 from magistral_recipe.stages.evaluate import EvaluateStage
 from magistral_recipe.stages.grpo import GrpoStage
 from magistral_recipe.stages.training import TrainingStage
@@ -220,9 +222,18 @@ def _count(case: Case) -> float:
 
 def parameter_count(shape: Any) -> int:
     """Count a model's weights, tied ones once."""
-    from magistral_recipe.models.shape import empty_model
+    return _counted(_Shape(shape, shape.to_json_string()))
 
-    return sum(parameter.numel() for parameter in empty_model(shape).parameters())
+
+@dataclass(frozen=True)
+class _Shape:
+    config: Any = field(compare=False)
+    key: str
+
+
+@functools.lru_cache(maxsize=32)
+def _counted(shape: _Shape) -> int:
+    return sum(parameter.numel() for parameter in empty_model(shape.config).parameters())
 
 
 def vllm_needs(case: Case) -> float:

@@ -135,11 +135,20 @@ def _adapter_mistakes(loaded: LoadedRecipe) -> Iterator[str]:
     config = base_model_config(loaded.recipe, loaded.folder)
     if config.lora is None or config.lora.target_modules == "all-linear":
         return
+    from magistral_recipe.models.load import add_lora
     from magistral_recipe.models.tied import tied_mistake
 
     model = shape_of(config)
-    if model is not None and (mistake := tied_mistake(model, config.lora)):
-        yield loaded.mistake(("model", "lora", "target_modules"), mistake)
+    if model is None:
+        return
+    path = ("model", "lora", "target_modules")
+    if mistake := tied_mistake(model, config.lora):
+        yield loaded.mistake(path, mistake)
+        return
+    try:
+        add_lora(model, config.lora)
+    except DataError as error:
+        yield loaded.mistake(path, str(error).removeprefix("model.lora.target_modules: "))
 
 
 def _training(loaded: LoadedRecipe) -> list[tuple[int, TrainingStage]]:
@@ -262,7 +271,11 @@ def show_memory(
     from magistral_recipe.check.memory.table import render
 
     console.print(f"device: {describe_device()}", markup=False)
-    plan = memory_of(loaded, device, look_at_data=look_at_data, probe=probe)
+    try:
+        plan = memory_of(loaded, device, look_at_data=look_at_data, probe=probe)
+    except DataError as error:
+        console.print(f"memory: NOT planned: {error}", style="yellow", markup=False)
+        return
     if plan is None:
         console.print("memory: NOT planned: the model's shape is not known before it is loaded", style="yellow")
         return

@@ -22,6 +22,7 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 from magistral_recipe.check.memory.live import LiveStorages
 from magistral_recipe.check.memory.optimizer import TrainedTensor
 from magistral_recipe.check.memory.quantized import quantize_layers
+from magistral_recipe.errors import DataError
 from magistral_recipe.models.config import LoraSettings
 from magistral_recipe.models.load import add_lora
 from magistral_recipe.models.precision import Dtype, adapter_dtype
@@ -184,7 +185,7 @@ def depths_of(shape: Any) -> tuple[int, ...]:
 
 @functools.lru_cache(maxsize=256)
 def _measured(trained: Trained, spec: Pass, layers: int) -> Measured:
-    with quiet():
+    with quiet(), readable():
         model = build(trained, layers)
         with FakeTensorMode(), without_packing(), LiveStorages() as live:
             materialize(model)
@@ -427,6 +428,20 @@ def _head(live: LiveStorages, gpu: bool) -> Iterator[None]:
 
 def _nothing(*args: Any, **kwargs: Any) -> None:
     """A kernel that works in place."""
+
+
+@contextlib.contextmanager
+def readable() -> Iterator[None]:
+    """Say in one line what a model raises that can't run without data: one whose shapes depend on values, say.
+
+    Raises:
+        DataError: in place of what torch, transformers and PEFT raise.
+    """
+    try:
+        yield
+    except (RuntimeError, ValueError, TypeError, AttributeError, ImportError, StopIteration) as error:
+        first = (str(error).strip().splitlines() or [""])[0][:200]
+        raise DataError(f"a dry run of this model can't be made ({type(error).__name__}: {first})") from error
 
 
 @contextlib.contextmanager

@@ -17,6 +17,7 @@ from magistral_recipe.check.memory.dry_run import (
     depths_of,
     materialize,
     quiet,
+    readable,
     without_packing,
 )
 from magistral_recipe.check.memory.live import LiveStorages
@@ -96,7 +97,7 @@ def _whole(trained: Trained, value: Any) -> float:
 @functools.lru_cache(maxsize=256)
 def _prefilled(trained: Trained, layers: int, rows: int, width: int) -> dict[str, int]:
     """Run a prompt through the model on tensors without data: the model's bytes, the cache's, and the most besides."""
-    with quiet():
+    with quiet(), readable():
         model = build(trained, layers)
         model.eval()
         with FakeTensorMode(), without_packing(), LiveStorages() as live:

@@ -16,7 +16,6 @@ from magistral_recipe.check.memory.dry_run import (
     ACTIVATIONS,
     ADAPTERS,
     GRADIENTS,
-    LOGPROBS,
     WEIGHTS,
     Pass,
     build,
@@ -26,6 +25,7 @@ from magistral_recipe.check.memory.dry_run import (
     measure_pass,
 )
 from magistral_recipe.check.memory.live import LiveStorages
+from magistral_recipe.check.memory.stand_ins import LOGPROBS
 from magistral_recipe.errors import DataError
 from magistral_recipe.models.shape import empty_model
 

@@ -16,11 +16,9 @@ from magistral_recipe.check.memory.dry_run import (
     build,
     depths_of,
     materialize,
-    quiet,
-    readable,
-    without_packing,
 )
 from magistral_recipe.check.memory.live import LiveStorages
+from magistral_recipe.check.memory.stand_ins import quiet, readable, without_packing
 
 CACHE = "KV cache"
 _LOGIT_COPIES = 4

@@ -19,7 +19,6 @@ from magistral_recipe.check.memory.dry_run import (
     ACTIVATIONS,
     ADAPTERS,
     GRADIENTS,
-    LOGPROBS,
     WEIGHTS,
     DryRun,
     dry_run,
@@ -27,6 +26,7 @@ from magistral_recipe.check.memory.dry_run import (
 from magistral_recipe.check.memory.generation import CACHE, Batch, cache_bytes_a_token, generation_bytes
 from magistral_recipe.check.memory.optimizer import OptimizerBytes, optimizer_bytes
 from magistral_recipe.check.memory.quantized import DEQUANTIZED
+from magistral_recipe.check.memory.stand_ins import LOGPROBS
 from magistral_recipe.machine import GIB
 from magistral_recipe.models.precision import BYTES
 from magistral_recipe.models.shape import empty_model

@@ -22,9 +22,9 @@ from magistral_recipe.check.memory.dry_run import (
     forward,
     materialize,
     prepare,
-    quiet,
 )
 from magistral_recipe.check.memory.hours import Speed
+from magistral_recipe.check.memory.stand_ins import quiet
 from magistral_recipe.machine import best_device
 from magistral_recipe.stages.evaluate import EvaluateStage
 from magistral_recipe.stages.grpo import GrpoStage

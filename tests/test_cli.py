@@ -101,3 +101,12 @@ def test_python_m_works_and_errors_need_no_traceback():
     assert done.returncode == 2
     assert done.stderr.startswith("nowhere.yaml: no such recipe file")
     assert "Traceback" not in done.stderr
+
+
+def test_check_plans_for_a_card_that_is_not_here():
+    done = invoke("check", str(RECIPES / "quickstart.yaml"), "--device", "RTX 4090")
+    assert "Will it fit? RTX 4090, 23.6 GiB, all of it free" in done.output
+    assert "sft: fits" in done.output
+    wrong = invoke("check", str(RECIPES / "quickstart.yaml"), "--device", "rtx4099")
+    assert wrong.exit_code == 2
+    assert "Did you mean 'rtx4090'?" in wrong.output

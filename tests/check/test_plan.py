@@ -93,6 +93,14 @@ def test_adapters_on_tied_embeddings_are_refused_at_their_line(tmp_path):
     assert "target_modules: all-linear" in line
 
 
+def test_adapters_on_modules_that_are_not_there_are_refused_at_their_line(tmp_path):
+    with pytest.raises(RecipeError) as caught:
+        checked(tmp_path, "[q_project]")
+    (line,) = str(caught.value).splitlines()
+    assert "adapters.yaml:5: model.lora.target_modules: " in line
+    assert "q_project" in line
+
+
 def test_other_adapters_pass_the_check(tmp_path):
     for targets in ("all-linear", "[q_proj, v_proj]"):
         checked(tmp_path, targets)

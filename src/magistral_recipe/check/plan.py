@@ -232,11 +232,20 @@ def _adapter_mistakes(loaded: LoadedRecipe) -> Iterator[str]:
     config = base_model_config(loaded.recipe, loaded.folder)
     if config.lora is None or config.lora.target_modules == "all-linear":
         return
+    from magistral_recipe.models.load import add_lora
     from magistral_recipe.models.tied import tied_mistake
 
     model = shape_of(config)
-    if model is not None and (mistake := tied_mistake(model, config.lora)):
-        yield loaded.mistake(("model", "lora", "target_modules"), mistake)
+    if model is None:
+        return
+    path = ("model", "lora", "target_modules")
+    if mistake := tied_mistake(model, config.lora):
+        yield loaded.mistake(path, mistake)
+        return
+    try:
+        add_lora(model, config.lora)
+    except DataError as error:
+        yield loaded.mistake(path, str(error).removeprefix("model.lora.target_modules: "))
 
 
 def _training(loaded: LoadedRecipe) -> list[tuple[int, TrainingStage]]:

@@ -16,7 +16,6 @@ from magistral_recipe.check.memory.dry_run import (
     ACTIVATIONS,
     ADAPTERS,
     GRADIENTS,
-    LOGPROBS,
     WEIGHTS,
     Pass,
     build,
@@ -26,6 +25,8 @@ from magistral_recipe.check.memory.dry_run import (
     measure_pass,
 )
 from magistral_recipe.check.memory.live import LiveStorages
+from magistral_recipe.check.memory.stand_ins import LOGPROBS
+from magistral_recipe.errors import DataError
 from magistral_recipe.models.shape import empty_model
 
 WAYS = {
@@ -176,3 +177,13 @@ def test_tied_embeddings_are_one_tensor_in_a_dry_run_and_untied_ones_two():
 def test_log_probabilities_are_a_part_of_their_own():
     run = dry_run(trained(qwen3(vocab_size=40_000), gpu=False), Pass(4, 64))
     assert run.peak()[LOGPROBS] > run.peak()[ACTIVATIONS] / 10
+
+
+def test_a_model_that_cannot_run_without_data_is_one_line():
+    model = trained(qwen3(), lora='{"target_modules": ["nothing_of_this_name"]}', checkpointing=False)
+    with pytest.raises(DataError) as caught:
+        dry_run(model, Pass(1, 16))
+    assert len(str(caught.value).splitlines()) == 1
+    broken = qwen3(num_attention_heads=3, num_key_value_heads=2)  # heads that don't divide
+    with pytest.raises(DataError, match="a dry run of this model can't be made"):
+        dry_run(trained(broken, checkpointing=False), Pass(1, 16))

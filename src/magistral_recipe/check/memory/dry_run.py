@@ -11,7 +11,7 @@ from __future__ import annotations
 import contextlib
 import copy
 import functools
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -22,13 +22,14 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 from magistral_recipe.check.memory.live import LiveStorages
 from magistral_recipe.check.memory.optimizer import TrainedTensor
 from magistral_recipe.check.memory.quantized import quantize_layers
+from magistral_recipe.check.memory.stand_ins import LOGPROBS, counted_head, quiet, readable, without_packing
 from magistral_recipe.models.config import LoraSettings
 from magistral_recipe.models.load import add_lora
 from magistral_recipe.models.precision import Dtype, adapter_dtype
 from magistral_recipe.models.shape import empty_model
 
 WEIGHTS, ADAPTERS, GRADIENTS = "weights", "adapters", "gradients"
-ACTIVATIONS, LOGPROBS = "activations", "log-probs"
+ACTIVATIONS = "activations"
 DEPTHS = (2, 3)
 """Layers of the two models that are run. Two is the least that has a top layer and others below it."""
 
@@ -184,7 +185,7 @@ def depths_of(shape: Any) -> tuple[int, ...]:
 
 @functools.lru_cache(maxsize=256)
 def _measured(trained: Trained, spec: Pass, layers: int) -> Measured:
-    with quiet():
+    with quiet(), readable():
         model = build(trained, layers)
         with FakeTensorMode(), without_packing(), LiveStorages() as live:
             materialize(model)
@@ -281,7 +282,7 @@ def measure_pass(model: Any, trained: Trained, spec: Pass, live: LiveStorages, l
         if spec.accumulates:
             parameter.grad = torch.empty_like(parameter)
             live.count(parameter.grad, GRADIENTS)
-    with _head(live, trained.gpu):
+    with counted_head(live, trained.gpu):
         prepare(model, trained, spec)
         _mark_phases(model, layers, live)
         live.peaks.clear()
@@ -364,81 +365,3 @@ def autocast(trained: Trained, kind: str = "cpu") -> contextlib.AbstractContextM
     if trained.autocast is None:
         return contextlib.nullcontext()
     return torch.autocast(kind, dtype=getattr(torch, trained.autocast))
-
-
-@contextlib.contextmanager
-def without_packing() -> Iterator[None]:
-    """Let transformers take positions as those of whole rows.
-
-    It reads their values to find packed rows, and where there are no values it makes a mask to be safe, which rows
-    without padding never get. Packed rows bring their mask here.
-    """
-    from transformers import masking_utils
-
-    real = masking_utils.find_packed_sequence_indices
-    masking_utils.find_packed_sequence_indices = lambda position_ids: None
-    try:
-        yield
-    finally:
-        masking_utils.find_packed_sequence_indices = real
-
-
-@contextlib.contextmanager
-def _head(live: LiveStorages, gpu: bool) -> Iterator[None]:
-    """Count what TRL's fused head makes as such; on a GPU, without what only its stand-in for Triton makes."""
-    from trl.kernels import chunked_logprob as kernels
-    from trl.trainer import utils
-
-    real = kernels.ChunkedLogProbFunction
-
-    class Counted(real):  # type: ignore[misc, valid-type]
-        @staticmethod
-        def forward(ctx: Any, *args: Any) -> Any:
-            with live.counted_as(LOGPROBS, "head, forward"):
-                return real.forward(ctx, *args)
-
-        @staticmethod
-        def backward(ctx: Any, *gradients: Any) -> Any:
-            with live.counted_as(LOGPROBS, "head, backward"):
-                return real.backward(ctx, *gradients)
-
-    class Picked:
-        """On a GPU the trained positions are picked out of the hidden states, which copies them."""
-
-        @staticmethod
-        def apply(hidden: Tensor, *args: Any) -> Any:
-            if gpu and hidden._base is not None:
-                hidden = hidden.index_select(0, torch.arange(hidden.shape[0]))
-            return Counted.apply(hidden, *args)
-
-    replaced: dict[tuple[Any, str], Any] = {(utils, "_ChunkedLogProbFunction"): Picked}
-    if gpu:
-        replaced |= {(kernels, "_forward_tile"): _nothing, (kernels, "_backward_tile"): _nothing}
-        replaced |= {(kernels, "_addmm_fp32"): _nothing}
-    before = {place: getattr(*place) for place in replaced}
-    try:
-        for (owner, name), value in replaced.items():
-            setattr(owner, name, value)
-        yield
-    finally:
-        for (owner, name), value in before.items():
-            setattr(owner, name, value)
-
-
-def _nothing(*args: Any, **kwargs: Any) -> None:
-    """A kernel that works in place."""
-
-
-@contextlib.contextmanager
-def quiet() -> Iterator[None]:
-    import logging
-    import warnings
-
-    before = logging.root.manager.disable
-    logging.disable(logging.WARNING)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        logging.disable(before)

@@ -16,10 +16,9 @@ from magistral_recipe.check.memory.dry_run import (
     build,
     depths_of,
     materialize,
-    quiet,
-    without_packing,
 )
 from magistral_recipe.check.memory.live import LiveStorages
+from magistral_recipe.check.memory.stand_ins import quiet, readable, without_packing
 
 CACHE = "KV cache"
 _LOGIT_COPIES = 4
@@ -96,7 +95,7 @@ def _whole(trained: Trained, value: Any) -> float:
 @functools.lru_cache(maxsize=256)
 def _prefilled(trained: Trained, layers: int, rows: int, width: int) -> dict[str, int]:
     """Run a prompt through the model on tensors without data: the model's bytes, the cache's, and the most besides."""
-    with quiet():
+    with quiet(), readable():
         model = build(trained, layers)
         model.eval()
         with FakeTensorMode(), without_packing(), LiveStorages() as live:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -18,7 +19,6 @@ from magistral_recipe.check.memory.dry_run import (
     ACTIVATIONS,
     ADAPTERS,
     GRADIENTS,
-    LOGPROBS,
     WEIGHTS,
     DryRun,
     dry_run,
@@ -26,8 +26,10 @@ from magistral_recipe.check.memory.dry_run import (
 from magistral_recipe.check.memory.generation import CACHE, Batch, cache_bytes_a_token, generation_bytes
 from magistral_recipe.check.memory.optimizer import OptimizerBytes, optimizer_bytes
 from magistral_recipe.check.memory.quantized import DEQUANTIZED
+from magistral_recipe.check.memory.stand_ins import LOGPROBS
 from magistral_recipe.machine import GIB
 from magistral_recipe.models.precision import BYTES
+from magistral_recipe.models.shape import empty_model
 from magistral_recipe.stages.evaluate import EvaluateStage
 from magistral_recipe.stages.grpo import GrpoStage
 from magistral_recipe.stages.training import TrainingStage
@@ -220,9 +222,18 @@ def _count(case: Case) -> float:
 
 def parameter_count(shape: Any) -> int:
     """Count a model's weights, tied ones once."""
-    from magistral_recipe.models.shape import empty_model
+    return _counted(_Shape(shape, shape.to_json_string()))
 
-    return sum(parameter.numel() for parameter in empty_model(shape).parameters())
+
+@dataclass(frozen=True)
+class _Shape:
+    config: Any = field(compare=False)
+    key: str
+
+
+@functools.lru_cache(maxsize=32)
+def _counted(shape: _Shape) -> int:
+    return sum(parameter.numel() for parameter in empty_model(shape.config).parameters())
 
 
 def vllm_needs(case: Case) -> float:

@@ -39,6 +39,7 @@ class StagePlan:
         host: what it takes of the machine's memory.
         disk: what it leaves on the disk.
         hours: how long it takes.
+        hours_then: how long it would take with the keys changed; ``None`` where nothing changes, or it can't be told.
         notes: what is worth knowing.
     """
 
@@ -50,6 +51,7 @@ class StagePlan:
     host: tuple[Item, ...]
     disk: tuple[Item, ...]
     hours: Hours | None
+    hours_then: float | None
     notes: tuple[str, ...]
 
 
@@ -121,6 +123,7 @@ def _stage_as_dict(stage: StagePlan, device: Device) -> dict[str, Any]:
     changes = [{"key": key, "value": value} for change in stage.remedy or () for key, value in change.settings.items()]
     return told | {
         "change": None if stage.remedy is None else changes,
+        "hours_then": stage.hours_then,
         "host_memory": [{"what": item.what, "bytes": item.size} for item in stage.host],
         "disk": [{"what": item.what, "bytes": item.size} for item in stage.disk],
         "hours": None if stage.hours is None else {"hours": stage.hours.hours, "from": stage.hours.how},
@@ -168,12 +171,21 @@ def _plan_stage(case: Case, loaded: LoadedRecipe, parameters: int, probe: bool) 
     memory = stage_memory(case, drawn)
     host, left = host_memory(case, memory, parameters), disk(case, memory, parameters)
     if memory is None:
-        return StagePlan(case.stage.name, None, None, None, (), host, left, None, ())
+        return StagePlan(case.stage.name, None, None, None, (), host, left, None, None, ())
     moment, verdict = worst(memory.moments, case.device)
     remedy: tuple[Change, ...] | None = () if verdict.fit is Fit.FITS else find_remedy(case, drawn)
     speed = _probed(case, drawn) if probe and verdict.fit is not Fit.DOES_NOT_FIT else None
     time = hours(case, memory, drawn, speed)
-    return StagePlan(case.stage.name, memory, moment, verdict, remedy, host, left, time, tuple(_notes(case)))
+    then = _hours_then(case, drawn, remedy) if remedy and speed is None else None
+    return StagePlan(case.stage.name, memory, moment, verdict, remedy, host, left, time, then, tuple(_notes(case)))
+
+
+def _hours_then(case: Case, drawn: dict[str, Any], changes: tuple[Change, ...]) -> float | None:
+    for change in changes:
+        case = change.apply(case)
+    memory = stage_memory(case, drawn)
+    assert memory is not None
+    return hours(case, memory, drawn, None).hours
 
 
 def _probed(case: Case, drawn: dict[str, Any]) -> Speed | None:
@@ -199,6 +211,8 @@ def _notes(case: Case) -> Iterator[str]:
     name = str(values.get("optim"))
     if not known_optimizer(name):
         yield f"the states of optim: {name} are not known here and counted as AdamW's"
+    if case.model.quantization == "int8":
+        yield "int8 layers keep their inputs for the whole pass, which recomputing can't avoid: nf4 takes less"
     if case.recipe.launch_of(case.stage).config_file is not None:
         yield "an Accelerate config may shard the model; the plan is for whole copies"
     if isinstance(case.stage, GrpoStage) and values.get("use_vllm") and values.get("vllm_mode") == "server":

@@ -6,7 +6,7 @@ The model has random weights of the real shape; nothing is fetched. Quantized la
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -22,20 +22,20 @@ from magistral_recipe.check.memory.dry_run import (
     forward,
     materialize,
     prepare,
-    quiet,
 )
 from magistral_recipe.check.memory.hours import Speed
+from magistral_recipe.check.memory.stand_ins import quiet
 from magistral_recipe.machine import best_device
 from magistral_recipe.stages.evaluate import EvaluateStage
 from magistral_recipe.stages.grpo import GrpoStage
 from magistral_recipe.stages.training import TrainingStage
 
 _TOKENS = (128, 512, 2_048, 8_192)
-"""Tokens of a probed pass: the smallest number of these that keeps the machine busy."""
+"""Tokens of probed passes: the first two, and on until one keeps the machine busy."""
 _ROWS = (8, 32, 128, 256)
-"""Sequences of a probed decoding step."""
+"""Sequences of probed decoding steps, likewise."""
 _BUSY = 0.4
-"""Seconds from which on a run is long enough for its fixed costs not to count."""
+"""Seconds of a run that is long enough."""
 _STEPS = 2
 """Decoding steps that are timed together."""
 
@@ -85,11 +85,11 @@ def _token_seconds(trained: Trained, spec: Pass, device: str) -> float:
         def seconds(tokens: int) -> float:
             width = min(spec.width, tokens)
             part = replace(spec, width=width, rows=max(min(spec.rows, tokens // width), 1))
-            return _timed(lambda: forward(model, trained, part, device).backward(), device) / part.tokens
+            return _timed(lambda: forward(model, trained, part, device).backward(), device)
 
         return seconds
 
-    return _extended(trained, ready, [size for size in _TOKENS if size <= spec.tokens] or [spec.tokens])
+    return _extended(trained, ready, _TOKENS, spec.tokens) / spec.tokens
 
 
 def _step_seconds(trained: Trained, rows: int, device: str) -> float:
@@ -108,27 +108,45 @@ def _step_seconds(trained: Trained, rows: int, device: str) -> float:
                         logits = model(input_ids=ids, past_key_values=cache, use_cache=True).logits[:, -1]
                         logits.float().softmax(-1).argmax(-1)
 
-                return _timed(run, device) / _STEPS / count
+                return _timed(run, device) / _STEPS
 
         return seconds
 
-    return rows * _extended(trained, ready, [size for size in _ROWS if size <= rows] or [rows])
+    return _extended(trained, ready, _ROWS, rows)
 
 
-def _extended(trained: Trained, ready: Callable[[int], Callable[[int], float]], sizes: list[int]) -> float:
-    """Time the smallest size that keeps the machine busy at two depths, and extend it to the whole model."""
+def _extended(
+    trained: Trained, ready: Callable[[int], Callable[[int], float]], sizes: Sequence[int], full: int
+) -> float:
+    """Seconds of a run of full size on the whole model, from smaller runs at two depths.
+
+    A run takes a fixed time, and a time for each token or row: a line through its last two sizes says what the full
+    size takes.
+    """
     depths = depths_of(trained.shape)
+    probed = sorted({min(size, full) for size in sizes})
     shallow = ready(depths[0])
-    low, size = 0.0, sizes[0]
-    for size in sizes:
-        low = shallow(size)
-        if low * size >= _BUSY:
+    times: dict[int, float] = {}
+    for size in probed:
+        times[size] = shallow(size)
+        if len(times) > 1 and times[size] >= _BUSY:
             break
+    del shallow
+    low = _line(times, full)
     if len(depths) == 1:
         return low
-    del shallow
-    high = ready(depths[-1])(size)
+    deeper = ready(depths[-1])
+    high = _line({size: deeper(size) for size in list(times)[-2:]}, full)
     return low + (trained.layers - depths[0]) * max(high - low, 0.0) / (depths[-1] - depths[0])
+
+
+def _line(times: Mapping[int, float], full: int) -> float:
+    """Extend the last two of several sizes to a full one; a larger size never takes less."""
+    (size, seconds), *before = list(times.items())[::-1]
+    if not before:
+        return seconds
+    slope = max(seconds - before[0][1], 0.0) / (size - before[0][0])
+    return seconds + slope * (full - size)
 
 
 def _filled(trained: Trained, layers: int, device: str) -> Any:
@@ -143,13 +161,16 @@ def _filled(trained: Trained, layers: int, device: str) -> Any:
 
 
 def _timed(run: Callable[[], None], device: str) -> float:
-    """Seconds of a second run: the first one pays for what is prepared once."""
+    """Seconds of a run that is not the first, which pays for what is prepared once."""
     run()
     _finish(device)
-    began = time.perf_counter()
-    run()
-    _finish(device)
-    return time.perf_counter() - began
+    seconds = []
+    for _ in range(2):  # the faster one: nothing makes a run too fast
+        began = time.perf_counter()
+        run()
+        _finish(device)
+        seconds.append(time.perf_counter() - began)
+    return min(seconds)
 
 
 def _finish(device: str) -> None:

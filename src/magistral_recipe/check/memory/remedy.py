@@ -272,7 +272,7 @@ def _less_held(case: Case) -> Iterator[tuple[Harm, Ladder]]:
         return
     if case.device.gpu and case.device.bfloat16 and model.dtype == "float32":
         yield Harm.ROUNDING, [_model(case, "dtype", "bfloat16")]
-    if case.device.gpu and model.quantization == "none" and not model.is_gguf and not values.get("use_vllm"):
+    if case.device.gpu and model.quantization != "nf4" and not model.is_gguf and not values.get("use_vllm"):
         yield Harm.METHOD, [_model(case, "quantization", "nf4")]
 
 

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
 
 _COLOURS = {Fit.FITS: "green", Fit.TIGHT: "yellow", Fit.DOES_NOT_FIT: "bold red"}
+_COLUMNS, _NAME = 6, 12
+"""Moments beside one another, and characters of a stage's name above them."""
 _LEAST = 0.005 * GIB
 """What would be shown as 0.00 is left out."""
 
@@ -24,7 +26,7 @@ def render(plan: RecipePlan) -> RenderableType:
     from rich.console import Group
     from rich.text import Text
 
-    parts: list[RenderableType] = [Text(f"\nWill it fit? {_device(plan)}", style="bold"), _table(plan)]
+    parts: list[RenderableType] = [Text(f"\nWill it fit? {_device(plan)}", style="bold"), *_tables(plan)]
     for stage in plan.stages:
         parts += list(_lines(stage))
     parts += [Text(line) for line in _whole(plan)]
@@ -38,15 +40,21 @@ def _device(plan: RecipePlan) -> str:
     return f"{device.name}, {free:.1f} of {device.total / GIB:.1f} GiB free"
 
 
-def _table(plan: RecipePlan) -> RenderableType:
+def _tables(plan: RecipePlan) -> Iterator[RenderableType]:
+    """One column a moment, as many beside one another as a terminal of a hundred columns takes."""
+    shown = [(stage.name, moment) for stage in plan.stages if stage.memory for moment in stage.memory.moments]
+    for start in range(0, len(shown), _COLUMNS):
+        yield _table(shown[start : start + _COLUMNS], plan)
+
+
+def _table(shown: Sequence[tuple[str, Moment]], plan: RecipePlan) -> RenderableType:
     from rich.table import Table
 
-    shown = [(stage.name, moment) for stage in plan.stages if stage.memory for moment in stage.memory.moments]
     used = [part for part in PARTS if any(moment.parts.get(part, 0) >= _LEAST for _, moment in shown)]
     table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0))
-    table.add_column("GiB")
+    table.add_column("GiB", no_wrap=True)
     for name, moment in shown:
-        table.add_column(f"{name}\n{moment.name}", justify="right")
+        table.add_column(f"{name[:_NAME]}\n{moment.name}", justify="right", no_wrap=True)
     for part in used:
         table.add_row(part, *(_gib(moment.parts.get(part, 0)) for _, moment in shown))
     table.add_row("reserved, context", *(_gib(_beyond(moment, plan)) for _, moment in shown))
@@ -85,7 +93,8 @@ def _remedy(stage: StagePlan) -> Iterator[str]:
     if stage.remedy is None:
         yield "no key tried here makes it fit: a smaller model or a larger card"
     elif stage.remedy:
-        yield "change, and it fits: " + "; ".join(map(str, stage.remedy))
+        then = "" if stage.hours_then is None else f"; then {_hours(stage.hours_then)}"
+        yield "change, and it fits: " + "; ".join(map(str, stage.remedy)) + then
 
 
 def _whole(plan: RecipePlan) -> Iterator[str]:

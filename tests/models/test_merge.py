@@ -179,6 +179,21 @@ def test_a_base_in_torchs_own_format_and_a_merged_one_are_bases_like_any(base, t
     assert not _equal(first, second)
 
 
+@pytest.mark.parametrize("quantization", ["nf4", "int8"])
+def test_a_base_that_was_published_quantized_is_merged_like_any(base, tmp_path, quantization):
+    tokenizer = families.qwen3()
+    config, model = quantized(base, quantization)
+    plain = save_model(model, tokenizer, tmp_path / "plain", config)
+    published = tmp_path / "published"
+    load_model(config.model_copy(update={"lora": None})).save_pretrained(published)
+    tokenizer.save_pretrained(published)
+    config, model = quantized(published, quantization)
+    assert _equal(plain, save_model(model, tokenizer, tmp_path / "model", config))
+    other = "int8" if quantization == "nf4" else "none"
+    with pytest.raises(DataError, match=f"recipe says quantization: {other}; set model.quantization: {quantization}"):
+        load_model(config.model_copy(update={"quantization": other}), trainable=True)
+
+
 def _equal(one: Path, other: Path) -> bool:
     pair = [load_file(folder / "model.safetensors") for folder in (one, other)]
     return all(torch.equal(value, pair[1][name]) for name, value in pair[0].items())

@@ -114,7 +114,7 @@ def test_fp8_checkpoints_are_refused_in_one_line(base, tmp_path, record):
         load_model(config, trainable=True)
     assert len(raised.value.problems) == 1
     assert str(tmp_path) in str(raised.value)
-    assert checkpoint_mistake(AutoConfig.from_pretrained(base)) is None
+    assert checkpoint_mistake(AutoConfig.from_pretrained(base), "nf4") is None
 
 
 def test_merging_a_quantized_one_leaves_the_rest_bit_for_bit(base, tmp_path):

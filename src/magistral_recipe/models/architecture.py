@@ -37,23 +37,31 @@ def _kinds(entry: Any) -> tuple[type, ...]:
     return tuple(entry) if isinstance(entry, tuple | list) else (entry,)
 
 
-def checkpoint_mistake(shape: Any) -> str | None:
-    """Say why a checkpoint's weights can't be trained, as its config tells.
+def checkpoint_mistake(shape: Any, quantization: str) -> str | None:
+    """Say why a checkpoint's weights can't be trained as a recipe says, judging by its config.
 
     Args:
         shape: the model's transformers config.
+        quantization: the recipe's `model.quantization`.
 
     Returns:
-        The mistake and the way out, for FP8 weights (Mistral's Instruct checkpoints of Ministral 3); else ``None``.
+        The mistake and the way out: for FP8 weights, as the Instruct checkpoints of Ministral 3 have, and for weights
+        that bitsandbytes has quantized otherwise than the recipe says; else ``None``.
     """
     record = getattr(shape, "quantization_config", None)
     if record is None:
         return None
     told = record if isinstance(record, dict) else record.to_dict()
     method = str(getattr(told.get("quant_method"), "value", told.get("quant_method")))
-    if "fp8" not in method and "float-quantized" not in str(told.get("format")):
+    if "fp8" in method or "float-quantized" in str(told.get("format")):
+        return f"its weights are FP8 ({method}), which can't be trained: use the bf16 Base or Reasoning checkpoint"
+    if method != "bitsandbytes":
         return None
-    return f"its weights are FP8 ({method}), which can't be trained: use the bf16 Base or Reasoning checkpoint"
+    kind = "int8" if told.get("load_in_8bit") else str(told.get("bnb_4bit_quant_type"))
+    if kind == quantization:
+        return None
+    known = f"set model.quantization: {kind}" if kind in {"int8", "nf4"} else "use a checkpoint that isn't quantized"
+    return f"its weights are in bitsandbytes' {kind} and the recipe says quantization: {quantization}; {known}"
 
 
 def other_parts(model: Any) -> list[str]:

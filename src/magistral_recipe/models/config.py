@@ -22,7 +22,8 @@ class LoraSettings(StrictModel):
     target_modules: str | list[str] = "all-linear"
     """Layers that get an adapter: `all-linear` (all but the output head), or names of modules."""
     handover: Literal["merge", "carry"] = "merge"
-    """What the next stage gets: `merge` folds the adapter into the weights, `carry` goes on training it."""
+    """What the next stage gets: `merge` folds the adapter into the weights, `carry` goes on training it. On quantized
+    weights a merged model is quantized again, which moves it a little at every stage; `carry` loses nothing."""
 
 
 class ModelConfig(StrictModel):

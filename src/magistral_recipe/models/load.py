@@ -171,7 +171,7 @@ def _load_base(config: ModelConfig, source: ModelSource, is_base: bool, trainabl
             forget_quantization(model)
             return model
         shape = AutoConfig.from_pretrained(source.location, **hub)
-        if trainable and (mistake := checkpoint_mistake(shape)):
+        if trainable and (mistake := checkpoint_mistake(shape, config.quantization)):
             raise DataError(f"model {source.location!r}: {mistake}")
         chosen = auto_class(shape)
         if config.quantization != "none":

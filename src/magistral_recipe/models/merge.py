@@ -156,7 +156,7 @@ class _Folded(Mapping[str, Any]):
             value, changed = _plain_values(module, leaf)
             if layer is not None and _to_fold(layer):
                 value, changed = _with_update(value, layer, leaf), True
-            return (value.to(self._dtype) if changed else value.detach().cpu()).contiguous()
+            return (value.to(self._dtype) if changed else value).contiguous()
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._names)
@@ -183,11 +183,11 @@ def _find(base: nn.Module, name: str) -> tuple[Any, str, Any]:
 
 
 def _plain_values(module: Any, leaf: str) -> tuple[Tensor, bool]:
-    """A module's tensor as numbers, on the CPU where it was quantized, and whether it was."""
+    """A module's tensor as numbers, on the CPU, and whether it was quantized."""
     value = getattr(module, leaf)
     kind = type(value).__name__
     if kind not in {"Params4bit", "Int8Params"}:
-        return value.detach(), False
+        return value.detach().cpu(), False
     from bitsandbytes import functional
 
     if kind == "Params4bit":
@@ -275,6 +275,11 @@ def _empty_copy(base: PreTrainedModel, dtype: Any) -> PreTrainedModel:
     plain.generation_config = copy.deepcopy(base.generation_config)
     forget_quantization(plain)
     conversions = getattr(base, "_weight_conversions", None)
-    if conversions is not None:  # the names that the base's files use
-        plain._weight_conversions = conversions
+    if conversions is not None:  # the names that the base's files use, but not how bitsandbytes packs what they hold
+        plain._weight_conversions = [step for step in conversions if not _unpacks(step)]
     return plain
+
+
+def _unpacks(conversion: Any) -> bool:
+    steps = getattr(conversion, "operations", ())
+    return any(type(step).__module__ == "transformers.integrations.bitsandbytes" for step in steps)

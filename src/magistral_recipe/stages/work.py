@@ -9,6 +9,7 @@ from magistral_recipe import layout
 from magistral_recipe.data.benchmarks.catalogue import prompt_of
 from magistral_recipe.data.sources import LoadResult, load_problems
 from magistral_recipe.errors import RunError
+from magistral_recipe.files import folder_atomically
 from magistral_recipe.models.loaded import LoadedModel, load_ready
 from magistral_recipe.recipe.sections import StageContext
 from magistral_recipe.stages.training import TrainingStage, base_model_config, chat_format
@@ -177,7 +178,8 @@ def _hand_over(model: PreTrainedModel, context: StageContext, start: LoadedModel
     ids = start.tokenizer(_GAP_TEXT, return_tensors="pt")["input_ids"]
     if quantized:
         # The adapter first: it is small, and what was trained is safe whatever becomes of gigabytes of weights.
-        save_adapter(model, start.tokenizer, context.folder / layout.ADAPTER)
+        with folder_atomically(context.folder / layout.ADAPTER) as part:
+            save_adapter(model, start.tokenizer, part)
         # Merging reads the weights as they are, so it comes before a forward pass, which may lay them out anew.
         save_model(model, start.tokenizer, folder, start.config)
         before = token_logps(model, ids)

@@ -9,6 +9,7 @@ from accelerate.commands.config.config_args import BaseConfig, ClusterConfig, Sa
 from accelerate.commands.launch import launch_command_parser
 from trl import GRPOConfig, SFTConfig
 
+from magistral_recipe.check.plan import load_telling_all
 from magistral_recipe.check.recipe_file import load_recipe
 from magistral_recipe.check.trainer_fields import trainer_mistakes
 from magistral_recipe.confidential import MASK, is_secret_name, looks_secret, masked_data, masked_text, secrets_in
@@ -191,3 +192,12 @@ def test_a_run_folder_that_is_a_link_itself_shows_its_recipe(tmp_path):
     assert "name: x" in shown
     assert "abc" not in shown
     assert TOKEN not in shown
+
+
+def test_check_says_it_once(tmp_path):
+    file = tmp_path / "a.yaml"
+    file.write_text(RECIPE.format(trainer=", hub_token: s3cr3t", reward="magistral", more=""), encoding="utf-8")
+    with pytest.raises(RecipeError) as raised:
+        load_telling_all(file, [])
+    assert len(raised.value.problems) == 1
+    assert "s3cr3t" not in str(raised.value)

@@ -55,7 +55,8 @@ def load_telling_all(file: Path, overrides: list[str]) -> LoadedRecipe:
         # What does not hold itself gets a stand-in, so that the trainer sections can be held against their classes.
         known = {name: value for name, value in vars(partial.recipe).items() if value is not None}
         stand_in = Recipe.model_construct(**{"seed": 0, "model": ModelConfig(path="tiny"), **known})
-        mistakes = [*error.problems, *_trainer_mistakes(replace(partial, recipe=stand_in))]
+        # Both tell of a secret in a trainer section, in the same words.
+        mistakes = dict.fromkeys([*error.problems, *_trainer_mistakes(replace(partial, recipe=stand_in))])
         raise RecipeError(sorted(mistakes, key=line_of)) from None
 
 

@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from magistral_recipe.terminal.console import quieten_libraries, told_errors
+from magistral_recipe.terminal.shown import say
 
 
 def register(app: typer.Typer) -> None:
@@ -27,17 +28,17 @@ def keys(
     with told_errors():
         quieten_libraries()
         if page:
-            typer.echo(keys_page(), nl=False)
+            say(keys_page(), newline=False)
         elif json_schema:
-            typer.echo(json.dumps(recipe_schema(), indent=1, ensure_ascii=False))
+            say(json.dumps(recipe_schema(), indent=1, ensure_ascii=False))
         else:
             there = chain(all_keys(), trainer_keys() if word else ())
             found = [key for key in there if word.lower() in f"{key.path} {key.meaning}".lower()]
             for key in found:
-                typer.secho(key.path, bold=True, nl=False)
-                typer.echo(f"  {key.type}, {f'default {key.default}' if key.default else 'required'}")
+                say(key.path, bold=True, newline=False)
+                say(f"  {key.type}, {f'default {key.default}' if key.default else 'required'}")
                 if key.meaning:
-                    typer.echo(f"    {key.meaning}")
+                    say(f"    {key.meaning}")
             if not found:
-                typer.echo(f"no key has '{word}' in its name or meaning", err=True)
+                say(f"no key has '{word}' in its name or meaning", error=True)
                 raise typer.Exit(2)

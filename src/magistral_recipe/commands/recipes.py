@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from magistral_recipe.terminal.console import told_errors
+from magistral_recipe.terminal.shown import say
 
 _recipes = typer.Typer(name="recipes", rich_markup_mode="rich", invoke_without_command=True, add_completion=False)
 
@@ -35,18 +36,18 @@ def copy(
     with told_errors():
         written = copy_ready(name, to)
         for file in written:
-            typer.echo(f"wrote {file}")
-        typer.echo(f"next:  magistral-recipe check {written[0]}")
-        typer.echo(f"       magistral-recipe run {written[0]}")
+            say(f"wrote {file}")
+        say(f"next:  magistral-recipe check {written[0]}")
+        say(f"       magistral-recipe run {written[0]}")
 
 
 def _list() -> None:
     from rich import box
-    from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
     from magistral_recipe.recipe.ready import ready_recipes
+    from magistral_recipe.terminal.screen import Screen
 
     table = Table(box=box.SIMPLE, show_header=False, show_edge=False, pad_edge=False)
     table.add_column(no_wrap=True)
@@ -55,6 +56,6 @@ def _list() -> None:
         needs = [recipe.facts[heading] for heading in ("Card", "Memory", "Hours") if heading in recipe.facts]
         table.add_row(Text(recipe.name, style="bold"), Text(recipe.description))
         table.add_row("", Text("; ".join(needs), style="dim"))
-    console = Console(highlight=False)
+    console = Screen()
     console.print(table)
-    console.print("`magistral-recipe recipes copy NAME` puts one where you are.", markup=False)
+    console.print("`magistral-recipe recipes copy NAME` puts one where you are.")

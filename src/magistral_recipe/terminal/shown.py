@@ -39,15 +39,17 @@ def _written_out(match: re.Match[str]) -> str:
     return f"\\x{number:02x}" if number < 0x100 else f"\\u{number:04x}"
 
 
-def say(text: object, error: bool = False, colour: str | None = None) -> None:
+def say(text: object, error: bool = False, colour: str | None = None, bold: bool = False, newline: bool = True) -> None:
     """Write a line.
 
     Args:
         text: the line, or several.
         error: write it to the error stream.
         colour: a name that `click` knows.
+        bold: write it in bold.
+        newline: end it.
     """
-    typer.secho(visible(str(text)), err=error, fg=colour)
+    typer.secho(visible(str(text)), err=error, fg=colour, bold=bold or None, nl=newline)
 
 
 class VisibleFormatter(logging.Formatter):

@@ -8,6 +8,7 @@ import typer
 
 from magistral_recipe import __version__
 from magistral_recipe.commands import chat, check, compare, doctor, evaluate, report, rewards, run
+from magistral_recipe.foreign import leave
 
 app = typer.Typer(
     name="magistral-recipe",
@@ -36,5 +37,16 @@ def _options(
 
 
 def main() -> None:
-    """The console script."""
-    app()
+    """The console script.
+
+    It ends by `leave`: a thread that a reward left behind when the wiring was proven must not keep it.
+    """
+    try:
+        app()
+    except SystemExit as error:
+        code = error.code
+    else:
+        code = 0
+    if isinstance(code, str):
+        typer.echo(code, err=True)
+    leave(code if isinstance(code, int) else int(code is not None))

@@ -1,4 +1,4 @@
-"""Whether files are still what was written: sizes and fast hashes, noted once a file is whole, compared before it is read.
+"""Whether files are still what was written: sizes and fast hashes, noted once a file is whole, compared before a read.
 
 Against disks, copies and hands that change a byte, not against somebody who writes a new hash beside it. XXH3 reads
 faster than any disk does (18 GB/s on one core, ten times SHA-256 with the processor's help).

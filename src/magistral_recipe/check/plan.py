@@ -15,9 +15,11 @@ from magistral_recipe.check.recipe_file import line_of, load_recipe
 from magistral_recipe.check.trainer_fields import trainer_mistakes
 from magistral_recipe.check.wiring_report import WiringReport
 from magistral_recipe.errors import DataError, RecipeError
+from magistral_recipe.foreign import only_names
 from magistral_recipe.machine import GIB, describe_device
 from magistral_recipe.models.config import ModelConfig
 from magistral_recipe.recipe.sections import BASE, LoadedRecipe, Recipe
+from magistral_recipe.rewards.registry import module_of
 from magistral_recipe.stages.training import TrainingStage, base_model_config, chat_format, run_arguments
 from magistral_recipe.writing.template import ChatTemplateError
 
@@ -51,17 +53,22 @@ def load_telling_all(file: Path, overrides: list[str]) -> LoadedRecipe:
         raise RecipeError(sorted(mistakes, key=line_of)) from None
 
 
-def check_recipe(loaded: LoadedRecipe, console: Console | None = None) -> None:
+def check_recipe(loaded: LoadedRecipe, console: Console | None = None, trust_remote_code: bool = False) -> None:
     """Do all that can be done before a model is loaded, and print the plan.
 
     Args:
         loaded: the recipe.
         console: where to print.
+        trust_remote_code: a person's word that Python code which comes with the model may run; the recipe's own word
+            counts where it is run.
 
     Raises:
         RecipeError: with every mistake found, or with what the wiring proof found.
     """
     console = console or Console(highlight=False)
+    loaded = loaded_as_looked_at(loaded, trust_remote_code)
+    if only_names() and (named := sorted({name for _, stage in _training(loaded) for name in code_named(stage)})):
+        console.print(f"not imported and not tried (--no-code): {', '.join(named)}", style="yellow", markup=False)
     check_trainers(loaded)
     try:
         prove_wiring_of(loaded, console)
@@ -71,6 +78,17 @@ def check_recipe(loaded: LoadedRecipe, console: Console | None = None) -> None:
     console.print(plan_table(loaded))
     for note in plan_notes(loaded):
         console.print(note, markup=False)
+
+
+def loaded_as_looked_at(loaded: LoadedRecipe, trust_remote_code: bool) -> LoadedRecipe:
+    """A recipe whose own word on the code that comes with its model does not count."""
+    model = loaded.recipe.model.model_copy(update={"trust_remote_code": trust_remote_code})
+    return replace(loaded, recipe=loaded.recipe.model_copy(update={"model": model}))
+
+
+def code_named(stage: TrainingStage) -> list[str]:
+    """The rewards of a stage that are code of the user's, or of an installed package."""
+    return [name for name in stage.inputs(BASE).rewards if module_of(name)]
 
 
 def prove_recipe(loaded: LoadedRecipe, console: Console) -> None:

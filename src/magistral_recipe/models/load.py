@@ -107,7 +107,7 @@ def _padding_token(tokenizer: PreTrainedTokenizerBase) -> str | None:
 
 def _hub_options(config: ModelConfig | None) -> dict[str, Any]:
     if config is None:
-        return {}
+        return {"trust_remote_code": False}
     return {"revision": config.revision or "main", "trust_remote_code": config.trust_remote_code}
 
 
@@ -147,7 +147,9 @@ def _load_base(config: ModelConfig, source: ModelSource, is_base: bool) -> PreTr
     import torch
     from transformers import AutoConfig, AutoModelForCausalLM
 
-    options: dict[str, Any] = {"dtype": getattr(torch, config.dtype)}
+    # Said in any case: transformers asks whoever sits at the keyboard where it isn't. A model that a stage made brings
+    # its base's code along.
+    options: dict[str, Any] = {"dtype": getattr(torch, config.dtype), "trust_remote_code": config.trust_remote_code}
     if source.gguf_file:
         options["gguf_file"] = source.gguf_file
     if is_base:
@@ -156,7 +158,8 @@ def _load_base(config: ModelConfig, source: ModelSource, is_base: bool) -> PreTr
         options["attn_implementation"] = config.attn_implementation
     with readable_errors("model", source.location):
         if config.quantization != "none":
-            shape = AutoConfig.from_pretrained(source.location, **(_hub_options(config) if is_base else {}))
+            known = _hub_options(config) if is_base else {"trust_remote_code": config.trust_remote_code}
+            shape = AutoConfig.from_pretrained(source.location, **known)
             options |= quantization_options(config, shape)
         model = AutoModelForCausalLM.from_pretrained(source.location, **options)
     if source.gguf_file:

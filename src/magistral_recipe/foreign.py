@@ -12,13 +12,15 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Iterator
-from typing import NoReturn
+from collections.abc import Callable, Iterator
+from typing import Any, NoReturn, TypeVar
 
 from magistral_recipe.errors import RunError
 
 _GRACE = 30.0
 """Seconds between asking code to stop and ending the process: it may hold on to its interruption."""
+
+_Answer = TypeVar("_Answer")
 
 _naming_only: contextvars.ContextVar[bool] = contextvars.ContextVar("naming_only", default=False)
 
@@ -39,33 +41,53 @@ def only_names() -> bool:
 
 
 @contextlib.contextmanager
-def guarded(what: str, seconds: float | None = None) -> Iterator[None]:
-    """Call somebody's code so that this process stays what it was.
+def guarded(what: str) -> Iterator[None]:
+    """Run somebody's code so that this process stays what it was.
 
     Args:
         what: what a person calls it, for messages.
-        seconds: how long it may take; kept in the main thread alone, where a call can be interrupted.
 
     Raises:
-        RunError: it has called `sys.exit`, or not answered in time.
+        RunError: it has called `sys.exit`.
     """
     process = os.getpid()
-    watch = _Watch(what, seconds) if seconds and threading.current_thread() is threading.main_thread() else None
     try:
         yield
     except SystemExit as error:
         raise RunError(f"{what} called sys.exit({'' if error.code is None else error.code!r})") from None
-    except KeyboardInterrupt:
-        if watch is None or not watch.fired:
-            raise
     finally:
         if os.getpid() != process:
             os._exit(0)  # a fork that came back: there is one of us, and it is not this one
-        if watch is not None:
-            with contextlib.suppress(KeyboardInterrupt):  # one that comes as the answer does
-                watch.stop()
-    if watch is not None and watch.fired:
-        raise RunError(late(what, seconds or 0.0))
+
+
+def called(what: str, seconds: float | None, function: Callable[[], _Answer]) -> _Answer:
+    """Call somebody's code, and wait for its answer so long and no longer.
+
+    Args:
+        what: what a person calls it, for messages.
+        seconds: how long it may take; kept in the main thread alone, where a call can be interrupted.
+        function: the call.
+
+    Returns:
+        Its answer.
+
+    Raises:
+        RunError: it has called `sys.exit`, or not answered in time.
+    """
+    handler = signal.getsignal(signal.SIGINT)
+    if not seconds or handler is None or threading.current_thread() is not threading.main_thread():
+        with guarded(what):
+            return function()
+    watch = _Watch(what, seconds, handler)
+    try:
+        try:
+            with guarded(what):
+                watch.start()
+                return function()
+        finally:
+            watch.stop()
+    except _Late:
+        raise RunError(late(what, seconds)) from None
 
 
 def late(what: str, seconds: float) -> str:
@@ -89,42 +111,53 @@ def leave(code: int, seconds: float = 10.0) -> NoReturn:
     os._exit(code)
 
 
-class _Watch:
-    """Interrupts the main thread when time is over, as Ctrl-C does; if that does nothing, ends the process."""
+class _Late(BaseException):
+    """Raised into a call that takes too long; no `except Exception` of its own holds it."""
 
-    def __init__(self, what: str, seconds: float) -> None:
-        self.fired = False
-        self._over = False
-        self._what, self._seconds = what, seconds
+
+class _Watch:
+    """Interrupts the main thread when time is over, as Ctrl-C does; if that does nothing, ends the process.
+
+    The interruption is raised between `start` and `stop` alone, and once: whoever calls both has it inside one `try`.
+    """
+
+    def __init__(self, what: str, seconds: float, handler: Any) -> None:
+        self._what, self._seconds, self._before = what, seconds, handler
+        self._armed = self._late = False
         self._lock = threading.Lock()
-        self._timer = self._start(seconds, self._fire)
+        self._timer = threading.Timer(seconds, self._fire)
+        self._timer.daemon = True
+
+    def start(self) -> None:
+        signal.signal(signal.SIGINT, self._interrupted)
+        self._armed = True
+        self._timer.start()
 
     def stop(self) -> None:
-        with self._lock:
-            self._over = True
-        self._timer.cancel()
+        self._armed = False
+        with self._lock:  # after this nothing is sent any more
+            self._timer.cancel()
+        signal.signal(signal.SIGINT, self._before)
 
-    @staticmethod
-    def _start(seconds: float, then: object) -> threading.Timer:
-        timer = threading.Timer(seconds, then)  # type: ignore[arg-type]
-        timer.daemon = True
-        timer.start()
-        return timer
+    def _interrupted(self, number: int, frame: Any) -> None:
+        if not self._late:  # a person's Ctrl-C
+            if callable(self._before):
+                self._before(number, frame)
+        elif self._armed:
+            self._armed = False
+            raise _Late
 
     def _fire(self) -> None:
         with self._lock:
-            if self._over:
+            if not self._armed:
                 return
-            self.fired = True
-            self._timer = self._start(_GRACE, self._end)
-            if hasattr(signal, "pthread_kill"):
-                signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
-            else:
-                signal.raise_signal(signal.SIGINT)
+            self._late = True
+            self._timer = threading.Timer(_GRACE, self._end)
+            self._timer.daemon = True
+            self._timer.start()
+            signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
 
     def _end(self) -> None:
-        with self._lock:
-            if not self._over:
-                with contextlib.suppress(OSError):
-                    os.write(2, f"RunError: {late(self._what, self._seconds)}\n".encode())
-                os._exit(1)
+        with self._lock, contextlib.suppress(OSError):
+            os.write(2, f"RunError: {late(self._what, self._seconds)}\n".encode())
+        os._exit(1)

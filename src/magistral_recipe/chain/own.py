@@ -40,6 +40,14 @@ def _known_id(folder: Path) -> str | None:
     return known if isinstance(known, str) else None
 
 
+def sweep_temporary(folder: Path) -> None:
+    """Delete what a kill left of files that were being replaced, in a run's own folder and its stages'."""
+    for place in (folder, *folder.glob(layout.STAGE_FOLDERS)):
+        for name in (*layout.OF_A_RUN, layout.STAGE, layout.METRICS, layout.ROLLOUTS):
+            for file in place.glob(f".{name}.*.tmp") if not place.is_symlink() else ():
+                file.unlink(missing_ok=True)
+
+
 def require_own(folder: Path, recipe: Path) -> None:
     """See that no file of the user's stands where a run writes its own.
 

@@ -18,7 +18,7 @@ from typing import Any
 from magistral_recipe import layout
 from magistral_recipe.chain.launch import launch_command, run_launched
 from magistral_recipe.chain.manifest import code_version, write_manifest
-from magistral_recipe.chain.own import RESOLVED, run_id
+from magistral_recipe.chain.own import RESOLVED, run_id, sweep_temporary
 from magistral_recipe.chain.ranks import announce, follow, give_memory_back
 from magistral_recipe.chain.records import read_record
 from magistral_recipe.chain.run_folder import RunFolder, StagePlan, places_of
@@ -144,6 +144,7 @@ def _prepare_run(folder: RunFolder, options: RunOptions, display: Display) -> li
         prove_recipe(folder.loaded, display.console)
         require_runner()
     run_id(folder.path)
+    sweep_temporary(folder.path)
     document = folder.loaded.document
     header = f"{RESOLVED}, from {document.file.name}; relative paths start at its folder.\n"
     write_atomically(folder.path / layout.RECIPE, header + to_yaml(document.data))

@@ -270,7 +270,12 @@ class RunFolder:
         before = None if plan.decision == "restart" else read_record(plan.record)
         if plan.decision == "restart":
             self._set_aside(plan.folder)
-        elif before is not None and before.status == "complete" and (plan.folder / layout.MODEL).exists():
+        elif (
+            plan.decision == "resume"
+            and before is not None
+            and before.status == "complete"
+            and (plan.folder / layout.MODEL).exists()
+        ):
             # It is damaged, or somebody has changed it by hand, which must not go when it is made again.
             self._set_aside(plan.folder / layout.MODEL, f"{plan.folder.name}-{layout.MODEL}")
         plan.folder.mkdir(parents=True, exist_ok=True)

@@ -9,6 +9,7 @@ named.
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -18,7 +19,7 @@ from magistral_recipe.check.perfect import perfect_completions
 from magistral_recipe.check.wiring_report import Fault, Finding, ProofVerdict, RewardProof, WiringReport
 from magistral_recipe.data.problems import Problem, Trace
 from magistral_recipe.errors import DataError
-from magistral_recipe.foreign import guarded
+from magistral_recipe.foreign import called
 from magistral_recipe.rewards.base import Reason, Reward
 from magistral_recipe.rewards.facts import reason_column
 from magistral_recipe.rewards.registry import RewardFunction
@@ -363,16 +364,17 @@ def _score(reward: RewardFunction, chat: ChatFormat, trials: Sequence[_Trial]) -
     rows = [trial.problem.model_dump() for trial in trials]
     columns = {key: [row[key] for row in rows] for key in rows[0] if any(row[key] is not None for row in rows)}
     extras: dict[str, list[Any]] = {}
-    with guarded(f"reward '{_name(reward)}'", _PATIENCE):
-        values = reward(
-            prompts=[chat.messages(trial.problem.problem) for trial in trials],
-            completions=[[{"role": "assistant", "content": trial.text}] for trial in trials],
-            completion_ids=[trial.ids for trial in trials],
-            log_extra=lambda key, column: extras.update({key: list(column)}),
-            log_metric=lambda key, value: None,
-            trainer_state=None,
-            **columns,
-        )
+    call = functools.partial(
+        reward,
+        prompts=[chat.messages(trial.problem.problem) for trial in trials],
+        completions=[[{"role": "assistant", "content": trial.text}] for trial in trials],
+        completion_ids=[trial.ids for trial in trials],
+        log_extra=lambda key, column: extras.update({key: list(column)}),
+        log_metric=lambda key, value: None,
+        trainer_state=None,
+        **columns,
+    )
+    values = called(f"reward '{_name(reward)}'", _PATIENCE, call)
     if len(values) != len(trials):
         raise DataError(f"{_name(reward)} returned {len(values)} values for {len(trials)} completions")
     return _Given(list(values), extras)

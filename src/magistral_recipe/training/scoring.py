@@ -21,7 +21,7 @@ from typing import Any
 import torch
 
 from magistral_recipe.errors import RunError
-from magistral_recipe.foreign import guarded, late
+from magistral_recipe.foreign import called, late
 
 logger = logging.getLogger(__name__)
 
@@ -128,8 +128,8 @@ class Scorer:
         for index, function in self._plain.items():
             name = self._running = self._names[index]
             try:
-                with guarded(f"reward '{name}'", self._seconds):
-                    values = function(**arguments, **logging_arguments)
+                call = functools.partial(function, **arguments, **logging_arguments)
+                values = called(f"reward '{name}'", self._seconds, call)
             except RunError:
                 raise
             except Exception as error:

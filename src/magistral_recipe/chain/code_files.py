@@ -12,6 +12,9 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+_OWN = __name__.partition(".")[0]
+"""This package: that its code has changed is said, and makes no stage run again."""
+
 _INSTALLED = ("site-packages", "dist-packages")
 
 
@@ -29,10 +32,11 @@ def code_files(module: str) -> dict[str, Path]:
     waiting = [module]
     while waiting:
         name = waiting.pop(0)
-        if name in found or name.partition(".")[0] in sys.stdlib_module_names:
+        first = name.partition(".")[0]
+        if name in found or first in sys.stdlib_module_names or first == _OWN:
             continue
         file = _file_of(name)
-        if file is None or (_installed(file) and name.partition(".")[0] != home):
+        if file is None or (_installed(file) and first != home):
             continue
         found[name] = file
         waiting += _parents(name)

@@ -104,6 +104,7 @@ class _Verdict:
     why: tuple[str, ...] = ()
     refused: bool = False
     untold: tuple[str, ...] = ()
+    by_word: bool = False  # a key was changed, or the stage can't be gone on with: not a file behind a person's back
 
 
 @dataclass
@@ -141,13 +142,13 @@ class RunFolder:
             made_of = self._made_of(place.stage)
             verdict = self._decide(place, fingerprint, made_of, reads, by_word.intersection(models), read)
             if restart and verdict.refused:
-                verdict = _Verdict("restart", verdict.why)
+                verdict = _Verdict("restart", verdict.why, by_word=True)
             if fresh and verdict.decision != "start":
-                verdict = _Verdict("restart", ("--fresh, and this is not all of this run's",))
+                verdict = _Verdict("restart", ("--fresh, and not all of it is this run's",), by_word=True)
             if place.stage.makes_model:
                 prints[place.stage.name] = fingerprint
                 identities[place.stage.name] = _hash_of_text([fingerprint, sorted(reads.items())])
-                if verdict.decision == "restart" and not verdict.refused:
+                if verdict.by_word:
                     by_word.add(place.stage.name)
             plans.append(
                 StagePlan(
@@ -180,22 +181,24 @@ class RunFolder:
         if record is None:
             if not place.folder.exists() or not any(place.folder.iterdir()):
                 return _Verdict("start")
-            return _Verdict("restart", (why_no_record(place.record) or "what lies in its folder is not a stage's",))
+            return _Verdict(
+                "restart", (why_no_record(place.record) or "what lies in its folder is not a stage's",), by_word=True
+            )
         keys = [] if record.made_of is None else differences(record.made_of, made_of)
         before = {} if record.reads is None else record.reads
         files = [label for label in sorted({*before, *reads}) if before.get(label) != reads.get(label)]
         if record.reads is None or (record.fingerprint == fingerprint and not keys and not files):
             if record.fingerprint != fingerprint:
-                return _Verdict("restart", ("its config or inputs changed",))
+                return _Verdict("restart", ("its config or inputs changed",), by_word=True)
             untold = () if record.reads is not None else self._untold(place, reads)
             if record.status != "complete":
                 return _Verdict("resume", untold=untold)
             harm = tuple(damage(place.folder, record.outputs, record.hashes if read else None))
             return _Verdict("resume", harm, untold=untold) if harm else _Verdict("skip", untold=untold)
-        why = (*keys, *(f"{label} has changed" for label in files))
+        told = (*keys, *(f"{label} has changed" for label in files))
         anew = bool(keys) or any(label == f"{MODEL_OF} '{name}'" for label in files for name in by_word)
         refused = record.status != "complete" and not anew and bool(files)
-        return _Verdict("restart", why or ("its config or inputs changed",), refused)
+        return _Verdict("restart", told or ("its config or inputs changed",), refused, by_word=anew or not files)
 
     def _untold(self, place: StagePlace, reads: Mapping[str, str]) -> tuple[str, ...]:
         """What a record without hashes by name can't tell of: an earlier version's fingerprint knew data and base."""

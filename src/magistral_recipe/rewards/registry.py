@@ -212,10 +212,7 @@ def _require_reward(name: str, path: str, target: Any) -> None:
 
 def _static_call(kind: type) -> Any:
     """A class's own `__call__`, without asking it for the attribute: a metaclass may answer with anything."""
-    try:
-        found = inspect.getattr_static(kind, "__call__")
-    except AttributeError:
-        return None
+    found = next((vars(base)["__call__"] for base in kind.__mro__ if "__call__" in vars(base)), None)
     return found if inspect.isfunction(found) else None
 
 

@@ -16,7 +16,7 @@ from magistral_recipe.data.readers import Place
 _EXCERPT = 500
 
 KEPT = 10_000
-"""Rows that the file holds at most, some ten megabytes: the others are counted, and its last line says so."""
+"""Rows that the file holds at most, some seven megabytes: the others are counted, and its last line says so."""
 
 
 class Quarantine:

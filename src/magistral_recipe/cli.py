@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import traceback
 from typing import Annotated
 
 import typer
@@ -45,6 +46,9 @@ def main() -> None:
         app()
     except SystemExit as error:
         code = error.code
+    except Exception:  # noqa: BLE001 - the outermost frame: shown as Python shows it
+        traceback.print_exc()
+        code = 1
     else:
         code = 0
     if isinstance(code, str):

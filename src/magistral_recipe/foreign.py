@@ -75,7 +75,8 @@ def called(what: str, seconds: float | None, function: Callable[[], _Answer]) ->
         RunError: it has called `sys.exit`, or not answered in time.
     """
     handler = signal.getsignal(signal.SIGINT)
-    if not seconds or handler is None or threading.current_thread() is not threading.main_thread():
+    here = threading.current_thread() is threading.main_thread()
+    if not seconds or handler is None or not here or not hasattr(signal, "pthread_kill"):
         with guarded(what):
             return function()
     watch = _Watch(what, seconds, handler)

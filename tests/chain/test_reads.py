@@ -131,6 +131,19 @@ def test_a_file_that_changes_makes_complete_stages_run_again_and_is_named(home, 
     assert [plan.decision for plan in run_folder(home).stage_plans()] == ["skip"] * 3
 
 
+@pytest.mark.parametrize("gpu", [False, True])
+@pytest.mark.parametrize("name", ["default_config.yaml", "default_config.json"])
+def test_the_config_that_accelerate_takes_unasked_is_read_where_it_takes_it(home, monkeypatch, gpu, name):
+    monkeypatch.setattr("magistral_recipe.chain.reads.has_gpu", lambda: gpu)
+    monkeypatch.setenv("HF_HOME", str(home / "cache"))
+    (home / "cache" / "accelerate").mkdir(parents=True)
+    (home / "cache" / "accelerate" / name).write_text("{}")
+    (home / "read.yaml").write_text(RECIPE.replace("launch: {config_file: launch.yaml}\n", ""))
+    loaded = load_recipe(home / "read.yaml")
+    read = files_read(loaded, loaded.recipe.stages[0], "base")
+    assert ("Accelerate's default config" in read) is gpu
+
+
 @pytest.mark.parametrize("file", ["chat.jinja", "launch.yaml", "reads_helper.py", "mine.jsonl"])
 def test_a_half_done_stage_is_not_gone_on_with_and_started_anew_by_a_persons_word_alone(home, file):
     finish(run_folder(home), running=1)
@@ -190,6 +203,23 @@ def test_the_manifest_tells_of_what_was_read_and_not_of_what_is_there_now(home):
     write_manifest(run_folder(home), plans)  # as at the end of the run that had it loaded before
     assert read_json(home / "run" / "manifest.json")["inputs"] == before["inputs"]
     assert before["stages"][1]["reads"]["mine.jsonl"] == before["inputs"]["mine.jsonl"]
+
+
+def test_a_model_is_read_only_while_it_is_what_its_stage_left(home):
+    run = run_folder(home)
+    finish(run)
+    plans = run.stage_plans()
+    for plan in plans:
+        chain_run._require_intact(run, plan)
+    (home / "run" / "01-sft" / "model" / "weights").write_text("x")  # of the same size
+    chain_run._require_intact(run, plans[0])
+    with pytest.raises(RunError, match=r"it reads 01-sft, of which model/weights is not what was written.*run again"):
+        chain_run._require_intact(run, plans[1])
+    again = run.stage_plans()
+    assert [plan.decision for plan in again] == ["resume", "skip", "skip"]
+    assert again[0].why == ("model/weights is not what was written: its hash differs",)
+    (home / "run" / "02-grpo" / "model" / "README.md").write_text("words that people write beside it")
+    assert run.stage_plans()[1].decision == "skip"
 
 
 def test_what_is_written_to_between_the_hash_and_the_load_is_refused(home):

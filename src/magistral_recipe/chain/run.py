@@ -77,6 +77,7 @@ def run_recipe(loaded: LoadedRecipe, options: RunOptions, display: Display | Non
         follow(path, loaded)
         return path
     display = display or Display(len(loaded.recipe.stages))
+    folder.require_own()
     with folder.locked():
         plans = _prepare_run(folder, options, display)
         announce(path, world, plans)
@@ -134,7 +135,6 @@ def require_runner() -> None:
 def _prepare_run(folder: RunFolder, options: RunOptions, display: Display) -> list[StagePlan]:
     from magistral_recipe.check.plan import prove_recipe
 
-    folder.require_own()
     _say_consent(folder.loaded, display)
     if options.fresh:
         folder.start_afresh()

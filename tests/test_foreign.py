@@ -130,6 +130,16 @@ def test_leaving_does_what_is_to_be_done_at_the_end():
     assert done.stdout.splitlines() == ["a", "closed"]
 
 
+def test_the_working_folder_stays(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "other").mkdir()
+    called("it", 5, lambda: os.chdir("other"))
+    assert os.getcwd() == str(tmp_path)
+    with pytest.raises(KeyError):
+        called("it", 5, lambda: (os.chdir("other"), {}["k"]))
+    assert os.getcwd() == str(tmp_path)
+
+
 def test_only_names_holds_inside_its_block_alone():
     with naming_only():
         assert only_names()

@@ -50,7 +50,7 @@ def guarded(what: str) -> Iterator[None]:
     Raises:
         RunError: it has called `sys.exit`.
     """
-    process = os.getpid()
+    process, folder = os.getpid(), _working_folder()
     try:
         yield
     except SystemExit as error:
@@ -58,6 +58,15 @@ def guarded(what: str) -> Iterator[None]:
     finally:
         if os.getpid() != process:
             os._exit(0)  # a fork that came back: there is one of us, and it is not this one
+        if folder is not None and _working_folder() != folder:
+            os.chdir(folder)  # relative paths are this process's
+
+
+def _working_folder() -> str | None:
+    try:
+        return os.getcwd()
+    except OSError:  # it is gone
+        return None
 
 
 def called(what: str, seconds: float | None, function: Callable[[], _Answer]) -> _Answer:

@@ -14,9 +14,10 @@ from magistral_recipe.chain.run import RunOptions, run_recipe
 from magistral_recipe.chain.run_folder import RunFolder
 from magistral_recipe.check.recipe_file import load_recipe
 from magistral_recipe.cli import app
-from magistral_recipe.errors import RecipeError
+from magistral_recipe.errors import DataError, RecipeError
 from magistral_recipe.files import read_json
 from magistral_recipe.layout import OF_A_RUN
+from magistral_recipe.report.build import build_report
 from magistral_recipe.stages import STAGES
 
 RECIPE = """\
@@ -158,3 +159,23 @@ def test_temporary_files_of_a_kill_go_and_others_stay(home):
     own.sweep_temporary(out)
     left = [name for name in contents(out) if name.endswith(".tmp")]
     assert left == [".mine.tmp", "01-count/.notes.9.tmp"]
+
+
+@pytest.mark.parametrize("name", ["report.html", "report.md", "metrics.json"])
+def test_a_report_is_written_over_no_file_that_no_report_wrote(tmp_path, name):
+    (tmp_path / name).write_text("mine")
+    with pytest.raises(DataError, match="not a run folder"):
+        build_report(tmp_path)
+    assert contents(tmp_path) == {name: "mine"}
+
+
+def test_an_evaluation_deletes_no_file_that_no_evaluation_wrote(tmp_path):
+    from magistral_recipe.evaluation.evaluate import _set_aside
+
+    for name in ("settings.json", "scores.json", "problems.jsonl"):
+        (tmp_path / name).write_text("mine")
+    _set_aside(tmp_path)
+    assert sorted(contents(tmp_path)) == [
+        "replaced/001/problems.jsonl", "replaced/001/scores.json", "replaced/001/settings.json",
+    ]  # fmt: skip
+    assert set(contents(tmp_path).values()) == {"mine"}

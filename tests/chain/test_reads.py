@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import os
 import sys
+from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from toy_stage import CountStage
@@ -19,7 +21,7 @@ from magistral_recipe.chain.run import RunOptions, run_recipe
 from magistral_recipe.chain.run_folder import RunFolder, places_of
 from magistral_recipe.check.recipe_file import load_recipe
 from magistral_recipe.errors import RecipeError, RunError
-from magistral_recipe.files import read_json
+from magistral_recipe.files import read_json, write_json
 from magistral_recipe.stages import STAGES
 
 RECIPE = """\
@@ -180,9 +182,7 @@ def test_an_earlier_versions_record_is_told_and_nothing_runs_again(home):
         data = read_json(record)
         for key in ("made_of", "reads", "seen", "hashes", "run"):
             del data[key]
-        from magistral_recipe.files import write_json
-
-        write_json(record, data)
+            write_json(record, data)
     plans = run_folder(home).stage_plans()
     assert [plan.decision for plan in plans] == ["skip"] * 3
     assert set(plans[1].untold) == {"chat.jinja", "launch.yaml", "reads_rewards (code)", "reads_helper (code)"}
@@ -289,6 +289,36 @@ def test_a_stage_whose_turn_comes_takes_what_is_there_then_and_says_so(counted, 
     )
 
 
+def test_a_format_that_changes_between_two_stages_that_share_a_model_ends_the_run(home):
+    run = run_folder(home)
+    finish(run, running=1)
+    plans = [replace(plan, decision="start") for plan in run.stage_plans()]
+    told = []
+    display = SimpleNamespace(event=told.append)
+    assert chain_run._as_of_now(run, plans[1], display).reads == plans[1].reads
+    (home / "chat.jinja").write_text("{{ other }}")
+    with pytest.raises(
+        RunError, match=r"what an earlier stage read was written to \(chat\.jinja has changed\); run again"
+    ):
+        chain_run._as_of_now(run, plans[1], display)
+    assert told == []
+
+
+def test_packages_that_changed_are_said_where_a_half_done_stage_goes_on(counted, home, capsys):
+    counted()
+    manifest = home / "out" / "manifest.json"
+    write_json(manifest, {**read_json(manifest), "versions": {**read_json(manifest)["versions"], "torch": "0.1"}})
+    record = home / "out" / "02-again" / "stage.json"
+    write_json(record, {**read_json(record), "status": "running"})
+    capsys.readouterr()
+    counted()
+    said = capsys.readouterr().out
+    assert "warning: torch: 0.1 -> " in said
+    assert " since again began, gone on with" in said
+    counted()
+    assert "torch" not in capsys.readouterr().out
+
+
 def test_a_half_done_stage_with_other_data_stops_the_run_before_anything_is_done(counted, home, monkeypatch):
     monkeypatch.setattr(CountStage, "run", lambda self, context: 1 / 0)
     with pytest.raises(ZeroDivisionError):
@@ -333,8 +363,6 @@ def test_a_fork_of_the_runner_does_not_become_a_second_one(counted, home, monkey
 def test_package_code_that_changed_is_said_of_complete_and_of_half_done_stages(counted, home, monkeypatch, capsys):
     counted()
     record = home / "out" / "02-again" / "stage.json"
-    from magistral_recipe.files import write_json
-
     write_json(record, {**read_json(record), "status": "running", "code": "of another day"})
     first = home / "out" / "01-count" / "stage.json"
     write_json(first, {**read_json(first), "code": "of another day"})

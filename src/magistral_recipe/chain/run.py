@@ -20,13 +20,14 @@ from magistral_recipe.chain.launch import launch_command, run_launched
 from magistral_recipe.chain.manifest import code_version, write_manifest
 from magistral_recipe.chain.own import RESOLVED, run_id, sweep_temporary
 from magistral_recipe.chain.ranks import announce, follow, give_memory_back
-from magistral_recipe.chain.records import read_record
+from magistral_recipe.chain.reads import MODEL_OF, differences
+from magistral_recipe.chain.records import read_manifest, read_record
 from magistral_recipe.chain.run_folder import RunFolder, StagePlan, places_of
 from magistral_recipe.chain.stage_process import failure_message, run_stage
 from magistral_recipe.errors import MagistralRecipeError, RecipeError, RunError, UserError
 from magistral_recipe.files import write_atomically
 from magistral_recipe.intact import damage
-from magistral_recipe.machine import World
+from magistral_recipe.machine import World, versions
 from magistral_recipe.recipe.document import to_yaml
 from magistral_recipe.recipe.sections import LoadedRecipe
 from magistral_recipe.terminal.progress import Display
@@ -149,6 +150,7 @@ def _prepare_run(folder: RunFolder, options: RunOptions, display: Display) -> li
     header = f"{RESOLVED}, from {document.file.name}; relative paths start at its folder.\n"
     write_atomically(folder.path / layout.RECIPE, header + to_yaml(document.data))
     _warn_of_changed_code(plans, display)
+    _warn_of_changed_versions(folder, plans, display)
     _warn_of_untold(plans, display)
     write_manifest(folder, plans)
     return plans
@@ -254,6 +256,17 @@ def _warn_of_changed_code(plans: Sequence[StagePlan], display: Display) -> None:
             display.event({"type": "warning", "text": text})
 
 
+def _warn_of_changed_versions(folder: RunFolder, plans: Sequence[StagePlan], display: Display) -> None:
+    """Say which packages are others than when a half-done stage was begun: it may end otherwise than it would have."""
+    before = read_manifest(folder.path / layout.MANIFEST).get("versions")
+    halves = [plan.stage.name for plan in plans if plan.decision == "resume"]
+    if halves and isinstance(before, dict):
+        changed = differences(before, versions())
+        if changed:
+            text = f"{_listed(changed)} since {', '.join(halves)} began, gone on with"
+            display.event({"type": "warning", "text": text})
+
+
 def _warn_of_untold(plans: Sequence[StagePlan], display: Display) -> None:
     for plan in plans:
         if plan.untold:
@@ -270,6 +283,7 @@ def _as_of_now(folder: RunFolder, plan: StagePlan, display: Display) -> StagePla
 
     Raises:
         RecipeError: as `_refuse_mixtures` says.
+        RunError: an earlier stage, whose model it reads, would run again.
     """
     if plan.decision == "skip":
         return plan
@@ -278,6 +292,9 @@ def _as_of_now(folder: RunFolder, plan: StagePlan, display: Display) -> StagePla
     if not changed:
         return plan
     why = tuple(f"{label} has changed" for label in changed)
+    if any(label.startswith(MODEL_OF) for label in changed):
+        reason = _listed([line for line in why if not line.startswith(MODEL_OF)]) or _listed(why)
+        raise RunError(f"while the run went on, what an earlier stage read was written to ({reason}); run again")
     if plan.decision == "resume":
         _refuse_mixtures([replace(plan, refused=True, why=why)])
     text = f"{_listed(why)} since the run began: stage '{plan.stage.name}' takes what is there now"

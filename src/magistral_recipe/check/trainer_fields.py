@@ -30,7 +30,7 @@ CHOICES: dict[str, tuple[object, ...]] = {
     "vllm_mode": ("server", "colocate"),
     "packing_strategy": ("bfd", "bfd_split", "wrapped"),
     "advantage_normalization": ("minibatch", "group", "none"),
-    "loss_normalizer": ("minibatch", "group"),
+    "loss_normalization": ("minibatch", "group"),
 }
 """Values of fields whose annotation is plain text in TRL."""
 

@@ -254,12 +254,15 @@ def _stage_names(stage: Any) -> list[str]:
 
 
 def _similar_files(file: Path) -> str:
+    from magistral_recipe.recipe.ready import ready_recipes
     from magistral_recipe.suggest import did_you_mean
 
+    if file.stem in {recipe.name for recipe in ready_recipes()}:
+        return f"; `magistral-recipe recipes copy {file.stem}` puts the ready one of this name here"
     folder = file.parent
     if not folder.is_dir():
         return f" (there is no folder {folder})"
-    return did_you_mean(file.name, [path.name for path in folder.glob("*.y*ml")])
+    return "." + did_you_mean(file.name, [path.name for path in folder.glob("*.y*ml")])
 
 
 def _kind(value: Any) -> str:

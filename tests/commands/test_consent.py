@@ -98,6 +98,18 @@ def test_a_persons_word_counts(run, tmp_path):
     assert not find_target("owner/name").config.trust_remote_code
 
 
+@pytest.mark.parametrize(
+    ("kernel", "believed"),
+    [("sdpa", "sdpa"), ("flash_attention_2", "flash_attention_2"), (None, None), ("owner/kernel", None),
+     ("owner/kernel@main:attend", None)],
+)  # fmt: skip
+def test_a_kernel_of_the_hub_is_code_too(run, kernel, believed):
+    section = {"path": "tiny", "attn_implementation": kernel}
+    (run / "recipe.yaml").write_text(json.dumps({"name": "x", "model": section}))
+    assert find_target(str(run)).config.attn_implementation == believed
+    assert find_target(str(run), True).config.attn_implementation == kernel
+
+
 @pytest.mark.parametrize("trust", [False, True])
 def test_transformers_never_asks_whoever_sits_at_the_keyboard(tmp_path, monkeypatch, trust):
     """Left unsaid, it asks, and takes a pipe's `y` for an answer."""

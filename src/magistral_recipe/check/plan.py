@@ -82,7 +82,7 @@ def check_recipe(loaded: LoadedRecipe, console: Console | None = None, trust_rem
 
 def loaded_as_looked_at(loaded: LoadedRecipe, trust_remote_code: bool) -> LoadedRecipe:
     """A recipe whose own word on the code that comes with its model does not count."""
-    model = loaded.recipe.model.model_copy(update={"trust_remote_code": trust_remote_code})
+    model = loaded.recipe.model.believed(trust_remote_code)
     return replace(loaded, recipe=loaded.recipe.model_copy(update={"model": model}))
 
 

@@ -277,8 +277,7 @@ def _repeat(path: Path, output: Path | None, trust_remote_code: bool) -> None:
     result, folder = read_result(path), path if path.is_dir() else path.parent
     request = request_of(result, path)
     # A result file is somebody's word; the code that comes with a model runs on this person's alone.
-    model = request.model.model_copy(update={"trust_remote_code": trust_remote_code})
-    request = request.model_copy(update={"model": model})
+    request = request.model_copy(update={"model": request.model.believed(trust_remote_code)})
     target = output or _beside(folder, "repeat")
     settings = result.get("settings")
     _require_writable([target])

@@ -62,7 +62,7 @@ def find_target(path: str, trust_remote_code: bool = False) -> ChatTarget:
     if place.is_dir():
         place = _model_folder(place)
         recipe = _recipe_above(place)
-        config = _model_config(place, recipe).model_copy(update={"trust_remote_code": trust_remote_code})
+        config = _model_config(place, recipe).believed(trust_remote_code)
         return ChatTarget(str(place), config, _chat_format(recipe), tuple(_damage(place)))
     find_model(path)
     config = ModelConfig(path=path, trust_remote_code=trust_remote_code)

@@ -41,10 +41,20 @@ stages:
       trainer: {max_steps: 4, prompts_per_batch: 2, num_generations: 2, max_completion_length: 8, learning_rate: 1.0e-3,
                 save_steps: 2, lr_scheduler_type: SCHEDULE}
 """
-RECIPES = {"sft": SFT, "grpo": GRPO}
-FOLDERS = {"sft": "01-sft", "grpo": "01-grpo"}
+BEST = (
+    SFT
+    + """\
+      evaluate: {every: 1, problems: train, count: 2, max_new_tokens: 4}
+"""
+)
+RECIPES = {"sft": SFT, "grpo": GRPO, "best": BEST}
+FOLDERS = {"sft": "01-sft", "grpo": "01-grpo", "best": "01-sft"}
 
 POINTS = {
+    "the run's own name": ("rename", r"/\.run\.json$"),
+    "the resolved recipe": ("rename", r"run/recipe\.yaml$"),
+    "the first manifest": ("rename", r"manifest\.json$"),
+    "the stage's record, begun": ("rename", r"stage\.json$"),
     "the first checkpoint, half of it": ("open", r"checkpoint-2/trainer_state\.json$"),
     "the first checkpoint's mark": ("rename", r"checkpoint-2/complete\.json$"),
     "the second checkpoint, half of it": ("open", r"checkpoint-4/trainer_state\.json$"),
@@ -54,6 +64,7 @@ POINTS = {
     "the model's name": ("rename", r"/model$"),
     "the stage's record, complete": ("rename", r"stage\.json$", 2),
     "the manifest, at the end": ("rename", r"manifest\.json$", 2),
+    "the scores beside the best weights": ("rename", r"best/scores\.json$", 2),
 }
 """What is about to be written as the kill comes: a kind of event, a path, and which time, where not the first."""
 

@@ -60,7 +60,12 @@ def test_without_code_nothing_is_imported_and_that_is_said(check, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("end", "said"), [("sys.exit(0)", "called sys.exit(0)"), ("time.sleep(600)", "has not answered within 0.3 s")]
+    ("end", "said"),
+    [
+        ("sys.exit(0)", "called sys.exit(0)"),
+        ("time.sleep(600)", "has not answered within 0.3 s"),
+        ("return {}['k']", "raised KeyError: 'k'"),
+    ],
 )
 def test_a_reward_that_exits_or_hangs_in_the_proof_is_an_error(check, tmp_path, monkeypatch, end, said):
     monkeypatch.setattr("magistral_recipe.check.wiring._PATIENCE", 0.3)

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 from magistral_recipe.check.perfect import perfect_completions
 from magistral_recipe.check.wiring_report import Fault, Finding, ProofVerdict, RewardProof, WiringReport
 from magistral_recipe.data.problems import Problem, Trace
-from magistral_recipe.errors import DataError
+from magistral_recipe.errors import DataError, MagistralRecipeError, RunError
 from magistral_recipe.foreign import called
 from magistral_recipe.rewards.base import Reason, Reward
 from magistral_recipe.rewards.facts import reason_column
@@ -374,7 +374,12 @@ def _score(reward: RewardFunction, chat: ChatFormat, trials: Sequence[_Trial]) -
         trainer_state=None,
         **columns,
     )
-    values = called(f"reward '{_name(reward)}'", _PATIENCE, call)
+    try:
+        values = called(f"reward '{_name(reward)}'", _PATIENCE, call)
+    except (MagistralRecipeError, ValueError, TypeError):
+        raise
+    except Exception as error:
+        raise RunError(f"reward '{_name(reward)}' raised {type(error).__name__}: {error}") from error
     if len(values) != len(trials):
         raise DataError(f"{_name(reward)} returned {len(values)} values for {len(trials)} completions")
     return _Given(list(values), extras)

@@ -16,6 +16,7 @@ runs/NAME/
   03-evaluate/MODEL/   the evaluation of one model: samples.jsonl, scores.json, settings.json, …
   replaced/          stages whose config changed, as they were
   report.html  report.md  metrics.json   what a report writes
+  .run.json          the run's own name, which its stages bear: what bears another is not deleted
   .lock  .decisions.json                 held, and told to the other processes, while a command runs here
 """
 
@@ -33,10 +34,13 @@ SAMPLES, SCORES, PARTIAL_SCORES = "samples.jsonl", "scores.json", "scores.partia
 SETTINGS, PROBLEMS = "settings.json", "problems.jsonl"
 REPLACED = "replaced"
 SET_ASIDE = "set-aside.jsonl"
+SET_ASIDE_FILES = "set-aside-*.jsonl"
+"""Matches the files of `set_aside`, as a glob."""
 REPORTS = REPORT, REPORT_TEXT, REPORT_METRICS = "report.html", "report.md", "metrics.json"
 LOCK, DECISIONS = ".lock", ".decisions.json"
+RUN = ".run.json"
 
-OF_A_RUN = (RECIPE, MANIFEST, *REPORTS, DECISIONS)
+OF_A_RUN = (RECIPE, MANIFEST, *REPORTS, DECISIONS, RUN)
 """Files in a run's own folder, beside its stages."""
 
 STAGE_FOLDERS = "[0-9][0-9]-*"

@@ -123,6 +123,13 @@ def device_name(kind: str) -> str:
     return torch.cuda.get_device_name() if kind == "cuda" and torch.cuda.is_available() else kind
 
 
+def has_gpu() -> bool:
+    """Whether torch finds a GPU."""
+    import torch
+
+    return torch.cuda.is_available() or torch.backends.mps.is_available()
+
+
 class Memory(NamedTuple):
     """Memory in bytes: what this process's container may have of it, and what of that is free."""
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from magistral_recipe.chain import launch
+from magistral_recipe.chain import events, launch
 from magistral_recipe.chain.launch import launch_command, run_launched
 from magistral_recipe.errors import RunError, UserError
 from magistral_recipe.recipe.sections import LaunchConfig
@@ -138,6 +138,56 @@ def test_one_without_the_key_is_not_heard(stage):
     results, events, _ = stage(textwrap.dedent(script) + DONE)
     assert results == {"steps": 3}
     assert [event["text"] for event in events] == ["mine"]
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "\x1e{}", "not JSON", "[1]", "5", "null", '{"type": ["note"]}', '{"type": "novel"}', '{"type": "note"}',
+        '{"type": "note", "text": 5}', '{"type": "results"}', '{"type": "results", "results": [1]}',
+        '{"type": "failure", "exit_code": "2", "message": "x"}', '{"type": "failure", "message": "x"}',
+        '{"type": "progress"}', '{"type": "progress", "step": "3", "total": 4}',
+        '{"type": "progress", "step": NaN, "total": 4}', '{"type": "progress", "step": 1, "total": null}',
+        '{"type": "progress", "step": 1, "total": 4, "metrics": [1]}', "[" * 100_000,
+    ],
+    ids=range(19),
+)  # fmt: skip
+def test_what_is_no_event_on_the_stages_own_channel_is_passed_over(stage, line):
+    """A reward can find the channel among its process's open files."""
+    results, events, _ = stage(f"send._socket.sendall({line!r}.encode() + b'\\n\\xff\\n')\n" + DONE)
+    assert results == {"steps": 3}
+    assert events == []
+
+
+def test_a_flood_without_an_end_is_no_longer_listened_to(stage, monkeypatch):
+    monkeypatch.setattr(events, "_LONGEST_EVENT", 100_000)
+    with pytest.raises(RunError, match="exit code 0"):
+        stage("try:\n    send._socket.sendall(b'x' * 10_000_000)\nexcept BrokenPipeError:\n    pass\n" + DONE)
+
+
+def test_a_fork_of_the_stage_is_not_heard(stage):
+    code = """
+    child = os.fork()
+    if not child:
+        send({'type': 'results', 'results': {'steps': 9}})
+        os._exit(0)
+    os.waitpid(child, 0)
+    """
+    results, _, _ = stage(textwrap.dedent(code) + DONE)
+    assert results == {"steps": 3}
+
+
+@pytest.mark.parametrize(
+    "left", ["threading.Thread(target=signal.pause)", "multiprocessing.Process(target=signal.pause)"]
+)
+def test_what_a_reward_leaves_running_keeps_no_finished_stage(stage, left):
+    leave = "import threading, multiprocessing\nfrom magistral_recipe.foreign import leave\n"
+    results, _, log = stage(
+        f"{leave}it = {left}\nit.start()\nprint(getattr(it, 'pid', 0), flush=True)\n" + DONE + "leave(0, seconds=0.5)"
+    )
+    if int(log):
+        os.kill(int(log), signal.SIGKILL)
+    assert results == {"steps": 3}
 
 
 @pytest.mark.parametrize(("code", "error"), [(2, UserError), (1, RunError)])

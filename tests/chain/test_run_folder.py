@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import pytest
 
+from magistral_recipe.chain.manifest import write_manifest
 from magistral_recipe.chain.run_folder import RunFolder
 from magistral_recipe.check.recipe_file import load_recipe
 from magistral_recipe.errors import RunError
-from magistral_recipe.files import read_json
+from magistral_recipe.files import read_json, write_json
 
 RECIPE = """\
 name: r
@@ -140,3 +141,46 @@ def test_time_adds_up_over_attempts(folder):
     run.complete(plan, {}, 3.0, "code")
     record = read_json(plan.record)
     assert (record["seconds"], record["attempts"]) == (5.0, 2)
+
+
+RECORDS = ['["a", "list"]', '"text"', "7", "null", "{}", "half {", "\x00\x00", "[" * 100_000, '{"status": "complete"}']
+
+
+@pytest.mark.parametrize("text", RECORDS, ids=range(len(RECORDS)))
+@pytest.mark.parametrize("file", ["stage.json", "manifest.json", ".run.json"])
+def test_a_record_of_another_type_is_told_in_a_line_and_nothing_is_lost(folder, tmp_path, file, text):
+    finish(folder(), 3)
+    run = folder()
+    write_manifest(run, run.stage_plans())
+    place = run.path / "01-sft" / file if file == "stage.json" else run.path / file
+    place.write_text(text)
+    again = folder()
+    plans = again.stage_plans()
+    write_manifest(again, plans)
+    assert again.stage_plans() == plans
+    if file != "stage.json":
+        assert [plan.decision for plan in plans] == ["skip", "skip", "skip"]
+        return
+    assert plans[0].decision == "restart"
+    (why,) = plans[0].why
+    assert why.startswith("stage.json is no stage's record")
+    assert "\n" not in why
+    again.prepare(plans[0])
+    assert (run.path / "replaced" / "01-sft.1" / "model" / "weights").read_text() == "w"
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("seconds", "long"), ("attempts", "x"), ("results", []), ("outputs", {"a": "b"}), ("outputs", [1]),
+        ("hashes", {"a": 1}), ("fingerprint", 3), ("status", "perhaps"), ("reads", ["x"]), ("made_of", "y"),
+    ],
+)  # fmt: skip
+def test_a_part_of_another_type_is_told_as_the_key_it_is(folder, key, value):
+    finish(folder(), 1)
+    run = folder()
+    record = run.path / "01-sft" / "stage.json"
+    write_json(record, {**read_json(record), key: value})
+    plan = folder().stage_plans()[0]
+    assert plan.decision == "restart"
+    assert f"stage.json is no stage's record: {key}" in plan.why[0]

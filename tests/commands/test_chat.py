@@ -141,3 +141,23 @@ def test_what_is_no_model_ends_with_a_line_and_code_2(app, tmp_path):
     result = CliRunner().invoke(app, ["chat", str(tmp_path)])
     assert result.exit_code == 2
     assert "not a model folder" in result.output
+
+
+def test_a_model_that_is_not_what_its_stage_left_is_told(run, capsys):
+    from magistral_recipe.intact import written
+    from magistral_recipe.terminal.console import say_damage
+
+    model = run / "02-grpo" / "model"
+    (model / "model.safetensors").write_bytes(b"weights")
+    sizes, hashes = written(model.parent, [model / "config.json", model / "model.safetensors"])
+    record = {"status": "complete", "outputs": sizes, "hashes": hashes}
+    (model.parent / "stage.json").write_text(json.dumps(record))
+    assert find_target(str(run)).damage == ()
+    (model / "model.safetensors").write_bytes(b"weighty")
+    assert find_target(str(run)).damage == ("model/model.safetensors is not what was written: its hash differs",)
+    say_damage(find_target(str(run)).damage)
+    assert "warning: model/model.safetensors is not what was written" in capsys.readouterr().err
+    (model.parent / "stage.json").write_text(json.dumps({**record, "outputs": [1]}))
+    assert find_target(str(run)).damage == ("the note of what was written is damaged itself",)
+    (model.parent / "stage.json").write_text("[]")
+    assert find_target(str(run)).damage == ()

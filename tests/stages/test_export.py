@@ -190,6 +190,8 @@ def test_the_stage_writes_into_its_own_folder(tmp_path):
     results = ExportStage().run(context)
     assert results["model"] == "sft"
     assert results["bytes"] > 1_000_000
+    assert results["summary"].startswith("sft in 02-export/model (")
+    assert str(tmp_path) not in str(results)
     card = (stage / "model" / "README.md").read_text()
     assert "# trial" in card
     assert "the embedded base of magistral-recipe" in card

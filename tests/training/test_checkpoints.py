@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -12,13 +14,22 @@ from pathlib import Path
 import pytest
 import tiny_policy
 import torch
+from datasets import Dataset
 from tiny_policy import policy, trainer, weights
-from transformers import TrainerCallback
+from transformers import Trainer, TrainerCallback, TrainingArguments
 
 from magistral_recipe.errors import RunError
 from magistral_recipe.training import checkpoints
 from magistral_recipe.training.best import KeepBest
-from magistral_recipe.training.checkpoints import MARK, is_complete, latest_complete_checkpoint, sweep
+from magistral_recipe.training.checkpoints import (
+    MARK,
+    CheckpointGuard,
+    is_complete,
+    latest_complete_checkpoint,
+    only_what_is_left,
+    sweep,
+    why_unusable,
+)
 from magistral_recipe.training.metrics import MetricsWriter
 
 SAVES = {"save_strategy": "steps", "save_steps": 2}
@@ -48,6 +59,117 @@ def test_a_checkpoint_with_a_file_cut_short_is_not_complete(tmp_path):
     assert latest_complete_checkpoint(tmp_path).name == "checkpoint-2"
     assert sweep(tmp_path) == [newest]
     assert steps(tmp_path) == [2]
+
+
+def flipped(file):
+    data = bytearray(file.read_bytes())
+    data[len(data) // 2] ^= 1
+    file.write_bytes(data)
+
+
+def zeroed(file):
+    data = file.read_bytes()
+    file.write_bytes(data[:64] + bytes(min(4096, len(data) - 64)) + data[4160:])
+
+
+@pytest.mark.parametrize("harm", [flipped, zeroed])
+@pytest.mark.parametrize(
+    "name", ["model.safetensors", "optimizer.pt", "scheduler.pt", "rng_state.pth", "trainer_state.json"]
+)
+def test_a_file_that_is_not_what_was_written_makes_a_checkpoint_none(written_once, tmp_path, caplog, name, harm):
+    folder = shutil.copytree(written_once, tmp_path / "run")
+    newest = folder / "checkpoint-4"
+    before = (newest / name).stat().st_size
+    harm(newest / name)
+    assert (newest / name).stat().st_size == before
+    assert is_complete(newest)  # by its sizes
+    assert why_unusable(newest) == f"{name} is not what was written: its hash differs"
+    assert latest_complete_checkpoint(folder).name == "checkpoint-2"
+    with caplog.at_level("WARNING"):
+        assert sweep(folder) == [newest]
+    assert caplog.messages == [f"checkpoint-4 can't be gone on from, and is deleted: {why_unusable_of(name)}"]
+    assert steps(folder) == [2]
+
+
+def why_unusable_of(name):
+    return f"{name} is not what was written: its hash differs"
+
+
+@pytest.fixture(scope="module")
+def written_once(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("once")
+    trainer(folder, max_steps=4, **SAVES).train()
+    return folder
+
+
+@pytest.mark.parametrize(
+    "mark", ["[]", "5", '{"files": []}', '{"files": {"a": "b"}}', '{"files": {}, "hashes": 3}', "{", "null", '"x"']
+)
+def test_a_mark_of_another_type_is_none(written_once, tmp_path, mark):
+    folder = shutil.copytree(written_once, tmp_path / "run")
+    (folder / "checkpoint-4" / MARK).write_text(mark)
+    assert latest_complete_checkpoint(folder).name == "checkpoint-2"
+    assert sweep(folder) == [folder / "checkpoint-4"]
+
+
+def test_an_earlier_versions_mark_is_held_against_sizes(written_once, tmp_path):
+    folder = shutil.copytree(written_once, tmp_path / "run")
+    mark = json.loads((folder / "checkpoint-4" / MARK).read_text())
+    del mark["hashes"]
+    (folder / "checkpoint-4" / MARK).write_text(json.dumps(mark))
+    assert latest_complete_checkpoint(folder).name == "checkpoint-4"
+    with open(folder / "checkpoint-4" / "optimizer.pt", "ab") as stream:
+        stream.write(b"x")
+    assert latest_complete_checkpoint(folder).name == "checkpoint-2"
+
+
+def test_when_none_can_be_gone_on_from_there_is_none(written_once, tmp_path):
+    folder = shutil.copytree(written_once, tmp_path / "run")
+    for name in ("checkpoint-2", "checkpoint-4"):
+        flipped(folder / name / "optimizer.pt")
+    assert latest_complete_checkpoint(folder) is None
+    assert len(sweep(folder)) == 2
+
+
+@pytest.mark.parametrize("schedule", ["constant", "linear", "cosine"])
+def test_a_plain_trainer_takes_no_step_beyond_its_last(tmp_path, schedule):
+    """transformers' own, whose epoch is longer than its steps: it would take a fifth of four."""
+
+    def plain():
+        data = Dataset.from_list([{"input_ids": [3 + i % 9] * 8, "labels": [3 + i % 9] * 8} for i in range(40)])
+        arguments = TrainingArguments(
+            output_dir=str(tmp_path), max_steps=4, per_device_train_batch_size=2, learning_rate=1e-2, use_cpu=True,
+            lr_scheduler_type=schedule, report_to="none", disable_tqdm=True, seed=3, **SAVES,
+        )  # fmt: skip
+        made = Trainer(policy(), arguments, train_dataset=data, callbacks=[CheckpointGuard()])
+        only_what_is_left(made)
+        return made
+
+    first = plain()
+    first.train()
+    again = plain()
+    again.train(resume_from_checkpoint=str(latest_complete_checkpoint(tmp_path)))
+    assert (first.state.global_step, again.state.global_step) == (4, 4)
+    assert all(torch.equal(weights(first.model)[name], tensor) for name, tensor in weights(again.model).items())
+
+
+def test_the_end_of_training_that_is_looked_at_is_where_transformers_has_it():
+    parameters = list(inspect.signature(Trainer._run_epoch).parameters)
+    assert parameters[0] == "self"
+    assert "epoch" in parameters
+    assert "self._run_epoch(" in inspect.getsource(Trainer._inner_training_loop)
+    with pytest.raises(RunError, match=r"no Trainer\._run_epoch"):
+        only_what_is_left(object())
+
+
+def test_the_best_weights_are_held_against_what_was_kept(tmp_path):
+    keeper = KeepBest(score_by_step, 2, tmp_path / "best")
+    run = trainer(tmp_path / "run", callbacks=[keeper], max_steps=4)
+    run.train()
+    keeper.restore(run.model)
+    flipped(tmp_path / "best" / "best.safetensors")
+    with pytest.raises(RunError, match=r"best\.safetensors is not what was written"):
+        keeper.restore(run.model)
 
 
 def test_a_save_that_fails_leaves_the_last_good_checkpoint(tmp_path, monkeypatch):

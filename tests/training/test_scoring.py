@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import functools
 import math
+import sys
 import threading
+import time
 
 import pytest
 import torch
@@ -166,3 +169,57 @@ def test_columns_hold_one_value_a_completion():
     check_columns({"a": [1, 2], "b": [None, None]}, 2, "rewards have logged")
     with pytest.raises(RunError, match="rewards have logged 3 values of 'b' for 2 completions"):
         check_columns({"a": [1, 2], "b": [1, 2, 3]}, 2, "rewards have logged")
+
+
+# ---- what a reward may do to the process that calls it
+
+
+@pytest.mark.parametrize("code", [0, 2, None])
+def test_a_reward_that_exits_is_an_error_by_name(code):
+    def leaves(completions, **_):
+        sys.exit(code)
+
+    with pytest.raises(RunError, match=r"^reward 'leaves' called sys\.exit\("):
+        Scorer([leaves], ["leaves"]).score(1, {"completions": ["a"]})
+    scorer = Scorer([leaves], ["leaves"], seconds=60)
+    scorer.submit(1, {"completions": ["a"]})
+    with pytest.raises(RunError, match=r"^reward 'leaves' called sys\.exit\("):
+        scorer.collect(1)
+
+
+def test_a_reward_that_hangs_is_named_after_its_deadline():
+    def hangs(completions, **_):
+        time.sleep(5)
+        return [0.0]
+
+    def answers(completions, **_):
+        return [0.0]
+
+    begun = time.monotonic()
+    with pytest.raises(RunError, match=r"^reward 'hangs' has not answered within 0\.2 s"):
+        Scorer([answers, hangs], ["answers", "hangs"], seconds=0.2).score(1, {"completions": ["a"]})
+    early = Scorer([answers, hangs], ["answers", "hangs"], seconds=0.2)
+    early.submit(1, {"completions": ["a"]})
+    with pytest.raises(RunError, match=r"^reward 'hangs' has not answered within 0\.2 s"):
+        early.collect(1)
+    assert time.monotonic() - begun < 4
+
+    async def waits(completions, **_):
+        await asyncio.sleep(60)
+        return [0.0]
+
+    waiting = Scorer([waits], ["waits"], seconds=0.2)._awaiting(0)
+    with pytest.raises(RunError, match=r"^reward 'waits' has not answered within 0\.2 s"):
+        asyncio.run(waiting(completions=["a"]))
+
+
+def test_nan_is_warned_of_and_counts_as_none(caplog):
+    def lost(completions, **_):
+        return [1.0, float("nan"), None, float("nan")]
+
+    with caplog.at_level("INFO"):
+        values = Scorer([lost], ["lost"]).score(4, {"completions": ["a"] * 4}).values[0]
+    assert [value is not None and math.isnan(value) for value in values] == [False, True, False, True]
+    assert "reward 'lost' returned NaN for 2 of 4 completions" in caplog.messages
+    (warning,) = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
+    assert warning == "reward 'lost' returns NaN, which counts as None: nothing is learnt from those completions"

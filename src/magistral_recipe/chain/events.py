@@ -9,6 +9,7 @@ left a child behind that holds its end open, is not waited for.
 from __future__ import annotations
 
 import json
+import math
 import os
 import secrets
 import selectors
@@ -22,6 +23,9 @@ from typing import Any, Self
 
 _VARIABLE = "MAGISTRAL_RECIPE_EVENTS"
 """Holds the channel's address and its key, parted by a space."""
+
+_LONGEST_EVENT = 16 * 2**20
+"""Bytes of one event: what sends more without an end is no longer listened to."""
 
 _LONGEST_FOLDER = 100
 """Bytes: Linux takes 108 for a socket's path, macOS 104."""
@@ -91,9 +95,13 @@ class EventChannel:
             self._drop(connection)
             return
         *lines, self._received[connection] = (self._received[connection] + chunk).split(b"\n")
+        if len(self._received[connection]) > _LONGEST_EVENT:
+            self._drop(connection)
         for line in lines:
             if connection in self._trusted:
-                yield json.loads(line)
+                event = _event(line)
+                if event is not None:
+                    yield event
             elif secrets.compare_digest(line, self._key.encode()):
                 self._trusted.add(connection)
             else:
@@ -120,6 +128,32 @@ class EventChannel:
             self._folder.cleanup()
 
 
+_FIELDS: dict[str, dict[str, type | tuple[type, ...]]] = {
+    "results": {"results": dict},
+    "failure": {"message": str, "exit_code": int},
+    "note": {"text": str},
+    "warning": {"text": str},
+    "progress": {"step": (int, float)},
+}
+"""Every kind of event, and what it must hold: somebody's code in the stage can reach its end of the channel."""
+
+
+def _event(line: bytes) -> dict[str, Any] | None:
+    """An event, or ``None`` where the line is none."""
+    try:
+        event = json.loads(line)
+    except (ValueError, RecursionError):
+        return None
+    fields = _FIELDS.get(str(event.get("type"))) if isinstance(event, dict) else None
+    if fields is None or not all(isinstance(event.get(name), kind) for name, kind in fields.items()):
+        return None
+    if event["type"] == "progress":
+        numbers = (event["step"], event.setdefault("total", event["step"]))
+        finite = all(isinstance(number, int | float) and math.isfinite(number) for number in numbers)
+        return event if finite and isinstance(event.setdefault("metrics", {}), dict) else None
+    return event
+
+
 def _short_folder() -> tempfile.TemporaryDirectory[str]:
     """Make a folder for the socket, whose whole path the system lets be about a hundred bytes long."""
     folder = tempfile.TemporaryDirectory(prefix="magistral-events-")
@@ -134,6 +168,7 @@ class EventSender:
 
     def __init__(self) -> None:
         address, _, key = os.environ.pop(_VARIABLE, "").partition(" ")  # children of the stage are not to speak
+        self._process = os.getpid()
         self._socket: socket.socket | None = None
         if not address:
             return
@@ -146,7 +181,7 @@ class EventSender:
 
     def __call__(self, event: Mapping[str, Any], /) -> None:
         """Send an event; a runner that is gone takes this process with it, so nobody else need hear of that."""
-        if self._socket is None:
+        if self._socket is None or os.getpid() != self._process:  # a fork has nothing to say
             return
         try:
             self._socket.sendall(json.dumps(event, default=str).encode() + b"\n")

@@ -17,7 +17,7 @@ from typing import Any
 
 from magistral_recipe.chain.events import EventChannel
 from magistral_recipe.errors import RunError, UserError
-from magistral_recipe.machine import LOCAL_RANK, RANK, WORLD_SIZE
+from magistral_recipe.machine import LOCAL_RANK, RANK, WORLD_SIZE, has_gpu
 from magistral_recipe.recipe.sections import LaunchConfig
 
 _PARENT = "MAGISTRAL_RECIPE_RUNNER"
@@ -49,9 +49,7 @@ def launch_command(launch: LaunchConfig, folder: Path, module_arguments: list[st
 
 
 def _has_gpu() -> bool:
-    import torch
-
-    return torch.cuda.is_available() or torch.backends.mps.is_available()
+    return has_gpu()
 
 
 def run_launched(command: list[str], log: Path, handle: Callable[[Mapping[str, Any]], None]) -> dict[str, Any]:

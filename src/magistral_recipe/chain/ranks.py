@@ -78,7 +78,7 @@ def _wait_for(path: Path, ready: Callable[[Any], bool], seconds: float | None = 
     deadline = None if seconds is None else time.monotonic() + seconds
     while deadline is None or time.monotonic() < deadline:
         data = read_json(path)
-        if data is not None and ready(data):
+        if isinstance(data, dict) and ready(data):
             return data
         time.sleep(0.05)
     raise RunError(f"rank 0 did not write {path} within {seconds:.0f} s; has it failed?")

@@ -8,23 +8,29 @@ decides and writes, the others follow what it wrote down; the runner itself hold
 from __future__ import annotations
 
 import contextlib
+import os
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from magistral_recipe import layout
 from magistral_recipe.chain.launch import launch_command, run_launched
 from magistral_recipe.chain.manifest import code_version, write_manifest
+from magistral_recipe.chain.own import RESOLVED, run_id, sweep_temporary
 from magistral_recipe.chain.ranks import announce, follow, give_memory_back
-from magistral_recipe.chain.run_folder import RunFolder, StagePlan
+from magistral_recipe.chain.reads import MODEL_OF, differences
+from magistral_recipe.chain.records import read_manifest, read_record
+from magistral_recipe.chain.run_folder import RunFolder, StagePlan, places_of
 from magistral_recipe.chain.stage_process import failure_message, run_stage
 from magistral_recipe.errors import MagistralRecipeError, RecipeError, RunError, UserError
-from magistral_recipe.files import read_json, write_atomically
-from magistral_recipe.machine import World
+from magistral_recipe.files import write_atomically
+from magistral_recipe.intact import damage
+from magistral_recipe.machine import World, versions
 from magistral_recipe.recipe.document import to_yaml
-from magistral_recipe.recipe.sections import LoadedRecipe
+from magistral_recipe.recipe.sections import BASE, LoadedRecipe
+from magistral_recipe.rewards.registry import module_of
 from magistral_recipe.terminal.progress import Display
 
 Execute = Callable[[StagePlan], dict[str, Any]]
@@ -37,11 +43,13 @@ class RunOptions:
     Attributes:
         output: the run folder; by default ``runs/NAME``.
         fresh: forget what an earlier run left there.
+        restart: start half-done stages anew where the files that they read have changed.
         prove: check trainer sections and the wiring before anything is trained.
     """
 
     output: Path | None = None
     fresh: bool = False
+    restart: bool = False
     prove: bool = True
 
 
@@ -60,6 +68,8 @@ def run_recipe(loaded: LoadedRecipe, options: RunOptions, display: Display | Non
         UserError: a mistake in the recipe or its data.
         RunError: a stage failed.
     """
+    global _runner
+    _runner = os.getpid()
     world = World.from_environment()
     path = options.output or Path("runs") / loaded.recipe.name
     folder = RunFolder(path, loaded)
@@ -69,13 +79,15 @@ def run_recipe(loaded: LoadedRecipe, options: RunOptions, display: Display | Non
         follow(path, loaded)
         return path
     display = display or Display(len(loaded.recipe.stages))
+    folder.require_own()
     with folder.locked():
         plans = _prepare_run(folder, options, display)
         announce(path, world, plans)
         execute = _inside(folder, world, display) if world.launched else _launching(folder, display)
         try:
-            for plan in plans:
-                _run_one(folder, plan, execute, display)
+            for index in range(len(plans)):
+                plans[index] = _as_of_now(folder, plans[index], display)
+                _run_one(folder, plans[index], execute, display)
         except BaseException:
             with contextlib.suppress(OSError):
                 write_manifest(folder, plans)
@@ -110,40 +122,88 @@ def refuse_other_launches(loaded: LoadedRecipe, world: World) -> None:
         )
 
 
+_runner = os.getpid()
+
+
+def require_runner() -> None:
+    """End what has become a second runner: a fork that somebody's code made and that came back."""
+    if os.getpid() != _runner:
+        os._exit(0)
+
+
 # --------------------------------------------------------------------------------------------- the chain
 
 
 def _prepare_run(folder: RunFolder, options: RunOptions, display: Display) -> list[StagePlan]:
     from magistral_recipe.check.plan import prove_recipe
 
+    _say_consent(folder.loaded, display)
     if options.fresh:
         folder.start_afresh()
-    plans = folder.stage_plans()
+    plans = folder.stage_plans(options.restart, options.fresh)
+    _refuse_mixtures(plans)
     if options.prove and any(plan.decision != "skip" and plan.stage.makes_model for plan in plans):
         prove_recipe(folder.loaded, display.console)
+        require_runner()
+    run_id(folder.path)
+    sweep_temporary(folder.path)
     document = folder.loaded.document
-    header = f"# The resolved recipe of this run, from {document.file.name}; relative paths start at its folder.\n"
+    header = f"{RESOLVED}, from {document.file.name}; relative paths start at its folder.\n"
     write_atomically(folder.path / layout.RECIPE, header + to_yaml(document.data))
     _warn_of_changed_code(plans, display)
+    _warn_of_changed_versions(folder, plans, display)
+    _warn_of_untold(plans, display)
     write_manifest(folder, plans)
     return plans
 
 
+def _say_consent(loaded: LoadedRecipe, display: Display) -> None:
+    model = loaded.recipe.model
+    if model.trust_remote_code:
+        text = f"model.trust_remote_code: Python code that comes with {model.path} is run, as the recipe says"
+        display.event({"type": "warning", "text": text})
+    named = {name: None for stage in loaded.recipe.stages for name in stage.inputs(BASE).rewards if module_of(name)}
+    if named:
+        display.event({"type": "note", "text": f"code that the recipe names is run: {', '.join(named)}"})
+
+
+def _refuse_mixtures(plans: Sequence[StagePlan]) -> None:
+    """Refuse to go on with a stage of which one half has read other files than the other would.
+
+    Raises:
+        RecipeError: naming the files, and both ways out.
+    """
+    lines = [
+        f"stage '{plan.stage.name}' is half done, and since it began {_listed(plan.why)}: put back what it read to go "
+        f"on with it, or start it anew with --restart (what it wrote is kept in {layout.REPLACED}/)"
+        for plan in plans
+        if plan.refused
+    ]
+    if lines:
+        raise RecipeError(lines)
+
+
 def _run_one(folder: RunFolder, plan: StagePlan, execute: Execute, display: Display) -> None:
+    require_runner()
     name = plan.stage.name
     if plan.decision == "skip":
         display.stage_skipped(plan.index, name)
         return
+    _require_intact(folder, plan)
     how = {
         "start": "starting",
         "resume": "resuming where it stopped",
-        "restart": "its config or inputs changed: starting anew, the old output is kept in replaced/",
+        "restart": "starting anew, the old output is kept in replaced/",
     }[plan.decision]
-    folder.prepare(plan)
+    if plan.why:
+        how = f"{how} ({_listed(plan.why)})"
+    folder.prepare(plan, code_version())
     display.stage_started(plan.index, name, how)
     started = time.monotonic()
     try:
         results = execute(plan)
+        require_runner()
+        _require_promised(plan)
     except BaseException as error:
         display.failed()
         with contextlib.suppress(OSError):  # on a full disk the reason matters more than the time
@@ -186,21 +246,94 @@ def _inside(folder: RunFolder, world: World, display: Display) -> Execute:
 # ---------------------------------------------------------------------------------------------- the end
 
 
-def _warn_of_changed_code(plans: list[StagePlan], display: Display) -> None:
+def _warn_of_changed_code(plans: Sequence[StagePlan], display: Display) -> None:
     now = code_version()
-    changed = [
-        plan.stage.name
-        for plan in plans
-        if plan.decision == "skip" and (read_json(plan.record) or {}).get("code") not in (None, now)
-    ]
-    if changed:
-        names = ", ".join(changed)
-        display.event(
-            {
-                "type": "warning",
-                "text": f"this package's code changed since these stages ran, kept as they are: {names}",
-            }
-        )
+    told = {"skip": "these stages ran, kept as they are", "resume": "these stages began, gone on with"}
+    for decision, words in told.items():
+        changed = [
+            plan.stage.name
+            for plan in plans
+            if plan.decision == decision and (record := read_record(plan.record)) and record.code not in (None, now)
+        ]
+        if changed:
+            text = f"this package's code changed since {words}: {', '.join(changed)}"
+            display.event({"type": "warning", "text": text})
+
+
+def _warn_of_changed_versions(folder: RunFolder, plans: Sequence[StagePlan], display: Display) -> None:
+    """Say which packages are others than when a half-done stage was begun: it may end otherwise than it would have."""
+    before = read_manifest(folder.path / layout.MANIFEST).get("versions")
+    halves = [plan.stage.name for plan in plans if plan.decision == "resume"]
+    if halves and isinstance(before, dict):
+        changed = differences(before, versions())
+        if changed:
+            text = f"{_listed(changed)} since {', '.join(halves)} began, gone on with"
+            display.event({"type": "warning", "text": text})
+
+
+def _warn_of_untold(plans: Sequence[StagePlan], display: Display) -> None:
+    for plan in plans:
+        if plan.untold:
+            text = (
+                f"stage '{plan.stage.name}' was run by an earlier version, which noted no hash of "
+                f"{', '.join(plan.untold)}: it is kept as if they had not changed"
+            )
+            display.event({"type": "warning", "text": text})
+
+
+def _as_of_now(folder: RunFolder, plan: StagePlan, display: Display) -> StagePlan:
+    """Look again at what a stage reads when its turn comes: hours may lie between. A stage that starts takes what is
+    there now; one that goes on is not to be made of two things.
+
+    Raises:
+        RecipeError: as `_refuse_mixtures` says.
+        RunError: an earlier stage, whose model it reads, would run again.
+    """
+    if plan.decision == "skip":
+        return plan
+    now = folder.stage_plans(read=False)[plan.index]
+    changed = [label for label in sorted({*plan.reads, *now.reads}) if plan.reads.get(label) != now.reads.get(label)]
+    if not changed:
+        return plan
+    why = tuple(f"{label} has changed" for label in changed)
+    if any(label.startswith(MODEL_OF) for label in changed):
+        reason = _listed([line for line in why if not line.startswith(MODEL_OF)]) or _listed(why)
+        raise RunError(f"while the run went on, what an earlier stage read was written to ({reason}); run again")
+    if plan.decision == "resume":
+        _refuse_mixtures([replace(plan, refused=True, why=why)])
+    text = f"{_listed(why)} since the run began: stage '{plan.stage.name}' takes what is there now"
+    display.event({"type": "warning", "text": text})
+    return replace(now, decision=plan.decision, why=plan.why, refused=False)
+
+
+def _require_intact(folder: RunFolder, plan: StagePlan) -> None:
+    """Hold the models that a stage is about to read against what their stages left.
+
+    Raises:
+        RunError: naming the file.
+    """
+    models = plan.stage.inputs(plan.start_model).models
+    for place in places_of(folder.loaded.recipe, folder.path)[: plan.index]:
+        record = read_record(place.record) if place.stage.name in models else None
+        if record is None:
+            continue
+        for reason in damage(place.folder, record.outputs, record.hashes):
+            raise RunError(f"it reads {place.folder.name}, of which {reason}; run again, and that is made again")
+
+
+def _require_promised(plan: StagePlan) -> None:
+    """A stage that says it is done has left what others will look for.
+
+    Raises:
+        RunError: naming what is missing.
+    """
+    for missing in plan.stage.missing(plan.folder, plan.start_model):
+        raise RunError(f"it said it was done and has not left {missing}; run again")
+
+
+def _listed(reasons: Sequence[str]) -> str:
+    shown = "; ".join(reasons[:6])
+    return f"{shown}; and {len(reasons) - 6} more" if len(reasons) > 6 else shown
 
 
 def _report(path: Path, display: Display) -> None:

@@ -1,6 +1,9 @@
 """The run folder (`layout` draws it): which stages are complete, which can go on, and what the run was made of.
 
-A stage is complete when its `stage.json` says so; that file is written last, atomically.
+A stage is complete when its `stage.json` says so, which is written last, atomically, and what it left is still there.
+What a stage is made of (keys) and what it reads (files) stand in its record: a difference is named. A key that differs
+is the person's word, and the stage starts anew; a file that differs makes a complete stage run again, and a half-done
+one wait for the person's word (`Plan.refused`), since its curve would be one of two things.
 """
 
 from __future__ import annotations
@@ -17,8 +20,12 @@ from typing import Any, Literal
 from filelock import FileLock, Timeout
 
 from magistral_recipe import layout
+from magistral_recipe.chain import own
+from magistral_recipe.chain.reads import MODEL_OF, Hashes, differences, files_read, flat
+from magistral_recipe.chain.records import StageRecord, read_record, why_no_record, write_record
 from magistral_recipe.errors import RunError
-from magistral_recipe.files import hash_of, read_json, write_json
+from magistral_recipe.files import hash_of
+from magistral_recipe.intact import damage, written
 from magistral_recipe.recipe.sections import BASE, Inputs, LoadedRecipe, Recipe, Stage
 
 FORMAT_VERSION = 1
@@ -56,10 +63,22 @@ class StagePlan(StagePlace):
     Attributes:
         fingerprint: hash of its config and all that flows into it.
         decision: skip a complete one, resume a half-done one, start, or restart one whose config changed.
+        made_of: every key that decides what it does, dotted, with its value.
+        reads: every file that it reads, and every model of an earlier stage, with its hash.
+        seen: size and time of those files.
+        why: what differs from its record, or is damaged; in a person's words.
+        refused: it is half done, and files that it reads have changed: it is started anew where a person says so.
+        untold: files that it reads and whose hashes an earlier version did not note.
     """
 
     fingerprint: str
     decision: Decision
+    made_of: Mapping[str, Any] = field(default_factory=dict)
+    reads: Mapping[str, str] = field(default_factory=dict)
+    seen: Mapping[str, str] = field(default_factory=dict)
+    why: tuple[str, ...] = ()
+    refused: bool = False
+    untold: tuple[str, ...] = ()
 
 
 def places_of(recipe: Recipe, run: Path) -> list[StagePlace]:
@@ -79,6 +98,15 @@ def places_of(recipe: Recipe, run: Path) -> list[StagePlace]:
     return places
 
 
+@dataclass(frozen=True)
+class _Verdict:
+    decision: Decision
+    why: tuple[str, ...] = ()
+    refused: bool = False
+    untold: tuple[str, ...] = ()
+    by_word: bool = False  # a key was changed, or the stage can't be gone on with: not a file behind a person's back
+
+
 @dataclass
 class RunFolder:
     """One run's folder on disk.
@@ -90,29 +118,103 @@ class RunFolder:
 
     path: Path
     loaded: LoadedRecipe
-    input_hashes: dict[str, str] = field(default_factory=dict)
+    hashes: Hashes = field(default_factory=lambda: Hashes(lambda path: hash_of(path)))
 
-    def stage_plans(self) -> list[StagePlan]:
-        """Decide for every stage whether it is skipped, resumed or started."""
+    def stage_plans(self, restart: bool = False, fresh: bool = False, read: bool = True) -> list[StagePlan]:
+        """Decide for every stage whether it is skipped, resumed or started.
+
+        Args:
+            restart: a person's word that half-done stages start anew where the files that they read have changed.
+            fresh: a person's word that nothing which lies here is gone on with.
+            read: read what complete stages left, to see whether it is still that.
+        """
         plans: list[StagePlan] = []
         prints: dict[str, str] = {BASE: self._model_print()}
+        identities: dict[str, str] = {}
+        by_word: set[str] = set()  # models of stages that start anew because a key was changed
         for place in places_of(self.loaded.recipe, self.path):
             fingerprint = self._fingerprint(place.stage, place.start_model, prints)
-            decision = self._decide(place, fingerprint)
+            files = files_read(self.loaded, place.stage, place.start_model)
+            reads = {label: self.hashes.of(path) for label, path in files.items()}
+            seen = {label: self.hashes.signature(path) for label, path in files.items()}
+            models = [name for name in place.stage.inputs(place.start_model).models if name in identities]
+            reads |= {f"{MODEL_OF} '{name}'": identities[name] for name in models}
+            made_of = self._made_of(place.stage)
+            verdict = self._decide(place, fingerprint, made_of, reads, by_word.intersection(models), read)
+            if restart and verdict.refused:
+                verdict = _Verdict("restart", verdict.why, by_word=True)
+            if fresh and verdict.decision != "start":
+                verdict = _Verdict("restart", ("--fresh, and not all of it is this run's",), by_word=True)
             if place.stage.makes_model:
                 prints[place.stage.name] = fingerprint
-            plans.append(StagePlan(place.index, place.stage, place.folder, place.start_model, fingerprint, decision))
+                identities[place.stage.name] = _hash_of_text([fingerprint, sorted(reads.items())])
+                if verdict.by_word:
+                    by_word.add(place.stage.name)
+            plans.append(
+                StagePlan(
+                    place.index,
+                    place.stage,
+                    place.folder,
+                    place.start_model,
+                    fingerprint,
+                    verdict.decision,
+                    made_of,
+                    reads,
+                    seen,
+                    verdict.why,
+                    verdict.refused,
+                    verdict.untold,
+                )
+            )
         return plans
 
-    def _decide(self, place: StagePlace, fingerprint: str) -> Decision:
-        record = read_json(place.record)
+    def _decide(
+        self,
+        place: StagePlace,
+        fingerprint: str,
+        made_of: Mapping[str, Any],
+        reads: Mapping[str, str],
+        by_word: set[str],
+        read: bool,
+    ) -> _Verdict:
+        record = read_record(place.record)
         if record is None:
-            return "restart" if place.folder.exists() and any(place.folder.iterdir()) else "start"
-        if record.get("fingerprint") != fingerprint:
-            return "restart"
-        if record.get("status") != "complete":
-            return "resume"
-        return "skip" if _outputs_intact(place.folder, record) else "resume"
+            if not place.folder.exists() or not any(place.folder.iterdir()):
+                return _Verdict("start")
+            return _Verdict(
+                "restart", (why_no_record(place.record) or "what lies in its folder is not a stage's",), by_word=True
+            )
+        keys = [] if record.made_of is None else differences(record.made_of, made_of)
+        before = {} if record.reads is None else record.reads
+        files = [label for label in sorted({*before, *reads}) if before.get(label) != reads.get(label)]
+        if record.reads is None or (record.fingerprint == fingerprint and not keys and not files):
+            if record.fingerprint != fingerprint:
+                return _Verdict("restart", ("its config or inputs changed",), by_word=True)
+            untold = () if record.reads is not None else self._untold(place, reads)
+            if record.status != "complete":
+                return _Verdict("resume", untold=untold)
+            harm = tuple(damage(place.folder, record.outputs, record.hashes if read else None))
+            return _Verdict("resume", harm, untold=untold) if harm else _Verdict("skip", untold=untold)
+        told = (*keys, *(f"{label} has changed" for label in files))
+        anew = bool(keys) or any(label == f"{MODEL_OF} '{name}'" for label in files for name in by_word)
+        refused = record.status != "complete" and not anew and bool(files)
+        return _Verdict("restart", told or ("its config or inputs changed",), refused, by_word=anew or not files)
+
+    def _untold(self, place: StagePlace, reads: Mapping[str, str]) -> tuple[str, ...]:
+        """What a record without hashes by name can't tell of: an earlier version's fingerprint knew data and base."""
+        known = {*self._local_files(place.stage.inputs(place.start_model)), self.loaded.recipe.model.path}
+        return tuple(label for label in reads if label not in known and not label.startswith(MODEL_OF))
+
+    def _made_of(self, stage: Stage) -> dict[str, Any]:
+        recipe = self.loaded.recipe
+        used = stage.inputs(BASE)
+        problems = {name: recipe.problems[name].model_dump(mode="json") for name in used.problems}
+        keys = flat(stage.model_dump(mode="json", exclude={"name", "launch"}))
+        keys |= flat({"model": recipe.model.model_dump(mode="json"), "thinking": recipe.thinking.model_dump()})
+        keys |= flat(problems, "problems")
+        keys |= {"kind": stage.kind, "seed": recipe.seed, "num_processes": recipe.launch_of(stage).num_processes}
+        keys["the order of its models"] = list(stage.inputs("its start").models)
+        return json.loads(json.dumps(keys, default=str))
 
     def _fingerprint(self, stage: Stage, start: str, prints: Mapping[str, str]) -> str:
         recipe = self.loaded.recipe
@@ -127,23 +229,17 @@ class RunFolder:
             "thinking": recipe.thinking.model_dump(mode="json"),
             "models": {name: prints.get(name, "") for name in used.models},
             "problems": {name: recipe.problems[name].model_dump(mode="json") for name in used.problems},
-            "files": {name: self._hash(self.loaded.folder / name) for name in self._local_files(used)},
+            "files": {name: self.hashes.of(self.loaded.folder / name) for name in self._local_files(used)},
         }
-        return hashlib.sha256(json.dumps(parts, sort_keys=True, default=str).encode()).hexdigest()[:16]
+        return _hash_of_text(parts)
 
     def _local_files(self, used: Inputs) -> list[str]:
         sources = [self.loaded.recipe.problems[name].path for name in used.problems]
         return sorted({str(path) for path in [*used.paths, *sources] if path and (self.loaded.folder / path).exists()})
 
-    def _hash(self, path: Path) -> str:
-        key = str(path)
-        if key not in self.input_hashes:
-            self.input_hashes[key] = hash_of(path) if path.exists() else "absent"
-        return self.input_hashes[key]
-
     def _model_print(self) -> str:
         path = self.loaded.folder / self.loaded.recipe.model.path
-        return self._hash(path) if path.exists() else self.loaded.recipe.model.path
+        return self.hashes.of(path) if path.exists() else self.loaded.recipe.model.path
 
     # -------------------------------------------------------------------------------- changing things
 
@@ -167,83 +263,102 @@ class RunFolder:
         finally:
             lock.release()
 
-    def prepare(self, plan: StagePlan) -> None:
-        """Make a stage's folder ready and mark it as running; what another config made is moved aside."""
+    def prepare(self, plan: StagePlan, code: str | None = None) -> None:
+        """Make a stage's folder ready and mark it as running; what another config made is moved aside.
+
+        Args:
+            plan: the stage's.
+            code: the version of this package, as a hash.
+        """
+        before = None if plan.decision == "restart" else read_record(plan.record)
         if plan.decision == "restart":
             self._set_aside(plan.folder)
+        elif (
+            plan.decision == "resume"
+            and before is not None
+            and before.status == "complete"
+            and (plan.folder / layout.MODEL).exists()
+        ):
+            # It is damaged, or somebody has changed it by hand, which must not go when it is made again.
+            self._set_aside(plan.folder / layout.MODEL, f"{plan.folder.name}-{layout.MODEL}")
         plan.folder.mkdir(parents=True, exist_ok=True)
-        before = read_json(plan.record) or {}
-        write_json(
+        write_record(
             plan.record,
-            {
-                "name": plan.stage.name,
-                "kind": plan.stage.kind,
-                "fingerprint": plan.fingerprint,
-                "status": "running",
-                "seconds": before.get("seconds", 0.0),
-                "attempts": before.get("attempts", 0) + 1,
-            },
+            StageRecord(
+                name=plan.stage.name,
+                kind=plan.stage.kind,
+                fingerprint=plan.fingerprint,
+                status="running",
+                seconds=before.seconds if before else 0.0,
+                attempts=(before.attempts if before else 0) + 1,
+                run=own.run_id(self.path),
+                code=code,
+                made_of=dict(plan.made_of),
+                reads=dict(plan.reads),
+                seen=dict(plan.seen),
+            ),
         )
 
     def complete(self, plan: StagePlan, results: Mapping[str, Any], seconds: float, code: str) -> None:
-        """Mark a stage as complete: the last thing that is written of it."""
-        record = read_json(plan.record) or {}
-        record |= {
+        """Mark a stage as complete: the last thing that is written of it.
+
+        Raises:
+            RunError: its record has gone while it ran.
+        """
+        record = read_record(plan.record)
+        if record is None:
+            raise RunError(f"{plan.record}: gone, or no longer a stage's record; run again")
+        outputs, hashes = written(plan.folder, _outputs(plan.folder))
+        update = {
             "status": "complete",
-            "seconds": round(record.get("seconds", 0.0) + seconds, 3),
+            "seconds": round(record.seconds + seconds, 3),
             "results": dict(results),
             "code": code,
-            "outputs": _output_sizes(plan.folder),
+            "outputs": outputs,
+            "hashes": hashes,
         }
-        write_json(plan.record, record)
+        write_record(plan.record, record.model_copy(update=update))
 
     def add_seconds(self, plan: StagePlan, seconds: float) -> None:
         """Note the time that a failed attempt took."""
-        record = read_json(plan.record)
+        record = read_record(plan.record)
         if record:
-            record["seconds"] = round(record.get("seconds", 0.0) + seconds, 3)
-            write_json(plan.record, record)
+            write_record(plan.record, record.model_copy(update={"seconds": round(record.seconds + seconds, 3)}))
 
     def start_afresh(self) -> None:
-        """Remove all that earlier runs left in the folder, and nothing else that lies there."""
-        if not self.path.is_dir():
-            return
-        replaced = self.path / layout.REPLACED
-        for child in [*self.path.iterdir(), *(replaced.iterdir() if replaced.is_dir() else ())]:
-            if _is_stage_of_a_run(child):
-                shutil.rmtree(child)
-        if replaced.is_dir() and not any(replaced.iterdir()):
-            replaced.rmdir()
-        mine = self.loaded.document.file.resolve()
-        for name in layout.OF_A_RUN:
-            if (self.path / name).resolve() != mine:  # a recipe of the user's may be at home here
-                (self.path / name).unlink(missing_ok=True)
+        """Remove all that earlier runs left in the folder, and nothing else that lies there.
 
-    def _set_aside(self, folder: Path) -> Path:
+        A stage of another run that was put here stays, and so does what was put into a stage's folder by hand; where
+        they are in the way of a new stage they move to `replaced/`.
+        """
+        own.forget(self.path, mine=self.loaded.document.file)
+
+    def require_own(self) -> None:
+        """See that no file of the user's stands where a run writes its own.
+
+        Raises:
+            RecipeError: naming them.
+        """
+        own.require_own(self.path, self.loaded.document.file)
+
+    def _set_aside(self, folder: Path, name: str | None = None) -> Path:
         """Nothing that took hours is deleted because a key changed: it moves to `replaced/`."""
         replaced = self.path / layout.REPLACED
         replaced.mkdir(exist_ok=True)
-        count = sum(1 for child in replaced.iterdir() if child.name.startswith(folder.name))
-        target = replaced / f"{folder.name}.{count + 1}"
+        name, count = name or folder.name, 1
+        while (target := replaced / f"{name}.{count}").exists() or target.is_symlink():
+            count += 1
         shutil.move(folder, target)
         return target
 
 
-def _is_stage_of_a_run(folder: Path) -> bool:
-    """Whether a folder is a stage's, by its name and its record: a folder that only looks like one is the user's."""
-    if layout.stage_name(folder.name) is None or folder.is_symlink() or not folder.is_dir():
-        return False
-    record = read_json(folder / layout.STAGE)
-    return isinstance(record, dict) and {"name", "kind", "fingerprint", "status"} <= set(record)
+def _hash_of_text(parts: Any) -> str:
+    return hashlib.sha256(json.dumps(parts, sort_keys=True, default=str).encode()).hexdigest()[:16]
 
 
-def _output_sizes(folder: Path) -> dict[str, int]:
-    """Sizes of the files that later stages read."""
-    kept = [folder / layout.MODEL, *folder.glob(f"*/{layout.SCORES}")]
-    files = [file for path in kept for file in (path.rglob("*") if path.is_dir() else [path]) if file.is_file()]
-    return {str(file.relative_to(folder)): file.stat().st_size for file in sorted(files)}
-
-
-def _outputs_intact(folder: Path, record: Mapping[str, Any]) -> bool:
-    sizes: Mapping[str, int] = record.get("outputs", {})
-    return all((folder / name).is_file() and (folder / name).stat().st_size == size for name, size in sizes.items())
+def _outputs(folder: Path) -> Iterator[Path]:
+    """The files that later stages read. Not the words beside a model, which people write."""
+    for path in (folder / layout.MODEL, *folder.glob(f"*/{layout.SCORES}")):
+        for file in path.rglob("*") if path.is_dir() else [path]:
+            if file.is_file() and file.suffix != ".md":
+                yield file

@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import shutil
 import sys
 import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+import magistral_recipe
 from magistral_recipe import layout
 from magistral_recipe.chain.events import EventSender
-from magistral_recipe.chain.run_folder import places_of
+from magistral_recipe.chain.reads import confirm, files_read
+from magistral_recipe.chain.records import read_record
+from magistral_recipe.chain.run_folder import StagePlace, places_of
 from magistral_recipe.check.recipe_file import load_recipe
 from magistral_recipe.errors import FULL, MagistralRecipeError
-from magistral_recipe.files import read_json
 from magistral_recipe.machine import World
 from magistral_recipe.recipe.sections import BASE, LoadedRecipe, StageContext
 
@@ -42,7 +45,8 @@ def run_stage(loaded: LoadedRecipe, run: Path, index: int, emit: Callable[[Mappi
     for earlier in places[:index]:
         if earlier.stage.makes_model:
             models[earlier.stage.name] = earlier.folder / layout.MODEL
-        results[earlier.stage.name] = (read_json(earlier.record) or {}).get("results", {})
+        told = read_record(earlier.record)
+        results[earlier.stage.name] = told.results if told else {}
     context = StageContext(
         recipe=loaded.recipe,
         base=loaded.folder,
@@ -52,8 +56,43 @@ def run_stage(loaded: LoadedRecipe, run: Path, index: int, emit: Callable[[Mappi
         emit=emit,
         results=results,
         processes=loaded.recipe.launch_of(place.stage).num_processes,
+        confirm=lambda: _confirm(loaded, place),
     )
-    return place.stage.run(context)
+    with warnings_told(emit):
+        return place.stage.run(context)
+
+
+def _confirm(loaded: LoadedRecipe, place: StagePlace) -> None:
+    if World.from_environment().rank == 0:
+        confirm(place.record, files_read(loaded, place.stage, place.start_model))
+
+
+@contextlib.contextmanager
+def warnings_told(emit: Callable[[Mapping[str, Any]], None]) -> Iterator[None]:
+    """Tell the person what this package's modules warn of, each sentence once, beside writing it to the log.
+
+    Args:
+        emit: takes events.
+    """
+    handler = _Telling(emit)
+    package = logging.getLogger(magistral_recipe.__name__)
+    package.addHandler(handler)
+    try:
+        yield
+    finally:
+        package.removeHandler(handler)
+
+
+class _Telling(logging.Handler):
+    def __init__(self, emit: Callable[[Mapping[str, Any]], None]) -> None:
+        super().__init__(logging.WARNING)
+        self._emit, self._told = emit, set[str]()
+
+    def emit(self, record: logging.LogRecord) -> None:
+        text = record.getMessage()
+        if text not in self._told and len(self._told) < 100:
+            self._told.add(text)
+            self._emit({"type": "warning", "text": text})
 
 
 def stage_process(run: Path, index: int, recipe_folder: Path) -> int:

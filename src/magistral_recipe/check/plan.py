@@ -23,6 +23,7 @@ from magistral_recipe.models.config import ModelConfig
 from magistral_recipe.models.paths import hub_id
 from magistral_recipe.models.shape import shape_of
 from magistral_recipe.recipe.sections import BASE, LoadedRecipe, Recipe
+from magistral_recipe.rewards.registry import module_of
 from magistral_recipe.stages.training import TrainingStage, base_model_config, chat_format, run_arguments
 from magistral_recipe.terminal.screen import Screen, plain
 from magistral_recipe.writing.template import ChatTemplateError
@@ -180,6 +181,17 @@ def _stages(loaded: LoadedRecipe) -> Iterator[dict[str, Any]]:
         }
         if stage.makes_model:
             last = stage.name
+
+
+def loaded_as_looked_at(loaded: LoadedRecipe, trust_remote_code: bool) -> LoadedRecipe:
+    """A recipe whose own word on the code that comes with its model does not count."""
+    model = loaded.recipe.model.believed(trust_remote_code)
+    return replace(loaded, recipe=loaded.recipe.model_copy(update={"model": model}))
+
+
+def code_named(stage: TrainingStage) -> list[str]:
+    """The rewards of a stage that are code of the user's, or of an installed package."""
+    return [name for name in stage.inputs(BASE).rewards if module_of(name)]
 
 
 def prove_recipe(loaded: LoadedRecipe, console: Console) -> None:

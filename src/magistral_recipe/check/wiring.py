@@ -9,6 +9,7 @@ named.
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -17,7 +18,8 @@ from typing import TYPE_CHECKING, Any
 from magistral_recipe.check.perfect import perfect_completions
 from magistral_recipe.check.wiring_report import Fault, Finding, ProofVerdict, RewardProof, WiringReport
 from magistral_recipe.data.problems import Problem, Trace
-from magistral_recipe.errors import DataError
+from magistral_recipe.errors import DataError, MagistralRecipeError, RunError
+from magistral_recipe.foreign import called
 from magistral_recipe.rewards.base import Reason, Reward
 from magistral_recipe.rewards.facts import reason_column
 from magistral_recipe.rewards.registry import RewardFunction
@@ -32,6 +34,8 @@ Decode = Callable[["PreTrainedTokenizerBase", Sequence[int], Sequence[int]], str
 _GROUPS = 12
 _PROBLEMS_A_GROUP = 3
 _TRACES = 64
+_PATIENCE = 300.0
+"""Seconds that a reward may take for a few completions, a judge's first loading included."""
 _OWN_TEMPLATE = "leave `thinking.template` out to use the package's own"
 
 
@@ -360,7 +364,8 @@ def _score(reward: RewardFunction, chat: ChatFormat, trials: Sequence[_Trial]) -
     rows = [trial.problem.model_dump() for trial in trials]
     columns = {key: [row[key] for row in rows] for key in rows[0] if any(row[key] is not None for row in rows)}
     extras: dict[str, list[Any]] = {}
-    values = reward(
+    call = functools.partial(
+        reward,
         prompts=[chat.messages(trial.problem.problem) for trial in trials],
         completions=[[{"role": "assistant", "content": trial.text}] for trial in trials],
         completion_ids=[trial.ids for trial in trials],
@@ -369,6 +374,12 @@ def _score(reward: RewardFunction, chat: ChatFormat, trials: Sequence[_Trial]) -
         trainer_state=None,
         **columns,
     )
+    try:
+        values = called(f"reward '{_name(reward)}'", _PATIENCE, call)
+    except (MagistralRecipeError, ValueError, TypeError):
+        raise
+    except Exception as error:
+        raise RunError(f"reward '{_name(reward)}' raised {type(error).__name__}: {error}") from error
     if len(values) != len(trials):
         raise DataError(f"{_name(reward)} returned {len(values)} values for {len(trials)} completions")
     return _Given(list(values), extras)

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from magistral_recipe.commands.recipe_arguments import TrustRemoteCode
 from magistral_recipe.models.loaded import LoadedModel, load_ready
 from magistral_recipe.models.target import find_target
-from magistral_recipe.terminal.console import quieten_libraries, told_errors
+from magistral_recipe.terminal.console import quieten_libraries, say_damage, told_errors
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -35,6 +36,7 @@ def chat(
     top_p: Annotated[float, typer.Option(min=0.01, max=1, help="Nucleus sampling.")] = 0.95,
     max_new_tokens: Annotated[int, typer.Option(min=1, help="Where an answer is cut.")] = 4096,
     seed: Annotated[int | None, typer.Option(help="The same words every time.", show_default=False)] = None,
+    trust_remote_code: TrustRemoteCode = False,
 ) -> None:
     """Ask a trained model something: its thoughts stream by dimmed, then its answer.
 

@@ -46,7 +46,7 @@ def check(
     from magistral_recipe.check.outcome import Outcome
     from magistral_recipe.check.plan import check_recipe, load_telling_all
 
-    with told_errors():
+    with told_errors(), naming_only(no_code):
         quieten_libraries()
         try:
             loaded = load_telling_all(recipe, [*(overrides or []), *(more or [])])

@@ -24,7 +24,8 @@ from magistral_recipe.errors import DataError
 from magistral_recipe.files import why_no_folder
 from magistral_recipe.machine import World
 from magistral_recipe.models.paths import lasting_path
-from magistral_recipe.terminal.console import quieten_libraries, told_errors
+from magistral_recipe.models.target import ChatTarget, find_target
+from magistral_recipe.terminal.console import quieten_libraries, say_damage, told_errors
 from magistral_recipe.writing.chat_format import NO_SYSTEM_PROMPT
 
 if TYPE_CHECKING:
@@ -56,7 +57,10 @@ def evaluate(
     seed: Annotated[int, typer.Option(help="Of the sampling noise.")] = 0,
     count: Annotated[int | None, typer.Option(min=1, help="Only so many problems.")] = None,
     data: Annotated[Path | None, typer.Option(help="The benchmark's file, brought by hand.")] = None,
-    output: Annotated[Path | None, typer.Option(help="Results; by default evaluations/MODEL.")] = None,
+    output: Annotated[
+        Path | None,
+        typer.Option(help="Results; by default evaluations/MODEL.", parser=output_folder, metavar="FOLDER"),
+    ] = None,
     base: Annotated[bool, typer.Option("--base", help="A base model: raw prompts, no tags asked for.")] = False,
     thinking: Annotated[str | None, typer.Option(help="The tags, 'OPEN CLOSE', or none.")] = None,
     system_prompt: Annotated[str | None, typer.Option(help="magistral, none, or a text.")] = None,
@@ -67,6 +71,7 @@ def evaluate(
     ] = None,
     rescore: Annotated[Path | None, typer.Option(help="Score a result's samples again, generating nothing.")] = None,
     repeat: Annotated[Path | None, typer.Option(help="Repeat a run from its scores.json.")] = None,
+    trust_remote_code: TrustRemoteCode = False,
     list_: Annotated[bool, typer.Option("--list", help="List the benchmarks and stop.")] = False,
 ) -> None:
     """Evaluate a model on benchmarks: every sample kept, every score with its interval.
@@ -83,7 +88,7 @@ def evaluate(
         if rescore is not None:
             return _rescore(rescore, output)
         if repeat is not None:
-            return _repeat(repeat, output)
+            return _repeat(repeat, output, trust_remote_code)
         if model is None or benchmark is None:
             raise DataError("give --model and --benchmark (--list names them), or --rescore FILE, or --repeat FILE")
         if dtype not in (None, "float32", "bfloat16", "float16"):
@@ -91,7 +96,9 @@ def evaluate(
         if backend not in ("hf", "vllm"):
             raise DataError(f"--backend {backend}: expected hf or vllm")
         chosen = _chosen(benchmark, data)
-        template = _model_request(model, base, thinking, system_prompt, dtype, backend)
+        target = find_target(model, trust_remote_code)
+        say_damage(target.damage)
+        template = _model_request(target, base, thinking, system_prompt, dtype, backend)
         drawn = {
             "samples": samples,
             "temperature": temperature,
@@ -102,8 +109,8 @@ def evaluate(
         requests = [
             _request(template, each, {**drawn, "greedy": greedy, "seed": seed}, base, count, data) for each in chosen
         ]
-        target = output or Path("evaluations") / _folder_name(model)
-        _run_all(requests, [target / each.folder for each in chosen])
+        place = output or Path("evaluations") / _folder_name(model)
+        _run_all(requests, [place / each.folder for each in chosen])
 
 
 # ------------------------------------------------------------------------------------------- what is asked
@@ -130,15 +137,13 @@ def _chosen(text: str, data: Path | None) -> list[Chosen]:
 
 
 def _model_request(
-    model: str, base: bool, thinking: str | None, system_prompt: str | None, dtype: str | None, backend: str
+    target: ChatTarget, base: bool, thinking: str | None, system_prompt: str | None, dtype: str | None, backend: str
 ) -> EvaluationRequest:
     """The part of the request that says which model, and how it is talked to."""
     from magistral_recipe.data.sources import ProblemsSource
     from magistral_recipe.evaluation.evaluate import EvaluationSettings
     from magistral_recipe.evaluation.request import EvaluationRequest
-    from magistral_recipe.models.target import find_target
 
-    target = find_target(model)
     here = Path.cwd()
     config = target.config.model_copy(
         update={
@@ -262,7 +267,7 @@ def _rescore(path: Path, output: Path | None) -> None:
         display.changes(len(found.samples), found.changed)
 
 
-def _repeat(path: Path, output: Path | None) -> None:
+def _repeat(path: Path, output: Path | None, trust_remote_code: bool) -> None:
     from magistral_recipe.evaluation.request import load_for, require_problems, run_request
     from magistral_recipe.evaluation.rescore import read_result, request_of
     from magistral_recipe.evaluation.samples import read_samples
@@ -271,6 +276,8 @@ def _repeat(path: Path, output: Path | None) -> None:
 
     result, folder = read_result(path), path if path.is_dir() else path.parent
     request = request_of(result, path)
+    # A result file is somebody's word; the code that comes with a model runs on this person's alone.
+    request = request.model_copy(update={"model": request.model.believed(trust_remote_code)})
     target = output or _beside(folder, "repeat")
     settings = result.get("settings")
     _require_writable([target])

@@ -16,3 +16,15 @@ MoreOverrides = Annotated[
     list[str] | None,
     typer.Argument(metavar="[KEY=VALUE]...", help="More keys to change, after --set.", show_default=False),
 ]
+
+
+def output_folder(text: str) -> Path:
+    """A folder to write to; an empty one is the working folder to Python, and a mistake of whoever typed it."""
+    if not text.strip():
+        raise typer.BadParameter("names no folder; for the working folder give .")
+    return Path(text)
+
+
+TrustRemoteCode = Annotated[
+    bool, typer.Option("--trust-remote-code", help="Run Python code that comes with the model: your word, not its own.")
+]

@@ -15,6 +15,9 @@ from magistral_recipe.data.readers import Place
 
 _EXCERPT = 500
 
+KEPT = 10_000
+"""Rows that the file holds at most, some seven megabytes: the others are counted, and its last line says so."""
+
 
 class Quarantine:
     """Collects the set-aside rows of one source, and writes them when the source is read to its end.
@@ -49,7 +52,7 @@ class Quarantine:
         self.reasons[code.value] += 1
         if len(self.examples) < 3:
             self.examples.append(f"{place}: {reason}")
-        if self.path is None:
+        if self.path is None or self.count > KEPT:
             return
         if self._file is None:
             self.path.parent.mkdir(parents=True, exist_ok=True)
@@ -67,6 +70,9 @@ class Quarantine:
         if self.path is None:
             return
         if self._file is not None:
+            if self.count > KEPT:
+                more = {"not_kept": self.count - KEPT, "reasons": dict(self.reasons)}
+                self._file.write(json.dumps(more) + "\n")
             self._file.close()
             _partial(self.path).replace(self.path)
         elif kind is None:

@@ -14,7 +14,7 @@ import csv
 import gzip
 import json
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple, NoReturn
 
@@ -182,7 +182,8 @@ def _refuse_other_encodings(start: bytes, label: str) -> None:
 
 def _parsed(line: bytes, place: Place) -> RawRow | BadRow:
     try:
-        return RawRow(place, json.loads(line.decode("utf-8"), parse_constant=_not_json))
+        value = json.loads(line.decode("utf-8"), parse_constant=_not_json, object_pairs_hook=_object)
+        return _row(place, value, lambda: _excerpt(line))
     except UnicodeDecodeError as error:
         return BadRow(place, Code.INVALID_UTF8, f"byte {error.start + 1} of the line: {error.reason}", _excerpt(line))
     except RecursionError:
@@ -190,6 +191,32 @@ def _parsed(line: bytes, place: Place) -> RawRow | BadRow:
     except ValueError as error:
         code = Code.NUL if b"\0" in line else Code.BAD_JSON
         return BadRow(place, code, str(error), _excerpt(line))
+
+
+class _Ambiguous(dict[str, Any]):
+    """An object in which a key stands twice: JSON's readers take the last, silently, and others the first."""
+
+    twice = ""
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    plain = dict(pairs)
+    if len(plain) == len(pairs):
+        return plain
+    seen: set[str] = set()
+    ambiguous = _Ambiguous(plain)
+    ambiguous.twice = next(key for key, _ in pairs if key in seen or seen.add(key))  # type: ignore[func-returns-value]
+    return ambiguous
+
+
+def _row(place: Place, value: Any, text: Callable[[], str]) -> RawRow | BadRow:
+    """A row, set aside where it, or an object right inside it, says two things under one name."""
+    inside = value.values() if isinstance(value, dict) else ()
+    lists = [item for each in inside if isinstance(each, list) for item in each]
+    for each in (value, *inside, *lists):
+        if isinstance(each, _Ambiguous):
+            return BadRow(place, Code.BAD_JSON, f"the key '{each.twice:.60}' stands twice in one object", text())
+    return RawRow(place, value)
 
 
 def _not_json(constant: str) -> NoReturn:
@@ -211,7 +238,8 @@ def _json(path: Path, label: str, split: str | None) -> Iterator[RawRow | BadRow
             raise DataError(f"{label}: {size:,} bytes; a JSON file this large must be JSONL (one object a line)")
         content = start + file.read()
     try:
-        document = json.loads(content.removeprefix(_BOM).decode("utf-8"), parse_constant=_not_json)
+        text = content.removeprefix(_BOM).decode("utf-8")
+        document = json.loads(text, parse_constant=_not_json, object_pairs_hook=_object)
     except (ValueError, RecursionError) as error:
         if content.removeprefix(_BOM).lstrip().startswith(b"{"):
             yield from _json_lines(path, label)
@@ -220,7 +248,9 @@ def _json(path: Path, label: str, split: str | None) -> Iterator[RawRow | BadRow
     yield from _records(document, label, split)
 
 
-def _records(document: Any, label: str, split: str | None) -> Iterator[RawRow]:
+def _records(document: Any, label: str, split: str | None) -> Iterator[RawRow | BadRow]:
+    if isinstance(document, _Ambiguous) and any(isinstance(value, list) for value in document.values()):
+        raise DataError(f"{label}: the key '{document.twice:.60}' stands twice in one object")
     if isinstance(document, dict):
         lists = [key for key, value in document.items() if isinstance(value, list)]
         if split in lists and len(lists) > 1:
@@ -235,7 +265,7 @@ def _records(document: Any, label: str, split: str | None) -> Iterator[RawRow]:
     if not isinstance(document, list):
         raise DataError(f"{label}: expected a list of objects, got {type(document).__name__}")
     for number, value in enumerate(document, start=1):
-        yield RawRow(Place(label, "row", number), value)
+        yield _row(Place(label, "row", number), value, lambda: str(value)[:500])  # noqa: B023 - called at once
 
 
 def _csv(path: Path, label: str, delimiter: str, headerless: Sequence[str] = ()) -> Iterator[RawRow | BadRow]:

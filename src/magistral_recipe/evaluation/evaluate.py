@@ -296,7 +296,11 @@ def _set_aside(output: Path) -> None:
     """Nothing that took hours is deleted because an option changed: it moves to `replaced/`."""
     old = [output / name for name in (SAMPLES, SCORES, PARTIAL_SCORES, SETTINGS, PROBLEMS)] + shard_files(output)
     there = [file for file in old if file.exists()]
-    if not any(file.exists() for file in [output / SAMPLES, *shard_files(output)]):
+    settings = read_json(output / SETTINGS)
+    ours = isinstance(settings, dict) and "problems_hash" in settings  # else the user has files of these names
+    if not there:
+        return
+    if ours and not any(file.exists() for file in [output / SAMPLES, *shard_files(output)]):
         for file in there:
             file.unlink()
         return

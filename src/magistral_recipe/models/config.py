@@ -56,6 +56,19 @@ class ModelConfig(StrictModel):
             raise ValueError("PEFT can't load an adapter on top of a GGUF file: set lora.handover: merge")
         return self
 
+    def believed(self, trust_remote_code: bool) -> ModelConfig:
+        """This section, as far as it is to be believed where it comes from what is looked at and not from a person.
+
+        Args:
+            trust_remote_code: a person's word that code may run; an attention kernel of the hub (`owner/name`) is code.
+        """
+        kernel = self.attn_implementation
+        update = {
+            "trust_remote_code": trust_remote_code,
+            "attn_implementation": kernel if trust_remote_code or "/" not in (kernel or "") else None,
+        }
+        return self.model_copy(update=update)
+
     @property
     def is_gguf(self) -> bool:
         """Whether the path names a GGUF file."""

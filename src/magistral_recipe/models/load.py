@@ -119,7 +119,7 @@ def _padding_token(tokenizer: PreTrainedTokenizerBase) -> str | None:
 
 def _hub_options(config: ModelConfig | None) -> dict[str, Any]:
     if config is None:
-        return {}
+        return {"trust_remote_code": False}
     return {"revision": config.revision or "main", "trust_remote_code": config.trust_remote_code}
 
 

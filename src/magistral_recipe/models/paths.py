@@ -7,6 +7,7 @@ read.
 from __future__ import annotations
 
 import importlib.util
+import json
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,7 +16,7 @@ from pathlib import Path
 
 from magistral_recipe import layout
 from magistral_recipe.errors import DataError
-from magistral_recipe.files import whole_folder
+from magistral_recipe.files import read_json, whole_folder
 
 TINY = "tiny"
 """The name of the embedded model."""
@@ -86,6 +87,38 @@ def hub_id(path: str) -> str | None:
     return None if Path(location).exists() else location
 
 
+def why_no_model(folder: Path) -> str | None:
+    """Say why a folder holds no model that can be read: a config, and weights whose headers fit their files.
+
+    Args:
+        folder: as a stage leaves it, with weights or with an adapter.
+    """
+    for place, config in ((folder, "config.json"), (folder / layout.ADAPTER, "adapter_config.json")):
+        if not (place / config).is_file():
+            continue
+        if not isinstance(read_json(place / config), dict):
+            return f"{config} can't be read"
+        weights = sorted(place.glob("*.safetensors"))
+        if not weights:
+            return "it has no weights"
+        return next((f"{file.name} can't be read" for file in weights if not _whole_safetensors(file)), None)
+    return "there is none"
+
+
+def _whole_safetensors(file: Path) -> bool:
+    """Whether a file's header says as many bytes as there are; no tensor is read."""
+    with open(file, "rb") as stream:
+        length = int.from_bytes(stream.read(8), "little")
+        if length > file.stat().st_size - 8:
+            return False
+        try:
+            header = json.loads(stream.read(length))
+            ends = [told["data_offsets"][1] for name, told in header.items() if name != "__metadata__"]
+        except (ValueError, KeyError, TypeError, AttributeError, IndexError):
+            return False
+    return bool(ends) and 8 + length + max(ends) == file.stat().st_size
+
+
 def lasting_path(path: str, base: Path) -> str:
     """Write a model's path so that it means the same model from any working folder.
 
@@ -153,6 +186,11 @@ def readable_errors(what: str, path: str | Path) -> Iterator[None]:
         lines = [line.strip() for line in str(error).splitlines() if line.strip()]
         # transformers may break a sentence after a colon, and what it announces stands below
         first = " ".join(lines) if lines[0].endswith(":") else lines[0]
+        if "trust_remote_code" in str(error):
+            raise DataError(
+                f"{what} {str(path)!r} can't be loaded without running Python code that comes with it. Where you have "
+                "read that code: --trust-remote-code, or, in a recipe that you run, model.trust_remote_code: true"
+            ) from error
         unknown = isinstance(error, OSError | HFValidationError) and not Path(path).exists()
         if not unknown:
             raise DataError(f"{what} {str(path)!r} can't be loaded: {first}") from error

@@ -27,11 +27,13 @@ class ChatTarget:
         path: of the model, for `load_model`.
         config: how to load it.
         chat: tags, system prompt and template; the template is the one that was saved with the model.
+        damage: what of the model is not as its stage left it.
     """
 
     path: str
     config: ModelConfig
     chat: ChatFormat
+    damage: tuple[str, ...] = ()
 
     @property
     def weights(self) -> str | None:
@@ -39,12 +41,14 @@ class ChatTarget:
         return None if self.path == self.config.path else self.path
 
 
-def find_target(path: str) -> ChatTarget:
+def find_target(path: str, trust_remote_code: bool = False) -> ChatTarget:
     """Find the model that a person means, and the format that it was trained with.
 
     Args:
         path: a run folder (the last stage that left a model), a stage's folder, or anything `find_model` takes. A
             folder inside a run is read with the run's `recipe.yaml`.
+        trust_remote_code: a person's word that Python code which comes with the model may run. What a folder says of
+            itself never counts.
 
     Returns:
         The target.
@@ -56,9 +60,18 @@ def find_target(path: str) -> ChatTarget:
     if place.is_dir():
         place = _model_folder(place)
         recipe = _recipe_above(place)
-        return ChatTarget(str(place), _model_config(place, recipe), _chat_format(recipe))
+        config = _model_config(place, recipe).believed(trust_remote_code)
+        return ChatTarget(str(place), config, _chat_format(recipe), tuple(_damage(place)))
     find_model(path)
-    return ChatTarget(path, ModelConfig(path=path), ChatFormat(template=TOKENIZER_TEMPLATE))
+    config = ModelConfig(path=path, trust_remote_code=trust_remote_code)
+    return ChatTarget(path, config, ChatFormat(template=TOKENIZER_TEMPLATE))
+
+
+def _damage(model: Path) -> Iterator[str]:
+    """What is no longer as the stage left it, of a model inside a run; nothing elsewhere, where nobody noted it."""
+    record = read_json(model.parent / layout.STAGE)
+    if model.name == layout.MODEL and isinstance(record, dict) and record.get("outputs"):
+        yield from damage(model.parent, record["outputs"], record.get("hashes"))
 
 
 def _model_folder(place: Path) -> Path:

@@ -10,7 +10,7 @@ imports live inside `run`.
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar, Literal, Protocol
@@ -20,6 +20,7 @@ from pydantic import Field, model_validator
 from magistral_recipe import layout
 from magistral_recipe.data.sources import ProblemsSource
 from magistral_recipe.models.config import ModelConfig
+from magistral_recipe.models.paths import why_no_model
 from magistral_recipe.recipe.document import Document, KeyPath, key_text
 from magistral_recipe.schema import StrictModel
 
@@ -60,11 +61,15 @@ class Inputs:
         models: names of the stages (or `base`) whose models it reads.
         problems: names of the sets of problems it reads.
         paths: further files or folders, relative to the recipe.
+        named: what may be a file that a trainer opens, relative to the working folder.
+        rewards: names of rewards, whose code it runs where it is not this package's.
     """
 
     models: tuple[str, ...] = ()
     problems: tuple[str, ...] = ()
     paths: tuple[str, ...] = ()
+    named: tuple[str, ...] = ()
+    rewards: tuple[str, ...] = ()
 
 
 Role = Literal["imitation", "reinforcement", "evaluation", "other"]
@@ -118,6 +123,16 @@ class Stage(StrictModel):
     @abstractmethod
     def inputs(self, start: str) -> Inputs:
         """Say what flows into the stage, which starts from the model called `start`."""
+
+    def missing(self, folder: Path, start: str) -> Iterator[str]:
+        """Name what it promised and has not left, or not so that it can be read: without it no stage is complete.
+
+        Args:
+            folder: the stage's own.
+            start: the name of the model that it started from.
+        """
+        if self.makes_model and (reason := why_no_model(folder / layout.MODEL)):
+            yield f"{layout.MODEL}: {reason}"
 
     @abstractmethod
     def describe(self, recipe: Recipe) -> str:
@@ -212,6 +227,7 @@ class StageContext:
         emit: reports progress.
         results: what the earlier stages gave, by name.
         processes: how many processes the recipe asks for.
+        confirm: called once all that the stage reads is loaded: what its record tells of is what it works on.
     """
 
     recipe: Recipe
@@ -222,6 +238,7 @@ class StageContext:
     emit: Events
     results: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     processes: int = 1
+    confirm: Callable[[], None] = lambda: None
 
     @property
     def run_folder(self) -> Path:

@@ -233,7 +233,10 @@ def _refuse_what_is_no_run(folder: Path) -> None:
     except OSError as error:
         raise DataError(f"{folder}: {error.strerror}") from error
     known = [name for name in names if name in (layout.MANIFEST, layout.RECIPE) or layout.stage_name(name)]
-    if any(not name.startswith(".") and name not in layout.REPORTS for name in names) and not known:
+    others = any(not name.startswith(".") and name not in layout.REPORTS for name in names)
+    # A report of nothing may be written again; a page and figures that no report wrote are somebody's.
+    told = "format" in as_mapping(read_json(folder / layout.REPORT_METRICS))
+    if not known and (others or (not told and any(name in layout.REPORTS for name in names))):
         inside = [name for name in names if (folder / name / layout.MANIFEST).is_file()]
         hint = f"; did you mean {folder / sorted(inside)[0]}?" if inside else ""
         raise DataError(f"{folder}: not a run folder: it has no manifest.json, no recipe.yaml and no stage{hint}")

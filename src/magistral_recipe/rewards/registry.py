@@ -2,18 +2,25 @@
 
 A recipe names a reward by a name of the table, by ``package.module:name``, or by an entry point of the
 group ``magistral_recipe.rewards`` that an installed package declares.
+
+A recipe can name code, and importing a module runs it. What is no reward is refused before it is called: one takes
+`completions`, and none is the standard library's.
 """
 
 from __future__ import annotations
 
+import contextlib
 import difflib
 import functools
 import importlib
 import inspect
-from collections.abc import Callable, Mapping, Sequence
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from importlib.metadata import entry_points
 from typing import Any, NamedTuple
 
+from magistral_recipe.errors import RunError
+from magistral_recipe.foreign import guarded, only_names
 from magistral_recipe.writing.thinking import Thinking
 
 RewardFunction = Callable[..., Sequence[float | None]]
@@ -81,7 +88,7 @@ def build(name: str, options: Mapping[str, Any] | None = None, thinking: Thinkin
         A callable with TRL's signature.
 
     Raises:
-        ValueError: for an unknown name, an import that fails, or options that the reward does not take.
+        ValueError: for an unknown name, an import that fails, what is no reward, or options that it does not take.
     """
     target = locate(name)
     options = dict(options or {})
@@ -91,7 +98,27 @@ def build(name: str, options: Mapping[str, Any] | None = None, thinking: Thinkin
     if thinking is not None and "thinking" in parameters:
         options.setdefault("thinking", thinking)
     _check_options(name, parameters, options)
-    return target(**options)
+    with _told(name, "its constructor"):
+        return target(**options)
+
+
+def mistake(name: str, options: Mapping[str, Any] | None = None) -> str | None:
+    """Say what is wrong with a reward that a recipe names: it is made, or, within `foreign.naming_only`, looked up.
+
+    Args:
+        name: as for `build`.
+        options: as for `build`.
+    """
+    try:
+        if not (only_names() and name not in TABLE):
+            build(name, options, Thinking())
+        elif ":" in name:
+            _refuse_library(name, name.partition(":")[0])
+        elif name not in _entry_points():
+            raise ValueError(_unknown(name))
+    except (ValueError, TypeError) as error:
+        return str(error)
+    return None
 
 
 def locate(name: str) -> Any:
@@ -103,9 +130,21 @@ def locate(name: str) -> Any:
     installed = _entry_points()
     if name in installed:
         return _import(name, installed[name])
+    raise ValueError(_unknown(name))
+
+
+def module_of(name: str) -> str | None:
+    """Name the module of a reward that is not this package's own; ``None`` for one of the table, or an unknown one."""
+    if name in TABLE:
+        return None
+    path = name if ":" in name else _entry_points().get(name, "")
+    return path.partition(":")[0] or None
+
+
+def _unknown(name: str) -> str:
     near = difflib.get_close_matches(name, names(), n=1)
     hint = f"Did you mean {near[0]!r}? " if near else ""
-    raise ValueError(f"unknown reward {name!r}. {hint}Known: {', '.join(names())}, or package.module:name")
+    return f"unknown reward {name!r}. {hint}Known: {', '.join(names())}, or package.module:name"
 
 
 def _entry_points() -> dict[str, str]:
@@ -114,8 +153,10 @@ def _entry_points() -> dict[str, str]:
 
 def _import(name: str, path: str) -> Any:
     module_name, _, attribute = path.partition(":")
+    _refuse_library(name, module_name)
     try:
-        target: Any = importlib.import_module(module_name)
+        with _told(name, f"the import of {module_name!r}"):
+            target: Any = importlib.import_module(module_name)
     except ImportError as error:
         raise ValueError(f"reward {name!r}: cannot import {module_name!r}: {error}") from error
     for part in attribute.split("."):
@@ -126,7 +167,53 @@ def _import(name: str, path: str) -> Any:
         target = getattr(target, part)
     if not callable(target):
         raise ValueError(f"reward {name!r}: {path} is a {type(target).__name__}, not a function or class")
+    _require_reward(name, path, target)
     return target
+
+
+@contextlib.contextmanager
+def _told(name: str, what: str) -> Iterator[None]:
+    """What a person's code raises while it is imported or made, as a mistake of his."""
+    try:
+        with guarded(what):
+            yield
+    except (ImportError, ValueError, TypeError):
+        raise
+    except Exception as error:
+        told = str(error) if isinstance(error, RunError) else f"{what} raised {type(error).__name__}: {error}"
+        raise ValueError(f"reward {name!r}: {told}") from error
+
+
+def _refuse_library(name: str, module: str) -> None:
+    if module.partition(".")[0] in sys.stdlib_module_names:
+        raise ValueError(f"reward {name!r}: {module!r} is the standard library's, which has no rewards")
+
+
+def _require_reward(name: str, path: str, target: Any) -> None:
+    """Refuse what is no reward, without calling it.
+
+    A class's instances are called, so that its `__call__` is looked at; of a partial, what it fixes.
+    """
+    inner = target
+    while isinstance(inner, functools.partial):
+        inner = inner.func
+    own = inner if isinstance(inner, type) or inspect.isroutine(inner) else type(inner)
+    _refuse_library(name, str(getattr(own, "__module__", None) or "builtins"))
+    called = _static_call(inner) if isinstance(inner, type) else target
+    try:
+        parameters = inspect.signature(called).parameters if called is not None else {}
+    except (ValueError, TypeError):
+        parameters = {}
+    wanted = parameters.get("completions")
+    if wanted is None or wanted.kind in (wanted.POSITIONAL_ONLY, wanted.VAR_POSITIONAL, wanted.VAR_KEYWORD):
+        what = f"{path} is a class whose instances take" if isinstance(inner, type) else f"{path} takes"
+        raise ValueError(f"reward {name!r}: {what} no `completions`, so that it is no reward; it was not called")
+
+
+def _static_call(kind: type) -> Any:
+    """A class's own `__call__`, without asking it for the attribute: a metaclass may answer with anything."""
+    found = next((vars(base)["__call__"] for base in kind.__mro__ if "__call__" in vars(base)), None)
+    return found if inspect.isfunction(found) else None
 
 
 def _bind(name: str, function: Any, options: Mapping[str, Any]) -> RewardFunction:

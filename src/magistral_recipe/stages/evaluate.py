@@ -5,7 +5,7 @@ On a benchmark, its own prompt and sampling hold, except for keys that the stage
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -15,6 +15,7 @@ from magistral_recipe import layout
 from magistral_recipe.data.benchmarks.catalogue import find, prompt_of
 from magistral_recipe.data.sources import ProblemsSource
 from magistral_recipe.errors import DataError
+from magistral_recipe.files import read_json
 from magistral_recipe.recipe.sections import Inputs, Mistakes, Recipe, Stage, StageContext
 from magistral_recipe.stages.training import base_model_config, chat_format, check_problems
 from magistral_recipe.stages.work import problem_rows
@@ -62,6 +63,13 @@ class EvaluateStage(Stage):
         """What flows into the stage."""
         return Inputs(tuple(self.models or [start]), (self.problems,))
 
+    def missing(self, folder: Path, start: str) -> Iterator[str]:
+        """The models whose scores aren't there or can't be read."""
+        for name in self.models or [start]:
+            scores = read_json(folder / name / layout.SCORES)
+            if not isinstance(scores, dict) or "overall" not in scores:
+                yield f"{name}/{layout.SCORES}"
+
     def describe(self, recipe: Recipe) -> str:
         """The stage in a few words, for the plan."""
         models = ", ".join(self.models) if self.models else "the last model"
@@ -85,6 +93,7 @@ class EvaluateStage(Stage):
         from magistral_recipe.evaluation.request import load_for, run_request
 
         problems: list[Problem] = problem_rows(context, self.problems)
+        context.confirm()
         scores = {}
         for name in self.models or [context.start_model]:
             request = self.request(context, name)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +11,7 @@ from magistral_recipe import layout
 from magistral_recipe.confidential import masked_text
 from magistral_recipe.models.card import CardFacts, model_card
 from magistral_recipe.models.config import ModelConfig
-from magistral_recipe.models.paths import hub_id
+from magistral_recipe.models.paths import hub_id, why_no_model
 from magistral_recipe.models.precision import Dtype
 from magistral_recipe.recipe.sections import Inputs, Recipe, Stage, StageContext
 from magistral_recipe.report.evaluations import latest_scores
@@ -46,6 +46,11 @@ class ExportStage(Stage):
         """What flows into the stage."""
         return Inputs((self.model or start,))
 
+    def missing(self, folder: Path, start: str) -> Iterator[str]:
+        """The exported model, where it isn't there or can't be read."""
+        if reason := why_no_model(folder / layout.MODEL):
+            yield f"{layout.MODEL}: {reason}"
+
     def describe(self, recipe: Recipe) -> str:
         """The stage in a few words, for the plan."""
         return f"merged weights in {self.dtype or recipe.model.dtype}, tokenizer, template, model card"
@@ -75,7 +80,8 @@ class ExportStage(Stage):
             system_prompt_in_template=self.system_prompt_in_template,
         )
         size = sum(file.stat().st_size for file in output.rglob("*") if file.is_file())
-        return {"model": name, "bytes": size, "summary": f"{name} in {output} ({size / 1e6:,.1f} MB)"}
+        place = output.relative_to(context.run_folder)  # an absolute one would tell about its author's folders
+        return {"model": name, "bytes": size, "summary": f"{name} in {place} ({size / 1e6:,.1f} MB)"}
 
 
 def export_model(

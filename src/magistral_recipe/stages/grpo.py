@@ -10,6 +10,7 @@ from pydantic import Field, field_validator
 
 from magistral_recipe import layout
 from magistral_recipe.data.sources import first_rows, load_problems
+from magistral_recipe.foreign import only_names
 from magistral_recipe.recipe.sections import Inputs, Mistakes, Recipe, StageContext
 from magistral_recipe.rewards import registry
 from magistral_recipe.schema import StrictModel
@@ -70,10 +71,8 @@ class GrpoStage(TrainingStage):
         yield from check_problems(("problems",), self.problems, recipe)
         yield from super().mistakes(recipe, models, folder)
         for index, (name, options) in enumerate(self.named_rewards()):
-            try:
-                registry.build(name, options, Thinking())
-            except (ValueError, TypeError) as error:
-                yield ("rewards", index), str(error)
+            if wrong := registry.mistake(name, options):
+                yield ("rewards", index), wrong
         if self.rollouts.backend == "vllm" and recipe.model and recipe.model.quantization != "none":
             yield (
                 ("rollouts", "backend"),
@@ -87,6 +86,8 @@ class GrpoStage(TrainingStage):
         if any(zone is not None for zone in zones):
             return
         for name, options in self.named_rewards():
+            if only_names() and name not in registry.TABLE:
+                continue
             reward = registry.build(name, options, Thinking())
             if hasattr(reward, "set_limits") and getattr(reward, "limits", None) is None:
                 text = (
@@ -97,7 +98,8 @@ class GrpoStage(TrainingStage):
 
     def inputs(self, start: str) -> Inputs:
         """What flows into the stage."""
-        return Inputs((start,), (self.problems, *self.watched()))
+        rewards = tuple(name for name, _ in self.named_rewards())
+        return Inputs((start,), (self.problems, *self.watched()), named=self.named(), rewards=rewards)
 
     def describe(self, recipe: Recipe) -> str:
         """The stage in a few words, for the plan."""
@@ -131,7 +133,10 @@ class GrpoStage(TrainingStage):
 
     def build_rewards(self, thinking: Thinking) -> list[Callable[..., Any]]:
         """Make the stage's rewards for the tags of the run."""
-        return [registry.build(name, options, thinking) for name, options in self.named_rewards()]
+        named = self.named_rewards()
+        if only_names():
+            named = [(name, options) for name, options in named if name in registry.TABLE]
+        return [registry.build(name, options, thinking) for name, options in named]
 
     def proof_problems(self, recipe: Recipe, base: Path, count: int) -> Sequence[Problem]:
         """Load its first problems; what cannot be used is counted and kept by the stage when it trains."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
@@ -74,6 +74,10 @@ class TrainingStage(Stage):
         """Names of the problems that the `evaluate` section reads."""
         return (self.evaluate.problems,) if self.evaluate else ()
 
+    def named(self) -> tuple[str, ...]:
+        """Texts in the trainer's section, which may be files that it opens (`deepspeed`, `accelerator_config`, …)."""
+        return tuple(_texts(self.trainer))
+
     @abstractmethod
     def trainer_class(self) -> type:
         """Import the class of configuration that `trainer:` goes to."""
@@ -97,6 +101,17 @@ class TrainingStage(Stage):
     def build_rewards(self, thinking: Thinking) -> list[Callable[..., Any]]:
         """Make its rewards for the tags of the run; none by default."""
         return []
+
+
+def _texts(value: Any) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, Mapping):
+        for item in value.values():
+            yield from _texts(item)
+    elif isinstance(value, list | tuple):
+        for item in value:
+            yield from _texts(item)
 
 
 def chat_format(recipe: Recipe, base: Path) -> ChatFormat:

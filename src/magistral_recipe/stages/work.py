@@ -111,14 +111,15 @@ def train_and_save(trainer: Trainer, context: StageContext, start: LoadedModel) 
     if world != context.processes:  # a launch that goes wrong often starts one process, silently
         raise RunError(f"the recipe asks for {context.processes} processes, but this one is among {world}")
     checkpoints = context.folder / layout.CHECKPOINTS
-    if trainer.is_world_process_zero():
-        sweep(checkpoints)
+    if trainer.is_world_process_zero() and sweep(checkpoints) and latest_complete_checkpoint(checkpoints) is None:
+        context.emit({"type": "warning", "text": "no checkpoint can be gone on from: training begins anew"})
     trainer.accelerator.wait_for_everyone()
     metrics = MetricsWriter(context.folder / layout.METRICS, context.emit)
     trainer.remove_callback(PrinterCallback)  # what it prints stands in metrics.jsonl
     trainer.add_callback(metrics)
     if not any(isinstance(callback, CheckpointGuard) for callback in trainer.callback_handler.callbacks):
         trainer.add_callback(CheckpointGuard())
+    context.confirm()
     only_what_is_left(trainer)
     checkpoint = latest_complete_checkpoint(checkpoints)
     trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -43,6 +43,12 @@ def told_errors() -> Iterator[None]:
     except KeyboardInterrupt:
         say("interrupted; nothing finished is lost, the same command goes on", error=True)
         raise typer.Exit(130) from None
+
+
+def say_damage(reasons: Sequence[str]) -> None:
+    """Say on the error stream what of a model is not as its stage left it."""
+    for reason in reasons:
+        typer.secho(f"warning: {reason}; run the recipe again, and it is made again", err=True, fg="yellow")
 
 
 def can_redraw(console: Console) -> bool:

@@ -61,6 +61,8 @@ class MagistralGRPOConfig(GRPOConfig):
             reward is.
         probe_rewards: call every reward function once on an empty completion before anything is generated, so that
             one which raises or returns the wrong length is found at once; not with environments.
+        reward_seconds: how long a reward may take for one call (a batch, or a chunk of one): one that hangs ends the
+            run by its name. 0 for as long as it likes.
         sampler_gap_limit: mean absolute distance in nats between the sampler's log-probabilities and the trainer's
             above which the run stops; measured where the sampler records its own (vLLM, a `rollout_func`).
 
@@ -109,6 +111,7 @@ class MagistralGRPOConfig(GRPOConfig):
     rollouts_groups: int = field(default=8, metadata={"help": "Groups written each time."})
     rollouts_file: str | None = field(default=None, metadata={"help": "Where rollouts are written."})
     probe_rewards: bool = field(default=True, metadata={"help": "Try each reward once at the start."})
+    reward_seconds: float = field(default=1800.0, metadata={"help": "Longest call of a reward; 0: no limit."})
     sampler_gap_limit: float = field(default=0.5, metadata={"help": "Gap in nats that stops a run."})
 
     def __post_init__(self) -> None:
@@ -179,6 +182,8 @@ class MagistralGRPOConfig(GRPOConfig):
             for name in ("temperature", "sampler_gap_limit")
             if not getattr(self, name) > 0
         ]
+        if not self.reward_seconds >= 0:
+            mistakes.append(f"reward_seconds must be at least 0, not {self.reward_seconds}")
         if not isinstance(self.num_generations, int) or self.num_generations < 2:
             mistakes.append(f"a group of {self.num_generations} has no advantages: num_generations must be at least 2")
         choices = {

@@ -57,7 +57,7 @@ class RoundGenerator(GRPOTrainer):
         super().__init__(**arguments)
         self._stash = Stash()
         self._skip_logps = False
-        self._scorer = Scorer(self.reward_funcs, self.reward_func_names)
+        self._scorer = Scorer(self.reward_funcs, self.reward_func_names, self.args.reward_seconds or None)
         self._seconds: dict[str, float] = defaultdict(float)
 
     def generate_round(self, problems: list[dict[str, Any]]) -> Round:

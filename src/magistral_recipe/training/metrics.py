@@ -89,8 +89,8 @@ class MetricsWriter(TrainerCallback):
         if not state.is_world_process_zero or not logs:
             return
         numbers = _numbers(logs)
-        if "train_runtime" in numbers and self._began_at == state.global_step:
-            numbers.pop("train_loss", None)  # a mean over the steps of this attempt, of which there were none
+        if self._began_at == state.global_step and numbers.get("train_loss") == 0:
+            del numbers["train_loss"]  # a mean over the steps of this attempt, of which there were none
         self.last |= numbers
         append_lines(self._path, [{"step": state.global_step, "time": round(time.time(), 3), **numbers}])
         self._report(state)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import functools
 import inspect
+import logging
 import math
 import time
 from collections.abc import Callable, Coroutine, Mapping, Sequence
@@ -20,6 +21,9 @@ from typing import Any
 import torch
 
 from magistral_recipe.errors import RunError
+from magistral_recipe.foreign import called, late
+
+logger = logging.getLogger(__name__)
 
 RewardFunction = Callable[..., Sequence[float | None]]
 
@@ -47,9 +51,12 @@ class Scorer:
     Args:
         functions: all rewards, in TRL's order.
         names: their names, for messages.
+        seconds: how long a reward may take for one call; ``None`` for as long as it likes.
     """
 
-    def __init__(self, functions: Sequence[Any], names: Sequence[str]) -> None:
+    def __init__(self, functions: Sequence[Any], names: Sequence[str], seconds: float | None = None) -> None:
+        self._seconds = seconds
+        self._running = ""
         self._awaited = {i: f for i, f in enumerate(functions) if _is_awaited(f)}
         self._plain = {
             i: f for i, f in enumerate(functions) if i not in self._awaited and not isinstance(f, torch.nn.Module)
@@ -89,10 +96,17 @@ class Scorer:
         early, self._early = self._early, []
         if not early:
             return None
-        scores = [(size, future.result()) for size, future in early]
+        scores = [(size, self._answer(future)) for size, future in early]
         if sum(size for size, _ in scores) != count:
             raise RunError(f"{sum(size for size, _ in scores)} completions were scored early, but {count} are wanted")
         return _join(scores)
+
+    def _answer(self, future: Future[RewardScores]) -> RewardScores:
+        """Wait for a chunk; its rewards run in another thread, which can't be interrupted, but left behind."""
+        try:
+            return future.result(self._seconds and self._seconds * max(len(self._plain), 1))
+        except TimeoutError:
+            raise RunError(late(f"reward '{self._running}'", self._seconds or 0.0)) from None
 
     def score(self, count: int, arguments: Mapping[str, Any]) -> RewardScores:
         """Call every plain reward.
@@ -112,9 +126,12 @@ class Scorer:
         started = time.perf_counter()
         logging_arguments = _logging_into(scores)
         for index, function in self._plain.items():
-            name = self._names[index]
+            name = self._running = self._names[index]
             try:
-                values = function(**arguments, **logging_arguments)
+                call = functools.partial(function, **arguments, **logging_arguments)
+                values = called(f"reward '{name}'", self._seconds, call)
+            except RunError:
+                raise
             except Exception as error:
                 raise _raised(name, error) from error
             scores.values[index] = _checked(name, values, count)
@@ -163,8 +180,10 @@ class Scorer:
 
         async def reward(**arguments: Any) -> list[float | None]:
             try:
-                values = await function(**arguments)
-            except Exception as error:
+                values = await asyncio.wait_for(function(**arguments), self._seconds)
+            except TimeoutError:
+                raise RunError(late(f"reward '{name}'", self._seconds or 0.0)) from None
+            except (Exception, SystemExit) as error:
                 raise _raised(name, error) from error
             return _checked(name, values, len(arguments["completions"]))
 
@@ -247,7 +266,7 @@ def _logging_into(scores: RewardScores) -> dict[str, Callable[[str, Any], None]]
     }
 
 
-def _raised(name: str, error: Exception) -> RunError:
+def _raised(name: str, error: BaseException) -> RunError:
     return RunError(f"reward '{name}' raised {type(error).__name__}: {error}")
 
 
@@ -270,6 +289,10 @@ def _checked(name: str, values: Any, count: int) -> list[float | None]:
             ) from None
         if not finite:
             raise RunError(f"reward '{name}' returned {value} for completion {place}")
+    lost = sum(number is not None and math.isnan(number) for number in numbers)
+    if lost:
+        logger.info("reward '%s' returned NaN for %d of %d completions", name, lost, count)
+        logger.warning("reward '%s' returns NaN, which counts as None: nothing is learnt from those completions", name)
     return numbers
 
 

@@ -14,6 +14,7 @@ from collections.abc import Callable, Mapping, Sequence
 from importlib.metadata import entry_points
 from typing import Any, NamedTuple
 
+from magistral_recipe.rewards.base import Reward
 from magistral_recipe.writing.thinking import Thinking
 
 RewardFunction = Callable[..., Sequence[float | None]]
@@ -90,6 +91,8 @@ def build(name: str, options: Mapping[str, Any] | None = None, thinking: Thinkin
     parameters = inspect.signature(target).parameters
     if thinking is not None and "thinking" in parameters:
         options.setdefault("thinking", thinking)
+    if "strict" in parameters and issubclass(target, Reward):
+        options.setdefault("strict", True)  # a recipe's columns are ours
     _check_options(name, parameters, options)
     return target(**options)
 

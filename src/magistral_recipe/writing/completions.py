@@ -13,7 +13,7 @@ from typing import Any
 from magistral_recipe.writing.thinking import Thinking
 
 # TRL's response parsers and vLLM's write the first, Ollama's and Anthropic's the second.
-_THOUGHT_KEYS = ("reasoning_content", "thinking", "reasoning", "reasoning_details")
+THOUGHT_KEYS = ("reasoning_content", "thinking", "reasoning", "reasoning_details")
 _THOUGHT_BLOCKS = frozenset({"thinking", "reasoning", "reasoning.text", "reasoning.summary", "summary_text"})
 _UNSEEN_BLOCKS = frozenset({"redacted_thinking", "reasoning.encrypted"})
 
@@ -135,7 +135,7 @@ def message_parts(message: Mapping[str, Any], where: str) -> tuple[str | None, s
         ValueError: for any other shape.
     """
     thoughts: str | None = None
-    for key in _THOUGHT_KEYS:
+    for key in THOUGHT_KEYS:
         value = _listed(message.get(key))
         if value is not None and value != "" and value != []:
             thoughts = _thoughts(value, where)

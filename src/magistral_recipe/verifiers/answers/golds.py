@@ -1,8 +1,8 @@
 r"""References as data sets ship them: the final answer of a gold text, or that there is none to be found.
 
-GSM8K's answers are solutions that end in ``#### 72``, MetaMathQA's end in ``The answer is: 72``, MATH's solutions hold a
-box, others have tags, and verl wraps each in ``{"ground_truth": …}``. A text that holds none of these and is no answer by
-itself is no reference: a right answer held against it would earn 0 for ever, and nobody would know.
+GSM8K's answers are solutions that end in ``#### 72``, MetaMathQA's end in ``The answer is: 72``, MATH's solutions hold
+a box, others have tags, and verl wraps each in ``{"ground_truth": …}``. A text that holds none of these and is no
+answer by itself is no reference: a right answer held against it would earn 0 for ever, and nobody would know.
 """
 
 from __future__ import annotations

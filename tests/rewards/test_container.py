@@ -57,7 +57,11 @@ def test_what_is_no_container(container):
 
 def test_only_a_box_must_be_paid_by_the_wiring_proof():
     assert MagistralReward().must_pay_perfect("math")
-    for reward in (MagistralReward(container=ANSWER), FormatReward(container=ANSWER), MathCorrectness(container="text")):
+    for reward in (
+        MagistralReward(container=ANSWER),
+        FormatReward(container=ANSWER),
+        MathCorrectness(container="text"),
+    ):
         assert not reward.must_pay_perfect("math")
 
 

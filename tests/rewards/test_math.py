@@ -80,9 +80,7 @@ def test_the_metric_is_logged_by_every_call_and_is_the_last_one_known_where_no_r
     reward, metrics = MathCorrectness(), []
 
     def call(*answers):
-        reward(
-            completions=[RIGHT] * len(answers), answer=answers, log_metric=lambda name, value: metrics.append(value)
-        )
+        reward(completions=[RIGHT] * len(answers), answer=answers, log_metric=lambda name, value: metrics.append(value))
 
     call(None)
     assert math.isnan(metrics.pop())

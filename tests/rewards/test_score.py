@@ -107,7 +107,9 @@ def test_completions_alone_may_stand_first():
 @pytest.mark.parametrize("kind", [MagistralReward, MathCorrectness, CodeCorrectness, OverlongPenalty])
 def test_a_class_in_place_of_an_instance(kind):
     example = "OverlongPenalty\\(...\\)" if kind is OverlongPenalty else f"`{kind.default_name}`"
-    with pytest.raises(TypeError, match=f"{kind.__name__} is a class, not a reward: pass an instance, e.g. .?{example}"):
+    with pytest.raises(
+        TypeError, match=f"{kind.__name__} is a class, not a reward: pass an instance, e.g. .?{example}"
+    ):
         kind(prompts=[PROBLEM], completions=[GOOD], completion_ids=[[1]], answer=["4"])
 
 

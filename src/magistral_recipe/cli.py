@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Annotated
 
 import typer
 
 from magistral_recipe import __version__
-from magistral_recipe.commands import chat, check, compare, doctor, evaluate, report, rewards, run
+from magistral_recipe.commands import chat, check, compare, doctor, evaluate, keys, recipes, report, rewards, run
+from magistral_recipe.terminal.shown import log_visibly, say, write_traceback
 
 app = typer.Typer(
     name="magistral-recipe",
@@ -18,13 +20,13 @@ app = typer.Typer(
     rich_markup_mode="rich",
 )
 
-for command in (run, check, evaluate, compare, report, rewards, doctor, chat):  # each is light to import
+for command in (run, check, recipes, keys, evaluate, compare, report, rewards, doctor, chat):  # each is light to import
     command.register(app)
 
 
 def _version(value: bool) -> None:
     if value:
-        typer.echo(f"magistral-recipe {__version__}")
+        say(f"magistral-recipe {__version__}")
         raise typer.Exit
 
 
@@ -37,4 +39,9 @@ def _options(
 
 def main() -> None:
     """The console script."""
-    app()
+    log_visibly()
+    try:
+        app()
+    except Exception as error:  # noqa: BLE001 - nobody expected it: its text may be anybody's
+        write_traceback(error)
+        sys.exit(1)

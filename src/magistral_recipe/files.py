@@ -6,12 +6,14 @@ JSON is written as its standard has it, for every parser: no `NaN`, no `Infinity
 from __future__ import annotations
 
 import contextlib
+import errno
 import functools
 import hashlib
 import json
 import os
 import shutil
-from collections.abc import Iterator, Mapping
+import stat
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -89,6 +91,62 @@ def _with_text_keys(value: Any) -> Any:
     if isinstance(value, Mapping):
         return {str(key): _with_text_keys(item) for key, item in value.items()}
     return [_with_text_keys(item) for item in value] if isinstance(value, list | tuple) else value
+
+
+def why_no_file(path: Path) -> str | None:
+    """Say why a path is not a file that can be read to its end: a pipe is waited for, a device never ends.
+
+    Args:
+        path: what was named; links are followed.
+
+    Returns:
+        The reason; ``None`` for a plain file.
+    """
+    try:
+        mode = path.stat().st_mode
+    except OSError as error:
+        return error.strerror or type(error).__name__
+    except ValueError:  # a null byte
+        return "no such file"
+    for is_one, name in _KINDS:
+        if is_one(mode):
+            return f"is {name}, expected a file"
+    if path.resolve().is_relative_to("/proc"):
+        return "lies in /proc, expected a file"
+    return None
+
+
+_KINDS: tuple[tuple[Callable[[int], bool], str], ...] = (
+    (stat.S_ISDIR, "a folder"),
+    (stat.S_ISFIFO, "a pipe"),
+    (stat.S_ISCHR, "a device"),
+    (stat.S_ISBLK, "a device"),
+    (stat.S_ISSOCK, "a socket"),
+)
+
+
+def read_text_within(path: Path, most: int) -> str:
+    """Read a text file of somebody else's.
+
+    Args:
+        path: a plain file.
+        most: bytes that are read at most.
+
+    Returns:
+        Its text.
+
+    Raises:
+        OSError: where it is no plain file, is too large or cannot be read; in one line.
+        UnicodeDecodeError: where it is not UTF-8.
+    """
+    path.stat()
+    if (reason := why_no_file(path)) is not None:
+        raise OSError(errno.EINVAL, reason, str(path))
+    with open(path, "rb") as stream:
+        data = stream.read(most + 1)
+    if len(data) > most:
+        raise OSError(errno.EFBIG, f"is larger than the {most:,} bytes that are read", str(path))
+    return data.decode("utf-8")
 
 
 def read_json(path: Path) -> Any:

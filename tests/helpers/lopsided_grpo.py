@@ -19,7 +19,7 @@ def train(output: Path) -> trl.GRPOTrainer:
     model, tokenizer = model_and_tokenizer()
     rows = [
         {"prompt": "2+2?", "answer": "4", "kind": "math", "tests": None, "problem": "What is the sum of two and two?"},
-        {"prompt": "Say hi.", "answer": None, "kind": "text", "tests": None, "problem": "Say hello to the whole world."},
+        {"prompt": "Say hi.", "answer": None, "kind": "text", "tests": None, "problem": "Say hello to everybody."},
     ]  # fmt: skip
     arguments = trl.GRPOConfig(
         output_dir=str(output), per_device_train_batch_size=4, num_generations=4, max_completion_length=8, max_steps=2,

@@ -117,7 +117,7 @@ def test_a_broken_file_is_named_with_its_line(tmp_path, text, message):
 
 def test_a_missing_file_suggests_its_neighbour(tmp_path):
     write(tmp_path, "quickstart.yaml", "name: x\n")
-    with pytest.raises(RecipeError, match=r"no such recipe file Did you mean 'quickstart\.yaml'"):
+    with pytest.raises(RecipeError, match=r"no such recipe file. Did you mean 'quickstart\.yaml'"):
         read_document(tmp_path / "quickstat.yaml")
 
 

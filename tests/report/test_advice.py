@@ -57,6 +57,12 @@ def test_a_healthy_run_has_no_warnings(tmp_path):
     [
         ("entropy", {"entropy": falling(0.5, 0.02)}, {"entropy": falling(0.5, 0.2)}),
         ("entropy", {"entropy": falling(0.02, 0.006)}, {"entropy": falling(0.02, 0.02)}),
+        ("falling", {"reward": falling(0.49, 0.21)}, {"reward": falling(0.21, 0.49)}),
+        (
+            "falling",
+            {"reward": flat(0.6), "magistral_reward/correctness": falling(0.5, 0.3)},
+            {"reward": flat(0.6), "magistral_reward/correctness": flat(0.5)},
+        ),
         ("length", {"completions/clipped_ratio": falling(0.0, 0.4)}, {"completions/clipped_ratio": falling(0.4, 0.0)}),
         ("saturated", {"magistral_reward/format": flat(0.998)}, {"magistral_reward/format": falling(0.6, 1.0)}),
         (
@@ -218,7 +224,7 @@ def test_languages_lost_between_models_are_said(tmp_path):
 
 
 def test_every_check_is_in_the_table_and_says_what_to_try(tmp_path):
-    assert len(CHECKS) == 11
+    assert len(CHECKS) == 12
     bad = HEALTHY | {"entropy": falling(0.5, 0.01), "sampling/gap": flat(0.3), "clip_ratio/high_mean": flat(0.0)}
     bad["clip_ratio/low_mean"] = flat(0.0)
     found = findings(run_of(tmp_path, stage_of(**bad)))

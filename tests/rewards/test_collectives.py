@@ -1,7 +1,7 @@
 """Two processes whose rows differ: no part of a reward may be logged by one of them alone.
 
-TRL 1.0 to 1.13 gather each metric of rewards in turn, so a name that one process leaves out hung both; the oldest and the
-newest TRL that the rewards are said to work with train here.
+TRL 1.0 to 1.13 gather each metric of rewards in turn, so a name that one process leaves out hung both; the oldest and
+the newest TRL that the rewards are said to work with train here.
 """
 
 import importlib.metadata

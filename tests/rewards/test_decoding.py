@@ -6,7 +6,7 @@ import pickle
 import families
 import pytest
 
-from magistral_recipe.rewards import FormatReward, MagistralReward, MathCorrectness, OverlongPenalty, registry
+from magistral_recipe.rewards import FormatReward, MathCorrectness, OverlongPenalty, registry
 from magistral_recipe.rewards.decoding import decoded, tokenizer_of
 from magistral_recipe.rewards.magistral import call_reward
 

@@ -1,8 +1,8 @@
 """The sum, by hand: format as a gate, then 0.9, the length term, and 0.1 for the language (Magistral §2.2)."""
 
-import functools
 import json
 import math
+from functools import partial
 
 import pytest
 
@@ -128,7 +128,7 @@ class Awaited:
     ("given", "message"),
     [
         (awaited, "'awaited' is a coroutine function"),
-        (functools.partial(awaited, x=1), "'awaited' is a coroutine function"),
+        (partial(awaited, x=1), "'awaited' is a coroutine function"),
         (Awaited(), "'Awaited' is a coroutine function"),
         (MathCorrectness, "'MathCorrectness' is a class; give an instance"),
         ("math", "'math' is no function"),
@@ -138,6 +138,10 @@ class Awaited:
 def test_what_cannot_be_called_as_it_is_is_refused_by_name(part, given, message):
     with pytest.raises(ValueError, match=f"^{part}: {message}"):
         MagistralReward(**{part: given})
+
+
+def note(logged, name, value):
+    logged.append((name, value))
 
 
 def test_every_part_is_logged_by_every_call_whatever_its_rows():
@@ -151,12 +155,11 @@ def test_every_part_is_logged_by_every_call_whatever_its_rows():
         ([], []),
     ]
     for completions, answers in batches:
-        logged = []
+        logged: list[tuple[str, object]] = []
         count = len(completions)
         reward(
             completions=completions, answer=answers, language=["en"] * count, completion_ids=[[1]] * count,
-            log_metric=lambda name, value: logged.append((name, value)),
-            log_extra=lambda name, column: logged.append((name, len(column))),
+            log_metric=partial(note, logged), log_extra=partial(note, logged),
         )  # fmt: skip
         parts = ("format", "correctness", "length", "language")
         names = [f"magistral_reward/{part}" for part in parts for _ in range(2)] + ["magistral_reward/reason"]

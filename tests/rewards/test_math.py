@@ -1,7 +1,9 @@
 """Correctness of mathematics as a reward: what is 1.0, 0.0, None or an error."""
 
+import itertools
 import logging
 import math
+import time
 
 import pytest
 
@@ -198,3 +200,56 @@ def test_conventions_can_be_set(options, answer, box, value):
 def test_conventions_that_there_are_not(options):
     with pytest.raises(ValueError, match=next(iter(options))):
         MathCorrectness(**options)
+
+
+NESTED = [
+    *(("\\" + name + "(") * 38 + f"x+{number}" + ")" * 38 for number, name in enumerate(["sinh", "arctan", "csc"])),
+    r"\operatorname{f}" * 38 + "x",
+    "\\Gamma\\left(" * 38 + "x" + "\\right)" * 38,
+    "\\Gamma{" * 38 + "x" + "}" * 38,
+    "\\Gamma" + "|" * 60 + "x" + "|" * 60,
+    "\\Gamma" + "\\frac{1}{1+" * 30 + "x" + "}" * 30,
+    "\\Gamma(" + "x^{" * 30 + "2" + "}" * 30 + ")",
+    "\\Gamma(" + "\\sqrt[3]{" * 30 + "2" + "}" * 30 + ")",
+    "\\zeta" + "+".join(f"\\Gamma(x+{n})" for n in range(400)),
+]
+
+
+@pytest.mark.parametrize("boxes", [NESTED, *([each] for each in NESTED)], ids=range(len(NESTED) + 1))
+def test_what_is_nested_beyond_mathematics_costs_nothing(boxes):
+    started = time.monotonic()
+    many = ["".join(f"\\boxed{{{box}+{number}}}" for number in range(20 // len(boxes)) for box in boxes)]
+    values = math_correctness(completions=[f"<think>x</think>{many[0]}"], answer=["x+1"])
+    assert values == [0.0]
+    assert time.monotonic() - started < 8  # a worker's start; it was three minutes
+
+
+DEAR = {
+    "gammas of an equal function": ("x", "x+0*(" + "+".join(f"(x+{3000 + k}-{{i}})!" for k in range(90)) + ")"),
+    "fractions of factorials": ("5", "+".join(f"{3400 - k}!/{3399 - k}!" for k in range(80)) + "+{i}"),
+    "an equation": ("y=x+1", "y=" + "+".join(f"(x+{3000 + k}-{{i}})!" for k in range(90))),
+    "powers": ("5", "+".join(f"{3 + k}^{{{{2999}}}}/{{i}}7^{{{{2998}}}}" for k in range(50))),
+    "binomials": ("x", "+".join(f"\\binom{{{{3999}}}}{{{{15{{i}}{k}}}}}" for k in range(10, 50))),
+}
+
+
+@pytest.mark.parametrize("name", DEAR)
+def test_one_completion_takes_the_rules_no_longer_than_allowed(name):
+    reference, box = DEAR[name]
+    boxes = "".join(f"\\boxed{{{box.format(i=number)}}}" for number in range(20))
+    started = time.thread_time()
+    assert math_correctness(completions=[f"<think>x</think>{boxes}"], answer=[[reference] * 3]) == [0.0]
+    assert time.thread_time() - started < 3
+
+
+def test_what_one_completion_had_no_time_for_is_no_property_of_the_text(monkeypatch):
+    box = r"\frac{\sqrt{48391}}{7}"
+    with monkeypatch.context() as patched:
+        patched.setattr("magistral_recipe.verifiers.answers.effort.time.thread_time", itertools.count().__next__)
+        assert reasons(completions=[rf"<think>a</think>\boxed{{{box}}}"], answer=[r"\frac{1}{7}\sqrt{48391}"]) == (
+            [0.0],
+            ["timeout"],
+        )
+    assert math_correctness(completions=[rf"<think>a</think>\boxed{{{box}}}"], answer=[r"\frac{1}{7}\sqrt{48391}"]) == [
+        1.0
+    ]

@@ -14,7 +14,7 @@ from magistral_recipe.training import assembly
 from magistral_recipe.training.assembly import Plan, build_minibatches, exchange
 from magistral_recipe.training.rounds import select
 
-PLAN = Plan(minibatches=1, ranks=1, budget=1000, normalization="minibatch", loss_normalizer="minibatch")
+PLAN = Plan(minibatches=1, ranks=1, budget=1000, normalization="minibatch", loss_normalization="minibatch")
 
 REWARDS = [[0.0, 1.0, 0.5, NONE], [1.0, 0.25, 0.0, 0.0], [0.1, 0.2, 0.9, 1.0]]
 LENGTHS = [[4, 7, 1, 9], [3, 30, 5, 8], [2, 2, 6, 11]]
@@ -92,7 +92,7 @@ def test_advantages_may_stay_as_they_are():
 
 def test_each_group_over_its_own_tokens():
     groups = kept(masked=[8, 9, 10, 11])
-    (minibatch,) = build_minibatches(groups, PLAN._replace(loss_normalizer="group"))
+    (minibatch,) = build_minibatches(groups, PLAN._replace(loss_normalization="group"))
     # 4 + 7 + 1 and 3 + 30 + 5 + 8 tokens; the third group has none, so that two groups are averaged
     assert markers(minibatch) == [0, 1, 2, 4, 5, 6, 7]
     assert minibatch.normalizers == [24.0] * 3 + [92.0] * 4

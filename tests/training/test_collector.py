@@ -109,6 +109,51 @@ def test_groups_without_any_reward_are_neither_right_nor_wrong_in_the_message(tm
         made.fill(BASE, lambda problems: Round([rollout(p, NONE) for p in problems for _ in range(4)], 4))
 
 
+def scored(*rewards):
+    """A generator that pays every completion of the n-th round the n-th reward, or the pair of them in turn."""
+    rounds = iter(rewards)
+
+    def generate(problems):
+        paid = next(rounds)
+        pair = paid if isinstance(paid, tuple) else (paid, paid)
+        return Round([rollout(problem, pair[i % 2]) for problem in problems for i in range(4)], 4)
+
+    return generate
+
+
+@pytest.mark.parametrize(
+    ("rewards", "said"),
+    [
+        ([0.0, 0.0], "nothing to learn from. Check the rewards on a few completions, or choose easier problems"),
+        ([1.0, 1.0], "nothing to learn from. Check the rewards on a few completions, or choose harder problems"),
+        (
+            [(1.0, 0.0), (0.6, 0.0), 0.0, 0.0],
+            "the policy has collapsed. The first batch earned 0.50 a completion, this one",
+        ),
+        ([(1.0, 0.0), 1.0, 1.0], "these problems are learnt. Choose harder ones"),
+        ([NONE, NONE], "no reward applied to any of them"),
+    ],
+)
+def test_a_run_with_nothing_to_learn_says_which_kind_it_is(tmp_path, rewards, said):
+    made, generate = collector(tmp_path, max_refill_rounds=0, max_empty_batches=2), scored(*rewards)
+    for _ in rewards[:-1]:
+        made.fill(BASE, generate)
+    with pytest.raises(RunError) as caught:
+        made.fill(BASE, generate)
+    assert said in str(caught.value)
+    if "collapsed" in said:
+        assert "0.00, after 2 batches that trained: lower learning_rate (" in str(caught.value)
+
+
+def test_a_restored_collector_knows_how_it_began(tmp_path):
+    first, generate = collector(tmp_path, max_refill_rounds=0, max_empty_batches=1), scored((1.0, 0.0), 0.0)
+    first.fill(BASE, generate)
+    second = collector(tmp_path, max_refill_rounds=0, max_empty_batches=1)
+    second.load_state_dict(json.loads(json.dumps(first.state_dict())))
+    with pytest.raises(RunError, match="collapsed"):
+        second.fill(BASE, generate)
+
+
 def test_a_restored_collector_draws_and_counts_on(tmp_path):
     first = collector(tmp_path, max_refill_rounds=0, max_empty_batches=2)
     first.fill(BASE, Generator([]))

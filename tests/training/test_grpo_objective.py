@@ -101,7 +101,7 @@ def distance(left, right):
         pytest.param(starts_with_a, {"max_refill_rounds": 8, "max_steps": 6}, {}, id="refill"),
         pytest.param(letters_reward, {"max_tokens_per_microbatch": 20}, {}, id="small budget"),
         pytest.param(letters_reward, {"epsilon_high": None}, {"high": 0.2}, id="symmetric clip"),
-        pytest.param(letters_reward, {"loss_normalizer": "group"}, {"per_group": True}, id="each group by its tokens"),
+        pytest.param(letters_reward, {"loss_normalization": "group"}, {"per_group": True}, id="each group by its own"),
         pytest.param(letters_reward, {"num_iterations": 2, "max_steps": 8}, {}, id="two iterations"),
     ],
 )

@@ -37,6 +37,76 @@ def test_an_endless_item_times_out_and_loses_no_other(pool):
     assert time.monotonic() - start < 30
 
 
+def bombs(count):
+    """Pairs that SymPy never finishes, all different and none of them nested."""
+    return [(ENDLESS[0], str(5 + number)) for number in range(count)]
+
+
+@pytest.fixture
+def started(monkeypatch):
+    """The workers that were started."""
+    workers = []
+
+    class Counted(pool_module._Worker):
+        def __init__(self):
+            super().__init__()
+            workers.append(self)
+
+    monkeypatch.setattr(pool_module, "_Worker", Counted)
+    return workers
+
+
+def test_all_pairs_of_a_completion_share_one_clock(pool, started):
+    pool.compare([EASY])
+    started.clear()
+    before = time.monotonic()
+    assert pool.compare([*bombs(20), EASY], [range(21)]) == [Outcome.TIMEOUT] * 21
+    assert len(started) <= 1  # the one that takes a dead one's place if the machine was loaded; not twenty
+    assert time.monotonic() - before < 2 * 0.6 * pool_module.WALL_FACTOR + 15
+
+
+def test_a_pair_that_another_completion_bombed_is_finished_with_its_own(pool):
+    pairs = [*bombs(3), EASY, WRONG]
+    outcomes = pool.compare(pairs, [[0, 1, 2, 3, 4], [0, 3, 4], [4]])
+    assert outcomes == [Outcome.TIMEOUT] * 4 + [Outcome.DIFFERENT]
+    outcomes = pool.compare(pairs, [[0, 1, 2, 3, 4], [3, 4]])
+    assert outcomes == [Outcome.TIMEOUT] * 3 + [Outcome.EQUAL, Outcome.DIFFERENT]
+
+
+def test_what_ran_out_of_time_runs_again_only_where_the_machine_was_loaded(pool, started, monkeypatch):
+    for loaded, attempts in ((1e9, 1), (0.0, 2)):
+        monkeypatch.setattr(pool_module, "LOADED", loaded)
+        pool.compare([EASY])
+        started.clear()
+        sent = []
+
+        def send(self, send=pool_module._Worker.send, sent=sent):
+            sent.append(self.unit.indices[0])
+            send(self)
+
+        monkeypatch.setattr(pool_module._Worker, "send", send)
+        assert pool.compare(bombs(1)) == [Outcome.TIMEOUT]
+        monkeypatch.undo()
+        assert sent == [0] * attempts
+
+
+def test_a_crash_is_tried_again_alone_and_takes_from_the_clock(monkeypatch):
+    pool = Pool(1, seconds=8)
+    bombed = (r"\int_0^1 x^2 dx", r"\int_0^{1}")
+    sent = []
+
+    def send(self, send=pool_module._Worker.send):
+        sent.append(self.unit.indices[0])
+        send(self)
+        if self.unit.indices[0] == 1:
+            self.process.kill()
+
+    monkeypatch.setattr(pool_module._Worker, "send", send)
+    assert pool.compare([EASY, bombed, WRONG], [[0, 1, 2]]) == [Outcome.EQUAL, Outcome.CRASHED, Outcome.DIFFERENT]
+    assert sent == [0, 1, 2, 1]
+    pool.close()
+
+
 def test_a_worker_killed_between_calls_is_replaced(pool):
     assert pool.compare([EASY]) == [Outcome.EQUAL]
     for worker in pool._workers:

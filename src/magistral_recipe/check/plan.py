@@ -19,6 +19,7 @@ from magistral_recipe.machine import GIB, describe_device
 from magistral_recipe.models.config import ModelConfig
 from magistral_recipe.recipe.sections import BASE, LoadedRecipe, Recipe
 from magistral_recipe.stages.training import TrainingStage, base_model_config, chat_format, run_arguments
+from magistral_recipe.terminal.screen import Screen, plain
 from magistral_recipe.writing.template import ChatTemplateError
 
 PROOF_ROWS = 256
@@ -47,7 +48,8 @@ def load_telling_all(file: Path, overrides: list[str]) -> LoadedRecipe:
         # What does not hold itself gets a stand-in, so that the trainer sections can be held against their classes.
         known = {name: value for name, value in vars(partial.recipe).items() if value is not None}
         stand_in = Recipe.model_construct(**{"seed": 0, "model": ModelConfig(path="tiny"), **known})
-        mistakes = [*error.problems, *_trainer_mistakes(replace(partial, recipe=stand_in))]
+        # Both tell of a secret in a trainer section, in the same words.
+        mistakes = dict.fromkeys([*error.problems, *_trainer_mistakes(replace(partial, recipe=stand_in))])
         raise RecipeError(sorted(mistakes, key=line_of)) from None
 
 
@@ -61,16 +63,16 @@ def check_recipe(loaded: LoadedRecipe, console: Console | None = None) -> None:
     Raises:
         RecipeError: with every mistake found, or with what the wiring proof found.
     """
-    console = console or Console(highlight=False)
+    console = console or Screen()
     check_trainers(loaded)
     try:
         prove_wiring_of(loaded, console)
     except DataError as error:  # data or a model of the hub that this machine does not have: no mistake of the recipe
         for line in error.problems:
-            console.print(f"wiring NOT proven: {line}", style="yellow", markup=False)
+            console.print(plain(f"wiring NOT proven: {line}", "yellow"))
     console.print(plan_table(loaded))
     for note in plan_notes(loaded):
-        console.print(note, markup=False)
+        console.print(plain(note))
 
 
 def prove_recipe(loaded: LoadedRecipe, console: Console) -> None:
@@ -189,14 +191,15 @@ def _show(report: WiringReport, console: Console) -> None:
 
 def plan_table(loaded: LoadedRecipe) -> Table:
     """The chain as a table: what each stage starts from, does, and how much of it."""
-    table = Table(title=f"{loaded.recipe.name}: {len(loaded.recipe.stages)} stages", title_justify="left")
+    table = Table(title=plain(f"{loaded.recipe.name}: {len(loaded.recipe.stages)} stages"), title_justify="left")
     for column in ("", "stage", "starts from", "what", "processes"):
         table.add_column(column)
     last = BASE
     for index, stage in enumerate(loaded.recipe.stages):
         start = stage.asks_for_model or last
         processes = loaded.recipe.started_as(stage).num_processes
-        table.add_row(str(index + 1), stage.name, start, stage.describe(loaded.recipe), str(processes))
+        words = (str(index + 1), stage.name, start, stage.describe(loaded.recipe), str(processes))
+        table.add_row(*map(plain, words))
         if stage.makes_model:
             last = stage.name
     return table

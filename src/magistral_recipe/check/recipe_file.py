@@ -17,6 +17,7 @@ from typing import Any
 
 from pydantic import BaseModel, TypeAdapter, ValidationError, create_model
 
+from magistral_recipe.confidential import masked_data, secrets_in, way_out
 from magistral_recipe.data.sources import ProblemsSource
 from magistral_recipe.errors import RecipeError
 from magistral_recipe.recipe.document import Document, KeyPath, key_text, read_document
@@ -48,13 +49,21 @@ def load_recipe(file: Path | str, overrides: list[str] | None = None, *, folder:
     """
     document = read_document(Path(file), overrides)
     document.folder = folder or document.folder
-    mistakes = list(_schema_mistakes(document))
+    mistakes = list(_withheld(document))  # first: no other message may repeat what stood there
+    mistakes += _schema_mistakes(document)
     # What did validate is held against the rest all the same, so that every mistake is told at once.
     loaded = LoadedRecipe(_build_what_holds(document) if mistakes else _build(document), document)
     mistakes += _reference_mistakes(loaded)
     if mistakes:
         raise RecipeError(sorted(mistakes, key=line_of), partial=loaded)
     return loaded
+
+
+def _withheld(document: Document) -> Iterator[str]:
+    """Take the secrets out of a document, and name where they stood."""
+    for path in sorted(secrets_in(document.data), key=key_text):
+        yield f"{document.place(path)}: {key_text(path)}: {way_out(str(path[-1]))}"
+    document.data = masked_data(document.data)
 
 
 def line_of(mistake: str) -> tuple[bool, str, int]:

@@ -18,6 +18,7 @@ from typing import Any
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
+from magistral_recipe.confidential import is_secret_name, way_out
 from magistral_recipe.machine import LAUNCH_VARIABLES
 from magistral_recipe.schema import wants_number
 from magistral_recipe.suggest import did_you_mean
@@ -30,7 +31,7 @@ CHOICES: dict[str, tuple[object, ...]] = {
     "vllm_mode": ("server", "colocate"),
     "packing_strategy": ("bfd", "bfd_split", "wrapped"),
     "advantage_normalization": ("minibatch", "group", "none"),
-    "loss_normalizer": ("minibatch", "group"),
+    "loss_normalization": ("minibatch", "group"),
 }
 """Values of fields whose annotation is plain text in TRL."""
 
@@ -135,7 +136,9 @@ def _value_mistakes(
     hints: Mapping[str, Any],
     allowed: Mapping[str, tuple[object, ...]],
 ) -> Iterator[str]:
-    if key in RESERVED:
+    if is_secret_name(key) and not isinstance(value, (bool, float, type(None))):
+        yield way_out(key)
+    elif key in RESERVED:
         yield f"is not for recipes: {RESERVED[key]}"
     elif key not in fields:
         yield f"unknown key.{did_you_mean(key, [name for name in fields if name not in RESERVED])}"

@@ -116,21 +116,23 @@ class WiringReport:
 def _parts(report: WiringReport) -> Iterator[RenderableType]:
     from rich.text import Text
 
+    from magistral_recipe.terminal.screen import plain
+
     if report.row:
         yield Text("A training row (the loss is taken on what is underlined):", style="bold")
         yield _masked(report.row)
     if report.prompt:
         yield Text("A prompt of RL:", style="bold")
-        yield Text(_shortened(report.prompt), style="dim")
+        yield plain(_shortened(report.prompt), "dim")
     if report.completion:
         yield Text("A perfect completion, as the rewards read it:", style="bold")
-        yield Text(_shortened(report.completion), style="dim")
+        yield plain(_shortened(report.completion), "dim")
     if report.proofs:
         yield _table(report.proofs)
     for note in report.notes:
-        yield Text(f"note: {note}", style="yellow")
+        yield plain(f"note: {note}", "yellow")
     for finding in report.findings:
-        yield Text.assemble((f"{finding.fault}: ", "bold red"), finding.message)
+        yield plain(f"{finding.fault}: ", "bold red") + plain(finding.message)
     if report.proven:
         yield Text("Wiring proven." if report.proofs else "Wiring: nothing to prove.", style="bold green")
 
@@ -138,9 +140,11 @@ def _parts(report: WiringReport) -> Iterator[RenderableType]:
 def _masked(row: Sequence[tuple[str, bool]]) -> RenderableType:
     from rich.text import Text
 
+    from magistral_recipe.terminal.screen import plain
+
     text = Text()
     for piece, trained in row:
-        text.append(_shortened(piece), style="underline green" if trained else "dim")
+        text.append(plain(_shortened(piece), "underline green" if trained else "dim"))
     return text
 
 
@@ -160,15 +164,16 @@ _STYLES = {
 
 def _table(proofs: Sequence[RewardProof]) -> RenderableType:
     from rich.table import Table
-    from rich.text import Text
+
+    from magistral_recipe.terminal.screen import plain
 
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
     for heading in ("reward", "problems", "perfect", "maximum", "empty", ""):
         table.add_column(heading)
     for proof, groups in _alike(proofs):
         values = [_number(value) for value in (proof.perfect, proof.maximum, proof.empty)]
-        verdict = Text(f"{proof.verdict}{': ' if proof.note else ''}{proof.note}", style=_STYLES[proof.verdict])
-        table.add_row(Text(proof.reward), Text(groups), *values, verdict)
+        verdict = plain(f"{proof.verdict}{': ' if proof.note else ''}{proof.note}", _STYLES[proof.verdict])
+        table.add_row(plain(proof.reward), plain(groups), *values, verdict)
     return table
 
 

@@ -40,14 +40,14 @@ def chat(
 
     Every question stands alone, as in training. Questions come from the terminal, or one a line from standard input.
     """
-    from rich.console import Console
+    from magistral_recipe.terminal.screen import Screen
 
     with told_errors():
         quieten_libraries()
-        console = Console(highlight=False, soft_wrap=True)
+        console = Screen(soft_wrap=True)
         target = find_target(model)
         loaded = load_ready(target.config, target.chat, target.weights)
-        console.print(f"[dim]{target.path}; temperature {temperature:g}[/dim]")
+        console.print(f"{target.path}; temperature {temperature:g}", style="dim")
         for question in _questions(prompt, console):
             _answer(console, loaded, question, temperature, top_p, max_new_tokens, seed)
 
@@ -56,12 +56,14 @@ def _questions(prompt: str | None, console: Console) -> Iterator[str]:
     if prompt is not None:
         yield prompt
         return
+    from rich.text import Text
+
     asking = sys.stdin.isatty()
     if asking:
-        console.print("[dim]Ask something; an empty line or Ctrl-D leaves.[/dim]")
+        console.print("Ask something; an empty line or Ctrl-D leaves.", style="dim")
     while True:
         try:
-            line = console.input("[bold]> [/bold]") if asking else sys.stdin.readline()
+            line = console.input(Text("> ", style="bold")) if asking else sys.stdin.readline()
         except (EOFError, KeyboardInterrupt):
             return
         if not line or (asking and not line.strip()):
@@ -91,5 +93,5 @@ def _answer(
             loaded.model, loaded.tokenizer, loaded.chat, question, show, temperature, top_p, max_new_tokens, seed
         )
     except KeyboardInterrupt:  # stops this answer, not the conversation
-        console.print("[dim] (stopped)[/dim]", end="")
+        console.print(" (stopped)", style="dim", end="")
     console.print()

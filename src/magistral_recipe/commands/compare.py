@@ -14,9 +14,8 @@ from magistral_recipe.figures import percent, points, with_interval
 from magistral_recipe.terminal.console import told_errors
 
 if TYPE_CHECKING:
-    from rich.console import Console
-
     from magistral_recipe.evaluation.comparison import Comparison
+    from magistral_recipe.terminal.screen import Screen
 
 _MOST_GROUPS = 40
 
@@ -36,10 +35,9 @@ def compare(
     output: Annotated[Path | None, typer.Option(help="Write everything to this JSON file too.")] = None,
 ) -> None:
     """Compare two runs on the problems that both have: B minus A, with 95% intervals for the difference."""
-    from rich.console import Console
-
     from magistral_recipe.evaluation.comparison import compare_runs
     from magistral_recipe.files import write_json
+    from magistral_recipe.terminal.screen import Screen
 
     with told_errors():
         if output is not None and not output.resolve().parent.is_dir():
@@ -47,13 +45,13 @@ def compare(
         if output is not None and output.is_dir():
             raise DataError(f"--output {output}: is a folder; expected the name of a JSON file")
         comparisons = compare_runs(run_a, run_b, metric)
-        console = Console(highlight=False)
-        console.print(f"A: {run_a}\nB: {run_b}", markup=False, soft_wrap=True)
+        console = Screen()
+        console.print(f"A: {run_a}\nB: {run_b}", soft_wrap=True)
         for comparison in comparisons:
             _print(console, comparison, show)
         if output is not None:
             write_json(output, [_plain(each) for each in comparisons])
-            console.print(f"all of it: {output}", markup=False, soft_wrap=True)
+            console.print(f"all of it: {output}", soft_wrap=True)
 
 
 def _plain(comparison: Comparison) -> dict[str, object]:
@@ -64,20 +62,22 @@ def _plain(comparison: Comparison) -> dict[str, object]:
     return {**asdict(comparison), "differences": differences}
 
 
-def _print(console: Console, comparison: Comparison, show: int) -> None:
+def _print(console: Screen, comparison: Comparison, show: int) -> None:
     from rich.box import SIMPLE_HEAD
     from rich.table import Table
     from rich.text import Text
 
+    from magistral_recipe.terminal.screen import plain
+
     greedy = "greedy " if comparison.greedy else ""
     table = Table(box=SIMPLE_HEAD, title_justify="left", padding=(0, 1, 0, 0))
-    table.title = f"{comparison.name}: {greedy}{comparison.metric} in percent"
+    table.title = plain(f"{comparison.name}: {greedy}{comparison.metric} in percent")
     for heading in ("", "problems", "A", "B", "B - A"):
         table.add_column(heading, justify="right" if heading else "left", no_wrap=True)
     table.columns[4].min_width = 22  # an interval is never cut
     for group, paired in islice(comparison.differences.items(), _MOST_GROUPS):
         cell = Text(with_interval(*paired.difference, write=points), style="bold" if paired.told else "")
-        table.add_row(group, str(paired.problems), percent(paired.a), percent(paired.b), cell)
+        table.add_row(plain(group), str(paired.problems), percent(paired.a), percent(paired.b), cell)
     console.print(table)
     overall = comparison.differences["all"]
     better = "B" if overall.difference.mean > 0 else "A"
@@ -85,10 +85,10 @@ def _print(console: Console, comparison: Comparison, show: int) -> None:
         verdict = f"{better} has more"
     else:
         verdict = "the two can't be told apart: the interval of the difference holds 0"
-    console.print(f"{verdict} (95% interval over {overall.problems:,} problems, paired)", markup=False, soft_wrap=True)
+    console.print(f"{verdict} (95% interval over {overall.problems:,} problems, paired)", soft_wrap=True)
     for count, of in ((comparison.only_a, "A"), (comparison.only_b, "B")):
         if count:
-            console.print(f"left out: {count:,} problems that only {of} has", markup=False, soft_wrap=True)
+            console.print(f"left out: {count:,} problems that only {of} has", soft_wrap=True)
     for name in comparison.unfinished:
         text = f"warning: {name} is partial, its evaluation was interrupted and hasn't gone on yet"
         console.print(Text(text, style="yellow"), soft_wrap=True)
@@ -103,9 +103,8 @@ def _print(console: Console, comparison: Comparison, show: int) -> None:
         console.print(Text(f"warning: drawn differently, {line}", style="yellow"), soft_wrap=True)
     if comparison.problems and show:
         shown = comparison.problems[:show]
-        console.print(f"they differ on {len(comparison.problems):,} problems, most on:", markup=False)
+        console.print(f"they differ on {len(comparison.problems):,} problems, most on:")
         for problem in shown:
             shares = f"{percent(problem.a):>5} -> {percent(problem.b):>5}"
-            plain = "".join(letter if letter.isprintable() else " " for letter in problem.question)
-            question = " ".join(plain.split())
-            console.print(f"  {shares}  {problem.problem}: {question}", markup=False, no_wrap=True, overflow="ellipsis")
+            question = " ".join(problem.question.split())
+            console.print(f"  {shares}  {problem.problem}: {question}", no_wrap=True, overflow="ellipsis")

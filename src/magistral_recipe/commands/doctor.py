@@ -48,9 +48,10 @@ def register(app: typer.Typer) -> None:
 def doctor() -> None:
     """Show what this machine can do: sandbox, compiler, GPU, memory, versions; and how to get what is missing."""
     from rich import box
-    from rich.console import Console
     from rich.table import Table
     from rich.text import Text
+
+    from magistral_recipe.terminal.screen import Screen
 
     marks: dict[State, tuple[str, str]] = {
         "ok": ("yes", "green"),
@@ -63,7 +64,7 @@ def doctor() -> None:
     for diagnosis in examine():
         word, colour = marks[diagnosis.state]
         table.add_row(diagnosis.subject, Text(word, style=colour), Text(diagnosis.found), Text(diagnosis.remedy))
-    Console(highlight=False).print(table)
+    Screen().print(table)
 
 
 def examine() -> Iterator[Diagnosis]:

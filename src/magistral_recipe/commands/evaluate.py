@@ -17,6 +17,7 @@ import typer
 
 from magistral_recipe import layout
 from magistral_recipe.chain.launch import die_with_parent
+from magistral_recipe.confidential import masked_text
 from magistral_recipe.data.benchmarks import catalogue
 from magistral_recipe.data.benchmarks.catalogue import Chosen
 from magistral_recipe.errors import DataError
@@ -208,7 +209,7 @@ def _folder_name(model: str) -> str:
 
 
 def _command() -> str:
-    return shlex.join(["magistral-recipe", *sys.argv[1:]])
+    return masked_text(shlex.join(["magistral-recipe", *sys.argv[1:]]))
 
 
 def _first_process() -> bool:
@@ -289,18 +290,20 @@ def _repeat(path: Path, output: Path | None) -> None:
 
 
 def _print_list() -> None:
-    from rich.console import Console
-    from rich.markup import escape
+    from rich.text import Text
 
-    console = Console(soft_wrap=True, highlight=False)
+    from magistral_recipe.terminal.screen import Screen
+
+    console = Screen(soft_wrap=True)
     for name, row in catalogue.list_rows():
         shown = {catalogue.GYM: "gym:TASK", catalogue.FILE: "FILE"}.get(name, name)
         several = f"; also {name}_{' _'.join(row.languages)}" if row.languages else ""
         sampling = row.sampling
-        console.print(f"[bold]{shown}[/]  {escape(row.title)}: {escape(row.about)}")
+        console.print(Text.assemble((shown, "bold"), f"  {row.title}: {row.about}"))
         console.print(
-            f"    [dim]{row.samples} samples at temperature {sampling.temperature:g}, top-p {sampling.top_p:g}, up to "
-            f"{sampling.max_new_tokens:,} tokens; answer: {escape(row.answer)}{several}[/]"
+            f"    {row.samples} samples at temperature {sampling.temperature:g}, top-p {sampling.top_p:g}, up to "
+            f"{sampling.max_new_tokens:,} tokens; answer: {row.answer}{several}",
+            style="dim",
         )
         place = row.data.path or (f"reasoning-gym {row.data.gym}" if row.data.gym else "in this package")
-        console.print(f"    [dim]data: {escape(place)}; {escape(row.licence)}[/]")
+        console.print(f"    data: {place}; {row.licence}", style="dim")

@@ -9,6 +9,7 @@ import typer
 
 from magistral_recipe.errors import DataError
 from magistral_recipe.terminal.console import told_errors
+from magistral_recipe.terminal.shown import say
 
 
 def register(app: typer.Typer) -> None:
@@ -34,14 +35,14 @@ def report(
                 raise DataError("--watch follows one run; leave it out to compare several")
             from magistral_recipe.report.side_by_side import build_comparison
 
-            typer.echo(build_comparison(run_folders, output))
+            say(build_comparison(run_folders, output))
         elif output is not None:
             raise DataError("--output is for comparisons; a single run's report is written into its folder")
         elif watch:
             from magistral_recipe.report.live import serve
 
-            serve(run_folders[0], port, announce=typer.echo)
+            serve(run_folders[0], port, announce=say)
         else:
             from magistral_recipe.report.build import build_report
 
-            typer.echo(build_report(run_folders[0]))
+            say(build_report(run_folders[0]))

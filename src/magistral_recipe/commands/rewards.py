@@ -211,40 +211,41 @@ def _thinking(tags: str) -> Thinking | None:
 
 
 def _print_list() -> None:
-    from rich.console import Console
-    from rich.markup import escape
+    from rich.text import Text
 
-    console = Console(soft_wrap=True)
+    from magistral_recipe.terminal.screen import Screen
+
+    console = Screen(soft_wrap=True)
     for name in names():
         entry = TABLE.get(name)
         if entry is None:
-            console.print(f"[bold]{escape(name)}[/]  an entry point of an installed package")
+            console.print(Text.assemble((name, "bold"), "  an entry point of an installed package"))
         else:
-            console.print(f"[bold]{name:<19}[/]{escape(entry.summary)}")
-            console.print(f"{'':<19}[dim]columns: {escape(entry.columns or 'none')}; {escape(entry.path)}[/]")
+            console.print(Text.assemble((f"{name:<19}", "bold"), entry.summary))
+            console.print(f"{'':<19}columns: {entry.columns or 'none'}; {entry.path}", style="dim")
 
 
 def _print_scores(scored: ScoredFile, target: Path) -> None:
-    from rich.console import Console
-    from rich.markup import escape
     from rich.table import Table
 
-    console = Console()
+    from magistral_recipe.terminal.screen import Screen
+
+    console = Screen()
     values = scored.values
     title = f"{scored.name}: {len(scored.rows)} completions"
     if values:
         best = "" if scored.maximum is None else f" of at most {scored.maximum:g}"
         title += f", mean {statistics.fmean(values):.3f}{best}"
-    console.print(escape(title))
+    console.print(title)
     table = Table("reason", "completions", "mean score")
     for reason, count in scored.reasons.most_common():
         of_reason = [
             row.value for row in scored.rows if reason in map(str, row.extras.values()) and row.value is not None
         ]
-        table.add_row(escape(reason), str(count), f"{statistics.fmean(of_reason):.3f}" if of_reason else "not scored")
+        table.add_row(reason, str(count), f"{statistics.fmean(of_reason):.3f}" if of_reason else "not scored")
     console.print(table)
     for line, reason in scored.set_aside[:10]:
-        console.print(f"line {line} set aside: {escape(reason)}")
+        console.print(f"line {line} set aside: {reason}")
     if len(scored.set_aside) > 10:
         console.print(f"... and {len(scored.set_aside) - 10} more set aside")
-    console.print(f"scores: {escape(str(target))}")
+    console.print(f"scores: {target}", soft_wrap=True)

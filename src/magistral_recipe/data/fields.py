@@ -109,7 +109,7 @@ def _one_answer(value: object) -> str:
     if isinstance(value, bool):
         raise failure(Code.WRONG_TYPE, f"expected text or a number, got {value}")
     if isinstance(value, int | float | Decimal):
-        if not math.isfinite(value):
+        if not isinstance(value, int) and not math.isfinite(value):
             raise failure(Code.BAD_VALUE, f"expected a finite number, got {value}")
         return str(value)
     if value is not None and not isinstance(value, str):

@@ -20,10 +20,16 @@ from typing import Any, BinaryIO, NamedTuple, NoReturn
 
 from magistral_recipe.data.fields import Code
 from magistral_recipe.errors import DataError
+from magistral_recipe.files import why_no_file
 
 SUFFIXES = (".jsonl", ".ndjson", ".jsonl.gz", ".json", ".csv", ".tsv", ".parquet")
 MAX_LINE_BYTES = 32 * 2**20
 """A longer line is set aside without being held in memory: no row of text is 32 MiB."""
+MAX_UNPACKED = 200
+"""So many times its size a compressed file may unpack to; text comes to 3 to 20, and a bomb to 1,000."""
+UNPACKED_ANYWAY = 4 * 2**20
+MAX_BLANK_LINES = 100_000
+"""One after the other; a file that goes on so is no data."""
 MAX_JSON_BYTES = 2**30
 """A .json file is parsed as a whole; beyond 1 GiB it should be JSONL."""
 
@@ -95,6 +101,8 @@ def read_rows(
     if path.is_dir():
         yield from _folder(path, label, split)
         return
+    if path.exists() and (reason := why_no_file(path)) is not None:
+        raise DataError(f"{label}: {reason}")
     suffix = suffix_of(path)
     if suffix is None:
         raise DataError(f"{label}: not a kind of file that can be read; expected one of {', '.join(SUFFIXES)}")
@@ -114,6 +122,8 @@ def read_rows(
 
 def read_json_lines(path: Path, label: str) -> Iterator[RawRow | BadRow]:
     """Read a file of JSON lines, compressed or not, whatever its name ends in; see `read_rows`."""
+    if path.exists() and (reason := why_no_file(path)) is not None:
+        raise DataError(f"{label}: {reason}")
     try:
         yield from _json_lines(path, label)
     except (OSError, EOFError) as error:  # EOFError: a compressed file that was cut
@@ -121,9 +131,11 @@ def read_json_lines(path: Path, label: str) -> Iterator[RawRow | BadRow]:
 
 
 def _json_lines(path: Path, label: str) -> Iterator[RawRow | BadRow]:
-    opener = gzip.open if path.name.lower().endswith(".gz") else open
-    with opener(path, "rb") as file:
-        for number, line, cut in _lines(file):
+    compressed = path.name.lower().endswith(".gz")
+    most = MAX_UNPACKED * path.stat().st_size + UNPACKED_ANYWAY if compressed else None
+    with (gzip.open if compressed else open)(path, "rb") as file:
+        blank = 0
+        for number, line, cut in _lines(file, label, most):
             if number == 1:
                 _refuse_other_encodings(line, label)
             place = Place(label, "line", number)
@@ -134,18 +146,30 @@ def _json_lines(path: Path, label: str) -> Iterator[RawRow | BadRow]:
                 yield BadRow(place, Code.TOO_LONG, reason, _excerpt(line))
             elif line:
                 yield _parsed(line, place)
+            blank = 0 if line else blank + 1
+            if blank > MAX_BLANK_LINES:
+                raise DataError(f"{place}: {blank:,} blank lines one after the other, expected JSON objects")
 
 
-def _lines(file: BinaryIO | gzip.GzipFile) -> Iterator[tuple[int, bytes, bool]]:
-    """Split a stream into (number, line, cut short), holding at most `MAX_LINE_BYTES` of a line."""
-    number = 0
+def _lines(file: BinaryIO | gzip.GzipFile, label: str, most: int | None) -> Iterator[tuple[int, bytes, bool]]:
+    """Split a stream of so many bytes at most into (number, line, cut short), holding `MAX_LINE_BYTES` of a line."""
+    number = read = 0
     while line := file.readline(MAX_LINE_BYTES):
         number += 1
         cut = False
         rest = line
+        read += len(line)
         while not rest.endswith(b"\n") and (rest := file.readline(MAX_LINE_BYTES)):
             cut = True
+            read += len(rest)
+            _require_unpacked(read, most, label)
+        _require_unpacked(read, most, label)
         yield number, line, cut
+
+
+def _require_unpacked(read: int, most: int | None, label: str) -> None:
+    if most is not None and read > most:
+        raise DataError(f"{label}: unpacks to more than {MAX_UNPACKED} times its size; unpack it and look what it is")
 
 
 def _refuse_other_encodings(start: bytes, label: str) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,12 +10,13 @@ from pydantic import ValidationError
 
 from magistral_recipe import layout
 from magistral_recipe.errors import DataError
-from magistral_recipe.files import whole_folder
+from magistral_recipe.files import read_json, read_text_within, whole_folder
 from magistral_recipe.models.config import ModelConfig
 from magistral_recipe.models.paths import find_model
 from magistral_recipe.writing.chat_format import NO_SYSTEM_PROMPT, ChatFormat
 from magistral_recipe.writing.template import TOKENIZER_TEMPLATE
 from magistral_recipe.writing.thinking import Thinking
+from magistral_recipe.yamltext import MAX_BYTES, YamlTextError, parse_yaml
 
 
 @dataclass(frozen=True)
@@ -84,15 +84,12 @@ def _recipe_above(place: Path) -> dict[str, Any]:
 
     Read leniently: a run made by another version, or half moved, can still be talked to.
     """
-    from ruamel.yaml import YAML
-    from ruamel.yaml.error import YAMLError
-
     for folder in (place, *list(place.resolve().parents)[:3]):
         file = folder / layout.RECIPE
         if file.is_file():
             try:
-                data = YAML(typ="safe").load(file.read_text("utf-8"))
-            except (YAMLError, OSError, UnicodeDecodeError):
+                data = parse_yaml(read_text_within(file, MAX_BYTES))
+            except (YamlTextError, OSError, UnicodeDecodeError):
                 return {}
             return data if isinstance(data, dict) else {}
     return {}
@@ -121,6 +118,7 @@ def _model_config(place: Path, recipe: dict[str, Any]) -> ModelConfig:
     adapter = place / layout.ADAPTER if (place / layout.ADAPTER).is_dir() else place
     file = adapter / "adapter_config.json"
     if file.is_file() and not (place / "config.json").is_file():
-        base = json.loads(file.read_text("utf-8")).get("base_model_name_or_path")
+        adapted = read_json(file)
+        base = adapted.get("base_model_name_or_path") if isinstance(adapted, dict) else None
         return config.model_copy(update={"path": str(base or config.path)})
     return config

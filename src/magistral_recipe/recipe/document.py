@@ -7,18 +7,22 @@ validated here but the syntax: `check/recipe_file.py` does that, and asks this m
 from __future__ import annotations
 
 import copy
+import re
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from ruamel.yaml import YAML
 from ruamel.yaml.comments import CommentedMap, CommentedSeq
-from ruamel.yaml.constructor import DuplicateKeyError
-from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
+from magistral_recipe.confidential import MASK, is_secret_name, looks_secret, masked_text
 from magistral_recipe.errors import RecipeError
+from magistral_recipe.files import read_text_within
+from magistral_recipe.yamltext import MAX_BYTES, YamlTextError, parse_yaml
 
 KeyPath = tuple[str | int, ...]
+_MOST_SHOWN = 200
+"""Characters of an override that a message repeats."""
 
 
 def key_text(path: KeyPath) -> str:
@@ -131,23 +135,20 @@ def _replace_places(merged: Document, over: Document) -> None:
 
 def _read_one(file: Path) -> Document:
     try:
-        text = file.read_text(encoding="utf-8")
+        text = read_text_within(file, MAX_BYTES)
     except FileNotFoundError:
         raise RecipeError(f"{file}: no such recipe file{_similar_files(file)}") from None
-    except IsADirectoryError:
-        raise RecipeError(f"{file}: is a folder, expected a recipe file (YAML)") from None
     except UnicodeDecodeError as error:
         raise RecipeError(f"{file}: is not UTF-8 text: {error}") from None
+    except OSError as error:
+        if file.is_dir():
+            raise RecipeError(f"{file}: is a folder, expected a recipe file (YAML)") from None
+        raise RecipeError(f"{file}: {error.strerror}") from None
     try:
-        loaded = YAML(typ="rt").load(text)
-    except DuplicateKeyError as error:
-        line = error.problem_mark.line + 1 if error.problem_mark else 1
-        raise RecipeError(f"{file}:{line}: {str(error.problem).splitlines()[0]}: each key may stand once") from None
-    except MarkedYAMLError as error:
-        mark = error.problem_mark or error.context_mark
-        raise RecipeError(f"{file}:{mark.line + 1 if mark else 1}: not valid YAML: {error.problem}") from None
-    except YAMLError as error:
-        raise RecipeError(f"{file}:1: not valid YAML: {error}") from None
+        loaded = parse_yaml(text, "rt")
+    except YamlTextError as error:
+        problem = f"{error.problem}: each key may stand once" if error.duplicate else f"not valid YAML: {error.problem}"
+        raise RecipeError(f"{file}:{error.line}: {problem}") from None
     if not isinstance(loaded, CommentedMap):
         raise RecipeError(f"{file}:1: expected a recipe (a mapping with name, model, stages), found {_kind(loaded)}")
     document = Document({}, file)
@@ -188,14 +189,17 @@ def _plain_scalar(node: Any) -> Any:
 
 
 def _apply_override(document: Document, override: str) -> None:
-    place = f"--set {override}"
+    told = masked_text(override)
+    place = f"--set {told if len(told) <= _MOST_SHOWN else told[:_MOST_SHOWN] + '…'}"
     name, equals, text = override.partition("=")
+    if is_secret_name(re.split(r"[.\[]", name)[-1]) or looks_secret(override):
+        place = f"--set {masked_text(name)}={MASK}"
     if not equals or not name.strip():
         raise RecipeError(f"{place}: expected key.path=value")
     try:
-        value = _plain(YAML(typ="rt").load(text), (), Document({}, document.file), 1)
-    except YAMLError as error:
-        raise RecipeError(f"{place}: the value is not valid YAML: {str(error).splitlines()[0]}") from None
+        value = _plain(parse_yaml(text, "rt"), (), Document({}, document.file), 1)
+    except YamlTextError as error:
+        raise RecipeError(f"{place}: the value is not valid YAML: {error.problem}") from None
     parts = name.strip().replace("[", ".").replace("]", "").split(".")
     path = _locate(document, parts, place)
     target: Any = document.data
@@ -254,12 +258,15 @@ def _stage_names(stage: Any) -> list[str]:
 
 
 def _similar_files(file: Path) -> str:
+    from magistral_recipe.recipe.ready import ready_recipes
     from magistral_recipe.suggest import did_you_mean
 
+    if file.stem in {recipe.name for recipe in ready_recipes()}:
+        return f"; `magistral-recipe recipes copy {file.stem}` puts the ready one of this name here"
     folder = file.parent
     if not folder.is_dir():
         return f" (there is no folder {folder})"
-    return did_you_mean(file.name, [path.name for path in folder.glob("*.y*ml")])
+    return "." + did_you_mean(file.name, [path.name for path in folder.glob("*.y*ml")])
 
 
 def _kind(value: Any) -> str:

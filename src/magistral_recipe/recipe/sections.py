@@ -111,6 +111,10 @@ class Stage(StrictModel):
         """
         yield from ()
 
+    def warnings(self) -> Mistakes:
+        """Find what is allowed and still not likely to be meant; `check` and `run` say it and go on."""
+        yield from ()
+
     @abstractmethod
     def inputs(self, start: str) -> Inputs:
         """Say what flows into the stage, which starts from the model called `start`."""

@@ -17,11 +17,23 @@ from magistral_recipe.figures import percent, span
 from magistral_recipe.report.collect import Evaluation, Run, Stage
 from magistral_recipe.report.curves import reward_parts
 from magistral_recipe.report.tables import COMPARED, leading_metric, paired, score_name, signed_points
+from magistral_recipe.training.health import (
+    ENTROPY,
+    FEW,
+    FLAT_GROUPS,
+    Curve,
+    Trouble,
+    entropy_gone,
+    fallen_reward,
+    first_judged,
+    flat_groups,
+    mean,
+    noise,
+    unpaid,
+    window,
+)
 
 Level = Literal["serious", "warning", "note"]
-
-_FEW = 8
-"""Logged values below which a curve is not judged."""
 
 
 @dataclass(frozen=True)
@@ -46,9 +58,9 @@ class RunWarning:
 Check = Callable[[Run], Iterator[RunWarning]]
 
 _METRICS = {
-    "entropy": ("entropy",),
+    "entropy": ENTROPY,
     "lengths": ("completions/clipped_ratio",),
-    "groups": ("groups/uninformative", "frac_reward_zero_std"),
+    "groups": FLAT_GROUPS,
     "clipping": ("clip_ratio/high_mean", "clip_ratio/low_mean", "clip_ratio/region_mean"),
     "the sampler": ("sampling/gap", "sampling/sampling_logp_difference/mean"),
 }
@@ -100,9 +112,14 @@ def _values(stage: Stage, *keys: str) -> list[float]:
     """The first of some metrics that was logged often enough to be judged."""
     for key in keys:
         values = [value for _, value in stage.curve(key)]
-        if len(values) >= _FEW:
+        if len(values) >= FEW:
             return values
     return []
+
+
+def _curves(stage: Stage) -> dict[str, Curve]:
+    logged = stage.keys()
+    return {key: stage.curve(key) for key in logged}
 
 
 def _part(stage: Stage, part: str) -> list[float]:
@@ -111,37 +128,31 @@ def _part(stage: Stage, part: str) -> list[float]:
     return _values(stage, keys.get(part, ""))
 
 
-def _mean(values: Sequence[float]) -> float:
-    return math.fsum(values) / len(values)
-
-
 def _start(values: Sequence[float]) -> float:
-    """Mean over the first tenth, at least three values."""
-    return _mean(values[: max(3, len(values) // 10)])
+    return mean(values[: window(values)])
 
 
 def _end(values: Sequence[float]) -> float:
-    """Mean over the last tenth, at least three values."""
-    return _mean(values[-max(3, len(values) // 10) :])
+    return mean(values[-window(values) :])
 
 
-def _noise(values: Sequence[float]) -> float:
-    """Standard deviation of a single value around its curve, by the steps between neighbours: a slope hardly counts."""
-    return math.sqrt(_mean([(b - a) ** 2 for a, b in pairwise(values)]) / 2)
+def _of_health(stage: Stage, trouble: Trouble, level: Level) -> RunWarning:
+    seen = f"{stage.title}: {trouble.seen}, since step {trouble.since}."
+    return RunWarning(trouble.id, level, trouble.title, seen, f"{trouble.advice}.")
+
+
+def falling_reward(run: Run) -> Iterator[RunWarning]:
+    """The reward, or the share of right answers, ends below its start by more than its noise."""
+    for stage in _rl(run):
+        if trouble := fallen_reward(_curves(stage), reward_parts(stage)):
+            yield _of_health(stage, trouble, "serious")
 
 
 def entropy_collapse(run: Run) -> Iterator[RunWarning]:
     """Entropy at the end below a quarter of what it was, or next to none (what Clip-Higher is for, Magistral §2.1)."""
     for stage in _rl(run):
-        values = _values(stage, *_METRICS["entropy"])
-        if values and _end(values) < max(0.25 * _start(values), 0.01) and _end(values) < _start(values):
-            yield RunWarning(
-                "entropy",
-                "warning",
-                "Entropy is collapsing",
-                f"{stage.title}: {_start(values):.3f} → {_end(values):.3f} nats a token; groups soon hold copies.",
-                "Raise epsilon_high (the paper: 0.26 to 0.28), lower the learning rate, or stop earlier.",
-            )
+        if trouble := entropy_gone(first_judged(_curves(stage), ENTROPY)):
+            yield _of_health(stage, trouble, "warning")
 
 
 def length_limit(run: Run) -> Iterator[RunWarning]:
@@ -176,22 +187,16 @@ def saturated_part(run: Run) -> Iterator[RunWarning]:
             if not values or part == "length":
                 continue
             late = values[len(values) // 3 :]
-            if _mean(late) > 0.99 and min(late) > 0.97:
+            if mean(late) > 0.99 and min(late) > 0.97:
                 yield RunWarning(
                     "saturated",
                     "note",
                     f"The {part} reward is saturated",
-                    f"{stage.title}: {_mean(late):.1%} earn it since the first third: it tells nothing apart.",
+                    f"{stage.title}: {mean(late):.1%} earn it since the first third: it tells nothing apart.",
                     "Nothing to do where that was the goal; otherwise lower its weight or choose harder problems.",
                 )
-            elif max(values) < 0.01:
-                yield RunWarning(
-                    "never-paid",
-                    "serious",
-                    f"The {part} reward is never paid",
-                    f"{stage.title}: at most {max(values):.1%} of a batch earn it, so nothing can be learnt from it.",
-                    "Try it on a file with magistral-recipe rewards, read the samples' reasons, or train SFT longer.",
-                )
+            elif trouble := unpaid(stage.curve(key), part):
+                yield _of_health(stage, trouble, "serious")
 
 
 def format_hacking(run: Run) -> Iterator[RunWarning]:
@@ -225,9 +230,9 @@ def language_drift(run: Run) -> Iterator[RunWarning]:
     for stage in _rl(run):
         values = _part(stage, "language")
         window = max(3, len(values) // 10)
-        means = [_mean(values[at : at + window]) for at in range(max(0, len(values) - window + 1))] if values else []
+        means = [mean(values[at : at + window]) for at in range(max(0, len(values) - window + 1))] if values else []
         # The best of many noisy means lies above the last one by chance alone.
-        if means and max(means) - means[-1] > max(0.05, 4 * _noise(values) / math.sqrt(window)):
+        if means and max(means) - means[-1] > max(0.05, 4 * noise(values) / math.sqrt(window)):
             yield _drift(f"{stage.title}: from {max(means):.0%} at best to {means[-1]:.0%} in the problem's language.")
             return
     for before, after in _neighbours(run):
@@ -245,22 +250,11 @@ def _drift(seen: str) -> RunWarning:
 def uninformative_groups(run: Run) -> Iterator[RunWarning]:
     """Over half of the groups without two different rewards at the end."""
     for stage in _rl(run):
-        values = _values(stage, *_METRICS["groups"])
-        if not values or _end(values) <= 0.5:
-            continue
-        right, wrong = _values(stage, "groups/all_right"), _values(stage, "groups/all_wrong")
-        kinds = f" ({_end(right):.0%} all right, {_end(wrong):.0%} all wrong)" if right and wrong else ""
-        # Without the kinds (stock TRL logs none) the share of right answers tells them.
-        graded = _part(stage, "correctness")
-        hard = _end(wrong) > _end(right) if right and wrong else _end(graded) < 0.5 if graded else None
-        other = {True: "easier problems", False: "harder problems", None: "problems that are solved now and then"}[hard]
-        yield RunWarning(
-            "groups",
-            "warning",
-            "Most groups teach nothing",
-            f"{stage.title}: {_end(values):.0%} of the groups have a single reward at the end{kinds}.",
-            f"Choose {other}, raise num_generations, or refill (max_refill_rounds).",
-        )
+        curves = _curves(stage)
+        graded = next((curves.get(key, ()) for key, part in reward_parts(stage).items() if part == "correctness"), ())
+        right, wrong = (curves.get(f"groups/all_{kind}", ()) for kind in ("right", "wrong"))
+        if trouble := flat_groups(first_judged(curves, FLAT_GROUPS), right, wrong, graded):
+            yield _of_health(stage, trouble, "warning")
 
 
 def idle_clipping(run: Run) -> Iterator[RunWarning]:
@@ -282,12 +276,12 @@ def sampler_gap(run: Run) -> Iterator[RunWarning]:
     """Sampler and trainer differ by more than 0.05 nats a token on average, or ever by 0.5."""
     for stage in _rl(run):
         values = _values(stage, *_METRICS["the sampler"])
-        if values and (_mean(values) > 0.05 or max(values) > 0.5):
+        if values and (mean(values) > 0.05 or max(values) > 0.5):
             yield RunWarning(
                 "sampler",
                 "serious",
                 "The sampler disagrees with the trainer",
-                f"{stage.title}: {_mean(values):.3f} nats a token apart on average, at most {max(values):.3f}.",
+                f"{stage.title}: {mean(values):.3f} nats a token apart on average, at most {max(values):.3f}.",
                 "Check that weights reach the sampler and that both use one precision; sample with top-p 1.",
             )
 
@@ -370,6 +364,7 @@ def undecided_verdicts(run: Run) -> Iterator[RunWarning]:
 
 
 CHECKS: tuple[Check, ...] = (
+    falling_reward,
     entropy_collapse,
     length_limit,
     saturated_part,

@@ -16,6 +16,7 @@ from typing import get_args
 from filelock import FileLock, Timeout
 
 from magistral_recipe import layout
+from magistral_recipe.confidential import masked_text
 from magistral_recipe.errors import DataError, MagistralRecipeError
 from magistral_recipe.evaluation.scores import compute_scores
 from magistral_recipe.evaluation.statistics import Interval
@@ -208,9 +209,10 @@ def collect(folder: Path) -> Run:
     manifest = as_mapping(read_json(folder / layout.MANIFEST))
     if not manifest:
         missing.append("manifest.json is absent or unreadable: versions, hardware and durations are not known.")
-    recipe = _text(folder / layout.RECIPE)
+    recipe = _own_text(folder / layout.RECIPE)
     if recipe is None:
-        missing.append("recipe.yaml is absent: what was asked for is not known.")
+        elsewhere = " or lies elsewhere" if (folder / layout.RECIPE).is_symlink() else ""
+        missing.append(f"recipe.yaml is absent{elsewhere}: what was asked for is not known.")
     thinking = _thinking(folder)
     stages = [_read_stage(folder, entry, thinking, missing) for entry in _entries(folder, manifest)]
     if not stages:
@@ -363,7 +365,7 @@ def resolved_recipe(folder: Path) -> Record:
     """Return a run's resolved recipe as plain data, empty where it can't be read."""
     file = folder / layout.RECIPE
     try:
-        return as_mapping(read_document(file).data) if file.is_file() else {}
+        return as_mapping(read_document(file).data) if _own_text(file) is not None else {}
     except (MagistralRecipeError, OSError, ValueError, RecursionError):
         return {}
 
@@ -394,11 +396,19 @@ def _note(missing: list[str], sentence: str | None) -> None:
         missing.append(sentence)
 
 
-def _text(path: Path) -> str | None:
+def _own_text(path: Path) -> str | None:
+    """A text that lies in its folder itself, its secrets masked; what a link fetches from elsewhere is not shown."""
     try:
-        return path.read_text(encoding="utf-8", errors="replace") if path.is_file() else None
+        if not path.is_file() or path.resolve() != path.parent.resolve() / path.name:
+            return None
+        with open(path, "rb") as stream:
+            text = stream.read(_MOST_TEXT).decode("utf-8", "replace")
     except OSError:
         return None
+    return masked_text(text)
+
+
+_MOST_TEXT = 1 << 20
 
 
 def _interval(value: object) -> Interval | None:

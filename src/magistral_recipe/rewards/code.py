@@ -54,6 +54,8 @@ class CodeCorrectness(Reward):
         seed: of the draw.
         sandbox: ``bwrap``; ``landlock``, weaker, where namespaces are forbidden; ``unsafe``, none.
         packages: Python packages of this environment that programs may import.
+        sockets: whether programs may make sockets. They lead nowhere, but what they hold is charged to a program only
+            where it has a control group.
         name: how logs call this instance.
         tokenizer: the model's, where the tags are special tokens that a trainer drops from the text: completions are
             then read from `completion_ids`.
@@ -88,6 +90,7 @@ class CodeCorrectness(Reward):
         name: str | None = None,
         tokenizer: Tokenizer | None = None,
         strict: bool = False,
+        sockets: bool = False,
     ) -> None:
         super().__init__(name, thinking, tokenizer, strict)
         for key, value in (("timeout", timeout), ("memory_mb", memory_mb), ("max_tests", max_tests)):
@@ -97,7 +100,7 @@ class CodeCorrectness(Reward):
         self.max_tests = max_tests
         self.partial = partial
         self.seed = seed
-        self.runner = Runner(check_mode(sandbox), tuple(packages))
+        self.runner = Runner(check_mode(sandbox), tuple(packages), sockets=sockets)
 
     def grade(self, batch: Batch) -> list[Grade]:
         """Grade each completion; see the class for the columns.

@@ -71,6 +71,11 @@ class OverlongPenalty(Reward):
         super().__init__(name, tokenizer=tokenizer, strict=strict)
         self._limits = LengthLimits(max_length, cache)
 
+    @property
+    def limits(self) -> tuple[int, int] | None:
+        """The length limits in force, (max_length, cache) in tokens; ``None`` while there are none."""
+        return self._limits.current
+
     def set_limits(self, max_length: int, cache: int) -> None:
         """Change the limits, in tokens; raise ValueError where the constructor was given them."""
         self._limits.set(max_length, cache)

@@ -134,6 +134,11 @@ class MagistralReward(Reward):
         self._language = _plain("language", language)
         self._limits = LengthLimits(max_length, cache)
 
+    @property
+    def limits(self) -> tuple[int, int] | None:
+        """The length limits in force, (max_length, cache) in tokens; ``None`` while there are none."""
+        return self._limits.current
+
     def set_limits(self, max_length: int, cache: int) -> None:
         """Change the limits of the length penalty, in tokens; raise ValueError where they were given before."""
         self._limits.set(max_length, cache)

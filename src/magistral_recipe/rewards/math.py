@@ -172,10 +172,18 @@ def _compare(rules: Rules, tasks: Iterable[_Task]) -> dict[_Task, Grade]:
             graded[task] = Grade(float(verdict.right), Reason(verdict.reason))
     if left_open:
         distinct = list(dict.fromkeys(pair for pairs in left_open.values() for pair in pairs))
-        outcomes = dict(zip(distinct, shared_pool().compare(distinct), strict=True))
+        outcomes = dict(zip(distinct, _asked(distinct, list(left_open.values())), strict=True))
         for task in left_open:
             graded[task] = _guarded(partial(_settled, rules, task, outcomes), task) or _GRADER_ERROR
     return graded
+
+
+def _asked(pairs: list[tuple[str, str]], tasks: list[list[tuple[str, str]]]) -> list[Outcome]:
+    """SymPy's word on each pair; the pairs of one task share one limit of time."""
+    if all(len(task) == 1 for task in tasks):
+        return shared_pool().compare(pairs)
+    at = {pair: index for index, pair in enumerate(pairs)}
+    return shared_pool().compare(pairs, [[at[pair] for pair in task] for task in tasks])
 
 
 def _noting(rules: Rules, pairs: list[tuple[str, str]]) -> Callable[[str, str], Verdict]:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from magistral_recipe import layout
+from magistral_recipe.confidential import masked_text
 from magistral_recipe.models.card import CardFacts, model_card
 from magistral_recipe.models.config import ModelConfig
 from magistral_recipe.models.paths import hub_id
@@ -64,7 +65,7 @@ class ExportStage(Stage):
         output = export_model(
             context.models[name] or model.path,
             context.folder / layout.MODEL,
-            (context.run_folder / layout.RECIPE).read_text("utf-8"),
+            masked_text((context.run_folder / layout.RECIPE).read_text("utf-8")),
             latest_scores(context.run_folder),
             config=model.model_copy(update={"dtype": self.dtype or model.dtype}),
             chat=chat_format(recipe, context.base),

@@ -81,6 +81,20 @@ class GrpoStage(TrainingStage):
                 "weights to vLLM is broken; use backend: transformers, or bfloat16 weights with LoRA",
             )
 
+    def warnings(self) -> Mistakes:
+        """Rewards that would punish length, had anybody told them from where on (§2.2.3)."""
+        zones = [self.trainer.get("overlong_cache"), *(entry.overlong_cache for entry in self.schedule)]
+        if any(zone is not None for zone in zones):
+            return
+        for name, options in self.named_rewards():
+            reward = registry.build(name, options, Thinking())
+            if hasattr(reward, "set_limits") and getattr(reward, "limits", None) is None:
+                text = (
+                    f"'{name}' punishes no length: set it, e.g. to a quarter of max_completion_length, or give the "
+                    "reward max_length and cache"
+                )
+                yield ("trainer", "overlong_cache"), text
+
     def inputs(self, start: str) -> Inputs:
         """What flows into the stage."""
         return Inputs((start,), (self.problems, *self.watched()))
@@ -148,6 +162,7 @@ class GrpoStage(TrainingStage):
             processing_class=start.tokenizer,
             callbacks=best_keeper(self, context, start),
         )
+        trainer.health.tell = lambda line: context.emit({"type": "warning", "text": line})
         results = train_and_save(trainer, context, start)
         return {**results, "problems": len(problems)}
 

@@ -56,6 +56,7 @@ def best_keeper(stage: TrainingStage, context: StageContext, start: LoadedModel)
         return []
     from magistral_recipe.evaluation.evaluate import quick_score
     from magistral_recipe.training.best import KeepBest
+    from magistral_recipe.training.health import held_out_fallen
 
     problems = problem_rows(context, settings.problems)[: settings.count]
     prompt = prompt_of(context.recipe.problems[settings.problems].benchmark, context.base)
@@ -75,9 +76,12 @@ def best_keeper(stage: TrainingStage, context: StageContext, start: LoadedModel)
 
     def told(step: int, value: float) -> None:
         context.emit({"type": "note", "text": f"step {step}: held-out score {value:.3f}"})
+        if trouble := held_out_fallen(keeper.scores, len(problems)):
+            context.emit({"type": "warning", "text": trouble.line()})
 
     restore = settings.keep == "best"
-    return [KeepBest(score, settings.every, context.folder / layout.BEST, restore=restore, on_score=told)]
+    keeper = KeepBest(score, settings.every, context.folder / layout.BEST, restore=restore, on_score=told)
+    return [keeper]
 
 
 def train_and_save(trainer: Trainer, context: StageContext, start: LoadedModel) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from magistral_recipe.errors import FULL, MagistralRecipeError
+from magistral_recipe.terminal.shown import say
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -27,20 +28,20 @@ def told_errors() -> Iterator[None]:
     try:
         yield
     except MagistralRecipeError as error:
-        for line in str(error).splitlines():
-            typer.secho(line if error.exit_code == 2 else f"error: {line}", err=True, fg="red")
+        for line in str(error).split("\n"):
+            say(line if error.exit_code == 2 else f"error: {line}", error=True, colour="red")
         raise typer.Exit(error.exit_code) from None
     except OSError as error:
         if error.errno not in FULL:
             if error.filename is None or error.strerror is None:
                 raise
-            typer.secho(f"error: {error.filename}: {error.strerror}", err=True, fg="red")
+            say(f"error: {error.filename}: {error.strerror}", error=True, colour="red")
             raise typer.Exit(1) from None
         message = "error: the disk is full; free some space and run again, nothing finished is lost"
-        typer.secho(message, err=True, fg="red")
+        say(message, error=True, colour="red")
         raise typer.Exit(1) from None
     except KeyboardInterrupt:
-        typer.secho("interrupted; nothing finished is lost, the same command goes on", err=True)
+        say("interrupted; nothing finished is lost, the same command goes on", error=True)
         raise typer.Exit(130) from None
 
 

@@ -16,6 +16,7 @@ from rich.text import Text
 from magistral_recipe.evaluation.statistics import Interval
 from magistral_recipe.figures import percent, with_interval
 from magistral_recipe.terminal.console import can_redraw
+from magistral_recipe.terminal.screen import Screen, plain
 
 if TYPE_CHECKING:
     from magistral_recipe.evaluation.samples import Sample
@@ -34,9 +35,9 @@ class EvaluationDisplay:
     """
 
     def __init__(self, quiet: bool = False, console: Console | None = None) -> None:
-        self.console = console or Console(highlight=False, quiet=quiet)
+        self.console = console or Screen(quiet=quiet)
         self.progress = Progress(
-            TextColumn("{task.description}"),
+            TextColumn("{task.description}", markup=False),
             BarColumn(bar_width=24),
             MofNCompleteColumn(),
             TimeElapsedColumn(),
@@ -57,12 +58,12 @@ class EvaluationDisplay:
 
     def line(self, text: str | Text) -> None:
         """Write a line that stays."""
-        self.console.print(text, markup=False, soft_wrap=True)
+        self.console.print(plain(text) if isinstance(text, str) else text, soft_wrap=True)
 
     def event(self, event: Mapping[str, Any]) -> None:
         """Show progress or a warning."""
         if event["type"] == "warning":
-            self.line(Text(f"warning: {event['text']}", style="yellow"))
+            self.line(plain(f"warning: {event['text']}", "yellow"))
             return
         name = str(event["activity"])
         known = {task.description: task.id for task in self.progress.tasks}
@@ -80,7 +81,7 @@ class EvaluationDisplay:
             f"{counts['samples']:,} samples" if counts["samples"] else f"{counts['greedy_samples']:,} greedy samples"
         )
         table = Table(box=SIMPLE_HEAD, title_justify="left", padding=(0, 1, 0, 0))
-        table.title = f"{output.name}: {counts['problems']:,} problems, {drawn}"
+        table.title = plain(f"{output.name}: {counts['problems']:,} problems, {drawn}")
         for heading in ("", "pass@1", "cut", "format", "language", "tokens"):
             table.add_column(heading, justify="left" if not heading else "right", no_wrap=True)
         table.columns[1].min_width = 20  # an interval is never cut
@@ -99,7 +100,7 @@ class EvaluationDisplay:
         if votes:
             self.line(", ".join(f"{name} {_share(scores.overall[name])}" for name in votes))
         for warning in scores.about.get("warnings", []):
-            self.line(Text(f"warning: {warning}", style="yellow"))
+            self.line(plain(f"warning: {warning}", "yellow"))
         self.line(f"results: {output / 'scores.json'}")
 
     def _row(self, table: Table, label: str, group: Group, prefix: str) -> None:
@@ -107,7 +108,7 @@ class EvaluationDisplay:
             return
         length = group.get(f"{prefix}mean_length", group.get("mean_length"))
         table.add_row(
-            label,
+            plain(label),
             _share(group.get(f"{prefix}pass@1")),
             _percent(group.get(f"{prefix}truncation_rate")),
             _percent(group.get(f"{prefix}format_rate")),

@@ -8,10 +8,10 @@ from typing import Any
 
 from rich.console import Console, RenderableType
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
-from rich.text import Text
 
 from magistral_recipe.figures import duration
 from magistral_recipe.terminal.console import can_redraw
+from magistral_recipe.terminal.screen import Screen, plain
 
 SHOWN = {
     "reward": "reward",
@@ -35,7 +35,7 @@ class Display:
     """
 
     def __init__(self, stages: int, console: Console | None = None, live: bool | None = None) -> None:
-        self.console = console or Console(highlight=False)
+        self.console = console or Screen()
         self.stages = stages
         self.live = can_redraw(self.console) if live is None else live
         self._progress: Progress | None = None
@@ -56,12 +56,12 @@ class Display:
         self.line(f"{self._label}: {how}")
         if self.live:
             self._progress = Progress(
-                TextColumn("  {task.description}"),
+                TextColumn("  {task.description}", markup=False),
                 BarColumn(bar_width=24),
                 MofNCompleteColumn(),
-                TextColumn("{task.fields[metrics]}"),
+                TextColumn("{task.fields[metrics]}", markup=False),
                 TimeElapsedColumn(),
-                TextColumn("{task.fields[left]}"),
+                TextColumn("{task.fields[left]}", markup=False),
                 console=self.console,
                 transient=True,
             )
@@ -88,13 +88,13 @@ class Display:
         if event["type"] == "note":
             self.line(f"  {event['text']}")
         elif event["type"] == "warning":
-            self.line(Text(f"  warning: {event['text']}", style="yellow"))
+            self.line(plain(f"  warning: {event['text']}", "yellow"))
         elif event["type"] == "progress":
             self._step(event)
 
     def line(self, text: RenderableType) -> None:
         """Write a line that stays."""
-        self.console.print(text, markup=False, soft_wrap=True)
+        self.console.print(plain(text) if isinstance(text, str) else text, soft_wrap=True)
 
     def _step(self, event: Mapping[str, Any]) -> None:
         now, step, total = time.monotonic(), int(event["step"]), int(event["total"])

@@ -11,6 +11,7 @@ from rich.table import Table
 from magistral_recipe.figures import with_interval
 from magistral_recipe.report.evaluations import METRICS, NAMES, figure, finished_evaluations
 from magistral_recipe.report.values import as_mapping
+from magistral_recipe.terminal.screen import plain
 
 
 def score_table(run: Path) -> Table | None:
@@ -28,7 +29,7 @@ def score_table(run: Path) -> Table | None:
     table = Table(title="held-out scores in percent, with 95% intervals over problems", title_justify="left")
     table.add_column("")
     for label, _ in evaluated:
-        table.add_column(NAMES.get(label, label), justify="right", no_wrap=True)
+        table.add_column(plain(NAMES.get(label, label)), justify="right", no_wrap=True)
     for name, title in METRICS.items():
         figures = [figure(scores["overall"], name) for _, scores in evaluated]
         if any(figures):
@@ -38,7 +39,7 @@ def score_table(run: Path) -> Table | None:
         groups = [scores["groups"]["category"].get(hardest, {}).get("scores", {}) for _, scores in evaluated]
         for name in ("pass@1", "greedy_pass@1"):
             if any(name in group for group in groups):
-                table.add_row(f"{hardest} {METRICS[name]}", *(_cell(group.get(name), name) for group in groups))
+                table.add_row(plain(f"{hardest} {METRICS[name]}"), *(_cell(group.get(name), name) for group in groups))
     return table
 
 

@@ -25,14 +25,14 @@ class Plan(NamedTuple):
         ranks: processes that train.
         budget: most tokens of a microbatch.
         normalization: `minibatch`, `group` or `none`.
-        loss_normalizer: `minibatch` or `group`.
+        loss_normalization: `minibatch` or `group`.
     """
 
     minibatches: int
     ranks: int
     budget: int
     normalization: str
-    loss_normalizer: str
+    loss_normalization: str
 
 
 @dataclass
@@ -141,7 +141,7 @@ def _build(groups: Sequence[Group], plan: Plan) -> Minibatch:
     for rollout, advantage in zip(rollouts, _advantages(groups, trained, plan.normalization), strict=True):
         rollout.advantage = advantage
     counted = [sum(rollout.counted for rollout in members) for members in trained]
-    if plan.loss_normalizer == "group":
+    if plan.loss_normalization == "group":
         filled = sum(own > 0 for own in counted)
         normalizers = [float(filled * own) for own, members in zip(counted, trained, strict=True) for _ in members]
     else:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -44,6 +45,8 @@ class Collector:
         self._processes = processes
         self._top = top
         self._empty_in_a_row = 0
+        self._first_reward: float | None = None
+        self._batches_with_signal = 0
         self.rounds_allowed = config.max_refill_rounds
 
     @property
@@ -112,6 +115,8 @@ class Collector:
             "stream": self._stream.state_dict(),
             "schedule": self._schedule.state_dict(),
             "empty_in_a_row": self._empty_in_a_row,
+            "first_reward": self._first_reward,
+            "batches_with_signal": self._batches_with_signal,
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
@@ -119,6 +124,8 @@ class Collector:
         self._stream.load_state_dict(state["stream"])
         self._schedule.load_state_dict(state["schedule"])
         self._empty_in_a_row = state["empty_in_a_row"]
+        self._first_reward = state.get("first_reward")  # a checkpoint of an earlier version has neither
+        self._batches_with_signal = state.get("batches_with_signal", 0)
 
     def _filled_up(self, problems: list[dict[str, Any]]) -> list[dict[str, Any]]:
         """Repeat the last problem until the completions divide over the ranks; the repetitions are dropped."""
@@ -137,13 +144,35 @@ class Collector:
                 "uninformative": figures["groups/uninformative"],
             }
         )
+        if self._first_reward is None:
+            self._first_reward = figures["reward"]
+        self._batches_with_signal += useful
         self._empty_in_a_row = 0 if useful else self._empty_in_a_row + 1
         if self._empty_in_a_row >= self._config.max_empty_batches:
             raise RunError(
                 f"{self._empty_in_a_row} generation batches in a row had no group with two different rewards "
                 f"(all right {figures['groups/all_right']:.0%}, all wrong {figures['groups/all_wrong']:.0%}, "
-                f"other {figures['groups/other_flat']:.0%}): nothing to learn from. Check the rewards on a few "
-                "completions, or choose problems of another difficulty"
+                f"other {figures['groups/other_flat']:.0%}): {self._why_nothing(figures)}"
             )
         if not useful:
             logger.warning("no group of this generation batch had two different rewards: nothing is trained on it")
+
+    def _why_nothing(self, figures: dict[str, float]) -> str:
+        """Tell apart what never had a signal, what has learnt all there is, and what training has destroyed."""
+        reward, first = figures["reward"], self._first_reward
+        right, wrong = figures["groups/all_right"], figures["groups/all_wrong"]
+        if math.isnan(reward):
+            return "no reward applied to any of them. Do the rows have the columns that the rewards need?"
+        if self._batches_with_signal and first is not None and wrong > right and reward < first:
+            return (
+                f"the policy has collapsed. The first batch earned {first:.2f} a completion, this one {reward:.2f}, "
+                f"after {self._batches_with_signal} batches that trained: lower learning_rate "
+                f"({self._config.learning_rate:g})"
+            )
+        if self._batches_with_signal and right > wrong:
+            return "these problems are learnt. Choose harder ones, or end the training here"
+        return (
+            "nothing to learn from. Check the rewards on a few completions, or choose "
+            f"{'harder' if right > wrong else 'easier'} problems; a model that does not know the format yet needs "
+            "SFT first"
+        )

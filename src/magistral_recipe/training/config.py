@@ -16,7 +16,7 @@ from magistral_recipe.machine import World
 from magistral_recipe.training.schedule import Schedule, ScheduleEntry
 
 _FIXED: dict[str, tuple[Any, str]] = {
-    "loss_type": ("dapo", "the loss is the paper's; `loss_normalizer` chooses what it is divided by"),
+    "loss_type": ("dapo", "the loss is the paper's; `loss_normalization` chooses what it is divided by"),
     "scale_rewards": ("none", "use `advantage_normalization`"),
     "importance_sampling_level": ("token", "the paper's ratio is per token"),
     "multi_objective_aggregation": ("sum_then_normalize", "rewards are summed, then centred in their group"),
@@ -52,8 +52,8 @@ class MagistralGRPOConfig(GRPOConfig):
             that a reward logs.
         max_refill_rounds: how many times missing groups are drawn again before a smaller batch is taken.
         max_empty_batches: stop after this many generation batches in a row without one informative group.
-        loss_normalizer: `minibatch` divides by all its completion tokens; `group` is the formula as printed, each
-            group over its own tokens.
+        loss_normalization: `minibatch` divides by all its completion tokens; `group` is the formula as printed (§2.1),
+            each group over its own tokens.
         schedule: changes of length, penalty zone, batch and difficulty; see `Schedule`.
         rollouts_every: write the rollouts of the first generation batch at or after every n-th step; 0 never does.
         rollouts_groups: how many groups of that batch are written.
@@ -98,8 +98,11 @@ class MagistralGRPOConfig(GRPOConfig):
     signal: str = field(default="total", metadata={"help": "What must differ within a group."})
     max_refill_rounds: int = field(default=4, metadata={"help": "Rounds of refill."})
     max_empty_batches: int = field(default=5, metadata={"help": "Empty batches in a row that stop a run."})
-    loss_normalizer: Literal["minibatch", "group"] = field(
+    loss_normalization: Literal["minibatch", "group"] = field(
         default="minibatch", metadata={"help": "What the token sum is divided by."}
+    )
+    loss_normalizer: Literal["minibatch", "group"] | None = field(
+        default=None, metadata={"help": "Older name of the same."}
     )
     schedule: list[dict[str, Any]] | None = field(default=None, metadata={"help": "Changes while training."})
     rollouts_every: int = field(default=10, metadata={"help": "Steps between written rollouts."})
@@ -112,6 +115,8 @@ class MagistralGRPOConfig(GRPOConfig):
         """Derive TRL's sizes, and refuse what does not fit, all at once."""
         if self.gradient_checkpointing is not None:  # transformers would warn, and prefer the newer name's default
             self.activation_checkpointing, self.gradient_checkpointing = self.gradient_checkpointing, None
+        if self.loss_normalizer is not None:
+            self.loss_normalization, self.loss_normalizer = self.loss_normalizer, None
         if isinstance(self.scale_rewards, bool):
             self.scale_rewards = "group" if self.scale_rewards else "none"
         processes = World.from_environment().size
@@ -176,7 +181,10 @@ class MagistralGRPOConfig(GRPOConfig):
         ]
         if not isinstance(self.num_generations, int) or self.num_generations < 2:
             mistakes.append(f"a group of {self.num_generations} has no advantages: num_generations must be at least 2")
-        choices = {"advantage_normalization": ("minibatch", "group", "none"), "loss_normalizer": ("minibatch", "group")}
+        choices = {
+            "advantage_normalization": ("minibatch", "group", "none"),
+            "loss_normalization": ("minibatch", "group"),
+        }
         for name, allowed in choices.items():
             if getattr(self, name) not in allowed:
                 mistakes.append(f"{name}={getattr(self, name)!r} is not one of {', '.join(allowed)}")

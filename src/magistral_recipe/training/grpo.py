@@ -42,6 +42,7 @@ from magistral_recipe.training.prompt_stream import PromptStream
 from magistral_recipe.training.rollouts import Group, broken_step_records, rollout_records
 from magistral_recipe.training.schedule import Schedule, Settings
 from magistral_recipe.training.scoring import reward_records
+from magistral_recipe.training.watch import HealthWatch, reward_metrics
 
 logger = logging.getLogger(__name__)
 
@@ -55,6 +56,9 @@ class MagistralGRPOTrainer(RoundGenerator):
         args: the settings.
         train_dataset: rows with a `prompt` and the columns that rewards need.
         **trl_arguments: the other arguments of `trl.GRPOTrainer`.
+
+    Attributes:
+        health: warns while it trains of a reward that falls, entropy that is gone and the like; set its `tell`.
 
     Raises:
         DataError: if the data cannot train.
@@ -99,6 +103,8 @@ class MagistralGRPOTrainer(RoundGenerator):
         self._sums = StepSums(self.accelerator.device)
         if not any(isinstance(callback, CheckpointGuard) for callback in self.callback_handler.callbacks):
             self.add_callback(CheckpointGuard())
+        self.health = HealthWatch(reward_metrics(self.reward_funcs, self.reward_func_names))
+        self.add_callback(self.health)
         self._say_how()
 
     # ---- before the first step
@@ -282,7 +288,7 @@ class MagistralGRPOTrainer(RoundGenerator):
             self.accelerator.num_processes,
             args.max_tokens_per_microbatch,
             args.advantage_normalization,
-            args.loss_normalizer,
+            args.loss_normalization,
         )
 
     def _make_collector(self) -> Collector:

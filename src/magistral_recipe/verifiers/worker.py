@@ -2,8 +2,9 @@
 
 One JSON object a line in either direction. It says ``{"ready": true}`` once SymPy is imported; then for each
 ``{"id": 7, "reference": "…", "answer": "…", "seconds": 4.0}`` it answers ``{"id": 7, "equal": true}``, false, or null
-for what it cannot read. An item that uses more CPU time than its seconds ends the process by signal, wherever
-it is, C code included; the pool sees the death and goes on with another worker. It ends when its input does.
+for what it cannot read, with the CPU time ``spent`` where the question says ``"timed": true``. An item that uses more
+CPU time than its seconds ends the process by signal, wherever it is, C code included; the pool sees the death and goes
+on with another worker. It ends when its input does.
 """
 
 from __future__ import annotations
@@ -12,6 +13,8 @@ import json
 import os
 import signal
 import sys
+import time
+from collections.abc import Callable
 from typing import Any, BinaryIO
 
 MEMORY = 2 << 30
@@ -33,16 +36,23 @@ def main() -> int:
     _reply(replies, {"ready": True})
     for line in sys.stdin.buffer:
         item = json.loads(line)
+        started = time.process_time()
         _start_clock(item["seconds"])
-        try:
-            result: dict[str, Any] = {"equal": equal(item["reference"], item["answer"])}
-        except MemoryError:
-            os._exit(3)  # what is left of the process cannot be trusted
-        except Exception as error:  # noqa: BLE001  # parsers raise anything on hostile text; that is "unreadable"
-            result = {"equal": None, "error": f"{type(error).__name__}: {error}"[:200]}
+        result = _compared(equal, item["reference"], item["answer"])
         _start_clock(0)
+        if item.get("timed"):
+            result["spent"] = time.process_time() - started
         _reply(replies, {"id": item["id"], **result})
     return 0
+
+
+def _compared(equal: Callable[[str, str], bool | None], reference: str, answer: str) -> dict[str, Any]:
+    try:
+        return {"equal": equal(reference, answer)}
+    except MemoryError:
+        os._exit(3)  # what is left of the process cannot be trusted
+    except Exception as error:  # noqa: BLE001  # parsers raise anything on hostile text; that is "unreadable"
+        return {"equal": None, "error": f"{type(error).__name__}: {error}"[:200]}
 
 
 def _private_output() -> BinaryIO:

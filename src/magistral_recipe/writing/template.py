@@ -13,11 +13,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from magistral_recipe.errors import DataError
+from magistral_recipe.files import read_text_within
+from magistral_recipe.writing.bounded import why_unbounded
 from magistral_recipe.writing.thinking import Thinking
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
+MAX_TEMPLATE_BYTES = 256 * 1024
 _OWN_TEMPLATE_HINT = "use the package's own template (leave `template` out)"
 
 
@@ -51,7 +54,7 @@ def template_text(template: str | None) -> str | None:
     if template == TOKENIZER_TEMPLATE:
         return None
     try:
-        return Path(template).read_text("utf-8")
+        return read_text_within(Path(template), MAX_TEMPLATE_BYTES)
     except (OSError, UnicodeDecodeError) as error:
         raise DataError(
             f"chat template {template!r} can't be read ({error}); allowed: {PACKAGE_TEMPLATE!r}, "
@@ -125,15 +128,38 @@ def inspect_template(tokenizer: PreTrainedTokenizerBase, thinking: Thinking) -> 
     )
 
 
-def _render(tokenizer: PreTrainedTokenizerBase, messages: list[Message], generate: bool = False) -> str:
-    from jinja2 import TemplateError
+def require_bounded(tokenizer: PreTrainedTokenizerBase) -> None:
+    """Make sure that the tokenizer's chat template comes to an end: a stranger's may loop, or build a giant string.
 
+    Args:
+        tokenizer: with its chat template set.
+
+    Raises:
+        ChatTemplateError: if rendering a short conversation takes too long, too much memory, or makes too much of it.
+    """
+    reason = why_unbounded(tokenizer)
+    if reason is not None:
+        raise ChatTemplateError(f"the chat template {reason}; {_OWN_TEMPLATE_HINT}")
+
+
+def _render(tokenizer: PreTrainedTokenizerBase, messages: list[Message], generate: bool = False) -> str:
+    require_bounded(tokenizer)
     try:
         rendered: Any = tokenizer.apply_chat_template(messages, add_generation_prompt=generate, tokenize=False)
-    except (TemplateError, TypeError) as error:
+    except _failures() as error:
         problem = f"the chat template can't render a conversation ({_one_line(error)}); {_OWN_TEMPLATE_HINT}"
         raise ChatTemplateError(problem) from error
     return str(rendered)
+
+
+def _failures() -> tuple[type[Exception], ...]:
+    """What rendering may raise: Jinja's own errors, and whatever a template's expressions do.
+
+    A ``TypeError``, for one: some add up texts that are not there.
+    """
+    from jinja2 import TemplateError
+
+    return (TemplateError, TypeError, ValueError, ArithmeticError, LookupError, AttributeError, RecursionError)
 
 
 def _one_line(error: Exception) -> str:
@@ -150,12 +176,11 @@ def check_system_turn(tokenizer: PreTrainedTokenizerBase, system: str) -> None:
     Raises:
         ChatTemplateError: naming the ways out.
     """
-    from jinja2 import TemplateError
-
+    require_bounded(tokenizer)
     turns = [{"role": "system", "content": system}, {"role": "user", "content": "?"}]
     try:
         tokenizer.apply_chat_template(turns, add_generation_prompt=True, tokenize=False)
-    except (TemplateError, TypeError) as error:  # TypeError: some add up texts that are not there
+    except _failures() as error:
         raise ChatTemplateError(
             f"the chat template refuses a system turn ({_one_line(error)}); train without one "
             "(`thinking.system_prompt: none`), or use the package's own template (`thinking.template: magistral`)",
@@ -170,12 +195,10 @@ def _one_pair(turn: str, thinking: Thinking, thoughts: str) -> bool:
 
 
 def _shows_system(tokenizer: PreTrainedTokenizerBase, user: Message) -> bool | None:
-    from jinja2 import TemplateError
-
     system = "Answer like a pirate."
     try:
         rendered: Any = tokenizer.apply_chat_template([{"role": "system", "content": system}, user], tokenize=False)
-    except (TemplateError, TypeError):
+    except _failures():
         return None
     return system in str(rendered)
 

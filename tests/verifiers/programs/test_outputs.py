@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import json
+import time
+import tracemalloc
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -103,7 +107,92 @@ def test_deep_values_need_no_deep_stack():
 
 @pytest.mark.parametrize("output", [b"", b"{", b"\xff\xfe", b"[" * 100_000, b"1" * 5_000])
 def test_what_is_no_json_is_no_value(output):
-    assert read_value(output) == (False, None)
+    assert read_value(output, expected=[1] * 50_000) == (False, None)
+
+
+MEGABYTES = 16 << 20
+FLOODS = {
+    "newlines": "\n" * MEGABYTES,
+    "blank lines": " \n" * (MEGABYTES // 2),
+    "an answer, then newlines": "5\n" + "\n" * MEGABYTES,
+    "tokens": "5 " * (MEGABYTES // 2),
+    "one token": "5" * MEGABYTES,
+    "a number with an exponent": "5e" + "9" * MEGABYTES,
+    "lines": "5\n" * (MEGABYTES // 2),
+    "white space of all kinds": "\u3000\x85\x1c" * (MEGABYTES // 8),
+    "no text": "\ufffd" * MEGABYTES,
+    "spaces": " " * MEGABYTES,
+}
+COMPARISONS = {
+    "exact": same_output,
+    "tolerant": lambda actual, expected: same_output(actual, expected, 1e-6),
+    "published": same_published_output,
+}
+
+
+def costs(action):
+    """Seconds of CPU time, and the most memory held at once in bytes."""
+    tracemalloc.start()
+    started = time.process_time()
+    try:
+        action()
+        return time.process_time() - started, tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+
+
+@pytest.mark.parametrize("how", COMPARISONS)
+@pytest.mark.parametrize("name", FLOODS)
+def test_a_flood_costs_no_more_than_its_size(name, how):
+    flood = FLOODS[name]
+    for expected in ("5", "\n" + "5 6\n" * 1000):
+        seconds, held = costs(lambda expected=expected: COMPARISONS[how](flood, expected))
+        assert seconds < 2
+        assert held < 100 << 20
+
+
+@pytest.mark.parametrize(
+    "output",
+    [
+        b"[" + b"[]," * (MEGABYTES // 3) + b"1]",
+        b"[" + b'{"":0},' * (MEGABYTES // 7) + b"1]",
+        b"[" + b"1," * (MEGABYTES // 2) + b"1]",
+        b'"' + b"a" * MEGABYTES + b'"',
+        b"-" * MEGABYTES,
+    ],
+    ids=["lists", "mappings", "numbers", "text", "nothing"],
+)
+def test_a_value_too_long_to_be_equal_is_not_read(output):
+    seconds, held = costs(lambda: read_value(output, [1, 2]))
+    assert seconds < 0.5
+    assert held < 1 << 20
+    assert read_value(output, [1, 2]) == (False, None)
+
+
+@given(JSON)
+def test_a_value_that_is_equal_is_always_read(value):
+    spread = json.dumps(value).encode()
+    assert read_value(spread, value)[0]
+    assert read_value(json.dumps([1.0000000000000002] * 3000).encode(), [1] * 3000)[0]  # numbers within a tolerance
+
+
+@given(st.text(" \n\r\t5a\x85", max_size=12), st.text(" \n\r\t5a\x85", max_size=12))
+def test_comparing_as_a_stream_is_comparing_all_lines(actual, expected):
+    def lines(text):
+        found = [line.split() for line in text.split("\n")]
+        while found and not found[-1]:
+            found.pop()
+        return found
+
+    def published(text):
+        return [line.strip() for line in text.strip().split("\n")]
+
+    assert same_output(actual, expected) is (lines(actual) == lines(expected))
+    same = len(published(actual)) == len(published(expected)) and all(
+        a == b or (a.split() and b.split() and set("5 \t\r\x85") >= set(a + b) and a.split() == b.split())
+        for a, b in zip(published(actual), published(expected), strict=True)
+    )
+    assert same_published_output(actual, expected) is bool(same)
 
 
 @pytest.mark.parametrize(

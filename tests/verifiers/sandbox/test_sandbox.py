@@ -154,7 +154,8 @@ def canary_scores(tmp_path_factory):
         assert bare.stdout.strip() == secrets["home_folder"]
         completion = f"<think>x</think>\n```python\n{SEARCH}\n```"
         try:
-            scores = CodeCorrectness()(completions=[completion] * len(rows), tests=rows)
+            # With sockets: it is the namespace that leads nowhere, not only the filter.
+            scores = CodeCorrectness(sockets=True)(completions=[completion] * len(rows), tests=rows)
         finally:
             del os.environ["CANARY"]
             server.close()

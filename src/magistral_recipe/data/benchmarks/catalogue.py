@@ -17,8 +17,10 @@ from pydantic import Field, ValidationError, model_validator
 
 from magistral_recipe.data.problems import AnswerIn
 from magistral_recipe.errors import DataError
+from magistral_recipe.files import read_text_within
 from magistral_recipe.schema import StrictModel
 from magistral_recipe.suggest import did_you_mean
+from magistral_recipe.yamltext import MAX_BYTES, YamlTextError, parse_yaml
 
 FOLDER = Path(__file__).parent
 GYM, FILE = "gym", "file"
@@ -211,12 +213,9 @@ def read_row(file: Path) -> Benchmark:
     Raises:
         DataError: where it can't be read or a key of it is wrong, one line a mistake.
     """
-    from ruamel.yaml import YAML
-    from ruamel.yaml.error import YAMLError
-
     try:
-        data = YAML(typ="safe").load(file.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, YAMLError) as error:
+        data = parse_yaml(read_text_within(file, MAX_BYTES))
+    except (OSError, UnicodeDecodeError, YamlTextError) as error:
         raise DataError(f"{file}: not a benchmark that can be read: {str(error).splitlines()[0]}") from error
     if not isinstance(data, dict):
         raise DataError(f"{file}: expected a benchmark (a mapping with title, data, loader, …)")

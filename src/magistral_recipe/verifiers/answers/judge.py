@@ -12,6 +12,7 @@ from numbers import Real
 from typing import Any
 
 from magistral_recipe.verifiers.answers.compare import compare
+from magistral_recipe.verifiers.answers.effort import OutOfTimeError, limited_effort
 from magistral_recipe.verifiers.answers.golds import GROUND_TRUTH, final_answer
 from magistral_recipe.verifiers.answers.reading import read
 from magistral_recipe.verifiers.answers.shapes import Listing, Opaque
@@ -20,6 +21,7 @@ from magistral_recipe.verifiers.answers.verdicts import UNREADABLE, Verdict
 MAX_BOXES = 20
 NO_BOX = Verdict(False, "no_box")
 SEVERAL = Verdict(False, "several_boxes")
+OUT_OF_TIME = Verdict(False, "timeout")
 
 
 def references_of(reference: Any) -> list[str]:
@@ -41,7 +43,10 @@ def references_of(reference: Any) -> list[str]:
     if isinstance(reference, bool) or reference is None:
         return []
     if isinstance(reference, Real):
-        number = float(reference)
+        try:
+            number = float(reference)
+        except OverflowError:  # an integer beyond what a float holds
+            return [str(reference)]
         if not math.isfinite(number):
             return []
         return [str(reference) if "e" not in str(reference) else f"{number:f}"]
@@ -65,14 +70,19 @@ def judge(
         comparison: what compares one reference with one box.
 
     Returns:
-        The verdict; undecided where the comparison of some pair is and no other decides.
+        The verdict; undecided where the comparison of some pair is and no other decides, `OUT_OF_TIME` where
+        comparing all of them takes the rules too long.
     """
     distinct = list(dict.fromkeys(box.strip() for box in boxes if box.strip()))
     if not distinct:
         return NO_BOX
     if len(distinct) > MAX_BOXES:
         return SEVERAL
-    verdicts = [_judge_one(reference, distinct, comparison) for reference in references]
+    try:
+        with limited_effort():
+            verdicts = [_judge_one(reference, distinct, comparison) for reference in references]
+    except OutOfTimeError:
+        return OUT_OF_TIME
     for right in (True, None):
         if found := next((verdict for verdict in verdicts if verdict.right is right), None):
             return found

@@ -1,17 +1,22 @@
 r"""SymPy's word on what the rules leave undecided: integrals in a reference, sets built from conditions, Γ and ζ.
 
 Runs in a worker alone: neither the parser nor SymPy is bounded in time. Only what Math-Verify reads as
-mathematics counts, never its fallback to strings, and what it calls equal must also agree in value.
+mathematics counts, never its fallback to strings, and what it calls equal must also agree in value. The time that
+parsing takes doubles with every level of nesting: what is nested or long beyond mathematics is not looked at.
 """
 
 from __future__ import annotations
 
 import random
+import re
 from typing import Any
 
-from magistral_recipe.verifiers.answers.text import clean
+from magistral_recipe.verifiers.answers.text import MAX_LENGTH, clean
 
 DIGITS = 30
+MAX_NESTING = 12
+"""Levels of brackets, and commands one right behind the other, that are read."""
+_STEPS = re.compile(r"(?P<open>[({\[|]|\\begin)|(?P<close>[)}\]]|\\end)|(?P<row>(?:\\[a-zA-Z]+\s*)+)")
 
 
 def equal(reference: str, answer: str) -> bool | None:
@@ -24,6 +29,8 @@ def equal(reference: str, answer: str) -> bool | None:
     Returns:
         Whether they are; ``None`` where one of them is no mathematics that SymPy reads.
     """
+    if _beyond_reading(reference) or _beyond_reading(answer):
+        return None
     from math_verify import verify
 
     gold, found = _parsed(reference), _parsed(answer)
@@ -33,6 +40,25 @@ def equal(reference: str, answer: str) -> bool | None:
     if not verify([gold], [found], timeout_seconds=None, allow_set_relation_comp=True):
         return False
     return _values_agree(gold, found)
+
+
+def _beyond_reading(text: str) -> bool:
+    """Whether a text is longer, or nested deeper, than what the parser is let loose on."""
+    if len(text) > MAX_LENGTH:
+        return True
+    depth = bars = 0
+    for match in _STEPS.finditer(text):
+        if match["open"] == "|":
+            bars += 1
+        elif match["open"]:
+            depth += 1
+        elif match["close"]:
+            depth -= 1
+        elif match["row"].count("\\") > MAX_NESTING:
+            return True
+        if max(depth, bars // 2) > MAX_NESTING:
+            return True
+    return False
 
 
 def _parsed(text: str) -> Any | None:

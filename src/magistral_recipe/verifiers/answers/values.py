@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping
 from fractions import Fraction
 from typing import Any
 
+from magistral_recipe.verifiers.answers.effort import spend
 from magistral_recipe.verifiers.answers.expressions import Node, contains, variables
 from magistral_recipe.verifiers.answers.points import narrow_points, near_points, whole_letters, wide_points
 
@@ -217,6 +218,7 @@ def _exact(node: Node, values: Mapping[str, Fraction]) -> Fraction:
     if op == "deg":
         raise InexactError("degrees")
     if op in _EXACT:
+        spend()
         return _sized(_EXACT[op](*[_exact(arg, values) for arg in node.args]))
     raise InexactError(op)
 
@@ -339,6 +341,7 @@ def _evaluate(context: Any, node: Node, values: Mapping[str, Fraction]) -> Any:
             raise InexactError("infinity")
         return {"pi": +context.pi, "e": +context.e, "i": context.mpc(0, 1)}[node.value]
     args = [_evaluate(context, arg, values) for arg in node.args]
+    spend()
     if op == "call":
         return _call(context, node.value, args)
     return _bounded(context, _NUMERIC[op](context, *args))

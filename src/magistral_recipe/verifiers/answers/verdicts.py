@@ -9,7 +9,7 @@ from magistral_recipe.verifiers.answers.shapes import Shape
 
 
 class Verdict(NamedTuple):
-    """``right`` is None while undecided; the reason is one of right, wrong, hedge, restated, unreadable."""
+    """``right`` is None while undecided; the reason is one of right, wrong, hedge, restated, unreadable, timeout."""
 
     right: bool | None
     reason: str

@@ -99,12 +99,14 @@ class Runner:
         packages: Python packages of the caller's that programs may import.
         precompiled: whether C++ gets its precompiled header.
         compile_seconds: CPU time of a compiler's process (Magistral §2.2.2: 10 s).
+        sockets: whether programs may make sockets; they lead nowhere in any case.
     """
 
     mode: str = "bwrap"
     packages: tuple[str, ...] = ("numpy",)
     precompiled: bool = True
     compile_seconds: int = 10
+    sockets: bool = False
 
     def run(self, submissions: Sequence[Submission]) -> list[Result]:
         """Judge submissions.
@@ -161,6 +163,7 @@ class Runner:
             file_size=max(Limits.file_size, 2 * largest),
             scratch=Limits.scratch + 4 * largest,
             compile_seconds=self.compile_seconds,
+            sockets=self.sockets,
         )
         if submission.language == "cpp":
             from magistral_recipe.verifiers.programs.cpp import find_compiler
@@ -236,7 +239,7 @@ class _Trial:
         if tests.type == "stdio":
             text = output.decode("utf-8", "replace")
             return same_published_output(text, expected) if published else same_output(text, expected, tolerance)
-        readable, value = read_value(output)
+        readable, value = read_value(output, expected)
         if not readable:
             return False
         return same_published_value(value, expected) if published else same_value(value, expected, tolerance)

@@ -15,8 +15,8 @@ from pathlib import Path
 from magistral_recipe.verifiers.sandbox.seccomp import build_filter
 from magistral_recipe.verifiers.sandbox.terms import (
     LINKED_FOLDERS,
-    MEBIBYTE,
     NOBODY,
+    SHARED_MEMORY,
     SYSTEM_FILES,
     SYSTEM_FOLDERS,
     Confinement,
@@ -40,7 +40,7 @@ def confine_with_bwrap(limits: Limits, mounts: tuple[Mount, ...]) -> Confinement
         mounts: what it may read beside the system's programs and libraries.
     """
     bwrap, options = find_bwrap()
-    system_calls = build_filter(sockets=True)
+    system_calls = build_filter(limits.sockets)
     command = [
         *drop_root(), bwrap, "--unshare-all", "--unshare-user", "--die-with-parent", "--new-session",
         "--cap-drop", "ALL", "--hostname", "sandbox", "--uid", str(NOBODY), "--gid", str(NOBODY),
@@ -55,14 +55,25 @@ def confine_with_bwrap(limits: Limits, mounts: tuple[Mount, ...]) -> Confinement
             command += ["--symlink", str(path.readlink()), name]
         else:
             command += ["--ro-bind-try", name, name]
-    command += ["--proc", "/proc", "--dev", "/dev"]
-    for target, size in (("/dev/shm", 16 * MEBIBYTE), ("/tmp", limits.scratch)):
+    command += ["--proc", "/proc"]
+    command += _devices()
+    for target, size in (("/dev/shm", SHARED_MEMORY), ("/tmp", limits.scratch)):
         command += ["--size", str(size)] if "--size" in options else []
         command += ["--tmpfs", target]
     for mount in mounts:  # after /tmp: an interpreter may lie there
         command += ["--ro-bind", mount.source, mount.target]
     command += ["--remount-ro", "/dev", "--remount-ro", "/", "--chdir", "/tmp"]
     return Confinement(tuple(command), "/tmp", True, limits.processes, system_calls)
+
+
+def _devices() -> list[str]:
+    """The devices that programs have a use for; not ``/dev/zero``, shared mappings of which no limit counts."""
+    arguments = ["--size", "65536", "--tmpfs", "/dev"] if "--size" in find_bwrap()[1] else ["--tmpfs", "/dev"]
+    for name in ("null", "full", "random", "urandom"):
+        arguments += ["--dev-bind", f"/dev/{name}", f"/dev/{name}"]
+    for name, target in (("fd", ""), ("stdin", "/0"), ("stdout", "/1"), ("stderr", "/2")):
+        arguments += ["--symlink", f"/proc/self/fd{target}", f"/dev/{name}"]
+    return arguments
 
 
 @cache

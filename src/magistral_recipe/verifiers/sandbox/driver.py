@@ -135,6 +135,41 @@ def ready_names() -> dict[str, Any]:
     return names
 
 
+class PipeEnd:
+    """An end of the pair through which an event loop wakes itself: a pipe does where no sockets can be made."""
+
+    def __init__(self, number: int) -> None:
+        self.number = number
+
+    def fileno(self) -> int:
+        return self.number
+
+    def setblocking(self, flag: bool) -> None:
+        os.set_blocking(self.number, flag)
+
+    def recv(self, count: int) -> bytes:
+        return os.read(self.number, count)
+
+    def send(self, data: bytes) -> int:
+        return os.write(self.number, data)
+
+    def close(self) -> None:
+        if self.number >= 0:
+            os.close(self.number)
+        self.number = -1
+
+
+def provide_pairs() -> None:
+    """Let `asyncio` work without sockets; nothing where they can be made."""
+    import socket
+
+    try:
+        for end in socket.socketpair():
+            end.close()
+    except OSError:
+        socket.socketpair = lambda *_: tuple(PipeEnd(number) for number in os.pipe())  # type: ignore[assignment, misc]
+
+
 class Driver:
     """Serves one program.
 
@@ -190,6 +225,8 @@ class Driver:
                 __import__(name)
             except ImportError:
                 continue
+        if "asyncio" in names:
+            provide_pairs()
         if self.call == "method" or self.published:
             self.ready = ready_names()
         if self.call:

@@ -20,6 +20,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Literal, NamedTuple, Self
 
+from magistral_recipe.verifiers.sandbox.cgroup import Account, close_account, open_account
 from magistral_recipe.verifiers.sandbox.confine import confine
 from magistral_recipe.verifiers.sandbox.interpreter import (
     PACKAGES_FOLDER,
@@ -27,8 +28,23 @@ from magistral_recipe.verifiers.sandbox.interpreter import (
     package_mounts,
     python_command,
 )
-from magistral_recipe.verifiers.sandbox.terms import MEBIBYTE, Confinement, Limits, Mount, SandboxError
-from magistral_recipe.verifiers.sandbox.usage import observe, proportional_memory
+from magistral_recipe.verifiers.sandbox.terms import (
+    MEBIBYTE,
+    SHARED_MEMORY,
+    Confinement,
+    Limits,
+    Mount,
+    SandboxError,
+)
+from magistral_recipe.verifiers.sandbox.usage import (
+    Meter,
+    Usage,
+    files_in_memory,
+    files_on_disk,
+    observe,
+    proportional_memory,
+    swapped_memory,
+)
 
 START_SECONDS = 60.0
 LOOK_SECONDS = 0.1
@@ -104,6 +120,8 @@ class Session:
         self._on_sleep = on_sleep
         self._stopped = stopped or threading.Event()
         self._buffer = bytearray()
+        self._account: Account | None = None
+        self._driver = 0
         packages = package_mounts(job.packages) if job.language == "python" and job.packages else ()
         mounts = (*find_interpreter().mounts, *packages, *job.mounts)
         try:
@@ -121,6 +139,8 @@ class Session:
             hello = self._exchange(b"", START_SECONDS, self.job.limits.memory)
             if hello.ending != "answered":
                 raise SandboxError(f"the sandbox did not start ({hello.ending}): {self._complaint()}")
+            self._driver = observe(self._process.pid).pids[-1]  # each has started one other, the driver none yet
+            self._account = self._opened_account()
         except BaseException:
             self.close()
             raise
@@ -150,7 +170,7 @@ class Session:
         data = _framed(whole.to_bytes(4, "little") + given)
         frame = self._exchange(data, 3 * seconds + 0.5, self.job.limits.memory, seconds)
         if frame.ending == "answered" and frame.cpu > seconds:
-            return frame._replace(ending="timeout") if frame.status else frame._replace(ending="timeout", status=-24)
+            return frame._replace(ending="timeout", status=frame.status or -24)
         return frame
 
     def close(self) -> None:
@@ -168,7 +188,21 @@ class Session:
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
+        if self._account is not None:
+            close_account(self._account)
         confinement.clean()
+
+    def _opened_account(self) -> Account | None:
+        """Have the kernel charge the driver, and so all that it will start, to a group of their own."""
+        account = open_account()
+        try:
+            if account is not None:
+                account.admit(self._driver)
+        except OSError:
+            assert account is not None
+            close_account(account)
+            return None
+        return account
 
     def _start(self, packages: bool) -> subprocess.Popen[bytes]:
         limits, confinement = self.job.limits, self._confinement
@@ -203,7 +237,10 @@ class Session:
         if data:
             poller.register(sink, select.POLLOUT)
         unsent = memoryview(data)
-        watch = _Watch(self._process.pid, wall, memory, cpu, self._on_sleep)
+        if self._account is not None:
+            with contextlib.suppress(OSError):
+                self._account.bound(_allowed(memory) + self.job.limits.scratch + SHARED_MEMORY)
+        watch = _Watch(self, wall, memory, cpu)
         while True:
             for descriptor, _ in poller.poll(watch.patience()):
                 if descriptor == sink:
@@ -220,11 +257,26 @@ class Session:
                     self._buffer += part
                     ending: Ending | None = None if part else "broken"
                     frame = self._take_frame()
-                    if frame is not None or ending:
-                        return frame or self._end("broken")
+                    if frame is not None:
+                        return self._charged(frame, watch)
+                    if ending:
+                        return self._end("memory" if self._starved() else "broken")
             verdict = "timeout" if self._stopped.is_set() else watch.look()
             if verdict is not None:
                 return self._end(verdict)
+
+    def _charged(self, frame: Frame, watch: _Watch) -> Frame:
+        """Hold what all processes together used against the limits, once the driver has answered."""
+        if frame.ending != "answered":
+            return frame
+        if self._starved():
+            return self._end("memory")
+        return frame._replace(ending="timeout", status=frame.status or -24) if watch.overdrawn() else frame
+
+    def _starved(self) -> bool:
+        with contextlib.suppress(OSError):
+            return self._account is not None and self._account.starved()
+        return False
 
     def _take_frame(self) -> Frame | None:
         if len(self._buffer) < _HEAD:
@@ -269,13 +321,13 @@ class Session:
 class _Watch:
     """Looks at a sandbox from outside, ten times a second, once it takes longer than that."""
 
-    def __init__(
-        self, pid: int, wall: float, memory: int, cpu: float | None, on_sleep: Callable[[], None] | None
-    ) -> None:
-        self.pid, self.memory, self.cpu, self.on_sleep = pid, memory, cpu, on_sleep
+    def __init__(self, session: Session, wall: float, memory: int, cpu: float | None) -> None:
+        self.session, self.memory, self.cpu = session, memory, cpu
+        self.pid, self.account = session._process.pid, session._account
         self.started = time.monotonic()
         self.deadline = self.started + wall
         self.next_look = self.started + LOOK_SECONDS
+        self.meter = Meter(self.pid)
         self.first_cpu: float | None = None
         self.last_cpu = 0.0
         self.looks = self.asleep = self.asleep_in_a_row = 0
@@ -292,25 +344,62 @@ class _Watch:
         if now < self.next_look:
             return None
         self.next_look = now + LOOK_SECONDS
-        usage = observe(self.pid)
+        usage, used = self._measure()
         self.looks += 1
-        if self.first_cpu is None:
-            self.first_cpu = self.last_cpu = usage.cpu
-        if usage.awake or usage.cpu > self.last_cpu:
+        if usage.awake or used > self.last_cpu:
             self.asleep_in_a_row = 0
         else:
             self.asleep += 1
             self.asleep_in_a_row += 1
-            if self.asleep_in_a_row == 5 and self.on_sleep is not None:
-                self.on_sleep()
-        self.last_cpu = usage.cpu
+            if self.asleep_in_a_row == 5 and self.session._on_sleep is not None:
+                self.session._on_sleep()
+        self.last_cpu = used
         # Limits inside hold for each process; these hold for all of them together.
-        if self.cpu is not None and usage.cpu - self.first_cpu > self.cpu + 1.5:
+        if self._beyond(used):
             return "timeout"
-        allowed = 1.25 * self.memory + 64 * MEBIBYTE
-        if usage.resident > allowed and proportional_memory(usage.pids) > allowed:
+        if self._beyond_memory(usage):
             return "memory"
-        return None
+        return "flood" if self.cpu is not None and self._beyond_disk(usage) else None
+
+    def overdrawn(self) -> bool:
+        """Whether all processes together used more CPU time than allowed, now that the last of them has ended."""
+        return self.looks > 0 and self._beyond(self._measure()[1])  # nothing gets far before the first look
+
+    def _measure(self) -> tuple[Usage, float]:
+        usage, used = self.meter.look()
+        if self.account is not None:
+            with contextlib.suppress(OSError):
+                used = self.account.cpu()
+        if self.first_cpu is None:
+            self.first_cpu = self.last_cpu = used
+        return usage, used
+
+    def _beyond(self, used: float) -> bool:
+        # The driver's own work counts too, and estimates are rough.
+        spare = 1.0 if self.account is None else 0.5
+        return self.cpu is not None and used - (self.first_cpu or 0.0) > self.cpu + spare
+
+    def _beyond_memory(self, usage: Usage) -> bool:
+        allowed = _allowed(self.memory)
+        confinement = self.session._confinement
+        # Outside a namespace these folders are the machine's.
+        folders = (confinement.root, "/dev/shm") if confinement.own_namespace else ()
+        hidden = swapped_memory(usage.spaces) + files_in_memory(self.session._driver, folders)
+        if usage.resident + hidden <= allowed:
+            return False
+        return proportional_memory(usage.spaces) + hidden > allowed
+
+    def _beyond_disk(self, usage: Usage) -> bool:
+        # In a namespace the file system itself is bounded.
+        confinement = self.session._confinement
+        if confinement.folder is None or self.session.job.mode == "unsafe":
+            return False
+        return files_on_disk(confinement.folder, usage.pids) > self.session.job.limits.scratch
+
+
+def _allowed(memory: int) -> int:
+    """How much memory all processes of a program may take together, in bytes."""
+    return memory + memory // 4 + 64 * MEBIBYTE
 
 
 def _framed(data: bytes) -> bytes:

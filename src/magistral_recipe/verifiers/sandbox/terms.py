@@ -16,6 +16,8 @@ SandboxMode = Literal["bwrap", "landlock", "unsafe"]
 MODES: tuple[str, ...] = get_args(SandboxMode)
 NOBODY = 65534
 MEBIBYTE = 1 << 20
+SHARED_MEMORY = 16 * MEBIBYTE
+"""Bytes of all files in ``/dev/shm`` together."""
 
 
 class SandboxError(RunError):
@@ -30,9 +32,10 @@ class Limits:
         memory: address space of a process, in bytes; the interpreter's own comes on top.
         processes: processes and threads at once.
         file_size: bytes of output, and of any file it writes.
-        scratch: bytes of all files together (``bwrap`` only).
+        scratch: bytes of all files together (in ``unsafe`` mode of no effect).
         compile_seconds: CPU time of each of a compiler's processes.
         compile_memory: address space of each of them, in bytes.
+        sockets: whether it may make sockets, all of whose memory only a control group counts.
     """
 
     memory: int = 300 * MEBIBYTE
@@ -41,6 +44,7 @@ class Limits:
     scratch: int = 128 * MEBIBYTE
     compile_seconds: int = 10
     compile_memory: int = 2048 * MEBIBYTE
+    sockets: bool = False
 
 
 @dataclass(frozen=True)

@@ -243,6 +243,7 @@ class Reward(ABC):
         prompts: Sequence[Any] | None = None,
         completion_ids: Sequence[Sequence[int]] | None = None,
         columns: Mapping[str, Sequence[Any]] | None = None,
+        trainer_state: Any = None,
     ) -> list[Score]:
         """Score several completions at once, each as `score` does.
 
@@ -251,6 +252,7 @@ class Reward(ABC):
             prompts: one a completion, where there are prompts.
             completion_ids: token ids of each.
             columns: the data set's columns, one value a completion.
+            trainer_state: a trainer's, whose ``global_step`` seeds draws.
 
         Returns:
             One score a completion.
@@ -259,7 +261,7 @@ class Reward(ABC):
             ValueError: as the call.
             RunError: as the call.
         """
-        batch = self.batch(prompts, completions, completion_ids, None, columns or {}, alone=True)
+        batch = self.batch(prompts, completions, completion_ids, trainer_state, columns or {}, alone=True)
         graded = self.judge(batch)
         self.observe(batch, graded.grades)
         return [

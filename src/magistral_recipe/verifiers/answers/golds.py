@@ -16,6 +16,7 @@ from magistral_recipe.writing.boxes import find_boxes
 GROUND_TRUTH = "ground_truth"
 """The key under which verl's rows hold their answer."""
 
+_BARE = re.compile(r"[^a-zA-Z#<]*")  # what most references are
 _TAGGED = re.compile(r"<answer>(.*?)</answer>", re.DOTALL | re.IGNORECASE)
 _HASHES = re.compile(r"####[ \t]*([^\n]*\S)")
 _ANSWER_IS = re.compile(
@@ -46,6 +47,8 @@ def final_answer(text: str) -> str | None:
     Returns:
         The answer; the text itself where it holds none of these and may be an answer; ``None`` where it is prose.
     """
+    if _BARE.fullmatch(text):
+        return text
     if tagged := [each for each in _TAGGED.findall(text) if each.strip()]:
         return final_answer(tagged[-1].strip())
     if "\\boxed" in text or "\\fbox" in text:

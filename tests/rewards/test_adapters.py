@@ -126,7 +126,7 @@ def test_ms_swift_makes_it_with_its_arguments_and_calls_it_with_columns():
     messages = [[*CHAT, {"role": "assistant", "content": text}] for text in (GOOD, FALSE, GOOD)]
     values = made(
         [GOOD, FALSE, GOOD], trainer_state=object(), messages=messages,
-        solution=["4", r"It is \boxed{4}.", "\\frac{1}{"], prompt_id=["a", "a", "b"], request_id=["1", "2", "3"], is_truncated=[False] * 3,
+        solution=["4", r"It is \boxed{4}.", "\\frac{1}{"], prompt_id=["a", "a", "b"], is_truncated=[False] * 3,
     )  # fmt: skip
     assert values == [near(1.1), near(0.2), None]
     assert adapters.ms_swift()([GOOD], solution=["4"]) == [near(1.0)]

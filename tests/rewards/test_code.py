@@ -240,7 +240,7 @@ def test_what_runs_out_of_time_is_tried_once_more_and_the_second_try_counts(monk
     ("tests", "message"),
     [
         ("{", r"tests\[0\]: not JSON"),
-        ("[]", r"tests\[0\]: must be a mapping"),
+        ("[1]", r"tests\[0\]: must be a mapping"),
         ({"type": "unit", "cases": []}, r"tests\[0\]\.type: 'unit'"),
         (
             {"type": "stdio", "compare": "loosely", "cases": []},
@@ -273,7 +273,7 @@ def test_malformed_tests_raise_and_name_row_and_key(tests, message):
 )
 def test_malformed_columns_raise_and_name_the_row(columns, message):
     with pytest.raises(ValueError, match=message):
-        code_correctness(completions=[completion(SUM)], tests=[ADDITION], **columns)
+        CodeCorrectness(strict=True)(completions=[completion(SUM)], tests=[ADDITION], **columns)
 
 
 def test_published_rules_have_no_tolerance():

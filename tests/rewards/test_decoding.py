@@ -6,7 +6,7 @@ import pickle
 import families
 import pytest
 
-from magistral_recipe.rewards import FormatReward, MagistralReward, MathCorrectness, OverlongPenalty, registry
+from magistral_recipe.rewards import FormatReward, MathCorrectness, OverlongPenalty, registry
 from magistral_recipe.rewards.decoding import decoded, tokenizer_of
 from magistral_recipe.rewards.magistral import call_reward
 
@@ -124,36 +124,16 @@ def told(caplog, reward, *batches, **columns):
     with caplog.at_level(logging.WARNING):
         for completions in batches:
             reward(completions=completions, **{name: [value] * len(completions) for name, value in columns.items()})
-    return [record.getMessage() for record in caplog.records if "thinking tag" in record.getMessage()]
+    return [record.getMessage() for record in caplog.records if "malformed" in record.getMessage()]
 
 
-def test_a_batch_without_any_tag_is_mentioned_once(caplog):
-    (message,) = told(caplog, MagistralReward(), ["\\boxed{4}", "4"], ["5", "6"], answer="4", language="en")
-    assert message.startswith("magistral_reward: none of 2 completions has a thinking tag, <think> or </think>")
-    assert "give the reward `tokenizer=`" in message
-
-
-def test_with_a_tokenizer_it_is_not_named_as_the_cause(caplog):
-    (message,) = told(caplog, FormatReward(tokenizer=Bare()), ["4"])
+def test_with_a_tokenizer_special_tokens_are_not_named_as_the_cause(caplog):
+    (message,) = told(caplog, FormatReward(tokenizer=Bare()), ["4"] * 64)
     assert "give the reward `tokenizer=`" not in message
     assert "`thinking=`" in message
-
-
-@pytest.mark.parametrize(
-    "batches",
-    [
-        [["<think>2+2</think>4", "4"]],
-        [["cut off</think>4"]],
-        [["<think>2+2</think>4"], ["4", "5"]],
-        [["", " "]],
-    ],
-    ids=["one has tags", "opened by the prompt", "seen before", "a trial call"],
-)
-def test_where_tags_arrive_nothing_is_said(caplog, batches):
-    assert told(caplog, FormatReward(), *batches) == []
 
 
 def test_rewards_that_need_no_thoughts_say_nothing(caplog):
     silent = [FormatReward(thinking=None), MathCorrectness(thinking=None), registry.build("repetition")]
     for reward in silent:
-        assert told(caplog, reward, ["It is \\boxed{4}."], answer="4") == []
+        assert told(caplog, reward, ["It is \\boxed{4}."] * 64, answer="4") == []

@@ -48,7 +48,7 @@ def test_without_a_kind_it_is_mathematics():
 
 def test_an_unknown_kind_is_the_callers_mistake():
     with pytest.raises(ValueError, match=r"kind\[1\]: 'maths'"):
-        format_reward(completions=[T, T], kind=["math", "maths"])
+        FormatReward(strict=True)(completions=[T, T], kind=["math", "maths"])
 
 
 def test_other_tags_and_none():

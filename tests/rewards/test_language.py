@@ -107,7 +107,7 @@ def test_sources_of_the_language_in_their_order():
 )
 def test_the_callers_mistakes_raise(arguments, message):
     with pytest.raises(ValueError, match=message):
-        LanguageConsistency()(completions=[FRENCH], **arguments)
+        LanguageConsistency(strict=True)(completions=[FRENCH], **arguments)
 
 
 @pytest.mark.parametrize("languages", ["fr", [], ["fr", "xx"], [None]])

@@ -2,10 +2,11 @@
 
 import json
 import math
+from functools import partial
 
 import pytest
 
-from magistral_recipe.rewards import MagistralReward, Weights, magistral_reward
+from magistral_recipe.rewards import MagistralReward, MathCorrectness, Weights, magistral_reward
 
 GOOD = "<think>We add the two numbers and find that the sum is four.</think>The sum of the numbers is \\boxed{4}."
 FALSE = GOOD.replace("boxed{4}", "boxed{5}")
@@ -91,6 +92,79 @@ def test_ones_own_correctness():
 def test_a_correctness_that_returns_too_few_values():
     with pytest.raises(ValueError, match="returned 0 values for 1 completions"):
         score(GOOD, reward=MagistralReward(correctness=lambda **_: []))
+
+
+def test_ones_own_correctness_gets_the_functions_to_log_with_that_it_takes():
+    def logging(completions, log_metric, log_extra, **_):
+        log_metric("own/mean", 0.5)
+        log_extra("own", [1] * len(completions))
+        return [1.0] * len(completions)
+
+    def plain(completions, answer, problem, prompts, completion_ids, trainer_state, kind):
+        return [1.0] * len(completions)
+
+    extras, metrics = {}, {}
+    reward = MagistralReward(correctness=logging)
+    assert score(GOOD, reward=reward) == pytest.approx(1.1)  # nobody listens
+    reward(
+        completions=[GOOD], answer=["4"], problem=[PROBLEM],
+        log_extra=extras.__setitem__, log_metric=metrics.__setitem__,
+    )  # fmt: skip
+    assert extras["own"] == [1]
+    assert metrics["own/mean"] == 0.5
+    assert score(GOOD, reward=MagistralReward(correctness=plain)) == pytest.approx(1.1)
+
+
+async def awaited(completions, **_):
+    return [1.0] * len(completions)
+
+
+class Awaited:
+    async def __call__(self, completions, **_):
+        return [1.0] * len(completions)
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        (awaited, "'awaited' is a coroutine function"),
+        (partial(awaited, x=1), "'awaited' is a coroutine function"),
+        (Awaited(), "'Awaited' is a coroutine function"),
+        (MathCorrectness, "'MathCorrectness' is a class; give an instance"),
+        ("math", "'math' is no function"),
+    ],
+)
+@pytest.mark.parametrize("part", ["correctness", "language"])
+def test_what_cannot_be_called_as_it_is_is_refused_by_name(part, given, message):
+    with pytest.raises(ValueError, match=f"^{part}: {message}"):
+        MagistralReward(**{part: given})
+
+
+def note(logged, name, value):
+    logged.append((name, value))
+
+
+def test_every_part_is_logged_by_every_call_whatever_its_rows():
+    """TRL 1.0 to 1.13 gather metrics one after another: a name that one process leaves out hangs the others."""
+    reward = MagistralReward(max_length=99, cache=9)
+    batches = [
+        ([GOOD, "malformed"], ["4", "4"]),
+        (["<think>2+2</think>\\boxed{4}"], ["4"]),  # too short to tell the language
+        (["malformed"], [UNREADABLE]),
+        ([""], [None]),
+        ([], []),
+    ]
+    for completions, answers in batches:
+        logged: list[tuple[str, object]] = []
+        count = len(completions)
+        reward(
+            completions=completions, answer=answers, language=["en"] * count, completion_ids=[[1]] * count,
+            log_metric=partial(note, logged), log_extra=partial(note, logged),
+        )  # fmt: skip
+        parts = ("format", "correctness", "length", "language")
+        names = [f"magistral_reward/{part}" for part in parts for _ in range(2)] + ["magistral_reward/reason"]
+        assert [name for name, _ in logged] == names
+    assert dict(logged[::2])["magistral_reward/correctness"] == 1.0  # the last that applied
 
 
 def test_every_part_is_logged_with_one_value_a_completion():

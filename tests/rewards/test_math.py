@@ -2,6 +2,7 @@
 
 import itertools
 import logging
+import math
 import time
 
 import pytest
@@ -51,8 +52,12 @@ def test_only_the_answer_part_counts():
 
 
 def test_a_missing_column_is_named_beside_those_there_are():
+    with pytest.raises(ValueError, match=r"one of 'answer', 'solution', 'ground_truth'.*given are: level, problem"):
+        math_correctness(completions=[RIGHT], level=["4"], problem=["2+2"])
     with pytest.raises(ValueError, match=r"missing column 'answer'; the columns given are: problem, solution"):
-        math_correctness(completions=[RIGHT], solution=["4"], problem=["2+2"])
+        MathCorrectness(strict=True)(completions=[RIGHT], solution=["4"], problem=["2+2"])
+    with pytest.raises(ValueError, match=r"missing column 'gold'; the columns given are: answer"):
+        MathCorrectness(answer_column="gold")(completions=[RIGHT], answer=["4"])
 
 
 def test_a_column_of_another_length():
@@ -69,16 +74,23 @@ def test_rows_of_another_kind_are_left_alone():
 
 def test_another_column_and_numpy_values():
     numpy = pytest.importorskip("numpy")
-    reward = MathCorrectness(column="solution")
+    reward = MathCorrectness(answer_column="solution")
     assert reward(completions=[RIGHT, RIGHT], solution=numpy.array([4, 5])) == [1.0, 0.0]
 
 
-def test_metrics_only_where_a_row_applies():
-    metrics = {}
-    math_correctness(completions=[RIGHT], answer=[None], log_metric=metrics.__setitem__)
-    assert metrics == {}
-    math_correctness(completions=[RIGHT, WRONG], answer=["4", "4"], log_metric=metrics.__setitem__)
-    assert metrics == {"math_correctness/mean": 0.5}
+def test_the_metric_is_logged_by_every_call_and_is_the_last_one_known_where_no_row_applies():
+    reward, metrics = MathCorrectness(), []
+
+    def call(*answers):
+        reward(completions=[RIGHT] * len(answers), answer=answers, log_metric=lambda name, value: metrics.append(value))
+
+    call(None)
+    assert math.isnan(metrics.pop())
+    call("4", "5", None)
+    call(None, None)
+    call("4")
+    call()
+    assert metrics == [0.5, 0.5, 1.0, 1.0]
 
 
 class StubPool:
@@ -127,10 +139,10 @@ def raising(*_):
     raise KeyError("x")
 
 
-@pytest.mark.parametrize("broken", ["judge", "find_boxes", "compare"])
+@pytest.mark.parametrize("broken", ["judge", "Container.find", "compare"])
 def test_an_exception_of_our_own_rules_earns_nothing_and_stops_nothing(monkeypatch, caplog, broken):
     monkeypatch.setattr(math_module, "_reported", False)
-    monkeypatch.setattr(math_module, broken, raising)
+    monkeypatch.setattr(f"{math_module.__name__}.{broken}", raising)
     reward = MathCorrectness()
     with caplog.at_level(logging.ERROR):
         values, why = reasons(reward, completions=[RIGHT, r"<think>a</think>\boxed{y}"] * 500, answer=["4", "z"] * 500)

@@ -120,7 +120,7 @@ def test_build_passes_the_tags_on():
     ("name", "options", "message"),
     [
         ("magistal", {}, "Did you mean 'magistral'"),
-        ("math", {"colum": "x"}, "takes no option 'colum'. Did you mean 'column'"),
+        ("math", {"answer_colum": "x"}, "takes no option 'answer_colum'. Did you mean 'answer_column'"),
         ("no_such_package:reward", {}, "cannot import 'no_such_package'"),
         ("magistral_recipe.rewards:format_rewad", {}, "did you mean 'format_reward'"),
         ("magistral_recipe.rewards:format_reward", {"name": "x"}, "takes no options"),

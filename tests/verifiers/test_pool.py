@@ -2,6 +2,7 @@
 
 import json
 import os
+import resource
 import subprocess
 import sys
 import threading
@@ -10,7 +11,10 @@ import time
 import pytest
 
 from magistral_recipe.verifiers import pool as pool_module
+from magistral_recipe.verifiers import worker as worker_module
+from magistral_recipe.verifiers import workers as workers_module
 from magistral_recipe.verifiers.pool import Outcome, Pool, shared_pool
+from magistral_recipe.verifiers.workers import WALL_FACTOR
 
 EASY = (r"\int_0^1 x^2 dx", r"\frac{1}{3}")
 WRONG = (r"\int_0^1 x^2 dx", r"\frac{1}{4}")
@@ -47,12 +51,12 @@ def started(monkeypatch):
     """The workers that were started."""
     workers = []
 
-    class Counted(pool_module._Worker):
+    class Counted(pool_module.Worker):
         def __init__(self):
             super().__init__()
             workers.append(self)
 
-    monkeypatch.setattr(pool_module, "_Worker", Counted)
+    monkeypatch.setattr(pool_module, "Worker", Counted)
     return workers
 
 
@@ -62,7 +66,7 @@ def test_all_pairs_of_a_completion_share_one_clock(pool, started):
     before = time.monotonic()
     assert pool.compare([*bombs(20), EASY], [range(21)]) == [Outcome.TIMEOUT] * 21
     assert len(started) <= 1  # the one that takes a dead one's place if the machine was loaded; not twenty
-    assert time.monotonic() - before < 2 * 0.6 * pool_module.WALL_FACTOR + 15
+    assert time.monotonic() - before < 2 * 0.6 * WALL_FACTOR + 15
 
 
 def test_a_pair_that_another_completion_bombed_is_finished_with_its_own(pool):
@@ -80,11 +84,11 @@ def test_what_ran_out_of_time_runs_again_only_where_the_machine_was_loaded(pool,
         started.clear()
         sent = []
 
-        def send(self, send=pool_module._Worker.send, sent=sent):
+        def send(self, send=pool_module.Worker.send, sent=sent):
             sent.append(self.unit.indices[0])
             send(self)
 
-        monkeypatch.setattr(pool_module._Worker, "send", send)
+        monkeypatch.setattr(pool_module.Worker, "send", send)
         assert pool.compare(bombs(1)) == [Outcome.TIMEOUT]
         monkeypatch.undo()
         assert sent == [0] * attempts
@@ -95,13 +99,13 @@ def test_a_crash_is_tried_again_alone_and_takes_from_the_clock(monkeypatch):
     bombed = (r"\int_0^1 x^2 dx", r"\int_0^{1}")
     sent = []
 
-    def send(self, send=pool_module._Worker.send):
+    def send(self, send=pool_module.Worker.send):
         sent.append(self.unit.indices[0])
         send(self)
         if self.unit.indices[0] == 1:
             self.process.kill()
 
-    monkeypatch.setattr(pool_module._Worker, "send", send)
+    monkeypatch.setattr(pool_module.Worker, "send", send)
     assert pool.compare([EASY, bombed, WRONG], [[0, 1, 2]]) == [Outcome.EQUAL, Outcome.CRASHED, Outcome.DIFFERENT]
     assert sent == [0, 1, 2, 1]
     pool.close()
@@ -133,6 +137,123 @@ def test_threads_share_it(pool):
     assert list(results.values()) == [[Outcome.EQUAL, Outcome.DIFFERENT]] * 3
 
 
+def at_once(calls):
+    """Run calls in a thread each; return their results and when each came back, in seconds."""
+    results, ended = {}, {}
+    start = time.monotonic()
+
+    def run(index, call):
+        results[index] = call()
+        ended[index] = time.monotonic() - start
+
+    threads = [threading.Thread(target=run, args=pair) for pair in enumerate(calls)]
+    for thread in threads:
+        thread.start()
+    return threads, results, ended
+
+
+def test_single_items_of_many_threads_occupy_all_workers():
+    pool = Pool(3, seconds=4)
+    pool.compare([EASY] * 3)
+    pairs = [(rf"\int_0^1 {n}x^{{{n - 1}}} dx", "1" if n % 2 else "2") for n in range(2, 34)]
+    threads, results, _ = at_once([lambda pair=pair: pool.compare([pair]) for pair in pairs])
+    busiest = 0
+    while any(thread.is_alive() for thread in threads):
+        busiest = max(busiest, sum(worker.unit is not None for worker in list(pool._workers)))
+        time.sleep(0.0005)
+    assert [results[n] for n in range(32)] == [[Outcome.DIFFERENT], [Outcome.EQUAL]] * 16
+    assert busiest == 3
+    assert len(pool._workers) == 3
+    pool.close()
+
+
+def test_a_single_item_does_not_wait_for_a_batch():
+    pool = Pool(1, seconds=0.5)
+    pool.compare([EASY])
+    threads, results, ended = at_once([lambda: pool.compare(bombs(6)), lambda: pool.compare([EASY])])
+    for thread in threads:
+        thread.join()
+    assert results == {0: [Outcome.TIMEOUT] * 6, 1: [Outcome.EQUAL]}
+    assert ended[1] < ended[0] / 2
+    pool.close()
+
+
+def test_a_crash_of_one_call_costs_its_neighbours_nothing():
+    pool = Pool(2, seconds=4)
+    pool.compare([EASY] * 2)
+    killer = threading.Timer(0.05, lambda: pool._workers[0].process.kill())
+    threads, results, _ = at_once([lambda: pool.compare([EASY, WRONG] * 8) for _ in range(4)])
+    killer.start()
+    for thread in threads:
+        thread.join()
+    assert all(outcomes == [Outcome.EQUAL, Outcome.DIFFERENT] * 8 for outcomes in results.values())
+    pool.close()
+
+
+def test_where_pipes_cannot_be_waited_for_threads_read_them(monkeypatch):
+    """Windows: the same calls, the same outcomes."""
+    monkeypatch.setattr(workers_module, "SELECTS_PIPES", False)
+    monkeypatch.setattr(workers_module, "_selected", None)
+    monkeypatch.setattr(workers_module, "selectors", None)
+    pool = Pool(2, seconds=0.6)
+    before = threading.active_count()
+    assert pool.compare([EASY, WRONG] * 3) == [Outcome.EQUAL, Outcome.DIFFERENT] * 3
+    assert threading.active_count() > before
+    assert pool.compare([EASY, ENDLESS, EASY]) == [Outcome.EQUAL, Outcome.TIMEOUT, Outcome.EQUAL]
+    for worker in pool._workers:
+        worker.process.kill()
+        worker.process.wait()
+    assert pool.compare([WRONG]) == [Outcome.DIFFERENT]
+    threads, results, _ = at_once([lambda: pool.compare([EASY]) for _ in range(8)])
+    for thread in threads:
+        thread.join()
+    assert list(results.values()) == [[Outcome.EQUAL]] * 8
+    pool.close()
+    deadline = time.monotonic() + 10
+    while threading.active_count() > before and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert threading.active_count() == before
+
+
+def test_a_worker_goes_on_where_the_system_refuses_a_limit_of_memory(monkeypatch):
+    def refuse(*_):
+        raise ValueError("current limit exceeds maximum limit")  # as macOS says it
+
+    monkeypatch.setattr(resource, "setrlimit", refuse)
+    worker_module._limit_memory()
+
+
+@pytest.mark.parametrize(
+    ("parse", "why"),
+    [
+        ("lambda *_, **__: []", "are compared as None"),
+        ("lambda text, **_: [text]", "are compared as None"),
+        ("None", "TypeError: 'NoneType' object is not callable"),
+    ],
+)
+def test_a_version_that_cannot_compare_is_one_named_error(tmp_path, monkeypatch, caplog, parse, why):
+    package = tmp_path / "math_verify"
+    package.mkdir()
+    (package / "__init__.py").write_text(
+        f"parse = {parse}\nverify = lambda *_, **__: True\nLatexExtractionConfig = lambda **_: None\n"
+    )
+    environment = workers_module._environment
+    monkeypatch.setattr(
+        workers_module, "_environment",
+        lambda: {**environment(), "PYTHONPATH": f"{tmp_path}{os.pathsep}{environment()['PYTHONPATH']}"},
+    )  # fmt: skip
+    pool = Pool(2)
+    start = time.monotonic()
+    for _ in range(50):
+        assert pool.compare([EASY, WRONG]) == [Outcome.FAILED] * 2
+    assert time.monotonic() - start < 20  # tried once, not fifty times
+    (record,) = caplog.records
+    assert "the installed math-verify 0." in record.getMessage()
+    assert why in record.getMessage()
+    assert "SymPy is off: answers are graded by rules alone" in record.getMessage()
+    assert pool._workers == []
+
+
 def test_an_interrupted_call_leaves_no_stale_answer(pool, monkeypatch):
     def interrupt(*_):
         raise KeyboardInterrupt
@@ -144,9 +265,13 @@ def test_an_interrupted_call_leaves_no_stale_answer(pool, monkeypatch):
     assert pool.compare([EASY]) == [Outcome.EQUAL]
 
 
-def test_workers_that_cannot_start_are_the_machines_fault(monkeypatch):
+def test_workers_that_cannot_start_are_the_machines_fault(monkeypatch, caplog):
     monkeypatch.setattr(sys, "executable", "/nonexistent/python")
-    assert Pool(1).compare([EASY]) == [Outcome.FAILED]
+    pool = Pool(1)
+    for _ in range(3):
+        assert pool.compare([EASY]) == [Outcome.FAILED]
+    (record,) = caplog.records
+    assert "SymPy is off" in record.getMessage()
 
 
 def test_workers_that_die_at_once_are_the_machines_fault(monkeypatch):

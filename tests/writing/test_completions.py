@@ -1,8 +1,11 @@
 """What a completion says, in every shape that trainers and servers hand over."""
 
+import time
+
+import numpy as np
 import pytest
 
-from magistral_recipe.writing.completions import completion_texts, prompt_text
+from magistral_recipe.writing.completions import completion_texts, prompt_text, without_turn_ends
 from magistral_recipe.writing.thinking import Thinking
 
 THINKING = Thinking()
@@ -23,6 +26,16 @@ TEXT = "<think>a</think>b"
         [{"role": "assistant", "content": "b", "reasoning_content": "a"}],
         [{"role": "assistant", "content": "b", "thinking": "a"}],
         [{"role": "assistant", "content": TEXT, "reasoning_content": None}],
+        [{"role": "assistant", "content": "b", "reasoning": "a"}],
+        [{"role": "assistant", "content": "b", "reasoning_details": [{"type": "reasoning.text", "text": "a"}]}],
+        [{"role": "assistant", "content": [{"type": "reasoning", "reasoning": "a"}, {"type": "text", "text": "b"}]}],
+        [{"content": [{"type": "reasoning", "summary": [{"type": "summary_text", "text": "a"}]}, "b"]}],
+        [{"content": [{"type": "redacted_thinking", "data": "x"}, {"type": "thinking", "thinking": "a"}, "b"]}],
+        np.array([{"role": "assistant", "content": TEXT}], dtype=object),
+        [{"role": "assistant", "content": np.array([{"type": "text", "text": TEXT}], dtype=object)}],
+        TEXT + "<|im_end|>",
+        TEXT + "<|im_end|>\n<|endoftext|> ",
+        [{"role": "assistant", "content": TEXT + "\n</s>"}],
         [{"role": "assistant", "content": TEXT, "reasoning_content": ""}],
         [{"role": "assistant", "content": [{"type": "thinking", "thinking": [{"type": "text", "text": "a"}]}, "b"]}],
     ],
@@ -44,8 +57,28 @@ def test_a_prompt_that_opened_the_thoughts():
     assert completion_texts([[message]], opened) == ["a</think>b"]
 
 
-def test_no_content_is_no_text():
-    assert completion_texts([[{"role": "assistant", "content": None}]], THINKING) == [""]
+@pytest.mark.parametrize(
+    "completion", [[], [{"role": "assistant", "content": None}], [{"role": "user", "content": "x"}], np.array([])]
+)
+def test_an_assistant_that_says_nothing_has_no_text(completion):
+    assert completion_texts([completion], THINKING) == [""]
+
+
+def test_an_array_of_completions():
+    assert completion_texts(np.array([TEXT, "c"], dtype=object), THINKING) == [TEXT, "c"]
+
+
+@pytest.mark.parametrize("text", ["a </s> b", "x < 3 and y>", "[EOS] means the end", "<|im_end", ""])
+def test_an_end_of_turn_is_one_at_the_end_alone(text):
+    assert without_turn_ends(text) == text
+
+
+def test_a_megabyte_of_white_space_or_of_ends_costs_no_more_than_reading_it():
+    start = time.perf_counter()
+    without_turn_ends("a" + " " * 1_000_000 + ">")
+    assert without_turn_ends("b\n" + "</s>" * 250_000) == "b"
+    without_turn_ends(" </s>" * 200_000 + "b")
+    assert time.perf_counter() - start < 1
 
 
 def test_without_tags_the_thoughts_are_left_out():
@@ -56,7 +89,7 @@ def test_without_tags_the_thoughts_are_left_out():
 @pytest.mark.parametrize(
     "completion",
     [
-        3, None, {"role": "assistant", "content": "x"}, [], ["x"], [{"role": "user", "content": "x"}],
+        3, None, {"role": "assistant", "content": "x"}, ["x"],
         [{"role": "assistant", "content": 3}], [{"role": "assistant", "content": [{"type": "image"}]}],
         [{"role": "assistant", "content": "x", "thinking": 3}],
     ],

@@ -10,7 +10,8 @@ from magistral_recipe.evaluation.correctness import BenchmarkCorrectness
 from magistral_recipe.evaluation.languages import graded_languages
 from magistral_recipe.evaluation.samples import Sample
 from magistral_recipe.generation.interface import Completion
-from magistral_recipe.rewards.base import Batch, Grade, mark_cut
+from magistral_recipe.rewards.base import Batch, Grade
+from magistral_recipe.rewards.logs import mark_cut
 from magistral_recipe.rewards.magistral import MagistralReward
 from magistral_recipe.verifiers.version import grader_version
 from magistral_recipe.writing.boxes import find_boxes

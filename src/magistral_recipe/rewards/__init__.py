@@ -13,7 +13,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from magistral_recipe.rewards.base import Batch, Grade, Reason, Reward
+    from magistral_recipe.rewards.base import Batch, Grade, Reason, Reward, Score
     from magistral_recipe.rewards.code import CodeCorrectness, code_correctness
     from magistral_recipe.rewards.format import FormatReward, format_reward
     from magistral_recipe.rewards.language import LanguageConsistency, ReasoningLanguage, language_consistency
@@ -36,6 +36,7 @@ __all__ = [
     "ReasoningLanguage",
     "RepetitionPenalty",
     "Reward",
+    "Score",
     "Split",
     "Thinking",
     "Weights",
@@ -48,7 +49,7 @@ __all__ = [
 ]
 
 _MODULES = {
-    "rewards.base": ("Batch", "Grade", "Reason", "Reward"),
+    "rewards.base": ("Batch", "Grade", "Reason", "Reward", "Score"),
     "rewards.code": ("CodeCorrectness", "code_correctness"),
     "rewards.format": ("FormatReward", "format_reward"),
     "rewards.language": ("LanguageConsistency", "ReasoningLanguage", "language_consistency"),

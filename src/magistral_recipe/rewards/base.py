@@ -7,161 +7,34 @@ earns a number, an unreadable reference or a broken machine gives ``None``, a ca
 
 from __future__ import annotations
 
-import logging
-import threading
+import asyncio
 from abc import ABC, abstractmethod
-from collections import Counter, deque
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from enum import StrEnum
-from typing import Any, ClassVar, NamedTuple
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from typing import Any, ClassVar, NamedTuple, Self
 
-from magistral_recipe.errors import RunError
+from magistral_recipe.rewards.batch import Batch, ForeignColumns, Hooks
 from magistral_recipe.rewards.decoding import Tokenizer, decoded, tokenizer_of
-from magistral_recipe.rewards.facts import RewardFacts, reason_column
-from magistral_recipe.writing.completions import completion_texts
+from magistral_recipe.rewards.facts import RewardFacts
+from magistral_recipe.rewards.logs import Means, log_reasons, mark_cut
+from magistral_recipe.rewards.reasons import MACHINE_REASONS, Grade, Reason, Score
+from magistral_recipe.rewards.watch import FailureWatch, MalformedWatch
 from magistral_recipe.writing.thinking import Thinking
 
-logger = logging.getLogger(__name__)
-
-KINDS = ("math", "code", "text")
+__all__ = ["MACHINE_REASONS", "Batch", "Grade", "Graded", "Reason", "Reward", "Score"]
 
 
-class Reason(StrEnum):
-    """Why a completion earned what it earned: a small closed set, so that a report can count them."""
-
-    RIGHT = "right"
-    WRONG = "wrong"
-    PARTLY_RIGHT = "partly_right"
-    WELL_FORMED = "well_formed"
-    MALFORMED = "malformed"
-    BLANK_THOUGHTS = "blank_thoughts"
-    BLANK_ANSWER = "blank_answer"
-    CUT = "cut"
-    NO_BOX = "no_box"
-    SEVERAL_BOXES = "several_boxes"
-    HEDGE = "hedge"
-    RESTATED = "restated"
-    UNREADABLE = "unreadable"
-    GRADER_ERROR = "grader_error"
-    NO_CODE = "no_code"
-    COMPILE_ERROR = "compile_error"
-    TIMEOUT = "timeout"
-    MEMORY = "memory"
-    CRASHED = "crashed"
-    OUTPUT_LIMIT = "output_limit"
-    WITHIN_LIMITS = "within_limits"
-    OVERLONG = "overlong"
-    REPETITIVE = "repetitive"
-    SAME_LANGUAGE = "same_language"
-    WRONG_LANGUAGE = "wrong_language"
-    MIXED_LANGUAGES = "mixed_languages"
-    TOO_SHORT = "too_short"
-    OTHER_KIND = "other_kind"
-    UNREADABLE_REFERENCE = "unreadable_reference"
-    WORKER_FAILED = "worker_failed"
-    SANDBOX_FAILED = "sandbox_failed"
-
-
-MACHINE_REASONS = frozenset({Reason.WORKER_FAILED, Reason.SANDBOX_FAILED})
-_CUTTABLE = frozenset({Reason.MALFORMED, Reason.BLANK_THOUGHTS, Reason.BLANK_ANSWER, Reason.NO_BOX, Reason.NO_CODE})
-
-
-class Grade(NamedTuple):
-    """What one completion earned, ``None`` where the reward does not apply, and why."""
-
-    value: float | None
-    reason: Reason
-
-
-def column(columns: Mapping[str, Any], name: str, count: int) -> list[Any]:
-    """Return a column that the caller must have given.
-
-    Args:
-        columns: the keyword arguments that hold the data set's columns.
-        name: the one wanted.
-        count: how many values it must have, one a completion.
-
-    Returns:
-        Its values.
-
-    Raises:
-        ValueError: where it is missing or of another length.
-    """
-    values = optional_column(columns, name, count)
-    if values is None:
-        given = ", ".join(sorted(columns)) or "none"
-        raise ValueError(f"missing column {name!r}; the columns given are: {given}")
-    return values
-
-
-def optional_column(columns: Mapping[str, Any], name: str, count: int) -> list[Any] | None:
-    """Return a column, or ``None`` where the caller gave none; raise ValueError where its length is wrong."""
-    values = columns.get(name)
-    if values is None:
-        return None
-    if isinstance(values, (str, bytes, Mapping)) or not isinstance(values, Iterable):
-        raise ValueError(f"column {name!r} must be a list with one value a completion, not {type(values).__name__}")
-    values = list(values)
-    if len(values) != count:
-        raise ValueError(f"column {name!r} has {len(values)} values for {count} completions")
-    return values
-
-
-@dataclass(frozen=True)
-class Batch:
-    """The arguments of one call to a reward.
+class Graded(NamedTuple):
+    """A batch as a reward graded it.
 
     Attributes:
-        completions: in any shape that `completion_texts` reads.
-        prompts: strings or lists of messages, where given.
-        completion_ids: the token ids of each completion, where given.
-        columns: the data set's columns, one value a completion.
-        trainer_state: TRL's, where a trainer calls.
+        grades: one a completion.
+        parts: of a sum, the grades of each part that is configured, by name.
     """
 
-    completions: Sequence[Any]
-    prompts: Sequence[Any] | None = None
-    completion_ids: Sequence[Sequence[int]] | None = None
-    columns: Mapping[str, Any] = field(default_factory=dict)
-    trainer_state: Any = None
-
-    def __len__(self) -> int:
-        return len(self.completions)
-
-    def texts(self, thinking: Thinking | None) -> list[str]:
-        """Return the text of each completion, tags included."""
-        return completion_texts(self.completions, thinking)
-
-    def column(self, name: str) -> list[Any]:
-        """Return a column that must be there; see `column`."""
-        return column(self.columns, name, len(self))
-
-    def optional_column(self, name: str) -> list[Any] | None:
-        """Return a column or ``None``."""
-        return optional_column(self.columns, name, len(self))
-
-    def kinds(self, default: str | None = None) -> list[str | None]:
-        """Return each row's ``kind``, `default` where the column or its value is missing.
-
-        Raises:
-            ValueError: for a kind that is not one of `KINDS`, naming the row.
-        """
-        values = self.optional_column("kind")
-        if values is None:
-            return [default] * len(self)
-        for row, value in enumerate(values):
-            if value is not None and value not in KINDS:
-                raise ValueError(f"kind[{row}]: {value!r} is none of {', '.join(KINDS)}")
-        return [default if value is None else value for value in values]
-
-    def with_completions(self, completions: Sequence[Any]) -> Batch:
-        """Return the same batch with other completions."""
-        return replace(self, completions=completions)
-
-    def with_columns(self, **columns: Any) -> Batch:
-        """Return the same batch with some columns replaced."""
-        return replace(self, columns={**self.columns, **columns})
+    grades: list[Grade]
+    parts: Mapping[str, list[Grade]] = {}
 
 
 class Reward(ABC):
@@ -188,6 +61,8 @@ class Reward(ABC):
         tokenizer: the model's, where the tags are special tokens that a trainer drops from the text: completions are
             then read from `completion_ids`, special tokens kept, stop and padding tokens dropped. Without ids, as
             when a file is graded, the text counts.
+        strict: make values of a column that mean something else (a ``kind`` that is none) errors. Else they count as
+            absent, and a warning says so once.
 
     Attributes:
         part: which of `facts.AXES` its value is; ``None`` for a sum, and for what is none of them.
@@ -210,16 +85,40 @@ class Reward(ABC):
     decides: ClassVar[bool] = False
     pays_perfect: ClassVar[bool] = False
     expects_thoughts: bool = True
+    answer_column: str | None = None
+
+    def __new__(cls, *args: Any, **kwargs: Any) -> Self:
+        """Make an instance; a call with completions is a slip, the class in place of an instance."""
+        if "completions" in kwargs or "completion" in kwargs:
+            from magistral_recipe import rewards
+
+            ready = cls.default_name
+            example = f"`{ready}` or `{cls.__name__}()`" if hasattr(rewards, ready) else f"`{cls.__name__}(...)`"
+            raise TypeError(f"{cls.__name__} is a class, not a reward: pass an instance, e.g. {example}")
+        return super().__new__(cls)
 
     def __init__(
-        self, name: str | None = None, thinking: Thinking | None = None, tokenizer: Tokenizer | None = None
+        self,
+        name: str | None = None,
+        thinking: Thinking | None = None,
+        tokenizer: Tokenizer | None = None,
+        strict: bool = False,
     ) -> None:
         self.name = name or self.default_name
         self.__name__ = self.name  # TRL names the reward by it
         self.thinking = thinking
         self.tokenizer = tokenizer_of(tokenizer)
+        self.strict = strict
+        self._start_watching()
+
+    def _start_watching(self) -> None:
         self._watch = FailureWatch(self.name)
-        self._tags_watched = thinking is not None and self.expects_thoughts
+        self._means = Means()
+        self._foreign = None if self.strict else ForeignColumns(self.name)
+        watched = self.thinking if self.expects_thoughts else None
+        self._malformed = (
+            None if watched is None else MalformedWatch(self.name, watched, decodes=self.tokenizer is not None)
+        )
 
     @abstractmethod
     def grade(self, batch: Batch) -> list[Grade]:
@@ -240,6 +139,7 @@ class Reward(ABC):
 
     def __call__(
         self,
+        *positional: Any,
         prompts: Sequence[Any] | None = None,
         completions: Sequence[Any] | None = None,
         completion_ids: Sequence[Sequence[int]] | None = None,
@@ -251,10 +151,11 @@ class Reward(ABC):
         """Score completions as TRL's trainers ask for it.
 
         Args:
+            *positional: completions; or prompts, completions and perhaps their ids, in this order.
             prompts: strings or lists of messages, one a completion.
             completions: strings or lists of messages.
             completion_ids: token ids of each completion.
-            log_metric: takes the name and the mean of each part, where a row applies.
+            log_metric: takes the name and the mean of each part, on every call.
             log_extra: takes the name and the values of each column to log.
             trainer_state: the trainer's state, whose ``global_step`` seeds draws.
             **columns: the data set's columns, one value a completion.
@@ -266,11 +167,116 @@ class Reward(ABC):
             ValueError: for a missing column or a shape that no completion has.
             RunError: once the machine lost more than 1% of the last 1,000 completions.
         """
-        batch = self.batch(prompts, completions, completion_ids, trainer_state, columns)
-        grades = self.grade(batch)
-        self.observe(batch, grades)
-        self._log(grades, mark_cut(batch, grades), log_metric, log_extra)
-        return [grade.value for grade in grades]
+        named = {"prompts": prompts, "completions": completions, "completion_ids": completion_ids}
+        prompts, completions, completion_ids = self._in_order(positional, named)
+        hooks = Hooks(log_metric, log_extra)
+        batch = self.batch(prompts, completions, completion_ids, trainer_state, columns, hooks)
+        graded = self.judge(batch)
+        self.observe(batch, graded.grades)
+        self._log(graded, mark_cut(batch, graded.grades), hooks)
+        return [grade.value for grade in graded.grades]
+
+    def _in_order(self, positional: Sequence[Any], named: dict[str, Any]) -> tuple[Any, Any, Any]:
+        """Give arguments without a name theirs."""
+        lone = len(positional) == 1 and named["completions"] is None
+        names = ["completions"] if lone else list(named)
+        if len(positional) > len(names):
+            raise TypeError(f"{self.name} takes prompts, completions and completion_ids by position, the rest by name")
+        for name, value in zip(names, positional, strict=False):
+            if named[name] is not None:
+                raise TypeError(f"{self.name}: {name!r} was given twice")
+            named[name] = value
+        return named["prompts"], named["completions"], named["completion_ids"]
+
+    def score(
+        self,
+        completion: Any,
+        answer: Any = None,
+        prompt: Any = None,
+        *,
+        completion_ids: Sequence[int] | None = None,
+        **columns: Any,
+    ) -> Score:
+        """Score one completion.
+
+        Args:
+            completion: a string, a message, or a list of messages.
+            answer: its reference, where the reward needs one.
+            prompt: a string or a list of messages. Without it, and without a column ``language`` or ``problem``, the
+                language of the problem is unknown, and that part does not apply.
+            completion_ids: its token ids.
+            **columns: the row's other columns, one value each.
+
+        Returns:
+            The score, whose value is a number always.
+
+        Raises:
+            ValueError: as the call on a batch.
+            RunError: as the call on a batch.
+        """
+        if answer is not None:
+            columns[self.answer_column or "answer"] = answer
+        return self.scores(
+            [[completion] if isinstance(completion, Mapping) else completion],
+            None if prompt is None else [prompt],
+            None if completion_ids is None else [completion_ids],
+            {name: [value] for name, value in columns.items()},
+        )[0]
+
+    async def ascore(
+        self,
+        completion: Any,
+        answer: Any = None,
+        prompt: Any = None,
+        *,
+        completion_ids: Sequence[int] | None = None,
+        **columns: Any,
+    ) -> Score:
+        """Score one completion in a thread, so that the event loop goes on; see `score`."""
+        return await asyncio.to_thread(
+            partial(self.score, completion, answer, prompt, completion_ids=completion_ids, **columns)
+        )
+
+    def scores(
+        self,
+        completions: Sequence[Any],
+        prompts: Sequence[Any] | None = None,
+        completion_ids: Sequence[Sequence[int]] | None = None,
+        columns: Mapping[str, Sequence[Any]] | None = None,
+        trainer_state: Any = None,
+    ) -> list[Score]:
+        """Score several completions at once, each as `score` does.
+
+        Args:
+            completions: strings or lists of messages.
+            prompts: one a completion, where there are prompts.
+            completion_ids: token ids of each.
+            columns: the data set's columns, one value a completion.
+            trainer_state: a trainer's, whose ``global_step`` seeds draws.
+
+        Returns:
+            One score a completion.
+
+        Raises:
+            ValueError: as the call.
+            RunError: as the call.
+        """
+        batch = self.batch(prompts, completions, completion_ids, trainer_state, columns or {}, alone=True)
+        graded = self.judge(batch)
+        self.observe(batch, graded.grades)
+        return [
+            Score(
+                grade.value or 0.0,
+                grade.value is not None,
+                reason,
+                {part: grades[row].value for part, grades in graded.parts.items()},
+            )
+            for row, (grade, reason) in enumerate(zip(graded.grades, mark_cut(batch, graded.grades), strict=True))
+        ]
+
+    def judge(self, batch: Batch) -> Graded:
+        """Grade a batch, and each part of it apart where the reward is a sum."""
+        return Graded(self.grade(batch))
 
     def batch(
         self,
@@ -279,6 +285,8 @@ class Reward(ABC):
         completion_ids: Sequence[Sequence[int]] | None,
         trainer_state: Any,
         columns: Mapping[str, Any],
+        hooks: Hooks | None = None,
+        alone: bool = False,
     ) -> Batch:
         """Gather the arguments of a call; raise ValueError where their lengths differ."""
         if completions is None:
@@ -286,8 +294,12 @@ class Reward(ABC):
         for argument, values in (("prompts", prompts), ("completion_ids", completion_ids)):
             if values is not None and len(values) != len(completions):
                 raise ValueError(f"{argument} has {len(values)} values for {len(completions)} completions")
-        batch = self.decoded(Batch(completions, prompts, completion_ids, columns, trainer_state))
-        self._watch_tags(batch)
+        given = Batch(
+            completions, prompts, completion_ids, columns, trainer_state, hooks or Hooks(), self._foreign, alone
+        )
+        batch = self.decoded(given)
+        if self._malformed is not None:
+            self._malformed.look(batch)
         return batch
 
     def decoded(self, batch: Batch) -> Batch:
@@ -295,27 +307,6 @@ class Reward(ABC):
         if self.tokenizer is None or batch.completion_ids is None:
             return batch
         return batch.with_completions(decoded(batch.completions, batch.completion_ids, self.tokenizer, self.thinking))
-
-    def _watch_tags(self, batch: Batch) -> None:
-        """Say once that a whole batch has no tag; a tag that was seen once settles that they arrive."""
-        if not self._tags_watched or self.thinking is None:
-            return
-        texts = batch.texts(self.thinking)
-        if not any(text.strip() for text in texts):  # a trainer's trial call
-            return
-        self._tags_watched = False
-        opening, closing = self.thinking.open, self.thinking.close
-        if any(opening in text or closing in text for text in texts):
-            return
-        lost = (
-            "If they are special tokens of its tokenizer, TRL's trainers have dropped them from the text: give the "
-            "reward `tokenizer=`. "
-        )
-        logger.warning(
-            "%s: none of %d completions has a thinking tag, %s or %s, so none has an answer to grade. %sIf the model "
-            "writes other tags, give `thinking=`; if it has not learnt them yet, this may pass.",
-            self.name, len(texts), opening, closing, "" if self.tokenizer else lost,
-        )  # fmt: skip
 
     @property
     def version(self) -> str:
@@ -333,97 +324,17 @@ class Reward(ABC):
         """Count the reasons; raise RunError where the machine loses too many completions."""
         self._watch.record(batch, grades)
 
-    def _log(
-        self,
-        grades: Sequence[Grade],
-        reasons: Sequence[Reason],
-        log_metric: Callable[[str, float], None] | None,
-        log_extra: Callable[[str, list[Any]], None] | None,
-    ) -> None:
-        log_mean(log_metric, f"{self.name}/mean", [grade.value for grade in grades])
-        log_reasons(log_extra, self.name, reasons)
+    def _log(self, graded: Graded, reasons: Sequence[Reason], hooks: Hooks) -> None:
+        self._means.log(hooks, f"{self.name}/mean", [grade.value for grade in graded.grades])
+        log_reasons(hooks, self.name, reasons)
 
     def __getstate__(self) -> dict[str, Any]:
-        state = dict(self.__dict__)
-        del state["_watch"]  # holds a lock, and its counts belong to this process
-        return state
+        watching = ("_watch", "_means", "_foreign", "_malformed")  # locks, and what belongs to this process
+        return {key: value for key, value in self.__dict__.items() if key not in watching}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
-        self._watch = FailureWatch(self.name)
+        self._start_watching()
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}(name={self.name!r})"
-
-
-def mark_cut(batch: Batch, grades: Sequence[Grade]) -> list[Reason]:
-    """Return the reasons, `Reason.CUT` where the column ``truncated`` explains what is missing."""
-    truncated = batch.optional_column("truncated") or [False] * len(batch)
-    return [
-        Reason.CUT if cut and grade.reason in _CUTTABLE else grade.reason
-        for cut, grade in zip(truncated, grades, strict=True)
-    ]
-
-
-def log_reasons(log_extra: Callable[[str, list[Any]], None] | None, name: str, reasons: Sequence[Reason | str]) -> None:
-    """Log one reason a completion as the column ``NAME/reason``."""
-    if log_extra is not None:
-        log_extra(reason_column(name), [str(reason) for reason in reasons])
-
-
-def log_mean(log_metric: Callable[[str, float], None] | None, name: str, values: Sequence[float | None]) -> None:
-    """Log the mean of the values that apply; nothing where none does."""
-    applicable = [value for value in values if value is not None]
-    if log_metric is not None and applicable:
-        log_metric(name, sum(applicable) / len(applicable))
-
-
-class FailureWatch:
-    """Counts reasons, and refuses to go on once the machine loses more than 1% of recent completions.
-
-    Args:
-        name: the reward's, for messages.
-    """
-
-    window = 1000
-    share = 0.01
-
-    def __init__(self, name: str) -> None:
-        self.name = name
-        self.counts: Counter[Reason] = Counter()
-        self._recent: deque[bool] = deque(maxlen=self.window)
-        self._lock = threading.Lock()
-
-    def record(self, batch: Batch, grades: Sequence[Grade]) -> None:
-        """Count a batch's reasons and hold the machine's failures against the limit.
-
-        Raises:
-            RunError: once more than 1% of the last 1,000 completions were lost to the machine.
-        """
-        with self._lock:
-            for row, grade in enumerate(grades):
-                self._mention_first(batch, row, grade.reason)
-                self.counts[grade.reason] += 1
-                if grade.reason is not Reason.OTHER_KIND:
-                    self._recent.append(grade.reason in MACHINE_REASONS)
-            lost = sum(self._recent)
-            if lost > self.window * self.share:
-                raise RunError(
-                    f"{self.name}: {lost} of the last {len(self._recent)} completions could not be graded because "
-                    "workers or the sandbox failed; `magistral-recipe doctor` says what this machine lacks"
-                )
-
-    def _mention_first(self, batch: Batch, row: int, reason: Reason) -> None:
-        if self.counts[reason]:
-            return
-        if reason in MACHINE_REASONS:
-            example = str(batch.completions[row])[-200:]
-            logger.warning(
-                "%s: %s, completion not graded (further ones are only counted): %r", self.name, reason, example
-            )
-        elif reason is Reason.UNREADABLE_REFERENCE:
-            columns = ("answer", "tests", "language", "problem")
-            found = {name: batch.columns[name][row] for name in columns if batch.columns.get(name) is not None}
-            logger.warning(
-                "%s: unreadable reference, row skipped (further ones are only counted): %.300r", self.name, found
-            )

@@ -59,6 +59,8 @@ class CodeCorrectness(Reward):
         name: how logs call this instance.
         tokenizer: the model's, where the tags are special tokens that a trainer drops from the text: completions are
             then read from `completion_ids`.
+        strict: make values of columns that mean something else (a ``kind`` that is none, tests that are empty, a limit
+            that is no number) errors.
 
     Raises:
         ValueError: for limits that are not positive or an unknown sandbox.
@@ -87,9 +89,10 @@ class CodeCorrectness(Reward):
         packages: Sequence[str] = ("numpy",),
         name: str | None = None,
         tokenizer: Tokenizer | None = None,
+        strict: bool = False,
         sockets: bool = False,
     ) -> None:
-        super().__init__(name, thinking, tokenizer)
+        super().__init__(name, thinking, tokenizer, strict)
         for key, value in (("timeout", timeout), ("memory_mb", memory_mb), ("max_tests", max_tests)):
             _positive(value, key)
         self.timeout = timeout
@@ -127,10 +130,10 @@ class CodeCorrectness(Reward):
         return self.runner.run(submissions)
 
     def _rows(self, batch: Batch) -> list[_Row | Grade]:
-        tests = batch.column("tests")
+        tests = batch.tests() or batch.column("tests")
         kinds = batch.kinds(default="code")
-        names = ("programming_language", "time_limit", "memory_mb", "tolerance")
-        columns = [batch.optional_column(name) or [None] * len(batch) for name in names]
+        languages = batch.optional_column("programming_language") or [None] * len(batch)
+        columns = [languages, *(batch.numbers(name) for name in ("time_limit", "memory_mb", "tolerance"))]
         rows = list[_Row | Grade]()
         for at, (kind, value, language, seconds, memory, tolerance) in enumerate(
             zip(kinds, tests, *columns, strict=True)

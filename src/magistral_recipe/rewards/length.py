@@ -46,6 +46,7 @@ class OverlongPenalty(Reward):
         cache: width l_cache of the linear zone, in tokens; 0 makes ``max_length`` a hard limit.
         name: how logs call this instance.
         tokenizer: as every reward takes it; lengths are counted in ids and need none.
+        strict: as every reward takes it; this one reads no column.
 
     Raises:
         ValueError: unless ``0 <= cache < max_length``, or if only one of them is given.
@@ -65,8 +66,9 @@ class OverlongPenalty(Reward):
         cache: int | None = None,
         name: str | None = None,
         tokenizer: Tokenizer | None = None,
+        strict: bool = False,
     ) -> None:
-        super().__init__(name, tokenizer=tokenizer)
+        super().__init__(name, tokenizer=tokenizer, strict=strict)
         self._limits = LengthLimits(max_length, cache)
 
     @property

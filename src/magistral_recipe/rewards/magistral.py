@@ -6,16 +6,21 @@ This class can, and still logs every part.
 
 from __future__ import annotations
 
+import functools
+import inspect
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
-from magistral_recipe.rewards.base import Batch, Grade, Reason, Reward, log_mean, log_reasons, mark_cut
+from magistral_recipe.rewards.base import Batch, Grade, Graded, Reason, Reward
+from magistral_recipe.rewards.batch import Hooks
+from magistral_recipe.rewards.container import ContainerSpec
 from magistral_recipe.rewards.decoding import Tokenizer
 from magistral_recipe.rewards.facts import AXES, part_column
 from magistral_recipe.rewards.format import FormatReward
 from magistral_recipe.rewards.length import LengthLimits
+from magistral_recipe.rewards.logs import log_reasons, log_values
 from magistral_recipe.rewards.math import MathCorrectness
 from magistral_recipe.writing.thinking import Thinking
 
@@ -78,14 +83,20 @@ class MagistralReward(Reward):
         weights: `Weights`, or a mapping with some of their names.
         max_length: l_max of the length penalty, in tokens; without it there is none, until `set_limits`.
         cache: l_cache, in tokens.
-        correctness: any reward with this signature, in place of `MathCorrectness` and `CodeCorrectness`.
+        correctness: any reward with this signature, in place of `MathCorrectness` and `CodeCorrectness`; a function may
+            log as one of its own could, through ``log_metric`` and ``log_extra``.
         language: any reward with this signature, in place of `LanguageConsistency`.
         name: how logs call this instance.
+        answer_column: the column of references, by default ``answer``, else ``solution``, else ``ground_truth``.
+        container: where a mathematical answer stands: ``"boxed"``, a pair of tags, or ``"text"``, for format and
+            correctness alike.
         tokenizer: the model's, where the tags are special tokens that a trainer drops from the text: completions are
             then read from `completion_ids`.
+        strict: make values of columns that mean something else errors, and take references from ``answer`` alone.
 
     Raises:
-        ValueError: for weights below 0 or unknown, for limits out of order.
+        ValueError: for weights below 0 or unknown, for limits out of order, for a `correctness` or `language` that is a
+            class or has to be awaited.
 
     Example:
         >>> reward = MagistralReward(weights={"language": 0})
@@ -107,16 +118,20 @@ class MagistralReward(Reward):
         correctness: Callable[..., Sequence[float | None]] | None = None,
         language: Callable[..., Sequence[float | None]] | None = None,
         name: str | None = None,
+        answer_column: str | None = None,
+        container: ContainerSpec = "boxed",
         tokenizer: Tokenizer | None = None,
+        strict: bool = False,
     ) -> None:
-        super().__init__(name, thinking, tokenizer)
+        super().__init__(name, thinking, tokenizer, strict)
+        self.answer_column = answer_column
         self.weights = Weights.of(weights)
         self.maximum = self.weights.format + self.weights.correctness + self.weights.language
-        self.format = FormatReward(thinking)
-        self.correctness = correctness
-        self.math = MathCorrectness(thinking)
+        self.format = FormatReward(thinking, container=container)
+        self.math = MathCorrectness(thinking, answer_column, container=container)
+        self.correctness = _plain("correctness", correctness)
         self._code: Reward | None = None
-        self._language = language
+        self._language = _plain("language", language)
         self._limits = LengthLimits(max_length, cache)
 
     @property
@@ -130,36 +145,24 @@ class MagistralReward(Reward):
 
     def must_pay_perfect(self, kind: str) -> bool:
         """Whether a perfect answer must earn the maximum: not where a foreign grader decides, or nothing does."""
-        return kind != "text" and self.correctness is None
+        return kind != "text" and self.correctness is None and self.math.must_pay_perfect(kind)
 
     def grade(self, batch: Batch) -> list[Grade]:
         """Return the sum for each completion, with the reason of its most telling part."""
-        return self.sum(self.grade_parts(batch))
+        return self.judge(batch).grades
 
-    def __call__(
-        self,
-        prompts: Sequence[Any] | None = None,
-        completions: Sequence[Any] | None = None,
-        completion_ids: Sequence[Sequence[int]] | None = None,
-        log_metric: Callable[[str, float], None] | None = None,
-        log_extra: Callable[[str, list[Any]], None] | None = None,
-        trainer_state: Any = None,
-        **columns: Any,
-    ) -> list[float | None]:
-        """Score completions as TRL asks for it; see `Reward.__call__`. Logs every part as ``NAME/PART``."""
-        batch = self.batch(prompts, completions, completion_ids, trainer_state, columns)
+    def judge(self, batch: Batch) -> Graded:
+        """Return the sums and the parts of them."""
         parts = self.grade_parts(batch)
-        grades = self.sum(parts)
-        self.observe(batch, grades)
-        for part, part_grades in parts.named().items():
-            values = [grade.value for grade in part_grades]
-            log_mean(log_metric, part_column(self.name, part), values)
-            if log_extra is not None:
-                log_extra(
-                    part_column(self.name, part), [math.nan if value is None else float(value) for value in values]
-                )
-        log_reasons(log_extra, self.name, mark_cut(batch, grades))
-        return [grade.value for grade in grades]
+        return Graded(self.sum(parts), parts.named())
+
+    def _log(self, graded: Graded, reasons: Sequence[Reason], hooks: Hooks) -> None:
+        """Log every part as ``NAME/PART``."""
+        for part, grades in graded.parts.items():
+            values = [grade.value for grade in grades]
+            self._means.log(hooks, part_column(self.name, part), values)
+            log_values(hooks, part_column(self.name, part), values)
+        log_reasons(hooks, self.name, reasons)
 
     def grade_parts(self, batch: Batch) -> Parts:
         """Grade each part of the sum apart, each with its reasons; evaluation reports them so."""
@@ -173,7 +176,7 @@ class MagistralReward(Reward):
         )
 
     def _with_kinds(self, batch: Batch) -> Batch:
-        tests = batch.optional_column("tests") or [None] * len(batch)
+        tests = batch.tests(known_only=True) or [None] * len(batch)
         inferred = ["math" if row is None else "code" for row in tests]
         kinds = [kind or guess for kind, guess in zip(batch.kinds(), inferred, strict=True)]
         return batch.with_columns(kind=kinds)
@@ -244,11 +247,46 @@ def call_reward(reward: Callable[..., Sequence[float | None]], batch: Batch) -> 
         completions=batch.completions,
         completion_ids=batch.completion_ids,
         trainer_state=batch.trainer_state,
+        **_wanted_hooks(reward, batch.hooks),
         **batch.columns,
     )
     if len(values) != len(batch):
         raise ValueError(f"the reward {reward!r} returned {len(values)} values for {len(batch)} completions")
     return [_foreign_grade(value) for value in values]
+
+
+def _wanted_hooks(reward: Callable[..., Any], hooks: Hooks) -> dict[str, Any]:
+    """The functions to log with that a reward takes; they do nothing where nobody listens."""
+    try:
+        parameters = inspect.signature(reward).parameters.values()
+    except (TypeError, ValueError):  # built into the interpreter
+        return {}
+    takes_any = any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters)
+    given = {name: function or _nobody_listens for name, function in hooks._asdict().items()}
+    names = {parameter.name for parameter in parameters}
+    return {name: function for name, function in given.items() if takes_any or name in names}
+
+
+def _nobody_listens(name: str, value: Any) -> None:
+    """Stand for a trainer's function to log with."""
+
+
+def _plain(argument: str, reward: Callable[..., Any] | None) -> Callable[..., Any] | None:
+    """Return a reward that can be called as it is; raise ValueError for one that is awaited, or a class of rewards."""
+    function: Any = reward
+    while isinstance(function, functools.partial):
+        function = function.func
+    name = getattr(function, "__name__", type(function).__name__)
+    if inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(getattr(function, "__call__", None)):  # noqa: B004
+        raise ValueError(
+            f"{argument}: {name!r} is a coroutine function, and a sum awaits nothing; give a plain function, or "
+            "hand it to the trainer beside this reward"
+        )
+    if isinstance(function, type):
+        raise ValueError(f"{argument}: {name!r} is a class; give an instance, {name}(...)")
+    if function is not None and not callable(function):
+        raise ValueError(f"{argument}: {function!r} is no function")
+    return reward
 
 
 def _foreign_grade(value: float | None) -> Grade:

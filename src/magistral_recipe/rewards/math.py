@@ -13,10 +13,10 @@ from functools import lru_cache, partial
 from typing import Any, Literal, NamedTuple, TypeVar
 
 from magistral_recipe.rewards.base import Batch, Grade, Reason, Reward
+from magistral_recipe.rewards.container import Container, ContainerSpec
 from magistral_recipe.rewards.decoding import Tokenizer
 from magistral_recipe.verifiers.answers import Rules, Verdict, compare, judge, references_of
 from magistral_recipe.verifiers.pool import Outcome, shared_pool
-from magistral_recipe.writing.boxes import find_boxes
 from magistral_recipe.writing.thinking import Thinking
 
 logger = logging.getLogger(__name__)
@@ -51,12 +51,16 @@ class MathCorrectness(Reward):
 
     Args:
         thinking: the tags; ``None`` grades the whole text.
-        column: the column of references: a string, a number, or a list of them, any one of which is right.
+        answer_column: the column of references, by default ``answer``, else ``solution``, else ``ground_truth``: an
+            answer or a gold text that holds one (`verifiers.answers.golds`), a number, or a list of them, any one of
+            which is right.
         name: how logs call this instance.
         unsimplified: whether arithmetic left to compute (``17 \cdot 23`` for 391) is an answer: refuse or accept.
         rounding: significant digits from which a decimal may stand for the exact value that it rounds.
+        container: where the final answer stands in the answer part: ``"boxed"``, a pair of tags, or ``"text"``.
         tokenizer: the model's, where the tags are special tokens that a trainer drops from the text: completions are
             then read from `completion_ids`.
+        strict: make values of a column ``kind`` that are none errors, and take references from ``answer`` alone.
 
     Raises:
         ValueError: for a value that an option does not take.
@@ -74,19 +78,26 @@ class MathCorrectness(Reward):
     def __init__(
         self,
         thinking: Thinking | None = _DEFAULT_THINKING,
-        column: str = "answer",
+        answer_column: str | None = None,
         name: str | None = None,
         unsimplified: Literal["refuse", "accept"] = "refuse",
         rounding: int = 6,
+        container: ContainerSpec = "boxed",
         tokenizer: Tokenizer | None = None,
+        strict: bool = False,
     ) -> None:
-        super().__init__(name, thinking, tokenizer)
+        super().__init__(name, thinking, tokenizer, strict)
         if unsimplified not in ("refuse", "accept"):
             raise ValueError(f"unsimplified: {unsimplified!r} is neither 'refuse' nor 'accept'")
         if isinstance(rounding, bool) or not isinstance(rounding, int) or rounding < 1:
             raise ValueError(f"rounding: {rounding!r} is no number of digits; it must be an integer of at least 1")
-        self.column = column
+        self.answer_column = answer_column
+        self.container = Container(container)
         self.rules = Rules(unsimplified, rounding)
+
+    def must_pay_perfect(self, kind: str) -> bool:
+        """Whether a perfect answer must earn the maximum: those that the wiring proof makes stand in boxes."""
+        return self.container.boxed
 
     def grade(self, batch: Batch) -> list[Grade]:
         """Grade each completion of kind ``math`` against its reference."""
@@ -96,7 +107,7 @@ class MathCorrectness(Reward):
         texts = batch.texts(self.thinking)
         rows = [
             self._read(text, reference) if kind == "math" else _OTHER_KIND
-            for text, reference, kind in zip(texts, batch.column(self.column), kinds, strict=True)
+            for text, reference, kind in zip(texts, batch.answers(self.answer_column), kinds, strict=True)
         ]
         graded = _compare(self.rules, dict.fromkeys(row for row in rows if isinstance(row, _Task)))
         return [graded[row] if isinstance(row, _Task) else row for row in rows]
@@ -113,7 +124,7 @@ class MathCorrectness(Reward):
         answer = text if self.thinking is None else self.thinking.split(text).answer
         if answer is None:
             return Grade(0.0, Reason.MALFORMED)
-        return _Task(references, tuple(find_boxes(answer)))
+        return _Task(references, tuple(self.container.find(answer)))
 
 
 _T = TypeVar("_T")
@@ -138,8 +149,6 @@ def _guarded(step: Callable[[], _T], *subject: object) -> _T | None:
 def _references(reference: Any) -> tuple[str, ...]:
     if isinstance(reference, str):
         return _references_of_text(reference)
-    if hasattr(reference, "tolist"):  # NumPy's numbers and arrays
-        reference = reference.tolist()
     return tuple(references_of(reference))
 
 

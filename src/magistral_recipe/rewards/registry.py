@@ -97,6 +97,8 @@ def build(name: str, options: Mapping[str, Any] | None = None, thinking: Thinkin
     parameters = inspect.signature(target).parameters
     if thinking is not None and "thinking" in parameters:
         options.setdefault("thinking", thinking)
+    if "strict" in parameters and issubclass(target, Reward):
+        options.setdefault("strict", True)  # a recipe's columns are ours
     _check_options(name, parameters, options)
     with _told(name, "its constructor"):
         return target(**options)

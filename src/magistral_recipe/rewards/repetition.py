@@ -28,6 +28,7 @@ class RepetitionPenalty(Reward):
         name: how logs call this instance.
         tokenizer: the model's, where the tags are special tokens that a trainer drops from the text: completions are
             then read from `completion_ids`.
+        strict: as every reward takes it; this one reads no column.
 
     Raises:
         ValueError: if ``ngram < 1`` or ``max_penalty > 0``.
@@ -48,8 +49,9 @@ class RepetitionPenalty(Reward):
         max_penalty: float = -0.1,
         name: str | None = None,
         tokenizer: Tokenizer | None = None,
+        strict: bool = False,
     ) -> None:
-        super().__init__(name, _DEFAULT_THINKING, tokenizer)
+        super().__init__(name, _DEFAULT_THINKING, tokenizer, strict)
         if ngram < 1:
             raise ValueError(f"ngram must be at least 1, not {ngram}")
         if max_penalty > 0:

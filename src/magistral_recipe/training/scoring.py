@@ -260,9 +260,15 @@ def _is_awaited(function: Any) -> bool:
 
 
 def _logging_into(scores: RewardScores) -> dict[str, Callable[[str, Any], None]]:
+    def log_metric(metric: str, value: float) -> None:
+        # NaN is what a part logs to which no row has applied yet, for trainers that need every name from every process.
+        # This one needs none, and would lose the other processes' means to it.
+        if not math.isnan(value):
+            scores.metrics.setdefault(metric, []).append(value)
+
     return {
         "log_extra": lambda column, values: scores.columns.setdefault(column, []).extend(values),
-        "log_metric": lambda metric, value: scores.metrics.setdefault(metric, []).append(value),
+        "log_metric": log_metric,
     }
 
 

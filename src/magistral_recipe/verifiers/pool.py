@@ -6,148 +6,36 @@ it works from an unguarded script, from standard input and in a notebook. A cloc
 when a worker starts its work, so neither queueing nor a busy machine makes a right answer wrong. What belongs to one
 completion shares one clock, however many pairs that is. What a worker crashes at is tried once more, alone, in a fresh
 one; what ran out of time only if the machine was loaded, since CPU time would run out again.
+
+Any number of threads may ask at once. Each call hires workers, as many as others leave it, and hands them on as soon as
+somebody has none; the lock is held for that alone, never while a worker works.
 """
 
 from __future__ import annotations
 
 import atexit
 import contextlib
-import json
 import logging
 import os
-import selectors
 import signal
-import subprocess
-import sys
 import threading
 import time
 from collections import deque
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from enum import StrEnum
-from pathlib import Path
-from typing import Any
 
 from magistral_recipe.verifiers.cores import worker_count
+from magistral_recipe.verifiers.workers import Crew, Outcome, Unit, Worker
+
+__all__ = ["Outcome", "Pool", "shared_pool"]
 
 logger = logging.getLogger(__name__)
 
 SECONDS = 4.0
 """CPU time of one completion's pairs together."""
-WALL_FACTOR = 3
 LOADED = 1.5
 """So many times the CPU time, and the machine is taken to have kept a worker waiting."""
-START_SECONDS = 120.0
-"""How long a worker may take to import SymPy on a machine that is busy or whose disk is far away."""
 ITEMS_PER_WORKER = 2000
 """SymPy's caches grow: a worker is replaced after so many items."""
-
-
-class Outcome(StrEnum):
-    """What became of one item."""
-
-    EQUAL = "equal"
-    DIFFERENT = "different"
-    UNREADABLE = "unreadable"
-    TIMEOUT = "timeout"
-    CRASHED = "crashed"
-    FAILED = "failed"  # the machine's fault: no worker could be started
-
-
-@dataclass
-class _Unit:
-    """Pairs for one worker, one after the other, on one clock.
-
-    Attributes:
-        group: whose clock.
-        indices: the pairs that are still to be compared, the one in work first.
-        seconds: CPU time that the clock had when this unit was made.
-        fresh: whether nothing of it has been used yet for another pair.
-        spent: CPU time used, in seconds; where a worker died, the time that went by.
-        ending: what the worker died of, if it did.
-        loaded: whether the machine had kept it waiting then.
-    """
-
-    group: int
-    indices: deque[int]
-    seconds: float
-    fresh: bool = True
-    spent: float = 0.0
-    ending: Outcome | None = None
-    loaded: bool = False
-
-
-class _Worker:
-    """One process and the unit it works on."""
-
-    def __init__(self) -> None:
-        self.process = subprocess.Popen(
-            # -P: modules in the caller's working folder must not shadow the standard library
-            [sys.executable, "-P", "-m", "magistral_recipe.verifiers.worker"],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            env=_environment(),
-            start_new_session=True,  # Ctrl-C is the parent's to handle
-        )
-        self.unit: _Unit | None = None
-        self.pairs: Sequence[tuple[str, str]] = ()
-        self.started = 0.0
-        self.deadline = time.monotonic() + START_SECONDS
-        self.ready = False
-        self.served = 0
-        self._buffer = b""
-
-    def start(self, unit: _Unit, pairs: Sequence[tuple[str, str]]) -> None:
-        self.unit, self.pairs = unit, pairs
-        self.send()
-
-    def send(self) -> None:
-        """Hand over the unit's next pair, with what is left on its clock."""
-        assert self.process.stdin is not None
-        assert self.unit is not None
-        index, seconds = self.unit.indices[0], max(0.01, self.unit.seconds - self.unit.spent)
-        self.served, self.started = self.served + 1, time.monotonic()
-        self.deadline = self.started + seconds * WALL_FACTOR
-        reference, answer = self.pairs[index]
-        message = {"id": index, "reference": reference, "answer": answer, "seconds": seconds, "timed": True}
-        with contextlib.suppress(BrokenPipeError):  # it died idle: its end of file is read next
-            self.process.stdin.write(json.dumps(message).encode() + b"\n")
-            self.process.stdin.flush()
-
-    def read(self) -> dict[str, Any] | None:
-        """The next reply; None where there is none yet. Raises EOFError when the worker is gone."""
-        assert self.process.stdout is not None
-        chunk = os.read(self.process.stdout.fileno(), 65536)
-        if not chunk:
-            raise EOFError
-        self._buffer += chunk
-        line, newline, rest = self._buffer.partition(b"\n")
-        if not newline:
-            return None
-        self._buffer = rest
-        return json.loads(line)
-
-    def end(self, kill: bool = True) -> int:
-        """Close the pipes, end the process and wait for it: no zombie stays behind."""
-        if kill:
-            self.process.kill()
-        for stream in (self.process.stdin, self.process.stdout):
-            if stream is not None:
-                with contextlib.suppress(OSError):
-                    stream.close()
-        try:
-            return self.process.wait(timeout=5)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-            return self.process.wait()
-
-
-def _environment() -> dict[str, str]:
-    """The caller's environment, with this package importable however the caller found it."""
-    root = str(Path(__file__).resolve().parents[2])
-    path = os.environ.get("PYTHONPATH")
-    return {**os.environ, "PYTHONPATH": f"{root}{os.pathsep}{path}" if path else root, "OMP_NUM_THREADS": "1"}
 
 
 class Pool:
@@ -161,8 +49,12 @@ class Pool:
     def __init__(self, workers: int, seconds: float = SECONDS) -> None:
         self.seconds = seconds
         self._size = workers
-        self._workers: list[_Worker] = []
-        self._lock = threading.Lock()
+        self._workers: list[Worker] = []  # all there are
+        self._idle: list[Worker] = []
+        self._queue: deque[object] = deque()  # calls without a worker: who came first has the next one
+        self._turn = threading.Condition()  # guards these three, for as long as it takes to look at them
+        self._told = ""  # why SymPy is off, if it is
+        self._useless = ""  # the same, where trying again would change nothing
 
     def compare(
         self, pairs: Sequence[tuple[str, str]], together: Sequence[Sequence[int]] | None = None
@@ -180,21 +72,26 @@ class Pool:
         if not pairs:
             return []
         groups = [[index] for index in range(len(pairs))] if together is None else together
-        with self._lock:
-            try:
-                outcomes = self._settle(pairs, groups)
-            except BaseException:
-                self._end_all()  # a worker that is busy would answer the next call
-                raise
+        if self._useless:
+            return [Outcome.FAILED] * len(pairs)
+        crew = Crew()
+        try:
+            outcomes = self._settle(pairs, groups, crew)
+        finally:
+            self._release(crew)
+            if self._useless:
+                self._end_idle()
         return [outcomes.get(index, Outcome.TIMEOUT) for index in range(len(pairs))]
 
-    def _settle(self, pairs: Sequence[tuple[str, str]], groups: Sequence[Sequence[int]]) -> dict[int, Outcome]:
+    def _settle(
+        self, pairs: Sequence[tuple[str, str]], groups: Sequence[Sequence[int]], crew: Crew
+    ) -> dict[int, Outcome]:
         """Round after round: what one group's clock left open may be another's to finish."""
         outcomes: dict[int, Outcome] = {}
         left = [self.seconds] * len(groups)
-        dead: list[_Unit] = []
+        dead: list[Unit] = []
         while units := _units(groups, left, outcomes, self.seconds):
-            if not self._run(pairs, units, outcomes, self._size):
+            if not self._run(pairs, units, outcomes, crew):
                 return outcomes | dict.fromkeys(set(range(len(pairs))) - outcomes.keys(), Outcome.FAILED)
             for unit in units:
                 _book(unit, left, outcomes)
@@ -204,90 +101,164 @@ class Pool:
             if unit.ending is Outcome.TIMEOUT:
                 left[unit.group] = self.seconds
             unit.indices = deque(index for index in unit.indices if outcomes.get(index) in (None, *_DEATHS))
-            outcomes |= self._alone(pairs, unit, left)
+            outcomes |= self._alone(pairs, unit, left, crew)
         return outcomes
 
-    def _alone(self, pairs: Sequence[tuple[str, str]], unit: _Unit, left: list[float]) -> dict[int, Outcome]:
+    def _alone(self, pairs: Sequence[tuple[str, str]], unit: Unit, left: list[float], crew: Crew) -> dict[int, Outcome]:
         seconds = left[unit.group]
         if seconds <= 0 or not unit.indices:
             return {}
-        again = _Unit(unit.group, unit.indices, seconds)
+        again = Unit(unit.group, unit.indices, seconds)
         found: dict[int, Outcome] = {}
-        self._end_all()
-        if not self._run(pairs, [again], found, 1):
+        self._release(crew)
+        if not self._staff(1, crew, fresh=True) or not self._run(pairs, [again], found, crew):
             return dict.fromkeys(unit.indices, Outcome.FAILED)
         _book(again, left, found)
         return found
 
     def close(self) -> None:
-        """End all workers."""
-        with self._lock:
+        """End all workers, once they are done."""
+        with self._turn:
+            self._turn.wait_for(lambda: len(self._idle) == len(self._workers))
             self._end_all(kill=False)
 
+    def _end_idle(self) -> None:
+        with self._turn:
+            while self._idle:
+                worker = self._idle.pop()
+                self._workers.remove(worker)
+                worker.end()
+            self._turn.notify_all()
+
     def _end_all(self, kill: bool = True) -> None:
+        self._idle.clear()
         while self._workers:
-            self._workers.pop().end(kill)
+            worker = self._workers.pop()
+            worker.end(kill or worker.unit is not None)
 
     def _run(
-        self, pairs: Sequence[tuple[str, str]], units: Sequence[_Unit], outcomes: dict[int, Outcome], size: int
+        self, pairs: Sequence[tuple[str, str]], units: Sequence[Unit], outcomes: dict[int, Outcome], crew: Crew
     ) -> bool:
         """Have the units' pairs compared, as far as their clocks go; False where no worker can be had."""
         waiting, running = deque(units), len(units)
         while running:
-            if not self._staff(min(size, running)):
+            if not self._staff(running, crew):
                 return False
-            for worker in self._workers:
+            for worker in crew.members:
                 if worker.ready and worker.unit is None and waiting:
                     worker.start(waiting.popleft(), pairs)
-            for worker in self._signalled():
-                before = worker.unit
-                if not self._serve(worker, outcomes):
+            before = running
+            for worker in crew.signalled():
+                unit = worker.unit
+                if not self._serve(worker, outcomes, crew):
                     return False
-                running -= before is not None and worker.unit is None
+                running -= unit is not None and worker.unit is None
+            if self._queue and (
+                running < before or not waiting
+            ):  # others have none at all: whoever is done goes to them
+                self._release(crew, done_only=True)
         return True
 
-    def _staff(self, size: int) -> bool:
-        """Have as many workers as there is work for, none of them worn out; say whether that worked."""
-        for worker in [each for each in self._workers if each.unit is None and each.served >= ITEMS_PER_WORKER]:
+    def _staff(self, size: int, crew: Crew, fresh: bool = False) -> bool:
+        """Hire as many workers as there is work for and others leave, waiting for the first; say whether there is one.
+
+        Args:
+            size: how many the crew could use.
+            crew: who is hired joins it.
+            fresh: a worker that has served before will not do.
+        """
+        with self._turn:
+            if not crew.members:
+                self._wait_for_turn()
+            elif self._queue:
+                return True
+            try:
+                while len(crew.members) < size and self._free():
+                    crew.add(self._hired(fresh))
+            except OSError as error:
+                self._give_up(f"cannot start a verifying process: {error}", for_good=False)
+            self._turn.notify_all()
+        return bool(crew.members)
+
+    def _wait_for_turn(self) -> None:
+        ticket = object()
+        self._queue.append(ticket)
+        try:
+            self._turn.wait_for(lambda: self._queue[0] is ticket and self._free())
+        finally:
+            self._queue.remove(ticket)
+            self._turn.notify_all()
+
+    def _free(self) -> bool:
+        return bool(self._idle) or len(self._workers) < self._size
+
+    def _hired(self, fresh: bool) -> Worker:
+        while self._idle:
+            worker = self._idle.pop()
+            if worker.served < (1 if fresh else ITEMS_PER_WORKER):
+                return worker
             self._workers.remove(worker)
             worker.end()
-        try:
-            while len(self._workers) < size:
-                self._workers.append(_Worker())
-        except OSError as error:
-            logger.error("cannot start a verifying process: %s", error)
-            return bool(self._workers)
-        return True
+        worker = Worker()
+        self._workers.append(worker)
+        return worker
 
-    def _signalled(self) -> list[_Worker]:
-        """Wait until a worker has said something, has died, or is out of time; return those."""
-        busy = [worker for worker in self._workers if worker.unit is not None or not worker.ready]
-        with selectors.DefaultSelector() as selector:
-            for worker in busy:
-                assert worker.process.stdout is not None
-                selector.register(worker.process.stdout, selectors.EVENT_READ, worker)
-            nearest = min(worker.deadline for worker in busy)
-            ready = [key.data for key, _ in selector.select(max(0.0, nearest - time.monotonic()))]
-        now = time.monotonic()
-        return ready or [worker for worker in busy if worker.deadline <= now]
+    def _release(self, crew: Crew, done_only: bool = False) -> None:
+        """Let a crew's workers go to others; one that is at work would answer the next call, and is ended instead.
 
-    def _serve(self, worker: _Worker, outcomes: dict[int, Outcome]) -> bool:
+        Args:
+            crew: whose workers.
+            done_only: keep those that are at work or still starting.
+        """
+        with self._turn:
+            for worker in list(crew.members):
+                if done_only and (worker.unit is not None or not worker.ready):
+                    continue
+                crew.members.remove(worker)
+                if worker.unit is None:
+                    self._idle.append(worker)
+                else:
+                    self._workers.remove(worker)
+                    worker.end()
+                    worker.unit = None
+            self._turn.notify_all()
+
+    def _dismiss(self, worker: Worker, crew: Crew) -> int:
+        """Take a dead worker, or one that must die, off the books; return its exit status."""
+        status = worker.end()
+        with self._turn:
+            crew.members.remove(worker)
+            self._workers.remove(worker)
+            self._turn.notify_all()
+        return status
+
+    def _give_up(self, why: str, for_good: bool) -> None:
+        """Say once that nothing can be compared here but by the rules."""
+        if why != self._told:
+            logger.error("%s; SymPy is off: answers are graded by rules alone, and what those leave open is not", why)
+        self._told = why
+        if for_good:
+            self._useless = why
+
+    def _serve(self, worker: Worker, outcomes: dict[int, Outcome], crew: Crew) -> bool:
         """Take a reply, or bury the worker; False where it never became ready, so that none will."""
         now = time.monotonic()
-        if worker.deadline <= now and not _readable(worker):
-            return self._bury(worker, Outcome.TIMEOUT)
+        if worker.deadline <= now and not worker.readable():
+            return self._bury(worker, Outcome.TIMEOUT, crew)
         try:
             reply = worker.read()
         except EOFError:
-            return self._bury(worker, Outcome.CRASHED)
+            return self._bury(worker, Outcome.CRASHED, crew)
         if reply is None:
             return True
         unit = worker.unit
         if "ready" in reply:
             worker.ready = bool(reply["ready"])
             if not worker.ready:
-                logger.error("a verifying process cannot work: %s", reply.get("error"))
-            return worker.ready
+                self._give_up(f"a verifying process cannot work: {reply.get('error')}", for_good=True)
+                self._dismiss(worker, crew)
+                return False
+            return True
         if unit is not None and unit.indices[0] == reply["id"]:
             outcomes[unit.indices.popleft()] = _OUTCOMES[reply["equal"]]
             unit.fresh = False
@@ -298,13 +269,12 @@ class Pool:
                 worker.unit = None
         return True
 
-    def _bury(self, worker: _Worker, outcome: Outcome) -> bool:
-        self._workers.remove(worker)
-        status = worker.end()
+    def _bury(self, worker: Worker, outcome: Outcome, crew: Crew) -> bool:
+        status = self._dismiss(worker, crew)
         unit, worker.unit = worker.unit, None
         if unit is None:
             if not worker.ready:
-                logger.error("a verifying process did not start (exit status %s)", status)
+                self._give_up(f"a verifying process did not start (exit status {status})", for_good=False)
             return worker.ready
         timed_out = outcome is Outcome.TIMEOUT or (hasattr(signal, "SIGPROF") and status == -signal.SIGPROF)
         unit.ending = Outcome.TIMEOUT if timed_out else Outcome.CRASHED
@@ -316,7 +286,7 @@ class Pool:
 
 def _units(
     groups: Sequence[Sequence[int]], left: Sequence[float], outcomes: Mapping[int, Outcome], seconds: float
-) -> list[_Unit]:
+) -> list[Unit]:
     """What is still open, each pair once, with the smallest group that has time for it."""
     claimed = set(outcomes)
     units = []
@@ -324,11 +294,11 @@ def _units(
         mine = [index for index in dict.fromkeys(groups[group]) if index not in claimed]
         if mine and left[group] > 0:
             claimed.update(mine)
-            units.append(_Unit(group, deque(mine), left[group], left[group] == seconds))
+            units.append(Unit(group, deque(mine), left[group], left[group] == seconds))
     return units
 
 
-def _book(unit: _Unit, left: list[float], outcomes: dict[int, Outcome]) -> None:
+def _book(unit: Unit, left: list[float], outcomes: dict[int, Outcome]) -> None:
     """Take what a unit used off its group's clock, and note what the worker died at."""
     left[unit.group] = 0.0 if unit.ending is Outcome.TIMEOUT else left[unit.group] - unit.spent
     if not unit.indices or unit.ending is None:
@@ -340,13 +310,6 @@ def _book(unit: _Unit, left: list[float], outcomes: dict[int, Outcome]) -> None:
 
 _DEATHS = (Outcome.TIMEOUT, Outcome.CRASHED)
 _OUTCOMES = {True: Outcome.EQUAL, False: Outcome.DIFFERENT, None: Outcome.UNREADABLE}
-
-
-def _readable(worker: _Worker) -> bool:
-    assert worker.process.stdout is not None
-    with selectors.DefaultSelector() as selector:
-        selector.register(worker.process.stdout, selectors.EVENT_READ)
-        return bool(selector.select(0))
 
 
 _shared: Pool | None = None
@@ -384,6 +347,6 @@ if hasattr(os, "register_at_fork"):
 
 @atexit.register
 def _close() -> None:
-    if _shared is not None and _shared._lock.acquire(timeout=1):
+    if _shared is not None and _shared._turn.acquire(timeout=1):
         _shared._end_all(kill=False)
-        _shared._lock.release()
+        _shared._turn.release()

@@ -18,6 +18,7 @@ from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from magistral_recipe.errors import DataError
+from magistral_recipe.writing.completions import TURN_ENDS
 from magistral_recipe.writing.template import ChatTemplateError, Message, check_system_turn, prompt_opens_thinking
 from magistral_recipe.writing.thinking import Thinking
 
@@ -42,16 +43,6 @@ SYSTEM_PROMPTS: dict[str, str] = {
 
 NO_SYSTEM_PROMPT = "none"
 """What a recipe and the command line say for no system prompt."""
-
-# Tokens that end a turn in the common families. A model's generation config may stop on one that its tokenizer does
-# not name (Llama 3 stops on <|eot_id|> and <|eom_id|> beside its eos token), and none of them is text.
-_TURN_ENDS = frozenset(
-    {
-        *("<|im_end|>", "<|endoftext|>", "<|end_of_text|>", "<|eot_id|>", "<|eom_id|>", "<|EOT|>", "[EOS]"),
-        *("<|end|>", "<|return|>", "<end_of_turn>", "<|end_of_turn|>", "<eos>", "</s>", "<｜end▁of▁sentence｜>"),
-        *("<pad>", "<|pad|>", "[PAD]", "<|finetune_right_pad_id|>"),
-    }
-)
 
 
 class TrainingRow(NamedTuple):
@@ -268,7 +259,7 @@ def _control_ids(tokenizer: Any) -> set[int]:
     special = getattr(tokenizer, "added_tokens_decoder", None)
     if not isinstance(special, Mapping):  # Mistral's own tokenizer class has a method there, which raises
         special = {}
-    ends = (index for index, token in special.items() if token.special and token.content in _TURN_ENDS)
+    ends = (index for index, token in special.items() if token.special and token.content in TURN_ENDS)
     return {int(index) for index in (*named, *ends) if index is not None}
 
 

@@ -7,16 +7,16 @@ and the boxes together are those parts.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from numbers import Real
 from typing import Any
 
 from magistral_recipe.verifiers.answers.compare import compare
 from magistral_recipe.verifiers.answers.effort import OutOfTimeError, limited_effort
+from magistral_recipe.verifiers.answers.golds import GROUND_TRUTH, final_answer
 from magistral_recipe.verifiers.answers.reading import read
 from magistral_recipe.verifiers.answers.shapes import Listing, Opaque
 from magistral_recipe.verifiers.answers.verdicts import UNREADABLE, Verdict
-from magistral_recipe.writing.boxes import find_boxes
 
 MAX_BOXES = 20
 NO_BOX = Verdict(False, "no_box")
@@ -28,11 +28,16 @@ def references_of(reference: Any) -> list[str]:
     """Return the readable texts of a reference, any one of which is right.
 
     Args:
-        reference: a string, a number, or a list of them.
+        reference: a string (an answer, or a gold text that holds one, see `final_answer`), a number, verl's
+            ``{"ground_truth": …}``, or a list of them.
 
     Returns:
-        Their texts, out of their box if they stand in one; empty where none is readable.
+        Their texts, each the answer alone; empty where none is readable.
     """
+    if hasattr(reference, "tolist"):  # NumPy's numbers and arrays
+        reference = reference.tolist()
+    if isinstance(reference, Mapping):
+        return references_of(reference.get(GROUND_TRUTH))
     if isinstance(reference, (list, tuple)):
         return [text for each in reference for text in references_of(each)]
     if isinstance(reference, bool) or reference is None:
@@ -47,11 +52,11 @@ def references_of(reference: Any) -> list[str]:
         return [str(reference) if "e" not in str(reference) else f"{number:f}"]
     if not isinstance(reference, str) or not reference.strip():
         return []
-    if "\\boxed" in reference:
-        boxes = [box for box in find_boxes(reference) if box.strip()]
-        reference = boxes[-1] if boxes else reference
-    shape = read(reference)
-    return [] if isinstance(shape, Opaque) and shape.why == "broken" else [reference]
+    answer = final_answer(reference)
+    if answer is None:
+        return []
+    shape = read(answer)
+    return [] if isinstance(shape, Opaque) and shape.why == "broken" else [answer]
 
 
 def judge(

@@ -227,12 +227,14 @@ def _plain_notation(text: str) -> str:
 
 
 _BINOMIAL = re.compile(r"\{([^{}]{1,9})\\choose ([^{}]{1,9})\}")
+_UPPER_LIMIT_FIRST = re.compile(r"\\(int|sum|prod) ?\^ ?(\{[^{}]*\}|\w) ?_ ?(\{[^{}]*\}|\w)")
 _COMBINATIONS = re.compile(r"(?:\{ ?\} ?)?[_^] ?\{?(\w{1,4})\}? ?C ?_ ?\{?(\w{1,4})\}?|(?<![\w\\])C ?\((\d+), ?(\d+)\)")
 
 
 def _other_notation(text: str) -> str:
     """Notations with one meaning: primes as exponents, ``_{10}C_3``."""
     text = re.sub(r"\^ ?\{ ?('(?: ?')*) ?\}|\^ ?(')", lambda match: (match[1] or match[2]).replace(" ", ""), text)
+    text = _UPPER_LIMIT_FIRST.sub(r"\\\1_\3^\2", text)
     if "C" in text:
         text = _COMBINATIONS.sub(lambda m: rf"\binom{{{m[1] or m[3]}}}{{{m[2] or m[4]}}}", text)
     return text
@@ -349,6 +351,8 @@ def _font(name: str, content: str, behind_a_number: bool = False) -> str:
 
 def _decimal_commas(text: str) -> str:
     r"""``1{,}000`` and ``1,000`` to 1000, ``3{,}14`` to 3.14, ``12 345`` to 12345; joins over negative space."""
+    # One digit is a whole exponent or limit: what follows it, \int_0^1 340x, is no part of its number.
+    text = _AFTER_SCRIPT.sub(r"\1\2 ", text)
     text = text.replace(" \u200b", "\u200b").replace("\u200b ", "\u200b")
     text = re.sub(r"(?<![\d.,])([1-9]\d{0,2})((?:,\u200b\d{3})+)(?!\d)", _joined, text).replace("\u200b", "")
     text = re.sub(r"(?<![\d.,}])([1-9]\d{0,2})((?:\{,\}\d{3})+)(?!\d)", _joined, text)
@@ -358,6 +362,7 @@ def _decimal_commas(text: str) -> str:
     return re.sub(r"(?<=\d)\.(?!\d)", "", text)
 
 
+_AFTER_SCRIPT = re.compile(r"([\^_]) ?(\d)[ \u200b]+(?=\d)")
 # 1.234,5 and 1 234,5; 1.234.567: written so, they can be nothing else.
 _EUROPEAN = re.compile(r"(?<![\d.,])[1-9]\d{0,2}(?:(?:\.\d{3})+,\d+|(?: \d{3})+,\d{1,2}|(?:\.\d{3}){2,})(?![\d.,])")
 

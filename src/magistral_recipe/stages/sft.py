@@ -52,7 +52,7 @@ class SftStage(TrainingStage):
 
     def inputs(self, start: str) -> Inputs:
         """What flows into the stage."""
-        return Inputs((start,), self.watched(), (self.traces.path,) if self.traces.path else ())
+        return Inputs((start,), self.watched(), tuple(path for path in (self.traces.path, self.traces.layout) if path))
 
     def describe(self, recipe: Recipe) -> str:
         """The stage in a few words, for the plan."""

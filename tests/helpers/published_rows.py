@@ -829,3 +829,11 @@ PUBLISHED: dict[str, Published] = {
         ],
     ),
 }
+
+PUBLISHED["verifiable_coding_tested"] = Published(
+    rows=[
+        {**{"problem" if key == "problem_statement" else key: value for key, value in row.items()}, "test_reward": 1.0}
+        for row in PUBLISHED["verifiable_coding"].rows
+    ],
+    problems=PUBLISHED["verifiable_coding"].problems,
+)

@@ -234,8 +234,9 @@ class RunFolder:
         return _hash_of_text(parts)
 
     def _local_files(self, used: Inputs) -> list[str]:
-        sources = [self.loaded.recipe.problems[name].path for name in used.problems]
-        return sorted({str(path) for path in [*used.paths, *sources] if path and (self.loaded.folder / path).exists()})
+        sources = [self.loaded.recipe.problems[name] for name in used.problems]
+        named = [path for source in sources for path in (source.path, source.layout)]
+        return sorted({str(path) for path in [*used.paths, *named] if path and (self.loaded.folder / path).exists()})
 
     def _model_print(self) -> str:
         path = self.loaded.folder / self.loaded.recipe.model.path

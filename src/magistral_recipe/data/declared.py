@@ -70,10 +70,12 @@ class FileSource(StrictModel):
 
     def inputs(self, base: Path) -> list[Path]:
         """List the local files that the rows come from, for a manifest's hashes."""
+        own = [base / Path(self.layout).expanduser()] if self.layout and self.layout not in layouts.names() else []
         path = self.local(base)
         if path is None or not path.exists():
-            return []
-        return sorted(file for file in path.rglob("*") if file.is_file()) if path.is_dir() else [path]
+            return [file for file in own if file.is_file()]
+        files = sorted(file for file in path.rglob("*") if file.is_file()) if path.is_dir() else [path]
+        return files + [file for file in own if file.is_file()]
 
     def local(self, base: Path) -> Path | None:
         """Resolve the path; None if there is none, or it names a dataset of the hub."""
@@ -161,15 +163,16 @@ class FileSource(StrictModel):
                 mistakes.append((f"columns.{key}", peek.unknown_column(column, there)))
         reading, wrong = reading_of(first, wish, thinking)
         mistakes += wrong
+        misfit = any(key == "layout" for key, _ in wrong)
         if reading.layout is None:
-            for group in () if wrong else sought:
+            for group in () if misfit else sought:
                 if not any(self.columns.get(key, key in there) for key in group):
                     wanted = " or ".join(f"'{key}'" for key in group if key not in NAMES[1:])
                     near = layouts.nearly(there, wish.use)
                     hint = f". The layout '{near[0]}' would fit if there were '{near[1]}'" if near else ""
                     message = f"no column {wanted}, and none is mapped to it; {peek.listed(there)}{hint}"
                     mistakes.append(("columns", message))
-        elif not wrong:
+        elif not misfit:
             mistakes += self._check_use(reading.layout, str(reading.layout_name), there, sought)
         if sound and not mistakes and (line := mostly_set_aside(first, reading)):
             mistakes.append(("path", line))

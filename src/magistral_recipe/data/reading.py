@@ -214,8 +214,8 @@ def reading_of(
         try:
             layout = catalogue.find(name, wish.base)
         except DataError as error:
-            return Reading(wish, thinking=thinking), [("layout", line) for line in error.problems]
-        if columns and not layout.fits(columns):
+            mistakes += [("layout", line) for line in error.problems]
+        if layout and columns and not layout.fits(columns):
             lacking = ", ".join(f"'{column}'" for column in layout.known_by if column not in columns)
             mistakes.append(("layout", f"'{name}' needs the columns {lacking}; {peek.listed(columns)}"))
     elif columns:
@@ -225,4 +225,4 @@ def reading_of(
     for column in wish.where if columns else ():
         if column not in columns:
             mistakes.append((f"where.{column}", peek.unknown_column(column, columns)))
-    return Reading(wish, name, layout, thinking), mistakes
+    return Reading(wish, name if layout else None, layout, thinking), mistakes

@@ -23,7 +23,7 @@ TAGS = Thinking("[THINK]", "[/THINK]")
 
 def test_every_layout_has_rows_here():
     assert list(catalogue.names()) == sorted(PUBLISHED)
-    assert len(PUBLISHED) == 20
+    assert len(PUBLISHED) == 21
 
 
 def write(folder: Path, rows: list[dict[str, Any]], ending: str) -> str:
@@ -117,6 +117,8 @@ def test_an_unknown_layout_is_a_mistake_with_the_nearest_name(tmp_path):
     said = [("layout", "no such layout. Did you mean 'openthoughts'?")]
     assert ProblemsSource(path=path, layout="openthought").check(tmp_path) == said
     assert TracesSource(path="open-thoughts/OpenThoughts-114k", layout="openthought").check(tmp_path) == said
+    both = ProblemsSource(path=path, layout="openthought", where={"anwser": "1"})
+    assert both.check(tmp_path) == [*said, ("where.anwser", "no column 'anwser'. Did you mean 'answer'?")]
     with pytest.raises(DataError, match=r"rows\.jsonl: layout: no such layout\. Did you mean 'openthoughts'\?"):
         load_problems(ProblemsSource(path=path, layout="openthought"), tmp_path, None)
     assert ProblemsSource(tiny="train", count=1, layout="gsm8k").check(tmp_path) == [
@@ -230,6 +232,7 @@ licence: mine
         {"ask": "x", "reply": "y"},
     ]
     source = TracesSource(path=write(tmp_path, rows, "jsonl"), layout="mine.yaml")
+    assert source.inputs(tmp_path) == [tmp_path / "rows.jsonl", tmp_path / "mine.yaml"]
     assert source.check(tmp_path, TAGS) == []
     result = load_traces(source, tmp_path, None, TAGS)
     assert [(row.problem, row.thoughts, row.response) for row in result.rows] == [("1+1?", "two", "2")]

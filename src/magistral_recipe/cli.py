@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import sys
 from typing import Annotated
 
 import typer
 
 from magistral_recipe import __version__
 from magistral_recipe.commands import chat, check, compare, doctor, evaluate, keys, recipes, report, rewards, run
+from magistral_recipe.foreign import leave
 from magistral_recipe.terminal.shown import log_visibly, say, write_traceback
 
 app = typer.Typer(
@@ -38,10 +38,19 @@ def _options(
 
 
 def main() -> None:
-    """The console script."""
+    """The console script.
+
+    It ends by `leave`: a thread that a reward left behind when the wiring was proven must not keep it.
+    """
     log_visibly()
+    code: object = 0
     try:
         app()
+    except SystemExit as error:
+        code = error.code
     except Exception as error:  # noqa: BLE001 - nobody expected it: its text may be anybody's
         write_traceback(error)
-        sys.exit(1)
+        code = 1
+    if isinstance(code, str):
+        say(code, error=True)
+    leave(code if isinstance(code, int) else int(code is not None))

@@ -18,6 +18,7 @@ from magistral_recipe.check.recipe_file import line_of, load_recipe
 from magistral_recipe.check.trainer_fields import trainer_mistakes
 from magistral_recipe.check.wiring_report import WiringReport
 from magistral_recipe.errors import DataError, RecipeError, RunError
+from magistral_recipe.foreign import only_names
 from magistral_recipe.machine import GIB, describe_device, versions
 from magistral_recipe.models.config import ModelConfig
 from magistral_recipe.models.paths import hub_id
@@ -68,6 +69,7 @@ def check_recipe(
     *,
     offline: bool = False,
     probe: bool = False,
+    trust_remote_code: bool = False,
 ) -> Outcome:
     """Do all that can be done before a model is loaded, and print what is found and the plan.
 
@@ -77,11 +79,14 @@ def check_recipe(
         device: the card to plan for, by name or size; by default what is at hand.
         offline: leave the hub out by intent.
         probe: time this machine for the plan's hours.
+        trust_remote_code: a person's word that Python code which comes with the model may run; the recipe's own word
+            counts where it is run.
 
     Returns:
         What was found; its `exit_code` says whether all is proven.
     """
     console = console or Screen()
+    loaded = loaded_as_looked_at(loaded, trust_remote_code)
     outcome = Outcome(str(loaded.document.file), versions=versions())
     looks = HubLooks(offline, needed=bool(_hub_model(loaded) or hub_data(loaded)))
     try:
@@ -99,6 +104,8 @@ def check_recipe(
         for index, stage in enumerate(loaded.recipe.stages)
         for key, text in stage.warnings()
     ]
+    if only_names() and (named := sorted({name for _, stage in _training(loaded) for name in code_named(stage)})):
+        looks.left_out.append(NotLooked(", ".join(named), "left out by --no-code", "leave it out to try them"))
     console.print(plan_table(loaded))
     console.print(f"device: {describe_device()}")
     if plan is not None:

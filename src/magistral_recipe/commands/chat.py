@@ -47,7 +47,8 @@ def chat(
     with told_errors():
         quieten_libraries()
         console = Screen(soft_wrap=True)
-        target = find_target(model)
+        target = find_target(model, trust_remote_code)
+        say_damage(target.damage)
         loaded = load_ready(target.config, target.chat, target.weights)
         console.print(f"{target.path}; temperature {temperature:g}", style="dim")
         for question in _questions(prompt, console):

@@ -7,8 +7,9 @@ from typing import Annotated
 
 import typer
 
-from magistral_recipe.commands.recipe_arguments import MoreOverrides, Overrides, RecipeFile
+from magistral_recipe.commands.recipe_arguments import MoreOverrides, Overrides, RecipeFile, TrustRemoteCode
 from magistral_recipe.errors import DataError, RecipeError
+from magistral_recipe.foreign import naming_only
 from magistral_recipe.terminal.console import quieten_libraries, told_errors
 from magistral_recipe.terminal.screen import Screen
 from magistral_recipe.terminal.shown import say
@@ -35,6 +36,8 @@ def check(
     offline: Annotated[
         bool, typer.Option("--offline", help="Leave the hub out by intent; what is in its cache is looked at.")
     ] = False,
+    no_code: Annotated[bool, typer.Option("--no-code", help="Import and call nothing that the recipe names.")] = False,
+    trust_remote_code: TrustRemoteCode = False,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print one JSON document and nothing else (docs/check.md).")
     ] = False,
@@ -50,7 +53,14 @@ def check(
         quieten_libraries()
         try:
             loaded = load_telling_all(recipe, [*(overrides or []), *(more or [])])
-            outcome = check_recipe(loaded, Screen(quiet=as_json), device, offline=offline, probe=probe)
+            outcome = check_recipe(
+                loaded,
+                Screen(quiet=as_json),
+                device,
+                offline=offline,
+                probe=probe,
+                trust_remote_code=trust_remote_code and not no_code,
+            )
         except (RecipeError, DataError) as error:
             outcome = Outcome(str(recipe), mistakes=error.problems)
         if as_json:

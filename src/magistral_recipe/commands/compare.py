@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from magistral_recipe.errors import DataError
-from magistral_recipe.figures import percent, points, with_interval
 from magistral_recipe.terminal.console import told_errors
+from magistral_recipe.writing.figures import percent, points, with_interval
 
 if TYPE_CHECKING:
     from magistral_recipe.evaluation.comparison import Comparison

@@ -17,6 +17,7 @@ import typer
 
 from magistral_recipe import layout
 from magistral_recipe.chain.launch import die_with_parent
+from magistral_recipe.commands.recipe_arguments import TrustRemoteCode, output_folder
 from magistral_recipe.confidential import masked_text
 from magistral_recipe.data.benchmarks import catalogue
 from magistral_recipe.data.benchmarks.catalogue import Chosen

@@ -161,10 +161,12 @@ def _load_base(config: ModelConfig, source: ModelSource, is_base: bool, trainabl
     import torch
     from transformers import AutoConfig, AutoModelForCausalLM
 
+    # Said in any case: transformers asks whoever sits at the keyboard where it isn't. A model that a stage made brings
+    # its base's code along.
     options: dict[str, Any] = {"dtype": getattr(torch, config.dtype)}
     if config.attn_implementation:
         options["attn_implementation"] = config.attn_implementation
-    hub = _hub_options(config) if is_base else {}
+    hub = _hub_options(config) if is_base else {"trust_remote_code": config.trust_remote_code}
     with readable_errors("model", source.location):
         if source.gguf_file:
             model = AutoModelForCausalLM.from_pretrained(source.location, gguf_file=source.gguf_file, **options, **hub)

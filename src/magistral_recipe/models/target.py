@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ from pydantic import ValidationError
 from magistral_recipe import layout
 from magistral_recipe.errors import DataError
 from magistral_recipe.files import read_json, read_text_within, whole_folder
+from magistral_recipe.intact import damage
 from magistral_recipe.models.config import ModelConfig
 from magistral_recipe.models.paths import find_model
 from magistral_recipe.writing.chat_format import NO_SYSTEM_PROMPT, ChatFormat

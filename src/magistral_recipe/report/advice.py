@@ -13,7 +13,6 @@ from itertools import pairwise
 from typing import Literal
 
 from magistral_recipe.evaluation.statistics import problems_needed
-from magistral_recipe.figures import percent, span
 from magistral_recipe.report.collect import Evaluation, Run, Stage
 from magistral_recipe.report.curves import reward_parts
 from magistral_recipe.report.tables import COMPARED, leading_metric, paired, score_name, signed_points
@@ -32,6 +31,7 @@ from magistral_recipe.training.health import (
     unpaid,
     window,
 )
+from magistral_recipe.writing.figures import percent, span
 
 Level = Literal["serious", "warning", "note"]
 

@@ -20,12 +20,12 @@ from markupsafe import Markup
 
 from magistral_recipe import layout
 from magistral_recipe.errors import FULL, RunError
-from magistral_recipe.figures import duration
 from magistral_recipe.files import json_text, write_atomically
 from magistral_recipe.report.advice import findings
 from magistral_recipe.report.collect import collect
 from magistral_recipe.report.documents import metrics_json, report_markdown
 from magistral_recipe.report.page import Page, run_page
+from magistral_recipe.writing.figures import duration
 
 SCRIPTS = ("uPlot.iife.min.js", "katex.min.js", "math.js", "charts.js", "samples.js", "report.js")
 """In the order in which they run; the first two are libraries (uPlot and KaTeX, both MIT; licences beside them)."""

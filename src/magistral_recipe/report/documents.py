@@ -6,13 +6,13 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from magistral_recipe.figures import percent
 from magistral_recipe.jsonlines import Record
 from magistral_recipe.report.advice import RunWarning
 from magistral_recipe.report.collect import Run, Stage
 from magistral_recipe.report.curves import number
 from magistral_recipe.report.tables import Cell, Table, headline, score_name, stage_scores
 from magistral_recipe.report.values import as_float, as_mapping
+from magistral_recipe.writing.figures import percent
 
 METRICS_FORMAT = 1
 _COUNTS = ("problems", "samples", "greedy_samples", "undecided", "seconds")

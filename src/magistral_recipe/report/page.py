@@ -9,7 +9,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from magistral_recipe.figures import duration
 from magistral_recipe.recipe.sections import Role
 from magistral_recipe.report.advice import RunWarning, judged
 from magistral_recipe.report.collect import Run, Stage
@@ -29,6 +28,7 @@ from magistral_recipe.report.tables import (
     stage_scores,
 )
 from magistral_recipe.report.values import as_float, as_mapping
+from magistral_recipe.writing.figures import duration
 
 _STATIC_PROBLEMS = 4
 

@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from magistral_recipe.errors import FULL, DataError, RunError
-from magistral_recipe.figures import duration
 from magistral_recipe.recipe.sections import Role
 from magistral_recipe.report.advice import findings
 from magistral_recipe.report.build import render, write_page
@@ -37,6 +36,7 @@ from magistral_recipe.report.tables import (
     score_table,
 )
 from magistral_recipe.report.values import as_mapping
+from magistral_recipe.writing.figures import duration
 
 Named = list[tuple[str, Run]]
 

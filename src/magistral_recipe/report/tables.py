@@ -15,13 +15,13 @@ from typing import NamedTuple
 
 from magistral_recipe.evaluation.paired import Paired, compare_paired
 from magistral_recipe.evaluation.statistics import Interval
-from magistral_recipe.figures import percent, points, span
 from magistral_recipe.jsonlines import Record
 from magistral_recipe.report.collect import Evaluation, Run, Stage
 from magistral_recipe.report.data import Chart, Series
 from magistral_recipe.report.evaluations import METRICS
 from magistral_recipe.report.seen import Seen
 from magistral_recipe.report.values import as_mapping
+from magistral_recipe.writing.figures import percent, points, span
 
 DIMENSIONS = {"category": "kind of problem", "language": "language", "difficulty": "difficulty", "source": "source"}
 

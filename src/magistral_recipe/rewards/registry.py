@@ -21,6 +21,7 @@ from typing import Any, NamedTuple
 
 from magistral_recipe.errors import RunError
 from magistral_recipe.foreign import guarded, only_names
+from magistral_recipe.rewards.base import Reward
 from magistral_recipe.writing.thinking import Thinking
 
 RewardFunction = Callable[..., Sequence[float | None]]

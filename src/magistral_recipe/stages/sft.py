@@ -52,7 +52,7 @@ class SftStage(TrainingStage):
 
     def inputs(self, start: str) -> Inputs:
         """What flows into the stage."""
-        paths = (self.traces.path,) if self.traces.path else ()
+        paths = tuple(path for path in (self.traces.path, self.traces.layout) if path)
         return Inputs((start,), self.watched(), paths, named=self.named())
 
     def describe(self, recipe: Recipe) -> str:

@@ -14,9 +14,9 @@ from rich.table import Table
 from rich.text import Text
 
 from magistral_recipe.evaluation.statistics import Interval
-from magistral_recipe.figures import percent, with_interval
 from magistral_recipe.terminal.console import can_redraw
 from magistral_recipe.terminal.screen import Screen, plain
+from magistral_recipe.writing.figures import percent, with_interval
 
 if TYPE_CHECKING:
     from magistral_recipe.evaluation.samples import Sample

@@ -9,9 +9,9 @@ from typing import Any
 from rich.console import Console, RenderableType
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
-from magistral_recipe.figures import duration
 from magistral_recipe.terminal.console import can_redraw
 from magistral_recipe.terminal.screen import Screen, plain
+from magistral_recipe.writing.figures import duration
 
 SHOWN = {
     "reward": "reward",

@@ -8,10 +8,10 @@ from typing import Any
 
 from rich.table import Table
 
-from magistral_recipe.figures import with_interval
 from magistral_recipe.report.evaluations import METRICS, NAMES, figure, finished_evaluations
 from magistral_recipe.report.values import as_mapping
 from magistral_recipe.terminal.screen import plain
+from magistral_recipe.writing.figures import with_interval
 
 
 def score_table(run: Path) -> Table | None:

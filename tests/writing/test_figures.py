@@ -7,9 +7,9 @@ import math
 import pytest
 
 from magistral_recipe.evaluation.statistics import Interval
-from magistral_recipe.figures import duration, percent, points, span, with_interval
 from magistral_recipe.report.tables import cell, difference_cell, signed_points
 from magistral_recipe.terminal import evaluation_display, score_table
+from magistral_recipe.writing.figures import duration, percent, points, span, with_interval
 
 
 @pytest.mark.parametrize(

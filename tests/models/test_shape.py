@@ -8,11 +8,13 @@ from importlib.resources import files
 
 import pytest
 
+from magistral_recipe.models.architecture import auto_class
 from magistral_recipe.models.config import ModelConfig
-from magistral_recipe.models.shape import config_of, empty_model, find_shape, model_class, shape_of, shipped_shapes
+from magistral_recipe.models.shape import config_of, empty_model, find_shape, shape_of, shipped_shapes
 
 PARAMETERS = {
     # As the hub counts each model's safetensors; tied embeddings once.
+    "Qwen/Qwen2.5-1.5B-Instruct": 1_543_714_304,
     "Qwen/Qwen3-0.6B-Base": 596_049_920,
     "Qwen/Qwen3-1.7B-Base": 1_720_574_976,
     "Qwen/Qwen3-4B-Base": 4_022_468_096,
@@ -48,7 +50,7 @@ def test_ministrals_are_language_models_with_a_vision_tower(size, language, laye
 def test_every_shipped_shape_builds_and_names_its_source_and_its_models():
     folder = files("magistral_recipe.models").joinpath("shapes")
     rows = [json.loads(file.read_text("utf-8")) for file in folder.iterdir() if file.name.endswith(".json")]
-    assert len(rows) == 12
+    assert len(rows) == 13
     names = [name for row in rows for name in row["models"]]
     assert len({name.lower() for name in names}) == len(names) == len(shipped_shapes())
     for row in rows:
@@ -85,6 +87,6 @@ def test_what_is_no_model_has_no_shape(tmp_path):
 
 
 def test_the_class_is_the_auto_classs_where_it_has_one():
-    assert model_class(config_of(shipped_shapes()["qwen/qwen3-8b"])).__name__ == "AutoModelForCausalLM"
+    assert auto_class(config_of(shipped_shapes()["qwen/qwen3-8b"])).__name__ == "AutoModelForCausalLM"
     vision = config_of(shipped_shapes()["mistralai/ministral-3-3b-base-2512"])
-    assert model_class(vision).__name__ == "Mistral3ForConditionalGeneration"
+    assert auto_class(vision).__name__ == "AutoModelForImageTextToText"

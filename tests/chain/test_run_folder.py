@@ -140,3 +140,14 @@ def test_time_adds_up_over_attempts(folder):
     run.complete(plan, {}, 3.0, "code")
     record = read_json(plan.record)
     assert (record["seconds"], record["attempts"]) == (5.0, 2)
+
+
+def test_a_changed_layout_of_ones_own_restarts_the_stages_that_read_by_it(folder, tmp_path):
+    layout = "title: t\nabout: a\nknown_by: [problem]\ncolumns: {problem: problem, answer: answer}\n"
+    layout += "documented_at: here\nlicence: mine\n"
+    (tmp_path / "mine.yaml").write_text(layout)
+    named = "problems.mine.layout=mine.yaml"
+    finish(folder(named), 3)
+    assert decisions(folder(named)) == ["skip", "skip", "skip"]
+    (tmp_path / "mine.yaml").write_text(layout.replace("licence: mine", "licence: yours"))
+    assert decisions(folder(named)) == ["skip", "restart", "restart"]

@@ -184,3 +184,14 @@ def test_a_part_of_another_type_is_told_as_the_key_it_is(folder, key, value):
     plan = folder().stage_plans()[0]
     assert plan.decision == "restart"
     assert f"stage.json is no stage's record: {key}" in plan.why[0]
+
+
+def test_a_changed_layout_of_ones_own_restarts_the_stages_that_read_by_it(folder, tmp_path):
+    layout = "title: t\nabout: a\nknown_by: [problem]\ncolumns: {problem: problem, answer: answer}\n"
+    layout += "documented_at: here\nlicence: mine\n"
+    (tmp_path / "mine.yaml").write_text(layout)
+    named = "problems.mine.layout=mine.yaml"
+    finish(folder(named), 3)
+    assert decisions(folder(named)) == ["skip", "skip", "skip"]
+    (tmp_path / "mine.yaml").write_text(layout.replace("licence: mine", "licence: yours"))
+    assert decisions(folder(named)) == ["skip", "restart", "restart"]

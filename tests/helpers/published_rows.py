@@ -7,7 +7,7 @@ without tags; expected traces are given as (problem, thoughts, response, more fi
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 Fields = dict[str, Any]
@@ -29,7 +29,6 @@ class Published:
     traces: list[Fields | None] | None = None
     passed_over: int = 0
     named_only: bool = False
-    keys: Fields = field(default_factory=dict)
 
 
 def turns(user: str, assistant: str) -> list[Fields]:

@@ -32,6 +32,8 @@ MAX_BLANK_LINES = 100_000
 """One after the other; a file that goes on so is no data."""
 MAX_JSON_BYTES = 2**30
 """A .json file is parsed as a whole; beyond 1 GiB it should be JSONL."""
+PEEK_JSON_BYTES = 64 * 2**20
+"""A .json file up to this size is parsed for a look at its first rows: half a second (DeepScaleR's has 21 MB)."""
 
 _BOM = b"\xef\xbb\xbf"
 _OTHER_BOMS = {b"\xff\xfe": "UTF-16", b"\xfe\xff": "UTF-16"}
@@ -74,7 +76,7 @@ def can_peek(path: Path) -> bool:
     """Say whether the first rows are had without reading everything or loading a heavy library."""
     if path.is_dir():
         return not _is_saved_dataset(path)
-    return suffix_of(path) != ".json" or path.stat().st_size < 16 * 2**20
+    return suffix_of(path) != ".json" or path.stat().st_size < PEEK_JSON_BYTES
 
 
 def _is_saved_dataset(path: Path) -> bool:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from itertools import chain, islice
 from pathlib import Path
 from typing import Any
@@ -97,12 +98,12 @@ class Reading:
     def problem(self, row: object) -> Problem | Rejection:
         """Read a row as a problem."""
         fields = self._fields(row)
-        return fields if isinstance(fields, Rejection) else parse_problem(fields, **self._options())
+        return fields if isinstance(fields, Rejection) else parse_problem(fields, **self._options)
 
     def trace(self, row: object) -> Trace | Rejection:
         """Read a row as a trace, with the recipe's tags around its thoughts."""
         fields = self._fields(row)
-        trace = fields if isinstance(fields, Rejection) else parse_trace(fields, **self._options())
+        trace = fields if isinstance(fields, Rejection) else parse_trace(fields, **self._options)
         if self.thinking is None or isinstance(trace, Rejection) or self.wish.keep_malformed:
             return trace
         worn = self.layout.worn if self.layout else None
@@ -116,26 +117,33 @@ class Reading:
     def _fields(self, row: object) -> object:
         if self.layout is None:
             return row
-        return adapted(row, self.layout, self._mapped(), self.wish.use, self._answer_in())
+        return adapted(row, self.layout, self._columns, self._mapped, self.wish.use, self._answer_in)
 
+    @cached_property
+    def _columns(self) -> Columns:
+        return columns_of(self.layout, self._mapped) if self.layout else self.wish.columns
+
+    @cached_property
     def _mapped(self) -> Columns:
         """What the recipe maps otherwise than the layout: where both say the same, the layout knows how it is read."""
         own = self.layout.columns if self.layout else {}
         return {field: column for field, column in self.wish.columns.items() if own.get(field) != column}
 
+    @cached_property
     def _answer_in(self) -> AnswerIn:
-        unsaid = "whole" if self.layout is None or "answer" in self._mapped() else self.layout.answer_in
+        unsaid = "whole" if self.layout is None or "answer" in self._mapped else self.layout.answer_in
         return self.wish.answer_in or unsaid
 
+    @cached_property
     def _options(self) -> dict[str, Any]:
         wish, layout = self.wish, self.layout
-        options: dict[str, Any] = {"max_characters": wish.max_characters, "answer_in": self._answer_in()}
+        options: dict[str, Any] = {"max_characters": wish.max_characters, "answer_in": self._answer_in}
         if layout is None:
             return {**options, "columns": wish.columns, "defaults": wish.defaults}
         if wish.use == "traces":
             options["answer_in"] = "whole"  # `adapted` has taken it out
         defaults = {**layout.defaults, **wish.defaults}
-        return {**options, "defaults": defaults, "told": columns_of(layout, self._mapped())}
+        return {**options, "defaults": defaults, "told": self._columns}
 
 
 def _has(row: Mapping[str, Any], column: str, values: Sequence[Any]) -> bool:

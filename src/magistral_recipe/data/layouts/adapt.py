@@ -50,14 +50,15 @@ def columns_of(layout: Layout, mapped: Columns) -> dict[str, str | None]:
 
 
 def adapted(
-    row: object, layout: Layout, mapped: Columns, use: Use, answer_in: AnswerIn = "whole"
+    row: object, layout: Layout, columns: Columns, mapped: Columns, use: Use, answer_in: AnswerIn = "whole"
 ) -> dict[str, object] | Rejection:
     """Bring one row into our own fields.
 
     Args:
         row: as published.
         layout: the source's.
-        mapped: the recipe's ``columns``; fields that it maps are taken as they stand.
+        columns: where every field stands (`columns_of`).
+        mapped: those that the recipe maps: their fields are taken as they stand.
         use: what the row is to be.
         answer_in: where the answer is; taken out of a trace's here, since a trace without one is as good.
 
@@ -66,7 +67,6 @@ def adapted(
     """
     if not isinstance(row, Mapping):
         return Rejection(Code.NOT_AN_OBJECT, f"expected an object with named columns, got {type(row).__name__}")
-    columns = columns_of(layout, mapped)
     wanted = PROBLEM_FIELDS if use == "problems" else TRACE_FIELDS
     values: dict[str, object] = {}
     for field, column in columns.items():
@@ -88,9 +88,7 @@ def adapted(
             return Rejection(Code.BAD_TESTS, f"tests (column '{columns['tests']}'): {error}")
     if "problem" in ours:
         values["problem"] = _bare(conversation.question(values["problem"]), layout, row)
-    if use == "traces":
-        return _written(values, row, layout, ours)
-    return values
+    return _written(values, row, layout, ours) if use == "traces" else values
 
 
 def _read(layout: Layout, field: str, value: object) -> object:

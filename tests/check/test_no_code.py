@@ -52,7 +52,7 @@ def test_without_code_nothing_is_imported_and_that_is_said(check, tmp_path):
     )
     result = check("--no-code", reward="noted_by_no_code:reward")
     assert result.exit_code == 0, result.output
-    assert "not imported and not tried (--no-code): noted_by_no_code:reward" in result.output
+    assert "left out: noted_by_no_code:reward: left out by --no-code" in result.output
     assert "format" in result.output
     assert not (tmp_path / "imported").exists()
     assert check(reward="noted_by_no_code:reward").exit_code == 0

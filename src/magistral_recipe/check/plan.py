@@ -17,7 +17,7 @@ from magistral_recipe.check.outcome import Outcome
 from magistral_recipe.check.recipe_file import line_of, load_recipe
 from magistral_recipe.check.trainer_fields import trainer_mistakes
 from magistral_recipe.check.wiring_report import WiringReport
-from magistral_recipe.errors import DataError, RecipeError, RunError
+from magistral_recipe.errors import DataError, RecipeError
 from magistral_recipe.foreign import only_names
 from magistral_recipe.machine import GIB, describe_device, versions
 from magistral_recipe.models.config import ModelConfig
@@ -27,6 +27,7 @@ from magistral_recipe.recipe.sections import BASE, LoadedRecipe, Recipe
 from magistral_recipe.rewards.registry import module_of
 from magistral_recipe.stages.training import TrainingStage, base_model_config, chat_format, run_arguments
 from magistral_recipe.terminal.screen import Screen, plain
+from magistral_recipe.verifiers.sandbox.terms import SandboxError
 from magistral_recipe.writing.template import ChatTemplateError
 
 if TYPE_CHECKING:
@@ -143,7 +144,7 @@ def _prove(loaded: LoadedRecipe, console: Console, looks: HubLooks, outcome: Out
         return False
     try:
         return prove_wiring_of(loaded, console, Words(*found), data, outcome.wiring)
-    except RunError as error:  # no sandbox: its line names the remedy
+    except SandboxError as error:  # its line names the remedy
         looks.not_looked.append(NotLooked("programs", "they can't be run here", str(error)))
         return False
 

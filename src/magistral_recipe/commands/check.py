@@ -64,7 +64,7 @@ def check(
         except (RecipeError, DataError) as error:
             outcome = Outcome(str(recipe), mistakes=error.problems)
         if as_json:
-            typer.echo(json.dumps(outcome.as_dict(), indent=1, ensure_ascii=False))
+            say(json.dumps(outcome.as_dict(), indent=1))
         else:
             for line in outcome.mistakes:
                 say(line, error=True, colour="red")

@@ -9,9 +9,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
-from pydantic import Field
+from pydantic import Field, SerializerFunctionWrapHandler, model_serializer
 
 from magistral_recipe.data import gym, peek, readers
 from magistral_recipe.data.benchmarks import catalogue
@@ -67,6 +67,19 @@ class FileSource(StrictModel):
     (behind its last `####`: GSM8K). As the layout says; without one it is the whole."""
     max_characters: int = Field(MAX_CHARACTERS, ge=1)
     """Longest text of a field, in characters; rows that are longer are set aside."""
+
+    @model_serializer(mode="wrap")
+    def _as_known(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Write what an earlier version knew as it wrote it: the fingerprints of its runs are made of this."""
+        fields: dict[str, Any] = handler(self)
+        for name, unused in (("layout", None), ("where", {})):
+            if fields.get(name) == unused:
+                fields.pop(name, None)
+        if "answer_in" in fields:  # `whole` was the default, before a layout could say otherwise
+            fields["answer_in"] = {None: "whole", "whole": "whole, whatever a layout says"}.get(
+                self.answer_in, self.answer_in
+            )
+        return fields
 
     def inputs(self, base: Path) -> list[Path]:
         """List the local files that the rows come from, for a manifest's hashes."""

@@ -48,7 +48,7 @@ def told_errors() -> Iterator[None]:
 def say_damage(reasons: Sequence[str]) -> None:
     """Say on the error stream what of a model is not as its stage left it."""
     for reason in reasons:
-        typer.secho(f"warning: {reason}; run the recipe again, and it is made again", err=True, fg="yellow")
+        say(f"warning: {reason}; run the recipe again, and it is made again", error=True, colour="yellow")
 
 
 def can_redraw(console: Console) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 from dataclasses import replace
 
 import pytest
@@ -18,7 +19,6 @@ from magistral_recipe.check.memory.plan import plan_recipe
 from magistral_recipe.check.memory.table import render
 from magistral_recipe.check.plan import check_recipe, memory_of
 from magistral_recipe.check.recipe_file import load_recipe
-from magistral_recipe.errors import RecipeError
 from magistral_recipe.machine import GIB
 
 RECIPE = """\
@@ -233,13 +233,14 @@ def test_a_model_that_is_nowhere_has_no_plan_and_that_is_said(recipe):
     loaded = recipe(text="name: r\nmodel: {path: nobody/nothing}\nstages: [{sft: {traces: {tiny: true, count: 8}}}]\n")
     assert plan_recipe(loaded, CARD) is None
     console = Console(width=100, file=io.StringIO())
-    check_recipe(loaded, console)
-    assert "memory: NOT planned" in console.file.getvalue()
+    outcome = check_recipe(loaded, console)
+    assert "NOT looked at: the memory plan" in console.file.getvalue()
+    assert outcome.exit_code == 3
 
 
 def test_an_unknown_device_is_one_line_with_the_nearest_name(recipe):
-    with pytest.raises(RecipeError, match=r"--device: no device 'rtx4099'.* Did you mean 'rtx4090'"):
-        check_recipe(recipe(), Console(quiet=True), device="rtx4099")
+    (line,) = check_recipe(recipe(), Console(quiet=True), device="rtx4099").mistakes
+    assert re.match(r"--device: no device 'rtx4099'.* Did you mean 'rtx4090'", line)
 
 
 def test_processes_add_their_buckets(recipe):

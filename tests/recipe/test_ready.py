@@ -52,6 +52,12 @@ def test_a_copy_stands_alone(recipe, tmp_path):
     assert copy_ready(recipe.name, tmp_path / "new") == written  # the same files are in nobody's way
 
 
+def test_the_readmes_recipe_is_the_one_to_begin_with():
+    shown = (ROOT / "README.md").read_text("utf-8").split("```yaml\n")[1].split("```")[0]
+    recipe = find_ready("qwen3_1.7b_4090").file.read_text("utf-8")
+    assert shown == recipe[recipe.index("name: ") :]
+
+
 def test_a_fact_of_several_lines_is_joined():
     fact = find_ready("qwen3_1.7b_4090.yaml").facts["Departs from the paper"]
     assert fact.startswith("a base of 1.7B, and LoRA instead of all weights; ")

@@ -37,11 +37,30 @@ def _options(
     """Options of the program itself."""
 
 
+TRAINING_PACKAGES = frozenset(
+    {
+        *("torch", "transformers", "trl", "peft", "accelerate", "datasets", "evaluate", "bitsandbytes"),
+        *("jinja2", "numpy", "filelock", "huggingface_hub"),
+    }
+)
+"""What `pip install magistral-recipe` leaves to its extra `train`, by the names that are imported."""
+
+
 def main() -> None:
-    """The console script."""
+    """The console script: runs a command; one that needs what is not installed says so in a line."""
     log_visibly()
     try:
         app()
     except Exception as error:  # noqa: BLE001 - nobody expected it: its text may be anybody's
-        write_traceback(error)
+        if missing := _left_out(error):
+            remedy = "pip install 'magistral-recipe[train]'"
+            say(f"error: this command needs {missing}, which is not installed: {remedy}", error=True, colour="red")
+        else:
+            write_traceback(error)
         sys.exit(1)
+
+
+def _left_out(error: BaseException) -> str | None:
+    """The package of the extra for training whose absence an error is about."""
+    name = (error.name or "").partition(".")[0] if isinstance(error, ModuleNotFoundError) else ""
+    return name if name in TRAINING_PACKAGES else None

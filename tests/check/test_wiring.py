@@ -170,7 +170,7 @@ def test_a_reward_that_pays_for_nothing_is_found():
 
 def test_a_missing_column_is_told_before_training():
     blank = [Problem(problem="Name a colour.", kind="text", language="en")]
-    report = prove(families.qwen3(), ChatFormat(), rewards=[MathCorrectness(column="gold")], problems=PROBLEMS)
+    report = prove(families.qwen3(), ChatFormat(), rewards=[MathCorrectness(answer_column="gold")], problems=PROBLEMS)
     assert faults(report) == [Fault.REWARD_REFUSES]
     assert "gold" in report.findings[0].message
     report = prove(families.qwen3(), ChatFormat(), rewards=[FormatReward(), MathCorrectness()], problems=blank)

@@ -95,7 +95,7 @@ def test_options_and_tags(tmp_path):
         "--reward",
         "math",
         "--option",
-        "column=solution",
+        "answer_column=solution",
         "--thinking",
         "none",
         "--output",

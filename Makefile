@@ -17,7 +17,9 @@ VENV ?= $(if $(VIRTUAL_ENV),$(VIRTUAL_ENV),.venv)
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.magistral-recipe-installed
 
-.PHONY: help quickstart test env lint programs clean
+BESIDE := $(VENV)/.magistral-recipe-beside
+
+.PHONY: help quickstart test env lint programs beside clean
 .DEFAULT_GOAL := help
 
 help:
@@ -36,6 +38,14 @@ $(STAMP): pyproject.toml
 quickstart: env
 	$(BIN)/magistral-recipe run $(RECIPE)
 
+# The rewards beside other projects' pins: all of them takes minutes, `make test` tries those that take seconds.
+beside: env
+	$(BIN)/python scripts/resolve_beside.py
+
+$(BESIDE): pyproject.toml scripts/resolve_beside.py | env
+	$(BIN)/python scripts/resolve_beside.py --quick
+	@touch $@
+
 programs: env
 	@$(BIN)/python scripts/install_test_programs.py
 
@@ -46,7 +56,7 @@ lint: env
 	$(BIN)/lint-imports --no-cache
 
 # Files in their own order: sorted by their number of tests, the few long ones would come last and one worker would wait.
-test: env programs lint
+test: env programs lint $(BESIDE)
 	HF_HUB_OFFLINE=1 TOKENIZERS_PARALLELISM=false $(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder
 
 clean:

@@ -37,8 +37,17 @@ def _options(
     """Options of the program itself."""
 
 
+TRAINING_PACKAGES = frozenset(
+    {
+        *("torch", "transformers", "trl", "peft", "accelerate", "datasets", "evaluate", "bitsandbytes"),
+        *("jinja2", "numpy", "filelock", "huggingface_hub", "xxhash"),
+    }
+)
+"""What `pip install magistral-recipe` leaves to its extra `train`, by the names that are imported."""
+
+
 def main() -> None:
-    """The console script.
+    """The console script: runs a command; one that needs what is not installed says so in a line.
 
     It ends by `leave`: a thread that a reward left behind when the wiring was proven must not keep it.
     """
@@ -49,8 +58,18 @@ def main() -> None:
     except SystemExit as error:
         code = error.code
     except Exception as error:  # noqa: BLE001 - nobody expected it: its text may be anybody's
-        write_traceback(error)
         code = 1
+        if missing := _left_out(error):
+            remedy = "pip install 'magistral-recipe[train]'"
+            say(f"error: this command needs {missing}, which is not installed: {remedy}", error=True, colour="red")
+        else:
+            write_traceback(error)
     if isinstance(code, str):
         say(code, error=True)
     leave(code if isinstance(code, int) else int(code is not None))
+
+
+def _left_out(error: BaseException) -> str | None:
+    """The package of the extra for training whose absence an error is about."""
+    name = (error.name or "").partition(".")[0] if isinstance(error, ModuleNotFoundError) else ""
+    return name if name in TRAINING_PACKAGES else None

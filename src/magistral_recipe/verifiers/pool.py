@@ -53,6 +53,7 @@ class Pool:
         self._idle: list[Worker] = []
         self._queue: deque[object] = deque()  # calls without a worker: who came first has the next one
         self._turn = threading.Condition()  # guards these three, for as long as it takes to look at them
+        self._failed_starts = 0
         self._told = ""  # why SymPy is off, if it is
         self._useless = ""  # the same, where trying again would change nothing
 
@@ -258,6 +259,7 @@ class Pool:
                 self._give_up(f"a verifying process cannot work: {reply.get('error')}", for_good=True)
                 self._dismiss(worker, crew)
                 return False
+            self._failed_starts = 0
             return True
         if unit is not None and unit.indices[0] == reply["id"]:
             outcomes[unit.indices.popleft()] = _OUTCOMES[reply["equal"]]
@@ -273,9 +275,13 @@ class Pool:
         status = self._dismiss(worker, crew)
         unit, worker.unit = worker.unit, None
         if unit is None:
-            if not worker.ready:
-                self._give_up(f"a verifying process did not start (exit status {status})", for_good=False)
-            return worker.ready
+            if worker.ready:
+                return True
+            self._failed_starts += 1  # in a row: one may have been killed, two that die at once are no accident
+            if self._failed_starts < 2:
+                return True
+            self._give_up(f"verifying processes do not start (exit status {status})", for_good=False)
+            return False
         timed_out = outcome is Outcome.TIMEOUT or (hasattr(signal, "SIGPROF") and status == -signal.SIGPROF)
         unit.ending = Outcome.TIMEOUT if timed_out else Outcome.CRASHED
         waited = time.monotonic() - worker.started

@@ -30,7 +30,9 @@ DECIDING = (
 """Folders and files of the package from which verdicts come. The language model's file is named in one of them."""
 
 ASIDE = (
+    "rewards/adapters.py",
     "rewards/registry.py",
+    "rewards/watch.py",
     "verifiers/cores.py",
     "verifiers/sandbox/probe.py",
     "verifiers/version.py",

@@ -63,7 +63,7 @@ def _unfit(equal: Callable[[str, str], bool | None]) -> str:
                 f"{name} {version(name)}" for name in ("math-verify", "latex2sympy2-extended", "sympy")
             )
             why = found.get("error") or f"{reference} and {answer} are compared as {found['equal']}"
-            return f"the installed {installed} cannot be used: {why}; math-verify 0.8 and later are known to work"
+            return f"the installed {installed} cannot be used: {why}; math-verify 0.5.2 to 0.9 are known to work"
     return ""
 
 

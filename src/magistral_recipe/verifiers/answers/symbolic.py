@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import random
 import re
+from inspect import signature
 from typing import Any
 
 from magistral_recipe.verifiers.answers.text import MAX_LENGTH, clean
@@ -37,7 +38,9 @@ def equal(reference: str, answer: str) -> bool | None:
     if gold is None or found is None:
         return None
     # Math-Verify's own timeouts need the main thread's signals and do not stop C code; the worker's do.
-    if not verify([gold], [found], timeout_seconds=None, allow_set_relation_comp=True):
+    # math-verify 0.5 has no such option.
+    options = {"allow_set_relation_comp": True} if "allow_set_relation_comp" in signature(verify).parameters else {}
+    if not verify([gold], [found], timeout_seconds=0, **options):
         return False
     return _values_agree(gold, found)
 
@@ -66,7 +69,7 @@ def _parsed(text: str) -> Any | None:
 
     extraction = [LatexExtractionConfig(boxed_match_priority=0, try_extract_without_anchor=False)]
     boxed = rf"\boxed{{{clean(text)}}}"
-    results = parse(boxed, extraction_config=extraction, extraction_mode="first_match", parsing_timeout=None)
+    results = parse(boxed, extraction_config=extraction, extraction_mode="first_match", parsing_timeout=0)
     return next((result for result in results if not isinstance(result, str)), None)
 
 

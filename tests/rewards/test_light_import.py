@@ -123,7 +123,7 @@ print(math_correctness(completions=[text % "\\frac13"], answer=[r"\int_0^1 x^2 d
     [
         ("--version", ""), ("--help", ""), ("rewards --list", ""), ("rewards rows.jsonl --reward math", ""),
         ("doctor", ""), ("evaluate --list", ""), ("recipes", ""),
-        ("check QUICKSTART", "torch"), ("run QUICKSTART", "filelock"), ("report .", "jinja2"),
+        ("check QUICKSTART", "huggingface_hub"), ("run QUICKSTART", "filelock"), ("report .", "jinja2"),
         ("compare a b", "numpy"), ("evaluate --model tiny --benchmark tiny", "numpy"), ("chat tiny", "transformers"),
     ],
 )  # fmt: skip

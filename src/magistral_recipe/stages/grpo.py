@@ -29,8 +29,10 @@ if TYPE_CHECKING:
 class RolloutsConfig(StrictModel):
     """Who generates the completions that RL learns from."""
 
-    backend: Literal["transformers", "vllm"] = "transformers"
-    """`vllm` is TRL's own integration; it needs a GPU and the extra `magistral-recipe[vllm]`."""
+    backend: Literal["auto", "generate", "compiled", "vllm"] = "auto"
+    """`generate` is transformers' own, `compiled` a loop that drops rows which have ended and captures its step as a
+    CUDA graph; `auto` takes the fastest of these that works with the model. `vllm` runs under TRL's integration; it
+    needs a GPU and the extra `magistral-recipe[vllm]`."""
     mode: Literal["colocate", "server"] = "colocate"
     """vLLM inside the training process, or a server of its own."""
     log_every: int = Field(10, ge=1)
@@ -77,7 +79,7 @@ class GrpoStage(TrainingStage):
             yield (
                 ("rollouts", "backend"),
                 f"vllm does not go with quantization: {recipe.model.quantization}: TRL's hand-over of quantized "
-                "weights to vLLM is broken; use backend: transformers, or bfloat16 weights with LoRA",
+                "weights to vLLM is broken; use backend: auto, or bfloat16 weights with LoRA",
             )
 
     def warnings(self) -> Mistakes:
@@ -127,6 +129,8 @@ class GrpoStage(TrainingStage):
         }
         if self.rollouts.backend == "vllm":
             own |= {"use_vllm": True, "vllm_mode": self.rollouts.mode}
+        else:
+            own["rollout_backend"] = self.rollouts.backend
         if self.schedule:
             own["schedule"] = [entry.model_dump(by_alias=True, exclude_none=True) for entry in self.schedule]
         return {**given, **own, **self.trainer}

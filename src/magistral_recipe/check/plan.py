@@ -13,14 +13,15 @@ from rich.table import Table
 
 from magistral_recipe.check.data import hub_data, look_at_data
 from magistral_recipe.check.hub import HubLooks, NotLooked
+from magistral_recipe.check.machine_facts import VLLM_REMEDY
 from magistral_recipe.check.memory.lengths import MEASURED_ROWS, Lengths, measure_lengths
 from magistral_recipe.check.outcome import Outcome
 from magistral_recipe.check.proof import prove_wiring_of, words_of
 from magistral_recipe.check.recipe_file import line_of, load_recipe
-from magistral_recipe.check.trainers import model_mistakes, section_mistakes, training_stages
+from magistral_recipe.check.trainers import model_mistakes, section_mistakes, training_stages, vllm_keys, vllm_mistakes
 from magistral_recipe.errors import DataError, RecipeError
 from magistral_recipe.foreign import only_names
-from magistral_recipe.machine import GIB, describe_device, versions
+from magistral_recipe.machine import GIB, describe_device, version_of, versions
 from magistral_recipe.models.config import ModelConfig
 from magistral_recipe.models.paths import hub_id
 from magistral_recipe.models.shape import ModelShape, find_shape
@@ -90,6 +91,8 @@ def check_recipe(
     looks = HubLooks(offline, needed=bool(_hub_model(loaded) or hub_data(loaded)))
     try:
         card = named_device(device)
+        if vllm_keys(loaded):
+            outcome.mistakes += _vllm(loaded, device, looks)
         with looks.as_reached():
             shape, lengths = _look(loaded, console, looks, outcome)
     except RecipeError as error:
@@ -157,6 +160,17 @@ def _look(
     problems = [row for rows in data.problems.values() for row in rows[:MEASURED_ROWS]]
     traces = [row for rows in data.traces.values() for row in rows[:MEASURED_ROWS]]
     return shape, measure_lengths(words.tokenizer, words.chat, problems, traces)
+
+
+def _vllm(loaded: LoadedRecipe, device: str | None, looks: HubLooks) -> list[str]:
+    """Hold the installed vLLM against TRL and torch; where another machine's card is named, its vLLM isn't here."""
+    if device is not None and version_of("vllm") is None:
+        looks.left_out.append(NotLooked("vllm", "it isn't installed here, and another card is named", "`doctor` there"))
+    elif version_of("vllm") is None:
+        looks.not_looked.append(NotLooked("vllm", "it is not installed", VLLM_REMEDY))
+    else:
+        return [*vllm_mistakes(loaded)]
+    return []
 
 
 def _hub_model(loaded: LoadedRecipe) -> str | None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Console
 
 from magistral_recipe.check.data import ROWS, LookedAt
-from magistral_recipe.check.trainers import check_trainers, training_stages
+from magistral_recipe.check.trainers import check_trainers, training_stages, vllm_mistakes
 from magistral_recipe.check.wiring_report import WiringReport
 from magistral_recipe.data.problems import Trace
 from magistral_recipe.errors import RecipeError
@@ -59,17 +59,19 @@ def words_of(loaded: LoadedRecipe) -> Words:
 
 
 def prove_recipe(loaded: LoadedRecipe, console: Console) -> None:
-    """Check the trainer sections, and prove that a perfect answer earns what the rewards promise.
+    """Check trainer sections and vLLM, and prove that a perfect answer earns what the rewards promise.
 
     Args:
         loaded: the recipe.
         console: shows the proof.
 
     Raises:
-        RecipeError: a trainer section is wrong, or the wiring: the message says which part was lost where.
+        RecipeError: a trainer section is wrong, vLLM, or the wiring: the message says which part was lost where.
         DataError: the model's tokenizer or the data cannot be loaded.
     """
     check_trainers(loaded)
+    if wrong := [*vllm_mistakes(loaded)]:
+        raise RecipeError(wrong)
     if training_stages(loaded):
         prove_wiring_of(loaded, console, words_of(loaded))
 

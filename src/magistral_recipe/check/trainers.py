@@ -6,11 +6,16 @@ from collections.abc import Iterator
 from pathlib import Path
 from tempfile import gettempdir
 
+from magistral_recipe.check.machine_facts import VLLM_REMEDY, vllm_mistake
 from magistral_recipe.check.trainer_fields import trainer_mistakes
 from magistral_recipe.errors import DataError, RecipeError
+from magistral_recipe.machine import version_of, wanted_by
 from magistral_recipe.models.architecture import checkpoint_mistake
 from magistral_recipe.models.shape import ModelShape, empty_model, find_shape
+from magistral_recipe.recipe.document import KeyPath
 from magistral_recipe.recipe.sections import LoadedRecipe
+from magistral_recipe.stages.evaluate import EvaluateStage
+from magistral_recipe.stages.grpo import GrpoStage
 from magistral_recipe.stages.training import TrainingStage, base_model_config, run_arguments
 
 
@@ -55,6 +60,34 @@ def section_mistakes(loaded: LoadedRecipe) -> Iterator[str]:
             yield loaded.mistake((*path, key) if key else path, message)
     for key, message in loaded.recipe.model.training_mistakes() if stages else ():
         yield loaded.mistake(("model", key), message)
+
+
+def vllm_keys(loaded: LoadedRecipe) -> list[KeyPath]:
+    """Where a recipe asks for vLLM."""
+    keys: list[KeyPath] = []
+    for index, stage in enumerate(loaded.recipe.stages):
+        if isinstance(stage, GrpoStage) and stage.rollouts.backend == "vllm":
+            keys.append(("stages", index, stage.kind, "rollouts", "backend"))
+        elif isinstance(stage, EvaluateStage) and stage.backend == "vllm":
+            keys.append(("stages", index, stage.kind, "backend"))
+    return keys
+
+
+def vllm_mistakes(loaded: LoadedRecipe) -> Iterator[str]:
+    """Find why the vLLM that a recipe asks for can't serve here: it is missing, or another than TRL or torch go with.
+
+    Args:
+        loaded: the recipe.
+
+    Yields:
+        One line for each key that asks for it.
+    """
+    for path in vllm_keys(loaded):
+        version = version_of("vllm")
+        if version is None:
+            yield loaded.mistake(path, f"vLLM is not installed: {VLLM_REMEDY}, or set another backend")
+        elif wrong := vllm_mistake(version, wanted_by("trl", "vllm"), version_of("torch"), wanted_by("vllm", "torch")):
+            yield loaded.mistake(path, f"{wrong}: {VLLM_REMEDY}, or set another backend")
 
 
 def model_mistakes(loaded: LoadedRecipe, shape: ModelShape | None) -> Iterator[str]:

@@ -22,6 +22,7 @@ from magistral_recipe.data.sources import ProblemsSource
 from magistral_recipe.models.config import ModelConfig
 from magistral_recipe.models.paths import why_no_model
 from magistral_recipe.recipe.document import Document, KeyPath, key_text
+from magistral_recipe.rewards.registry import module_of
 from magistral_recipe.schema import StrictModel
 
 BASE = "base"
@@ -181,6 +182,11 @@ class Recipe(StrictModel):
         own: an evaluation shares its work only where it is asked to.
         """
         return self.launch_of(stage) if stage.makes_model or stage.launch else LaunchConfig()
+
+    def code_named(self) -> list[str]:
+        """Name the rewards that are code of the user's, or of an installed package."""
+        named = (name for stage in self.stages for name in stage.inputs(BASE).rewards)
+        return list(dict.fromkeys(name for name in named if module_of(name)))
 
 
 @dataclass(frozen=True)

@@ -29,6 +29,7 @@ from magistral_recipe.training.rollouts import Completion, Rollout
 from magistral_recipe.training.rounds import Round
 from magistral_recipe.training.sampling import RolloutSource, drawing_of
 from magistral_recipe.training.scoring import Scorer, check_columns
+from magistral_recipe.training.vllm import in_place_of_trls
 from magistral_recipe.writing.chat_format import decode_completion
 
 _PARTS = 16
@@ -66,7 +67,11 @@ class RoundGenerator(GRPOTrainer):
     reward_funcs: list[Any]
 
     def __init__(self, **arguments: Any) -> None:
-        super().__init__(**arguments)
+        args = arguments["args"]
+        with in_place_of_trls(args.vllm_sync, args.vllm_step_seconds):
+            super().__init__(**arguments)
+        if self.use_vllm:
+            self.vllm_generation.stop_on(self.eos_token_ids)
         self._stash = Stash()
         self._skip_logps = False
         self._scorer = Scorer(self.reward_funcs, self.reward_func_names, self.args.reward_seconds or None)
@@ -81,25 +86,21 @@ class RoundGenerator(GRPOTrainer):
         rows = range(first, first + size)
         self._stash = Stash([everything[row] for row in rows], groups=[row // self.num_generations for row in rows])
         outer, self._metrics["train"] = self._metrics["train"], defaultdict(list)
-        # TRL would compute the old log-probabilities of all rows now; only rows that train need them, and
-        # of those only the later minibatches'. With vLLM's correction they are needed for every row.
-        corrected = self.use_vllm and self.vllm_importance_sampling_correction
-        self._skip_logps = self.args.steps_per_generation * self.num_iterations > 1 and not corrected
+        # TRL would compute the old log-probabilities of all rows now; only rows that train need them.
+        self._skip_logps = self.args.steps_per_generation * self.num_iterations > 1
         try:
             output = self._generate_and_score_completions(self._stash.inputs)
         finally:
             figures, self._metrics["train"] = self._metrics["train"], outer
             self._skip_logps = False
         check_scored(set(output))
-        sequences = self._sequences(output, keep_old=corrected)
+        sequences = self._sequences(output)
         return Round(self._gathered(problems, sequences, first), self.num_generations, figures)
 
-    def _sequences(self, output: dict[str, Any], keep_old: bool) -> list[TokenSequence]:
+    def _sequences(self, output: dict[str, Any]) -> list[TokenSequence]:
         """Take TRL's padded batch apart."""
         mask = output["completion_mask"] * output.get("tool_mask", 1)
         padded = {
-            "weight": output.get("importance_sampling_ratio"),
-            "old_logps": output.get("old_per_token_logps") if keep_old else None,
             "ref_logps": output.get("ref_per_token_logps"),
             "sampler_logps": output.get("sampling_per_token_logps"),
         }
@@ -188,6 +189,10 @@ class RoundGenerator(GRPOTrainer):
         if len(parts) == 1:
             return parts[0]
         return [ids for part, _ in parts for ids in part], None
+
+    @property
+    def _sampled_exactly(self) -> bool:
+        return self._source is not None and self._source.exact
 
     def _make_groups(self) -> _WholeGroups:
         rows = len(self._stash.groups)

@@ -30,6 +30,7 @@ class EvaluateStage(Stage):
     """The `evaluate` stage."""
 
     kind = "evaluate"
+    costs = ("tokens_per_batch",)
     role = "evaluation"
     shares_work = True
 

@@ -15,6 +15,7 @@ from magistral_recipe.check.data import ROWS, LookedAt, hub_data, look_at_data
 from magistral_recipe.check.hub import HubLooks, NotLooked
 from magistral_recipe.check.outcome import Outcome
 from magistral_recipe.check.recipe_file import line_of, load_recipe
+from magistral_recipe.check.shared import shared_sets
 from magistral_recipe.check.trainer_fields import trainer_mistakes
 from magistral_recipe.check.wiring_report import WiringReport
 from magistral_recipe.errors import DataError, RecipeError
@@ -100,7 +101,7 @@ def check_recipe(
         outcome.mistakes += error.problems
         return _told(outcome, looks, console)
     outcome.stages = list(_stages(loaded))
-    outcome.warnings = [
+    outcome.warnings += [
         loaded.mistake(("stages", index, stage.kind, *key), text)
         for index, stage in enumerate(loaded.recipe.stages)
         for key, text in stage.warnings()
@@ -133,6 +134,7 @@ def _prove(loaded: LoadedRecipe, console: Console, looks: HubLooks, outcome: Out
 
     data = look_at_data(loaded, chat_format(loaded.recipe, loaded.folder).thinking, looks)
     outcome.mistakes += [loaded.mistake(path, message) for path, message in data.mistakes]
+    outcome.warnings += [loaded.mistake(path, message) for path, message in shared_sets(loaded, data)]
     if not _training(loaded):
         return False
     try:

@@ -167,6 +167,7 @@ def run_request(
     problems: Sequence[Problem] | None = None,
     name: str | None = None,
     expected: Mapping[str, Any] | None = None,
+    more: Mapping[str, Any] | None = None,
 ) -> Scores:
     """Evaluate.
 
@@ -179,6 +180,7 @@ def run_request(
         problems: the request's, where they are loaded already.
         name: what progress is called; by default the problems' source.
         expected: settings of a result file that is repeated; what differs is refused.
+        more: what else the result shall say.
 
     Returns:
         The scores.
@@ -212,7 +214,12 @@ def run_request(
         progress=progress,
         generator=loaded.generator,
         weights=loaded.weights,
-        about={"request": request.model_dump(mode="json"), "command": command, "device": _device(loaded)},
+        about={
+            "request": request.model_dump(mode="json"),
+            "command": command,
+            "device": _device(loaded),
+            **(more or {}),
+        },
     )
 
 

@@ -18,6 +18,7 @@ from typing import Any, ClassVar, Literal, Protocol, Self
 from pydantic import Field, model_validator
 
 from magistral_recipe import layout
+from magistral_recipe.data.declared import with_held_out
 from magistral_recipe.data.sources import ProblemsSource
 from magistral_recipe.models.config import ModelConfig
 from magistral_recipe.models.paths import why_no_model
@@ -202,9 +203,14 @@ class Recipe(StrictModel):
     launch: LaunchConfig = LaunchConfig()
     """How Accelerate starts the stages."""
     problems: dict[str, ProblemsSource] = Field(default_factory=dict)
-    """Named sets of problems."""
+    """Named sets of problems; one with `split: {heldout: 0.2}` brings NAME_heldout along."""
     stages: list[Stage]
     """What to run, in order."""
+
+    @model_validator(mode="after")
+    def _with_held_out(self) -> Self:
+        self.problems.update(with_held_out(self.problems))
+        return self
 
     def launch_of(self, stage: Stage) -> LaunchConfig:
         """Return the launch that a stage asks for: its own, else the recipe's. Its fingerprint knows this one."""

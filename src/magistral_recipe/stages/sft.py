@@ -16,6 +16,7 @@ from magistral_recipe import layout
 from magistral_recipe.data.sources import TracesSource, first_rows, load_traces
 from magistral_recipe.errors import DataError
 from magistral_recipe.recipe.sections import Inputs, Mistakes, Recipe, StageContext
+from magistral_recipe.stages.held_out import compare_with_evaluations
 from magistral_recipe.stages.training import TrainingStage, run_arguments
 from magistral_recipe.stages.work import best_keeper, load_start, report_set_aside, train_and_save
 from magistral_recipe.writing.template import PACKAGE_TEMPLATE
@@ -55,6 +56,10 @@ class SftStage(TrainingStage):
         """What flows into the stage."""
         paths = tuple(path for path in (self.traces.path, self.traces.layout) if path)
         return Inputs((start,), self.watched(), paths, named=self.named())
+
+    def learns_from(self, recipe: Recipe) -> tuple[str, TracesSource] | None:
+        """Its traces."""
+        return f"the traces of '{self.name}'", self.traces
 
     def describe(self, recipe: Recipe) -> str:
         """The stage in a few words, for the plan."""
@@ -104,6 +109,7 @@ class SftStage(TrainingStage):
         thinking = start.chat.thinking
         traces = load_traces(self.traces, context.base, context.quarantine("traces"), thinking)
         report_set_aside(context, "traces", traces)
+        shared = compare_with_evaluations(self, context, traces.rows)
         args = self.arguments(run_arguments(context.folder / layout.CHECKPOINTS, context.recipe, self.trainer))
         limit = args["max_length"] or start.context_length
         dataset, dropped = tokenized(traces.rows, start.chat, start.tokenizer, limit)
@@ -119,10 +125,10 @@ class SftStage(TrainingStage):
             args=SFTConfig(**args),
             train_dataset=dataset,
             processing_class=start.tokenizer,
-            callbacks=best_keeper(self, context, start),
+            callbacks=best_keeper(self, context, start, shared),
         )
         results = train_and_save(trainer, context, start)
-        return {**results, "traces": len(dataset), "overlong": dropped, "set_aside": traces.set_aside}
+        return {**results, "traces": len(dataset), "overlong": dropped, "set_aside": traces.set_aside, **shared}
 
 
 _CUT = {"per_device_train_batch_size": 8, "gradient_accumulation_steps": 1}

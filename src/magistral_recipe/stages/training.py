@@ -21,6 +21,7 @@ from magistral_recipe.writing.thinking import Thinking
 
 if TYPE_CHECKING:
     from magistral_recipe.data.problems import Problem, Trace
+    from magistral_recipe.data.sources import ProblemsSource, TracesSource
 
 
 class EvaluateEvery(StrictModel):
@@ -75,6 +76,10 @@ class TrainingStage(Stage):
     def watched(self) -> tuple[str, ...]:
         """Names of the problems that the `evaluate` section reads."""
         return (self.evaluate.problems,) if self.evaluate else ()
+
+    def learns_from(self, recipe: Recipe) -> tuple[str, ProblemsSource | TracesSource] | None:
+        """What it learns from: what messages call it, and where it comes from; ``None`` where nobody can know."""
+        return None
 
     def named(self) -> tuple[str, ...]:
         """Texts in the trainer's section, which may be files that it opens (`deepspeed`, `accelerator_config`, …)."""

@@ -24,10 +24,10 @@ from magistral_recipe.models.config import ModelConfig
 from magistral_recipe.models.paths import hub_id
 from magistral_recipe.models.shape import shape_of
 from magistral_recipe.recipe.sections import BASE, LoadedRecipe, Recipe
-from magistral_recipe.rewards.registry import module_of
 from magistral_recipe.stages.training import TrainingStage, base_model_config, chat_format, run_arguments
 from magistral_recipe.terminal.screen import Screen, plain
 from magistral_recipe.verifiers.sandbox.terms import SandboxError
+from magistral_recipe.writing.chat_format import stop_token_ids
 from magistral_recipe.writing.template import ChatTemplateError
 
 if TYPE_CHECKING:
@@ -103,9 +103,11 @@ def check_recipe(
     outcome.warnings = [
         loaded.mistake(("stages", index, stage.kind, *key), text)
         for index, stage in enumerate(loaded.recipe.stages)
-        for key, text in stage.warnings()
+        for key, text in stage.warnings(loaded.folder)
     ]
-    if only_names() and (named := sorted({name for _, stage in _training(loaded) for name in code_named(stage)})):
+    if only_names() and (
+        named := sorted({name for stage in loaded.recipe.stages for name in loaded.recipe.code_of(stage)})
+    ):
         looks.left_out.append(NotLooked(", ".join(named), "left out by --no-code", "leave it out to try them"))
     console.print(plan_table(loaded))
     console.print(f"device: {describe_device()}")
@@ -197,11 +199,6 @@ def loaded_as_looked_at(loaded: LoadedRecipe, trust_remote_code: bool) -> Loaded
     return replace(loaded, recipe=loaded.recipe.model_copy(update={"model": model}))
 
 
-def code_named(stage: TrainingStage) -> list[str]:
-    """The rewards of a stage that are code of the user's, or of an installed package."""
-    return [name for name in stage.inputs(BASE).rewards if module_of(name)]
-
-
 def prove_recipe(loaded: LoadedRecipe, console: Console) -> None:
     """Check the trainer sections, and prove that a perfect answer earns what the rewards promise.
 
@@ -213,8 +210,10 @@ def prove_recipe(loaded: LoadedRecipe, console: Console) -> None:
         RecipeError: a trainer section is wrong, or the wiring: the message says which part was lost where.
         DataError: the model's tokenizer or the data cannot be loaded.
     """
-    check_trainers(loaded)
-    prove_wiring_of(loaded, console)
+    looks = HubLooks(needed=bool(_hub_model(loaded) or hub_data(loaded)))
+    with looks.as_reached():  # else its clients would try for a minute and more, file by file
+        check_trainers(loaded)
+        prove_wiring_of(loaded, console)
 
 
 # ---------------------------------------------------------------------------------------------- trainers
@@ -322,6 +321,7 @@ def prove_wiring_of(
         words = Words(tokenizer, generation_stop_ids(config.path, tokenizer, config))
     try:
         chat = chat_format(recipe, base).install(words.tokenizer)
+        stops = list(dict.fromkeys([*words.stops, *stop_token_ids(words.tokenizer)]))
     except ChatTemplateError as error:
         raise RecipeError([loaded.mistake(("thinking", error.key), text) for text in error.problems]) from error
     whole = True
@@ -342,12 +342,12 @@ def prove_wiring_of(
             whole = whole and problems is not None
         if problems is None:
             continue
-        rewards = stage.build_rewards(chat.thinking)
+        rewards = stage.build_rewards(chat.thinking, base)
         require_sandboxes(rewards, problems)
-        proofs.append(prove_wiring(words.tokenizer, chat, rewards, problems, traces, words.stops))
+        proofs.append(prove_wiring(words.tokenizer, chat, rewards, problems, traces, stops))
         _show(proofs[-1], console, told)
     if not proofs and traces:
-        _show(prove_wiring(words.tokenizer, chat, [], [], traces, words.stops), console, told)
+        _show(prove_wiring(words.tokenizer, chat, [], [], traces, stops), console, told)
     return whole
 
 

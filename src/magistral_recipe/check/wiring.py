@@ -15,6 +15,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from magistral_recipe import own_code
 from magistral_recipe.check.perfect import perfect_completions
 from magistral_recipe.check.wiring_report import Fault, Finding, ProofVerdict, RewardProof, WiringReport
 from magistral_recipe.data.problems import Problem, Trace
@@ -108,6 +109,7 @@ def prove_wiring(
     ]
     findings = [*_template_findings(path), *_text_findings(path, trials), *_reward_tag_findings(chat, rewards)]
     row, row_findings, notes = _training_row(path, traces)
+    notes = [f"chat template: {chat.told}", *notes] if chat.told else notes
     findings += row_findings
     proofs = []
     for reward in rewards:
@@ -379,7 +381,7 @@ def _score(reward: RewardFunction, chat: ChatFormat, trials: Sequence[_Trial]) -
     except (MagistralRecipeError, ValueError, TypeError):
         raise
     except Exception as error:
-        raise RunError(f"reward '{_name(reward)}' raised {type(error).__name__}: {error}") from error
+        raise RunError(own_code.reward_failure(_name(reward), error, reward, len(trials), call.keywords)) from error
     if len(values) != len(trials):
         raise DataError(f"{_name(reward)} returned {len(values)} values for {len(trials)} completions")
     return _Given(list(values), extras)

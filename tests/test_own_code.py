@@ -221,7 +221,7 @@ def test_without_code_neither_is_imported(beside):
     told = CliRunner().invoke(app, ["check", "--no-code", str(recipe(beside))])
     words = " ".join(told.output.split())
     assert told.exit_code == 0, told.output
-    assert "left out: own_data.py:fix, own_rewards.py:short: left out by --no-code" in words
+    assert "left out: own_rewards.py:short, own_data.py:fix: left out by --no-code" in words
     assert "left out: rows.jsonl: own_data.py:fix is left out by --no-code" in words
     with naming_only():
         assert "no such file" in mistakes(beside, reward="own_reward.py:short")

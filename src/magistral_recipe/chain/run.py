@@ -109,7 +109,7 @@ def require_runner() -> None:
 
 
 def _prepare_run(folder: RunFolder, options: RunOptions, display: Display) -> list[StagePlan]:
-    from magistral_recipe.check.plan import prove_recipe
+    from magistral_recipe.check.proof import prove_recipe
 
     _say_consent(folder.loaded, display)
     if options.fresh:
@@ -136,8 +136,7 @@ def _say_consent(loaded: LoadedRecipe, display: Display) -> None:
     if model.trust_remote_code:
         text = f"model.trust_remote_code: Python code that comes with {model.path} is run, as the recipe says"
         display.event({"type": "warning", "text": text})
-    named = {name: None for stage in loaded.recipe.stages for name in loaded.recipe.code_of(stage)}
-    if named:
+    if named := loaded.recipe.code_named():
         display.event({"type": "note", "text": f"code that the recipe names is run: {', '.join(named)}"})
 
 

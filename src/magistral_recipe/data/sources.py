@@ -91,7 +91,9 @@ def first_rows(source: _Source, count: int) -> _Source:
     return source.model_copy(update={"count": few, "seed": None if source.path else source.seed})
 
 
-def load_problems(source: ProblemsSource, base: Path, quarantine: Path | None) -> LoadResult[Problem]:
+def load_problems(
+    source: ProblemsSource, base: Path, quarantine: Path | None, *, raw: Iterable[RawRow | BadRow] | None = None
+) -> LoadResult[Problem]:
     """Load the problems of a source.
 
     Two rows with the same id, or without ids and with the same contents, are a duplicate: the first counts.
@@ -100,6 +102,7 @@ def load_problems(source: ProblemsSource, base: Path, quarantine: Path | None) -
         source: what to load, checked before.
         base: the folder that relative paths start from, a recipe's own.
         quarantine: the JSONL file for rows that cannot be used; None only counts them.
+        raw: the rows of its `path`, where somebody is reading them already.
 
     Returns:
         The problems and what was set aside.
@@ -116,7 +119,7 @@ def load_problems(source: ProblemsSource, base: Path, quarantine: Path | None) -
         return problem.id
 
     if source.path is not None:
-        reading, rows = opened(source.rows(base), wish, source.describe())
+        reading, rows = opened(source.rows(base) if raw is None else raw, wish, source.describe())
         return _load(source, rows, reading.problem, key, quarantine, False, reading)
     wanted = source.skip + (source.count or 1)
     if source.tiny is not None:
@@ -146,7 +149,12 @@ def _load_benchmark(source: ProblemsSource, base: Path, quarantine: Path | None)
 
 
 def load_traces(
-    source: TracesSource, base: Path, quarantine: Path | None, thinking: Thinking | None = None
+    source: TracesSource,
+    base: Path,
+    quarantine: Path | None,
+    thinking: Thinking | None = None,
+    *,
+    raw: Iterable[RawRow | BadRow] | None = None,
 ) -> LoadResult[Trace]:
     """Load the traces of a source.
 
@@ -157,6 +165,7 @@ def load_traces(
         base: the folder that relative paths start from, a recipe's own.
         quarantine: the JSONL file for rows that cannot be used; None only counts them.
         thinking: the recipe's tags; with them, traces of a file are held against the tags.
+        raw: the rows of its `path`, where somebody is reading them already.
 
     Returns:
         The traces and what was set aside.
@@ -171,7 +180,7 @@ def load_traces(
         return content_hash(trace.problem, trace.text(tags))
 
     if source.path is not None:
-        reading, rows = opened(source.rows(base), wish, source.describe(), thinking)
+        reading, rows = opened(source.rows(base) if raw is None else raw, wish, source.describe(), thinking)
         return _load(source, rows, reading.trace, key, quarantine, False, reading)
     from magistral_recipe.data import tiny
 

@@ -103,18 +103,3 @@ def empty_model(shape: Any, dtype: str = "float32", **options: Any) -> Any:
 
     with torch.device("meta"):
         return auto_class(shape).from_config(shape, dtype=getattr(torch, dtype), **options)
-
-
-def shape_of(config: ModelConfig) -> Any:
-    """Build a recipe's model without its weights, on torch's meta device.
-
-    Args:
-        config: names the model.
-
-    Returns:
-        The model, or ``None`` where its shape can't be known without loading it (no such file, no hub).
-    """
-    shape = find_shape(config)
-    if shape is None:
-        return None
-    return empty_model(shape.config, config.dtype, trust_remote_code=config.trust_remote_code)

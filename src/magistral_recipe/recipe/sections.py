@@ -217,6 +217,10 @@ class Recipe(StrictModel):
         """
         return self.launch_of(stage) if stage.makes_model or stage.launch else LaunchConfig()
 
+    def code_named(self) -> list[str]:
+        """Name all code of the user's, or of an installed package, that a recipe runs."""
+        return list(dict.fromkeys(name for stage in self.stages for name in self.code_of(stage)))
+
 
 @dataclass(frozen=True)
 class LoadedRecipe:

@@ -19,7 +19,7 @@ from magistral_recipe.check.memory.storage import Item, disk, host_memory
 from magistral_recipe.check.memory.verdict import Fit, Verdict, judge, worst
 from magistral_recipe.errors import DataError
 from magistral_recipe.models.paths import hub_id
-from magistral_recipe.models.shape import find_shape
+from magistral_recipe.models.shape import ModelShape, find_shape
 from magistral_recipe.recipe.sections import LoadedRecipe, Stage
 from magistral_recipe.stages.evaluate import EvaluateStage
 from magistral_recipe.stages.grpo import GrpoStage
@@ -136,6 +136,7 @@ def plan_recipe(
     device: Device | None = None,
     lengths: Lengths | None = None,
     *,
+    shape: ModelShape | None = None,
     probe: bool = False,
 ) -> RecipePlan | None:
     """Plan a recipe before a model is loaded.
@@ -144,6 +145,7 @@ def plan_recipe(
         loaded: the recipe.
         device: where it would run; by default what is at hand.
         lengths: of its prompts and traces, where known.
+        shape: the model's, where it is found already.
         probe: time a few passes and steps on the machine at hand, where that is the device.
 
     Returns:
@@ -151,7 +153,7 @@ def plan_recipe(
     """
     recipe = loaded.recipe
     model = base_model_config(recipe, loaded.folder)
-    found = find_shape(model)
+    found = shape or find_shape(model)
     if found is None:
         return None
     device, lengths = device or device_here(), lengths or Lengths()

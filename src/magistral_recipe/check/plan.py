@@ -103,7 +103,7 @@ def check_recipe(
     outcome.warnings += [
         loaded.mistake(("stages", index, stage.kind, *key), text)
         for index, stage in enumerate(loaded.recipe.stages)
-        for key, text in stage.warnings()
+        for key, text in stage.warnings(loaded.folder)
     ]
     if only_names() and (named := loaded.recipe.code_named()):
         looks.left_out.append(NotLooked(", ".join(named), "left out by --no-code", "leave it out to try them"))

@@ -73,6 +73,7 @@ class Reward(ABC):
         pays_perfect: whether a perfect answer that can be made from a problem's reference must earn ``maximum``; where
             that depends on the problem, override `must_pay_perfect`.
         expects_thoughts: whether a completion without the tags can't earn what it could.
+        by_completion: whether it looks at one completion at a time, so that a trainer may call it for each as it ends.
 
     Raises:
         ValueError: for a tokenizer that can't decode.
@@ -85,6 +86,7 @@ class Reward(ABC):
     decides: ClassVar[bool] = False
     pays_perfect: ClassVar[bool] = False
     expects_thoughts: bool = True
+    by_completion: ClassVar[bool] = True
     answer_column: str | None = None
 
     def __new__(cls, *args: Any, **kwargs: Any) -> Self:

@@ -33,8 +33,10 @@ if TYPE_CHECKING:
 class RolloutsConfig(StrictModel):
     """Who generates the completions that RL learns from."""
 
-    backend: Literal["transformers", "vllm"] = "transformers"
-    """`vllm` runs under TRL's integration; it needs a GPU and the extra `magistral-recipe[vllm]`."""
+    backend: Literal["auto", "generate", "compiled", "vllm"] = "auto"
+    """`generate` is transformers' own, `compiled` a loop that drops rows which have ended and captures its step as a
+    CUDA graph; `auto` takes the fastest of these that works with the model. `vllm` runs under TRL's integration; it
+    needs a GPU and the extra `magistral-recipe[vllm]`."""
     mode: Literal["colocate", "server"] = "colocate"
     """vLLM inside the training process, or a server of its own."""
     sync: Literal["adapter", "merged"] | None = None
@@ -147,6 +149,8 @@ class GrpoStage(TrainingStage):
         }
         if self.rollouts.backend == "vllm":
             own |= {"use_vllm": True, "vllm_mode": self.rollouts.mode, "vllm_sync": self.rollouts.sync}
+        else:
+            own["rollout_backend"] = self.rollouts.backend
         if self.schedule:
             own["schedule"] = [entry.model_dump(by_alias=True, exclude_none=True) for entry in self.schedule]
         return {**given, **own, **self.trainer}
@@ -215,7 +219,7 @@ def vllm_mistakes(rollouts: RolloutsConfig, model: ModelConfig | None) -> Mistak
     if rollouts.sync == "adapter" and alone:
         yield ("rollouts", "sync"), f"adapter: {alone}"
     if model.quantization == "int8":
-        text = "vllm quantizes what it loads to 4 bits, not to 8: use model.quantization: nf4, or backend: transformers"
+        text = "vllm quantizes what it loads to 4 bits, not to 8: use model.quantization: nf4, or backend: auto"
         yield ("rollouts", "backend"), text
     elif model.quantization == "nf4" and (rollouts.mode == "server" or rollouts.sync == "merged"):
         key, value = ("mode", "server") if rollouts.mode == "server" else ("sync", "merged")

@@ -13,9 +13,9 @@ from importlib.resources import files
 from typing import Any, NamedTuple
 
 from magistral_recipe.errors import DataError
-from magistral_recipe.models.architecture import auto_class
+from magistral_recipe.models.architecture import auto_class, require_harmless
 from magistral_recipe.models.config import ModelConfig
-from magistral_recipe.models.paths import ModelSource, find_model
+from magistral_recipe.models.paths import ModelSource, find_model, weights_of
 
 
 class ModelShape(NamedTuple):
@@ -40,8 +40,10 @@ def find_shape(config: ModelConfig) -> ModelShape | None:
         The shape, or ``None`` where there is no such model or the hub can't tell.
     """
     try:
-        source = find_model(config.path)
-        return _read_shape(config, source)
+        source = weights_of(find_model(config.path))
+        shape = _read_shape(config, source)
+        require_harmless(shape.config, config.path, config.trust_remote_code)
+        return shape
     except (OSError, ValueError, ImportError, DataError):
         return None
 

@@ -118,7 +118,7 @@ class MagistralGRPOConfig(GRPOConfig):
     prompts_per_batch: int = field(default=32, metadata={"help": "Prompts of a generation batch."})
     minibatches_per_batch: int = field(default=2, metadata={"help": "Optimizer steps a generation batch."})
     max_tokens_per_microbatch: int = field(default=16_384, metadata={"help": "Token budget of a microbatch."})
-    rollout_backend: Literal["auto", "generate", "compiled"] = field(
+    rollout_backend: Literal["auto", "generate", "compiled", "continuous"] = field(
         default="auto", metadata={"help": "What samples rollouts without vLLM; auto: the fastest that works."}
     )
     max_tokens_per_generation: int | None = field(default=None, metadata={"help": "Token budget of the KV cache."})

@@ -20,6 +20,7 @@ from typing import Any
 
 import torch
 
+from magistral_recipe import own_code
 from magistral_recipe.errors import RunError
 from magistral_recipe.foreign import called, late
 
@@ -155,7 +156,7 @@ class Scorer:
             except RunError:
                 raise
             except Exception as error:
-                raise _raised(name, error) from error
+                raise _raised(name, error, function, count, arguments) from error
             scores.values[index] = _checked(name, values, count)
             check_columns(scores.columns, count, f"reward '{name}' has logged")
         scores.seconds = time.perf_counter() - started
@@ -294,8 +295,14 @@ def _logging_into(scores: RewardScores) -> dict[str, Callable[[str, Any], None]]
     }
 
 
-def _raised(name: str, error: BaseException) -> RunError:
-    return RunError(f"reward '{name}' raised {type(error).__name__}: {error}")
+def _raised(
+    name: str,
+    error: BaseException,
+    function: Any = None,
+    count: int = 0,
+    arguments: Mapping[str, Any] | None = None,
+) -> RunError:
+    return RunError(own_code.reward_failure(name, error, function, count, arguments or {}))
 
 
 def _checked(name: str, values: Any, count: int) -> list[float | None]:

@@ -1,14 +1,14 @@
 """Rollouts by transformers' continuous batching: one `ContinuousBatchingManager` for the run, since starting one costs
 seconds.
 
-TRL's switch for it casts the weights that train and drops log-probabilities; this is a call of our own, on the rollout copy.
-Three things of the manager would go wrong in RL, and are set so that they don't:
+TRL's switch for it casts the weights that train and drops log-probabilities; this is a call of our own, on the rollout
+copy. Three things of the manager would go wrong in RL, and are set so that they don't:
 
 - it shares blocks of equal prompts between requests, also those that other weights have filled: off;
-- it reports a request that failed with the tokens that it had: here that is an error, or where memory ran out a request
-  that is made again with half as many at once;
-- it draws from torch's global random state, and by order of arrival. All requests are there before the loop starts and the
-  state is seeded for the round, so that a round repeats on a CPU; afterwards it is what it was.
+- it reports a request that failed with the tokens that it had: here that is an error, or where memory ran out a
+  request that is made again with half as many at once;
+- it draws from torch's global random state, and by order of arrival. All requests are there before the loop starts and
+  the state is seeded for the round, so that a round repeats on a CPU; afterwards it is what it was.
 """
 
 from __future__ import annotations
@@ -93,6 +93,8 @@ class ContinuousSampler(Sampler):
                 yield Sample(names.pop(output.request_id), list(ids), logps)
         finally:
             manager.stop(block=True, keep_for_next_session=True, hard_stop=bool(names))
+            if names:  # what has failed is not gone on with
+                self.close()
 
     def _raise(self, reason: str) -> None:
         fatal = self._manager.background_thread_status.fatal_error

@@ -12,7 +12,6 @@ from magistral_recipe.check.memory.case import (
     evaluated_batch,
     evaluation_batch,
     largest_pass,
-    longest_completion,
     rollout_batch,
 )
 from magistral_recipe.check.memory.dry_run import (
@@ -24,6 +23,7 @@ from magistral_recipe.check.memory.dry_run import (
     Measured,
     dry_run,
 )
+from magistral_recipe.check.memory.engine import engine_needs, engine_weights, hands_over_adapters
 from magistral_recipe.check.memory.generation import CACHE, Batch, cache_bytes_a_token, generation_bytes
 from magistral_recipe.check.memory.optimizer import OptimizerBytes, optimizer_bytes
 from magistral_recipe.check.memory.quantized import DEQUANTIZED
@@ -210,11 +210,10 @@ def _rollouts(case: Case, resting: Mapping[str, float], share: float | None) -> 
     if not isinstance(case.stage, GrpoStage):
         return
     if share is not None:
-        model = _count(case) * 2
         token = cache_bytes_a_token(case.read())
-        fits = max(share - model, 0) / token
+        fits = max(share - engine_weights(case, hands_over_adapters(case)), 0) / token
         about = f"vLLM's share holds the weights and keys and values of {fits:,.0f} tokens"
-        yield Moment(ROLLOUTS, {**resting, VLLM: share}, about, max(vllm_needs(case) - share, 0.0))
+        yield Moment(ROLLOUTS, {**resting, VLLM: share}, about, max(engine_needs(case) - share, 0.0))
     elif not case.arguments.get("use_vllm"):
         yield _generating(ROLLOUTS, case, resting, rollout_batch(case))
 
@@ -235,7 +234,7 @@ def _generating(name: str, case: Case, resting: Mapping[str, float], batch: Batc
 def _evaluating(case: Case, drawn: Mapping[str, Any]) -> StageMemory:
     assert isinstance(case.stage, EvaluateStage)
     if case.stage.backend == "vllm":
-        weights = _count(case) * BYTES[case.model.dtype]
+        weights = engine_weights(case, False, BYTES[case.model.dtype])
         about = "vLLM takes 90% of the card for itself"
         share = max(0.9 * case.device.total, weights)
         return StageMemory((Moment(EVALUATION, {VLLM: share}, about),), parameters=_count(case))
@@ -271,9 +270,3 @@ class _Shape:
 @functools.lru_cache(maxsize=32)
 def _weights(shape: _Shape) -> tuple[int, ...]:
     return tuple(parameter.numel() for parameter in empty_model(shape.config).parameters())
-
-
-def vllm_needs(case: Case) -> float:
-    """Bytes that vLLM needs at least: the weights, and keys and values of one sequence of full length."""
-    length = int(case.arguments.get("vllm_max_model_length") or case.prompt + longest_completion(case))
-    return parameter_count(case.shape) * 2 + length * cache_bytes_a_token(case.read())

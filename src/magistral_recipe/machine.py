@@ -11,7 +11,7 @@ import os
 import platform
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from importlib.metadata import PackageNotFoundError, version
+from importlib.metadata import PackageNotFoundError, requires, version
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -191,6 +191,36 @@ def version_of(package: str) -> str | None:
         return version(package)
     except PackageNotFoundError:
         return None
+
+
+def wanted_by(package: str, other: str) -> str | None:
+    """The versions of another package that an installed one asks for, be it in an extra, as its metadata say.
+
+    Args:
+        package: the installed one.
+        other: what it needs.
+
+    Returns:
+        A specifier such as ``<=0.31.0,>=0.22.0``; ``None`` where it isn't installed or doesn't say.
+    """
+    try:
+        lines = requires(package) or ()
+    except PackageNotFoundError:
+        return None
+    from packaging.requirements import Requirement
+
+    for requirement in map(Requirement, lines):
+        if requirement.name == other and requirement.specifier:
+            return str(requirement.specifier)
+    return None
+
+
+def version_suits(version: str, specifier: str) -> bool:
+    """Whether a version is among those that a specifier takes; what stands behind a plus sign says how it was built."""
+    from packaging.specifiers import SpecifierSet
+    from packaging.version import Version
+
+    return SpecifierSet(specifier).contains(Version(version).public, prereleases=True)
 
 
 def versions() -> dict[str, str]:

@@ -224,6 +224,16 @@ def test_chunks_give_every_completion_its_own_reward(tmp_path):
         ({"schedule": [{"from_step": 1, "prompts_per_batch": 3}]}, r"schedule\[0\]: prompts_per_batch=3 does not"),
         ({"advantage_normalization": "batch"}, "is not one of minibatch, group, none"),
         ({"ignore_data_skip": True}, "an exact resume needs it off"),
+        ({"top_p": 0.9}, r"top_p=0\.9 does not go with RL: completions are drawn from the whole distribution"),
+        ({"top_k": 20}, "top_k=20 does not go with RL"),
+        ({"min_p": 0.05}, r"min_p=0\.05 does not go with RL"),
+        ({"repetition_penalty": 1.1}, r"repetition_penalty=1\.1 does not go with RL"),
+        ({"generation_kwargs": {"top_k": 20}}, "top_k=20 does not go with RL"),
+        ({"vllm_importance_sampling_correction": True}, "use `sampler_correction`, in a recipe `rollouts"),
+        ({"sampler_correction": "sequence"}, "is not one of token_truncate, token_mask, sequence_truncate"),
+        ({"vllm_sync": "inplace"}, "is not one of None, adapter, merged"),
+        ({"vllm_step_seconds": -1}, "vllm_step_seconds must be at least 0"),
+        ({"sampler_gap_limit": 0.0}, "sampler_gap_limit must be above 0"),
     ],
 )
 def test_settings_that_cannot_work_are_refused(tmp_path, changes, message):

@@ -29,8 +29,7 @@ from magistral_recipe.files import write_atomically
 from magistral_recipe.intact import damage
 from magistral_recipe.machine import World, versions
 from magistral_recipe.recipe.document import to_yaml
-from magistral_recipe.recipe.sections import BASE, LoadedRecipe
-from magistral_recipe.rewards.registry import module_of
+from magistral_recipe.recipe.sections import LoadedRecipe
 from magistral_recipe.terminal.progress import Display
 
 Execute = Callable[[StagePlan], dict[str, Any]]
@@ -135,7 +134,7 @@ def require_runner() -> None:
 
 
 def _prepare_run(folder: RunFolder, options: RunOptions, display: Display) -> list[StagePlan]:
-    from magistral_recipe.check.plan import prove_recipe
+    from magistral_recipe.check.proof import prove_recipe
 
     _say_consent(folder.loaded, display)
     if options.fresh:
@@ -162,8 +161,7 @@ def _say_consent(loaded: LoadedRecipe, display: Display) -> None:
     if model.trust_remote_code:
         text = f"model.trust_remote_code: Python code that comes with {model.path} is run, as the recipe says"
         display.event({"type": "warning", "text": text})
-    named = {name: None for stage in loaded.recipe.stages for name in stage.inputs(BASE).rewards if module_of(name)}
-    if named:
+    if named := loaded.recipe.code_named():
         display.event({"type": "note", "text": f"code that the recipe names is run: {', '.join(named)}"})
 
 
@@ -237,6 +235,12 @@ def _inside(folder: RunFolder, world: World, display: Display) -> Execute:
             return run_stage(folder.loaded, folder.path, plan.index, display.event)
         except OSError as error:
             raise RunError(failure_message(error, folder.path)) from error
+        except RuntimeError as error:
+            from magistral_recipe.check.memory.exhausted import exhaustion, is_exhaustion
+
+            if is_exhaustion(error):
+                raise RunError(exhaustion(error, folder.loaded, plan.index)) from error
+            raise
         finally:
             give_memory_back()
 

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
 from magistral_recipe.check.hub import HubLooks, NotLooked
-from magistral_recipe.data import readers
+from magistral_recipe.data import preview, readers
 from magistral_recipe.data.benchmarks import catalogue
 from magistral_recipe.data.problems import Problem, Trace
 from magistral_recipe.data.sources import (
     LoadResult,
+    Mistake,
     ProblemsSource,
     TracesSource,
     first_rows,
@@ -28,8 +30,6 @@ from magistral_recipe.writing.thinking import Thinking
 
 ROWS = 256
 """Rows that are looked at: enough for every kind and language, quick to load."""
-
-_MOST = 0.5  # share of the rows; a set of which more can't be used is not what was meant
 
 
 @dataclass
@@ -65,10 +65,13 @@ def look_at_data(loaded: LoadedRecipe, thinking: Thinking, looks: HubLooks) -> L
     """
     found = LookedAt()
     for path, source, place in _sources(loaded):
-        load = _loader(source, loaded.folder, thinking)
+        if isinstance(source, TracesSource):
+            read = partial(_read_traces, source, loaded.folder, thinking)
+        else:
+            read = partial(_read_problems, source, loaded.folder)
         hub = _on_hub(source, loaded.folder)
         try:
-            result = looks.look(f"data set {hub}", hub, "dataset", load) if hub else load()
+            seen = looks.look(f"data set {hub}", hub, "dataset", read) if hub else read()
         except DataError as error:
             if missing := _missing_package(error):
                 why = f"the package {missing} is not installed"
@@ -76,21 +79,41 @@ def look_at_data(loaded: LoadedRecipe, thinking: Thinking, looks: HubLooks) -> L
             else:
                 found.mistakes += [(path, line) for line in error.problems]
             continue
-        if result is None:
+        if seen is None:
             continue
-        if result.set_aside > _MOST * result.read:
-            found.mistakes.append((path, f"most rows can't be used: {result.summary()}"))
+        mistakes, result = seen
+        found.mistakes += [((*path, *key.split(".")) if key else path, message) for key, message in mistakes]
         if isinstance(place, int):
-            found.traces[place] = result.rows
+            found.traces[place] = result.rows if result else ()
         else:
-            found.problems[place] = result.rows
+            found.problems[place] = result.rows if result else ()
     return found
 
 
-def _loader(source: ProblemsSource | TracesSource, base: Path, thinking: Thinking) -> Callable[[], LoadResult[Any]]:
-    if isinstance(source, TracesSource):
-        return partial(load_traces, first_rows(source, ROWS), base, None, thinking)
-    return partial(load_problems, first_rows(source, ROWS), base, None)
+_Read = tuple[list[Mistake], LoadResult[Any] | None]
+"""What is wrong with a source's first rows, else what they become. They are read once: the hub's come over a line."""
+
+
+def _read_problems(source: ProblemsSource, base: Path) -> _Read:
+    source = first_rows(source, ROWS)
+    if source.path is not None and source.benchmark is None:
+        rows = iter(source.rows(base))
+        first = list(islice(rows, preview.ROWS))
+        mistakes = source.check_rows(first, base)
+        return mistakes, None if mistakes else load_problems(source, base, None, raw=chain(first, rows))
+    made = load_problems(source, base, None)
+    mostly = 2 * made.set_aside > made.read
+    return [("", f"most rows can't be used: {made.summary()}")] if mostly else [], made
+
+
+def _read_traces(source: TracesSource, base: Path, thinking: Thinking) -> _Read:
+    source = first_rows(source, ROWS)
+    if source.path is None:
+        return [], load_traces(source, base, None, thinking)
+    rows = iter(source.rows(base))
+    first = list(islice(rows, preview.ROWS))
+    mistakes = source.check_rows(first, base, thinking)
+    return mistakes, None if mistakes else load_traces(source, base, None, thinking, raw=chain(first, rows))
 
 
 def _sources(loaded: LoadedRecipe) -> Iterator[tuple[KeyPath, ProblemsSource | TracesSource, str | int]]:

@@ -20,7 +20,8 @@ from magistral_recipe.models.architecture import (
     auto_class,
     checkpoint_mistake,
     freeze_other_parts,
-    other_parts,
+    kept_whole,
+    require_harmless,
     without_other_parts,
 )
 from magistral_recipe.models.config import LoraSettings, ModelConfig
@@ -173,6 +174,7 @@ def _load_base(config: ModelConfig, source: ModelSource, is_base: bool, trainabl
             forget_quantization(model)
             return model
         shape = AutoConfig.from_pretrained(source.location, **hub)
+        require_harmless(shape, source.location, config.trust_remote_code)
         if trainable and (mistake := checkpoint_mistake(shape, config.quantization)):
             raise DataError(f"model {source.location!r}: {mistake}")
         chosen = auto_class(shape)
@@ -182,15 +184,12 @@ def _load_base(config: ModelConfig, source: ModelSource, is_base: bool, trainabl
 
 
 def _kept_whole(shape: Any, chosen: Any) -> list[str]:
-    """What of an image-text model is not quantized: its head, and the parts that are saved as they were published."""
     import torch
 
     if shape.get_text_config() is shape:
         return []
     with torch.device("meta"):
-        model = chosen.from_config(shape)
-    head = model.get_output_embeddings()
-    return [*other_parts(model), *(name for name, module in model.named_modules() if module is head)]
+        return kept_whole(chosen.from_config(shape))
 
 
 def add_lora(model: PreTrainedModel, lora: LoraSettings) -> PreTrainedModel:

@@ -24,6 +24,7 @@ from magistral_recipe.training.forward import row_logps, unpadded_logps
 from magistral_recipe.training.rollouts import Completion, Rollout
 from magistral_recipe.training.rounds import Round
 from magistral_recipe.training.scoring import Scorer, check_columns
+from magistral_recipe.training.vllm import in_place_of_trls
 from magistral_recipe.writing.chat_format import decode_completion
 
 
@@ -54,7 +55,11 @@ class RoundGenerator(GRPOTrainer):
     reward_funcs: list[Any]
 
     def __init__(self, **arguments: Any) -> None:
-        super().__init__(**arguments)
+        args = arguments["args"]
+        with in_place_of_trls(args.vllm_sync, args.vllm_step_seconds):
+            super().__init__(**arguments)
+        if self.use_vllm:
+            self.vllm_generation.stop_on(self.eos_token_ids)
         self._stash = Stash()
         self._skip_logps = False
         self._scorer = Scorer(self.reward_funcs, self.reward_func_names, self.args.reward_seconds or None)
@@ -67,25 +72,21 @@ class RoundGenerator(GRPOTrainer):
         first = size * self.accelerator.process_index
         self._stash = Stash(everything[first : first + size])
         outer, self._metrics["train"] = self._metrics["train"], defaultdict(list)
-        # TRL would compute the old log-probabilities of all rows now; only rows that train need them, and
-        # of those only the later minibatches'. With vLLM's correction they are needed for every row.
-        corrected = self.use_vllm and self.vllm_importance_sampling_correction
-        self._skip_logps = self.args.steps_per_generation * self.num_iterations > 1 and not corrected
+        # TRL would compute the old log-probabilities of all rows now; only rows that train need them.
+        self._skip_logps = self.args.steps_per_generation * self.num_iterations > 1
         try:
             output = self._generate_and_score_completions(self._stash.inputs)
         finally:
             figures, self._metrics["train"] = self._metrics["train"], outer
             self._skip_logps = False
         check_scored(set(output))
-        sequences = self._sequences(output, keep_old=corrected)
+        sequences = self._sequences(output)
         return Round(self._gathered(problems, sequences, first), self.num_generations, figures)
 
-    def _sequences(self, output: dict[str, Any], keep_old: bool) -> list[TokenSequence]:
+    def _sequences(self, output: dict[str, Any]) -> list[TokenSequence]:
         """Take TRL's padded batch apart."""
         mask = output["completion_mask"] * output.get("tool_mask", 1)
         padded = {
-            "weight": output.get("importance_sampling_ratio"),
-            "old_logps": output.get("old_per_token_logps") if keep_old else None,
             "ref_logps": output.get("ref_per_token_logps"),
             "sampler_logps": output.get("sampling_per_token_logps"),
         }

@@ -222,7 +222,12 @@ def _count(case: Case) -> float:
 
 def parameter_count(shape: Any) -> int:
     """Count a model's weights, tied ones once."""
-    return _counted(_Shape(shape, shape.to_json_string()))
+    return sum(_weights(_Shape(shape, shape.to_json_string())))
+
+
+def largest_weight(shape: Any) -> int:
+    """Count the numbers of a model's largest weight."""
+    return max(_weights(_Shape(shape, shape.to_json_string())))
 
 
 @dataclass(frozen=True)
@@ -232,8 +237,8 @@ class _Shape:
 
 
 @functools.lru_cache(maxsize=32)
-def _counted(shape: _Shape) -> int:
-    return sum(parameter.numel() for parameter in empty_model(shape.config).parameters())
+def _weights(shape: _Shape) -> tuple[int, ...]:
+    return tuple(parameter.numel() for parameter in empty_model(shape.config).parameters())
 
 
 def vllm_needs(case: Case) -> float:

@@ -19,7 +19,7 @@ from magistral_recipe.check.memory.storage import Item, disk, host_memory
 from magistral_recipe.check.memory.verdict import Fit, Verdict, judge, worst
 from magistral_recipe.errors import DataError
 from magistral_recipe.models.paths import hub_id
-from magistral_recipe.models.shape import find_shape
+from magistral_recipe.models.shape import ModelShape, find_shape
 from magistral_recipe.recipe.sections import LoadedRecipe, Stage
 from magistral_recipe.stages.evaluate import EvaluateStage
 from magistral_recipe.stages.grpo import GrpoStage
@@ -136,6 +136,7 @@ def plan_recipe(
     device: Device | None = None,
     lengths: Lengths | None = None,
     *,
+    shape: ModelShape | None = None,
     probe: bool = False,
 ) -> RecipePlan | None:
     """Plan a recipe before a model is loaded.
@@ -144,6 +145,7 @@ def plan_recipe(
         loaded: the recipe.
         device: where it would run; by default what is at hand.
         lengths: of its prompts and traces, where known.
+        shape: the model's, where it is found already.
         probe: time a few passes and steps on the machine at hand, where that is the device.
 
     Returns:
@@ -151,19 +153,35 @@ def plan_recipe(
     """
     recipe = loaded.recipe
     model = base_model_config(recipe, loaded.folder)
-    found = find_shape(model)
+    found = shape or find_shape(model)
     if found is None:
         return None
     device, lengths = device or device_here(), lengths or Lengths()
     parameters = parameter_count(found.config)
     stages = []
     for stage in recipe.stages:
-        processes = recipe.started_as(stage).num_processes
-        case = Case(stage, model, recipe, found.config, device, lengths, processes)
+        case = case_of(loaded, stage, found, device, lengths)
         stages.append(_plan_stage(case, loaded, parameters, probe and device.at_hand))
     download = 2.0 * parameters if hub_id(model.path) else 0.0
     free = shutil.disk_usage(Path.cwd()).free
     return RecipePlan(device, found.origin, parameters, lengths, tuple(stages), download, free)
+
+
+def case_of(
+    loaded: LoadedRecipe, stage: Stage, shape: ModelShape, device: Device, lengths: Lengths | None = None
+) -> Case:
+    """A recipe's stage on a device.
+
+    Args:
+        loaded: the recipe.
+        stage: of the recipe.
+        shape: the model's.
+        device: where it would run.
+        lengths: of prompts and traces, where known.
+    """
+    recipe, model = loaded.recipe, base_model_config(loaded.recipe, loaded.folder)
+    processes = recipe.started_as(stage).num_processes
+    return Case(stage, model, recipe, shape.config, device, lengths or Lengths(), processes)
 
 
 def _plan_stage(case: Case, loaded: LoadedRecipe, parameters: int, probe: bool) -> StagePlan:

@@ -222,7 +222,8 @@ def _launching(folder: RunFolder, display: Display) -> Execute:
         loaded = folder.loaded
         launch = loaded.recipe.started_as(plan.stage)
         words = ["stage", str(folder.path.resolve()), str(plan.index), "--recipe-folder", str(loaded.folder)]
-        return run_launched(launch_command(launch, loaded.folder, words), plan.folder / layout.LOG, display.event)
+        command, environment = launch_command(launch, loaded.folder, words)
+        return run_launched(command, plan.folder / layout.LOG, display.event, environment)
 
     return execute
 

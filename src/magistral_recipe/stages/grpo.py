@@ -51,6 +51,7 @@ class GrpoStage(TrainingStage):
 
     kind = "grpo"
     role = "reinforcement"
+    libraries = ("magistral_recipe.training.grpo",)
 
     problems: str
     """Name of the set of problems to train on."""

@@ -1,4 +1,4 @@
-"""LoRA's arithmetic, shared by all who need a weight with its adapters' update: in float32, the weight left as it is.
+"""LoRA, as every room needs it: a weight with its update, summed beside it in float32, and what of it vLLM applies.
 
 PEFT adds and subtracts an update in the weight itself and in the weight's own type. In bfloat16 that is no round trip:
 `(W + s·B·A) − s·B·A` differs from W wherever the sum was rounded, and repeated at every step of RL with an adapter that
@@ -9,11 +9,57 @@ moves it wears the base away. Here a sum is always a new tensor.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
+
+
+RANKS = (1, 8, 16, 32, 64, 128, 256, 320, 512)
+"""Ranks that vLLM's kernels are made for (`vllm.config.lora.MaxLoRARanks`, 0.22 to 0.31)."""
+
+_HARMLESS_STARTS = (True, False, "gaussian", "eva")  # PEFT's others change the base's own weights
+_MORE = (
+    *("modules_to_save", "lora_bias", "use_dora", "rank_pattern", "alpha_pattern", "layer_replication"),
+    *("target_parameters", "trainable_token_indices"),
+)
+"""What PEFT adds to LoRA and vLLM leaves out or refuses (`vllm/lora/peft_helper.py` reads neither of the patterns)."""
+
+
+def engine_mistake(config: Mapping[str, Any]) -> str | None:
+    """Say why vLLM can't apply an adapter as PEFT does.
+
+    Args:
+        config: of the adapter, as in its `adapter_config.json`.
+
+    Returns:
+        What about it vLLM would leave out; ``None`` where it takes the adapter as it is.
+    """
+    kind = config.get("peft_type")
+    if str(getattr(kind, "value", kind)) != "LORA":
+        return f"it is PEFT's {kind}, not LoRA"
+    asked = [name for name in _MORE if config.get(name)]
+    asked += ["bias"] * (config.get("bias", "none") != "none")
+    if asked:
+        return f"vLLM does not know LoRA with {' and '.join(asked)}"
+    if config.get("init_lora_weights", True) not in _HARMLESS_STARTS:
+        return f"init_lora_weights: {config['init_lora_weights']} changes the weights it is trained on"
+    if config["r"] > RANKS[-1]:
+        return f"rank {config['r']} is above vLLM's highest, {RANKS[-1]}"
+    return None
+
+
+def engine_rank(rank: int) -> int:
+    """Round an adapter's rank up to one that vLLM has kernels for.
+
+    Args:
+        rank: the adapter's, 1 to 512.
+
+    Returns:
+        What `max_lora_rank` must be.
+    """
+    return next(each for each in RANKS if each >= rank)
 
 
 def with_update(value: Tensor, layer: Any, name: str) -> Tensor:

@@ -13,9 +13,10 @@ from peft import LoraConfig, PeftModel, get_peft_model
 from safetensors.torch import load_file
 from tiny_policy import policy, weights
 
+from magistral_recipe.lora import engine_rank
 from magistral_recipe.models.merge import fold
 from magistral_recipe.training import handing_over
-from magistral_recipe.training.handing_over import adapter_folder, engine_rank, merge_mistake, merged_weights
+from magistral_recipe.training.handing_over import adapter_folder, merge_mistake, merged_weights
 
 SCALE = 16 / 4
 

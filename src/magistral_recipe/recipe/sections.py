@@ -13,7 +13,7 @@ from abc import abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, ClassVar, Literal, Protocol
+from typing import Any, ClassVar, Literal, Protocol, Self
 
 from pydantic import Field, model_validator
 
@@ -99,6 +99,9 @@ class Stage(StrictModel):
     launch: LaunchConfig | None = None
     """Other launch settings than the recipe's."""
 
+    costs: ClassVar[tuple[str, ...]] = ()
+    """Keys, dotted, that decide what it takes of the machine and not what it does: changed, a stage goes on."""
+
     @model_validator(mode="before")
     @classmethod
     def _named(cls, data: Any) -> Any:
@@ -127,6 +130,23 @@ class Stage(StrictModel):
     def inputs(self, start: str) -> Inputs:
         """Say what flows into the stage, which starts from the model called `start`."""
 
+    def as_begun(self, began: Mapping[str, Any]) -> Self:
+        """Return this stage with its `costs` as they were: it is the one that began, if nothing else has changed.
+
+        Args:
+            began: all keys of the stage that began, from `keys_of`.
+        """
+        update: dict[str, Any] = {}
+        for key in self.costs:
+            holder, _, leaf = key.rpartition(".")
+            if not holder:
+                update[leaf] = began.get(key, type(self).model_fields[leaf].default)
+                continue
+            section = update.setdefault(holder, dict(getattr(self, holder)))
+            section.pop(leaf, None)
+            section |= {leaf: began[key]} if key in began else {}
+        return self.model_copy(update=update)
+
     def missing(self, folder: Path, start: str) -> Iterator[str]:
         """Name what it promised and has not left, or not so that it can be read: without it no stage is complete.
 
@@ -151,6 +171,21 @@ class Stage(StrictModel):
         Returns:
             Results for the manifest, JSON values; `summary` is one line for people.
         """
+
+
+def keys_of(stage: Stage) -> dict[str, Any]:
+    """All keys of a stage but its name and launch, dotted, with their values as JSON has them."""
+    return flat(stage.model_dump(mode="json", exclude={"name", "launch"}))
+
+
+def flat(data: Any, name: str = "") -> dict[str, Any]:
+    """Flatten nested mappings to dotted keys; lists and plain values are leaves."""
+    if isinstance(data, Mapping) and data:
+        found: dict[str, Any] = {}
+        for key, value in data.items():
+            found |= flat(value, f"{name}.{key}" if name else str(key))
+        return found
+    return {name: data}
 
 
 class Recipe(StrictModel):

@@ -30,6 +30,7 @@ class EvaluateStage(Stage):
     """The `evaluate` stage."""
 
     kind = "evaluate"
+    costs = ("tokens_per_batch",)
     role = "evaluation"
     shares_work = True
 
@@ -55,6 +56,11 @@ class EvaluateStage(Stage):
     def mistakes(self, recipe: Recipe, models: Sequence[str], folder: Path) -> Mistakes:
         """References to problems and models."""
         yield from check_problems(("problems",), self.problems, recipe)
+        if self.backend == "vllm" and recipe.model:
+            from magistral_recipe.generation.vllm import quantization_mistake
+
+            if mistake := quantization_mistake(recipe.model.quantization):
+                yield ("backend",), mistake
         for index, name in enumerate(self.models or []):
             if name not in models:
                 yield ("models", index), f"no model '{name}' before this stage.{did_you_mean(name, models)}"

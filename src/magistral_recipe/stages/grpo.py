@@ -52,6 +52,13 @@ class GrpoStage(TrainingStage):
     kind = "grpo"
     role = "reinforcement"
     libraries = ("magistral_recipe.training.grpo",)
+    costs = (
+        *TrainingStage.costs,
+        "trainer.max_tokens_per_microbatch",
+        "trainer.max_tokens_per_generation",
+        "trainer.vllm_gpu_memory_utilization",
+        "trainer.vllm_enable_sleep_mode",
+    )
 
     problems: str
     """Name of the set of problems to train on."""

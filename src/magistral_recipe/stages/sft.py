@@ -7,9 +7,10 @@ the wiring proof shows, and go to TRL's `SFTTrainer` as token ids and labels.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
 from magistral_recipe import layout
 from magistral_recipe.data.sources import TracesSource, first_rows, load_traces
@@ -73,6 +74,18 @@ class SftStage(TrainingStage):
         defaults = {"logging_steps": 5, "packing": False, "max_length": None}
         return {**given, **defaults, **self.trainer}
 
+    def as_begun(self, began: Mapping[str, Any]) -> Self:
+        """Return this stage with its `costs` as they were, and a batch as large cut into the passes that it was."""
+        stage = super().as_begun(began)
+        now, before = (
+            [keys.get(name, default) for name, default in _CUT.items()] for keys in (self.trainer, _trainer(began))
+        )
+        if math.prod(now) != math.prod(before):
+            return stage
+        kept = {name: value for name, value in stage.trainer.items() if name not in _CUT}
+        kept |= {name: value for name, value in _trainer(began).items() if name in _CUT}
+        return stage.model_copy(update={"trainer": kept})
+
     def proof_traces(self, base: Path, thinking: Thinking, count: int) -> Sequence[Trace]:
         """Load its first traces; what cannot be used is counted and kept by the stage when it trains."""
         return load_traces(first_rows(self.traces, count), base, None, thinking).rows
@@ -111,6 +124,14 @@ class SftStage(TrainingStage):
         )
         results = train_and_save(trainer, context, start)
         return {**results, "traces": len(dataset), "overlong": dropped, "set_aside": traces.set_aside}
+
+
+_CUT = {"per_device_train_batch_size": 8, "gradient_accumulation_steps": 1}
+"""What a batch is made of, with transformers' defaults."""
+
+
+def _trainer(keys: Mapping[str, Any]) -> dict[str, Any]:
+    return {name.removeprefix("trainer."): value for name, value in keys.items() if name.startswith("trainer.")}
 
 
 def tokenized(

@@ -53,6 +53,8 @@ class TrainingStage(Stage):
     trainer_choices: ClassVar[Mapping[str, tuple[object, ...]]] = {}
     """Values of trainer fields that the class takes as any text, where they are others than RL's."""
 
+    costs: ClassVar[tuple[str, ...]] = ("trainer.gradient_checkpointing", "trainer.activation_checkpointing")
+
     model: str | None = None
     """The stage whose model to start from, or `base`; by default the last stage that made a model, else the base."""
     trainer: dict[str, Any] = Field(default_factory=dict)

@@ -21,11 +21,7 @@ from torch import Tensor, nn
 
 from magistral_recipe import lora
 
-RANKS = (1, 8, 16, 32, 64, 128, 256, 320, 512)
-"""Ranks that vLLM's kernels are made for (`vllm.config.lora.MaxLoRARanks`, 0.22 to 0.31)."""
-
 _MEMORY = Path("/dev/shm")
-_HARMLESS_STARTS = (True, False, "gaussian", "eva")  # PEFT's others change the base's own weights
 _WHOLE_VOCABULARY = ("embed_tokens", "lm_head", "wte", "embed_in", "embed_out")
 _SAVED_MODULE = re.compile(r"\.modules_to_save\.([^.]+)")
 
@@ -44,26 +40,7 @@ def adapter_mistake(model: Any) -> str | None:
     names = list(model.active_adapters)
     if len(names) != 1:
         return f"{len(names)} adapters are active at once"
-    config = model.peft_config[names[0]]
-    if str(getattr(config.peft_type, "value", config.peft_type)) != "LORA":
-        return f"it is PEFT's {config.peft_type}, not LoRA"
-    more = {
-        "modules_to_save": config.modules_to_save,
-        "bias": config.bias != "none" or config.lora_bias,
-        "use_dora": config.use_dora,
-        "rank_pattern": config.rank_pattern,
-        "alpha_pattern": config.alpha_pattern,
-        "layer_replication": config.layer_replication,
-        "target_parameters": getattr(config, "target_parameters", None),
-        "trainable_token_indices": getattr(config, "trainable_token_indices", None),
-    }
-    if asked := [name for name, value in more.items() if value]:
-        return f"vLLM does not know LoRA with {' and '.join(asked)}"
-    if config.init_lora_weights not in _HARMLESS_STARTS:
-        return f"init_lora_weights: {config.init_lora_weights} changes the weights it is trained on"
-    if config.r > RANKS[-1]:
-        return f"rank {config.r} is above vLLM's highest, {RANKS[-1]}"
-    return _layer_mistake(model.get_base_model())
+    return lora.engine_mistake(model.peft_config[names[0]].to_dict()) or _layer_mistake(model.get_base_model())
 
 
 def _layer_mistake(base: nn.Module) -> str | None:
@@ -91,18 +68,6 @@ def merge_mistake(model: Any) -> str | None:
         return "the weights are quantized, and their sum with an adapter would have to be quantized anew at every step"
     found = sorted({text for layer in lora.layers(base) if (text := lora.obstacle(layer)) is not None})
     return f"the adapter has {' and '.join(found)}" if found else None
-
-
-def engine_rank(rank: int) -> int:
-    """Round an adapter's rank up to one that vLLM has kernels for.
-
-    Args:
-        rank: the adapter's, 1 to 512.
-
-    Returns:
-        What `max_lora_rank` must be.
-    """
-    return next(each for each in RANKS if each >= rank)
 
 
 def merged_weights(model: Any) -> Iterator[tuple[str, Tensor]]:

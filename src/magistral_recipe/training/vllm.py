@@ -29,11 +29,11 @@ from trl.generation.vllm_generation import VLLMGeneration, empty_cache
 from trl.trainer import grpo_trainer
 from trl.trainer.utils import ensure_master_addr_port
 
+from magistral_recipe import lora
 from magistral_recipe.errors import RunError
 from magistral_recipe.training.handing_over import (
     adapter_folder,
     adapter_mistake,
-    engine_rank,
     merge_mistake,
     merged_weights,
 )
@@ -199,7 +199,7 @@ class VLLMRollouts(VLLMGeneration):
         }
         if self.sync == "adapter":
             (name,) = self.model.active_adapters
-            rank = engine_rank(self.model.peft_config[name].r)
+            rank = lora.engine_rank(self.model.peft_config[name].r)
             options |= {"enable_lora": True, "max_loras": 1, "max_lora_rank": rank}
         return options
 

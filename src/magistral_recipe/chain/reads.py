@@ -216,16 +216,6 @@ def confirm(record: Path, files: Mapping[str, Path]) -> None:
 # ------------------------------------------------------------------------------------------------ keys
 
 
-def flat(data: Any, name: str = "") -> dict[str, Any]:
-    """Flatten nested mappings to dotted keys; lists and plain values are leaves."""
-    if isinstance(data, Mapping) and data:
-        found: dict[str, Any] = {}
-        for key, value in data.items():
-            found |= flat(value, f"{name}.{key}" if name else str(key))
-        return found
-    return {name: data}
-
-
 def differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
     """Name the keys that differ, with both values where they are short."""
     told = []

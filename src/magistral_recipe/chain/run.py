@@ -211,6 +211,12 @@ def _inside(folder: RunFolder, world: World, display: Display) -> Execute:
             return run_stage(folder.loaded, folder.path, plan.index, display.event)
         except OSError as error:
             raise RunError(failure_message(error, folder.path)) from error
+        except RuntimeError as error:
+            from magistral_recipe.check.memory.exhausted import exhaustion, is_exhaustion
+
+            if is_exhaustion(error):
+                raise RunError(exhaustion(error, folder.loaded, plan.index)) from error
+            raise
         finally:
             give_memory_back()
 

@@ -108,6 +108,7 @@ def stage_process(run: Path, index: int, recipe_folder: Path) -> int:
     """
     send = EventSender()
     main = World.from_environment().rank == 0
+    loaded = None
     try:
         loaded = load_recipe(run / layout.RECIPE, folder=recipe_folder)
         results = run_stage(loaded, run, index, send if main else silent)
@@ -116,7 +117,7 @@ def stage_process(run: Path, index: int, recipe_folder: Path) -> int:
         send({"type": "failure", "exit_code": error.exit_code, "message": str(error)})
         return error.exit_code
     except Exception as error:  # noqa: BLE001 - the process's outermost frame: told to the runner, never swallowed
-        send({"type": "failure", "exit_code": 1, "message": failure_message(error, run)})
+        send({"type": "failure", "exit_code": 1, "message": failure_message(error, run, loaded, index)})
         with contextlib.suppress(OSError):  # the log may lie on the disk that is full
             traceback.print_exc()
         return 1
@@ -156,13 +157,20 @@ def _peak_resident_bytes() -> int | None:
     return None
 
 
-def failure_message(error: Exception, folder: Path) -> str:
+def failure_message(error: Exception, folder: Path, loaded: LoadedRecipe | None = None, index: int = 0) -> str:
     """What failed, for a person. A full disk is looked for: libraries report it in many words, or in none.
 
     Args:
         error: what was raised.
         folder: where was written to.
+        loaded: the recipe, with which memory that ran out is held against its plan.
+        index: the stage's place in the chain, from 0.
     """
+    if loaded is not None and "torch" in sys.modules:  # nothing else has a device's memory
+        from magistral_recipe.check.memory.exhausted import exhaustion, is_exhaustion
+
+        if is_exhaustion(error):
+            return exhaustion(error, loaded, index)
     try:
         full = shutil.disk_usage(folder).free < FULL_BELOW
     except OSError:

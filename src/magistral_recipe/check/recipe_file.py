@@ -18,6 +18,7 @@ from typing import Any
 from pydantic import BaseModel, TypeAdapter, ValidationError, create_model
 
 from magistral_recipe.confidential import masked_data, secrets_in, way_out
+from magistral_recipe.data.declared import with_held_out
 from magistral_recipe.data.sources import ProblemsSource
 from magistral_recipe.errors import RecipeError
 from magistral_recipe.models.adapters import start_mistakes
@@ -227,7 +228,9 @@ def _build_what_holds(document: Document) -> Recipe:
             values[name] = _salvage(info.annotation, data[name]) if name in data else default
     problems = data.get("problems")
     named = problems.items() if isinstance(problems, dict) else ()
-    values["problems"] = {str(name): _salvage(ProblemsSource, value) for name, value in named}
+    values["problems"] = with_held_out({str(name): _salvage(ProblemsSource, value) for name, value in named})
+    parted = [name for name, value in named if isinstance(value, dict) and isinstance(value.get("split"), dict)]
+    values["problems"] = {f"{name}_heldout": None for name in parted} | values["problems"]
     values["stages"] = [
         _salvage(stage_class(kind), keys) if kind in STAGES else None for kind, keys in _written_stages(document)
     ]
@@ -259,7 +262,8 @@ def _reference_mistakes(loaded: LoadedRecipe) -> Iterator[str]:
     """Mistakes that no single section can see: names, files, order. Sections that are `None` are passed over."""
     yield from _model_mistakes(loaded)
     yield from _thinking_mistakes(loaded)
-    for name, source in loaded.recipe.problems.items():
+    for name in loaded.document.data.get("problems") or {}:  # what they hold out has the same mistakes
+        source = loaded.recipe.problems.get(str(name))
         for key, message in source.check(loaded.folder) if source else ():
             yield loaded.mistake(("problems", name, *key.split(".")) if key else ("problems", name), message)
     yield from _launch_mistakes(loaded)

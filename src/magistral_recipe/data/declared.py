@@ -5,13 +5,13 @@ Importing this module imports neither torch, trl nor datasets. How sources are l
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import Field, SerializerFunctionWrapHandler, model_serializer
+from pydantic import Discriminator, Field, SerializerFunctionWrapHandler, Tag, model_serializer
 
 from magistral_recipe.data import gym, peek, readers
 from magistral_recipe.data.benchmarks import catalogue
@@ -33,6 +33,27 @@ Wanted = str | int | float | bool | None
 """A value that a row must have in a column."""
 
 
+class HeldOut(StrictModel):
+    """One source in two sets that share no problem, by the words of each: whatever filters stand on either."""
+
+    heldout: float = Field(gt=0, lt=1)
+    """Share of the problems that is held out; the words of each decide, so it is met about."""
+    seed: int = 0
+    """Another one holds out others."""
+    part: Literal["train", "heldout"] = "train"
+    """Which of the two sets this source is. The one to train on brings the other along, as NAME_heldout."""
+    of: str | None = None
+    """Split of a hub dataset or a folder that is parted."""
+
+
+def _says_parts(value: object) -> str:
+    return "parts" if isinstance(value, Mapping | HeldOut) else "name"
+
+
+Split = Annotated[Annotated[str, Tag("name")] | Annotated[HeldOut, Tag("parts")], Discriminator(_says_parts)]
+"""A split by its name, or in how many parts; told apart so that a mistake in one is not told of the other, too."""
+
+
 class FileSource(StrictModel):
     """What every source has that reads a file, a folder or the hub."""
 
@@ -41,8 +62,9 @@ class FileSource(StrictModel):
     `datasets`, or a hub id ``owner/name``."""
     subset: str | None = None
     """Configuration of a hub dataset that has several."""
-    split: str | None = None
-    """Split of a hub dataset or a folder; of a .json file with several lists, the name of one."""
+    split: Split | None = None
+    """Split of a hub dataset or a folder; of a .json file with several lists, the name of one. Or `{heldout: 0.2, seed:
+    0}`: a fifth of the problems is held out, and is the set NAME_heldout."""
     revision: str | None = None
     """Commit, tag or branch of a hub dataset."""
     columns: dict[str, str | None] = Field(default_factory=dict)
@@ -95,6 +117,16 @@ class FileSource(StrictModel):
         files = sorted(file for file in path.rglob("*") if file.is_file()) if path.is_dir() else [path]
         return files + [file for file in own if file.is_file()]
 
+    @property
+    def parted(self) -> HeldOut | None:
+        """How its problems are parted into those to train on and those held out; None where they aren't."""
+        return self.split if isinstance(self.split, HeldOut) else None
+
+    @property
+    def published_split(self) -> str | None:
+        """The split as the data set's authors made it."""
+        return self.split.of if isinstance(self.split, HeldOut) else self.split
+
     def local(self, base: Path) -> Path | None:
         """Resolve the path; None if there is none, or it names a dataset of the hub."""
         if self.path is None:
@@ -139,13 +171,20 @@ class FileSource(StrictModel):
         if path is None:
             few = self.count is not None and self.seed is None if first_rows_only is None else first_rows_only
             found: Iterable[RawRow | BadRow] = readers.read_hub(
-                self.path, subset=self.subset, split=self.split, revision=self.revision, first_rows_only=few
+                self.path, subset=self.subset, split=self.published_split, revision=self.revision, first_rows_only=few
             )
         elif not path.exists():
             raise DataError(f"{self.path}: {peek.missing_file(path)}")
         else:
-            found = readers.read_rows(path, self.path, self.split)
+            found = readers.read_rows(path, self.path, self.published_split)
         return found if self.transform is None else transformed(found, self.transform, base)
+
+    def _named_path(self) -> str | None:
+        if self.parted is None:
+            return self.path
+        return (
+            f"{self.path} ({'' if self.parted.part == 'heldout' else 'without '}the held-out {self.parted.heldout:.0%})"
+        )
 
     def _check_file(
         self, wish: Wish, fields: tuple[str, ...], sought: Sequence[tuple[str, ...]], thinking: Thinking | None
@@ -312,7 +351,7 @@ class ProblemsSource(FileSource):
         """Name the source in a few words."""
         if self.benchmark is not None:
             return self.benchmark + (f" ({self.path})" if self.path else "")
-        return self.path or (f"tiny ({self.tiny})" if self.tiny else f"reasoning-gym {self.gym}")
+        return self._named_path() or (f"tiny ({self.tiny})" if self.tiny else f"reasoning-gym {self.gym}")
 
 
 class TracesSource(FileSource):
@@ -357,8 +396,10 @@ class TracesSource(FileSource):
 
     def describe(self) -> str:
         """Name the source in a few words."""
-        return self.path or "tiny traces"
+        return self._named_path() or "tiny traces"
 
+
+_Named = TypeVar("_Named", ProblemsSource, ProblemsSource | None)
 
 _TRACE_SOUGHT: list[tuple[str, ...]] = [("problem", *NAMES), ("completion", "response", *NAMES)]
 
@@ -378,3 +419,20 @@ def _no_file_keys(source: ProblemsSource | TracesSource) -> list[Mistake]:
         for key in ("columns", "layout", "where", "transform", "subset", "split", "revision")
         if getattr(source, key)
     ]
+
+
+def with_held_out(sources: Mapping[str, _Named]) -> dict[str, _Named]:
+    """Add to sets of problems those that they hold out: NAME_heldout, unless a set of that name is there.
+
+    Args:
+        sources: by name; one that does not hold itself is ``None``.
+
+    Returns:
+        All of them.
+    """
+    found = dict(sources)
+    for name, source in sources.items():
+        if source is not None and source.parted is not None and source.parted.part == "train":
+            other = source.parted.model_copy(update={"part": "heldout"})
+            found.setdefault(f"{name}_heldout", source.model_copy(update={"split": other}))
+    return found

@@ -21,6 +21,7 @@ from magistral_recipe.models.architecture import (
     checkpoint_mistake,
     freeze_other_parts,
     kept_whole,
+    require_harmless,
     without_other_parts,
 )
 from magistral_recipe.models.config import LoraSettings, ModelConfig
@@ -205,6 +206,7 @@ def _load_base(config: ModelConfig, source: ModelSource, is_base: bool, trainabl
             forget_quantization(model)
             return model
         shape = AutoConfig.from_pretrained(source.location, **hub)
+        require_harmless(shape, source.location, config.trust_remote_code)
         if trainable and (mistake := checkpoint_mistake(shape, config.quantization)):
             raise DataError(f"model {source.location!r}: {mistake}")
         chosen = auto_class(shape)

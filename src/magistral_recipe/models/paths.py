@@ -14,10 +14,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import Any
 
 from magistral_recipe import layout
-from magistral_recipe.errors import DataError
+from magistral_recipe.errors import DataError, MagistralRecipeError
 from magistral_recipe.files import read_json, whole_folder
 from magistral_recipe.suggest import did_you_mean
 
@@ -306,3 +307,23 @@ def readable_errors(what: str, path: str | Path) -> Iterator[None]:
         ) from error
     except SafetensorError as error:
         raise DataError(f"{what} {str(path)!r}: its weights are damaged ({error}); copy or fetch it again") from error
+    except UnpicklingError as error:
+        raise DataError(
+            f"{what} {str(path)!r}: its weights are a pickle, which can run code when it is read, and holds more than "
+            "tensors: nothing of it was run; ask for safetensors"
+        ) from error
+    except Exception as error:
+        # Whatever a stranger's files make of the libraries that read them: recursion, a type, an assertion.
+        if (
+            not Path(path).exists()
+            or type(error).__name__ in _OF_THE_MACHINE
+            or isinstance(error, MagistralRecipeError)
+        ):
+            raise
+        first = next((line.strip() for line in str(error).splitlines() if line.strip()), "")
+        told = f"{type(error).__name__}: {first}" if first else type(error).__name__
+        raise DataError(f"{what} {str(path)!r} can't be loaded: {told}") from error
+
+
+_OF_THE_MACHINE = frozenset({"MemoryError", "OutOfMemoryError", "AcceleratorError"})
+"""What a model as such is not to blame for."""

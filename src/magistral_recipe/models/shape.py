@@ -13,7 +13,7 @@ from importlib.resources import files
 from typing import Any, NamedTuple
 
 from magistral_recipe.errors import DataError
-from magistral_recipe.models.architecture import auto_class
+from magistral_recipe.models.architecture import auto_class, require_harmless
 from magistral_recipe.models.config import ModelConfig
 from magistral_recipe.models.paths import ModelSource, find_model, weights_of
 
@@ -41,7 +41,9 @@ def find_shape(config: ModelConfig) -> ModelShape | None:
     """
     try:
         source = weights_of(find_model(config.path))
-        return _read_shape(config, source)
+        shape = _read_shape(config, source)
+        require_harmless(shape.config, config.path, config.trust_remote_code)
+        return shape
     except (OSError, ValueError, ImportError, DataError):
         return None
 

@@ -13,11 +13,12 @@ from abc import abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, ClassVar, Literal, Protocol
+from typing import Any, ClassVar, Literal, Protocol, Self
 
 from pydantic import Field, SerializerFunctionWrapHandler, model_serializer, model_validator
 
 from magistral_recipe import layout
+from magistral_recipe.data.declared import with_held_out
 from magistral_recipe.data.sources import ProblemsSource
 from magistral_recipe.models.config import ModelConfig
 from magistral_recipe.models.paths import why_no_model
@@ -108,6 +109,9 @@ class Stage(StrictModel):
     launch: LaunchConfig | None = None
     """Other launch settings than the recipe's."""
 
+    costs: ClassVar[tuple[str, ...]] = ()
+    """Keys, dotted, that decide what it takes of the machine and not what it does: changed, a stage goes on."""
+
     @model_validator(mode="before")
     @classmethod
     def _named(cls, data: Any) -> Any:
@@ -139,6 +143,23 @@ class Stage(StrictModel):
     @abstractmethod
     def inputs(self, start: str) -> Inputs:
         """Say what flows into the stage, which starts from the model called `start`."""
+
+    def as_begun(self, began: Mapping[str, Any]) -> Self:
+        """Return this stage with its `costs` as they were: it is the one that began, if nothing else has changed.
+
+        Args:
+            began: all keys of the stage that began, from `keys_of`.
+        """
+        update: dict[str, Any] = {}
+        for key in self.costs:
+            holder, _, leaf = key.rpartition(".")
+            if not holder:
+                update[leaf] = began.get(key, type(self).model_fields[leaf].default)
+                continue
+            section = update.setdefault(holder, dict(getattr(self, holder)))
+            section.pop(leaf, None)
+            section |= {leaf: began[key]} if key in began else {}
+        return self.model_copy(update=update)
 
     def missing(self, folder: Path, start: str) -> Iterator[str]:
         """Name what it promised and has not left, or not so that it can be read: without it no stage is complete.
@@ -178,6 +199,21 @@ class Stage(StrictModel):
         """
 
 
+def keys_of(stage: Stage) -> dict[str, Any]:
+    """All keys of a stage but its name and launch, dotted, with their values as JSON has them."""
+    return flat(stage.model_dump(mode="json", exclude={"name", "launch"}))
+
+
+def flat(data: Any, name: str = "") -> dict[str, Any]:
+    """Flatten nested mappings to dotted keys; lists and plain values are leaves."""
+    if isinstance(data, Mapping) and data:
+        found: dict[str, Any] = {}
+        for key, value in data.items():
+            found |= flat(value, f"{name}.{key}" if name else str(key))
+        return found
+    return {name: data}
+
+
 class Recipe(StrictModel):
     """A whole chain: the model, the format, the data and the stages."""
 
@@ -194,9 +230,14 @@ class Recipe(StrictModel):
     launch: LaunchConfig = LaunchConfig()
     """How Accelerate starts the stages."""
     problems: dict[str, ProblemsSource] = Field(default_factory=dict)
-    """Named sets of problems."""
+    """Named sets of problems; one with `split: {heldout: 0.2}` brings NAME_heldout along."""
     stages: list[Stage]
     """What to run, in order."""
+
+    @model_validator(mode="after")
+    def _with_held_out(self) -> Self:
+        self.problems.update(with_held_out(self.problems))
+        return self
 
     def launch_of(self, stage: Stage) -> LaunchConfig:
         """Return the launch that a stage asks for: its own, else the recipe's. Its fingerprint knows this one."""

@@ -10,11 +10,12 @@ from pydantic import Field, field_validator
 
 from magistral_recipe import layout
 from magistral_recipe.data.problems import PROBLEM_FIELDS
-from magistral_recipe.data.sources import first_rows, load_problems
+from magistral_recipe.data.sources import ProblemsSource, first_rows, load_problems
 from magistral_recipe.foreign import only_names
 from magistral_recipe.recipe.sections import Inputs, Mistakes, Recipe, StageContext
 from magistral_recipe.rewards import registry
 from magistral_recipe.schema import StrictModel
+from magistral_recipe.stages.held_out import compare_with_evaluations
 from magistral_recipe.stages.training import TrainingStage, check_problems, run_arguments
 from magistral_recipe.stages.work import best_keeper, load_start, problem_rows, train_and_save
 from magistral_recipe.training.correction import Correction
@@ -52,6 +53,13 @@ class GrpoStage(TrainingStage):
 
     kind = "grpo"
     role = "reinforcement"
+    costs = (
+        *TrainingStage.costs,
+        "trainer.max_tokens_per_microbatch",
+        "trainer.max_tokens_per_generation",
+        "trainer.vllm_gpu_memory_utilization",
+        "trainer.vllm_enable_sleep_mode",
+    )
 
     problems: str
     """Name of the set of problems to train on."""
@@ -106,6 +114,11 @@ class GrpoStage(TrainingStage):
         """What flows into the stage."""
         rewards = tuple(name for name, _ in self.named_rewards())
         return Inputs((start,), (self.problems, *self.watched()), named=self.named(), rewards=rewards)
+
+    def learns_from(self, recipe: Recipe) -> tuple[str, ProblemsSource] | None:
+        """Its problems."""
+        source = recipe.problems.get(self.problems)
+        return None if source is None else (f"'{self.problems}'", source)
 
     def describe(self, recipe: Recipe) -> str:
         """The stage in a few words, for the plan."""
@@ -165,6 +178,7 @@ class GrpoStage(TrainingStage):
         problems = problem_rows(context, self.problems)
         rewards = self.build_rewards(start.chat.thinking, context.base)
         require_sandboxes(rewards, problems)
+        shared = compare_with_evaluations(self, context, problems)
         args = self.arguments(run_arguments(context.folder / layout.CHECKPOINTS, context.recipe, self.trainer))
         trainer = MagistralGRPOTrainer(
             model=start.model,
@@ -172,11 +186,11 @@ class GrpoStage(TrainingStage):
             args=MagistralGRPOConfig(**args),
             train_dataset=prompt_dataset(problems, start.chat),
             processing_class=start.tokenizer,
-            callbacks=best_keeper(self, context, start),
+            callbacks=best_keeper(self, context, start, shared),
         )
         trainer.health.tell = lambda line: context.emit({"type": "warning", "text": line})
         results = train_and_save(trainer, context, start)
-        return {**results, "problems": len(problems)}
+        return {**results, "problems": len(problems), **shared}
 
 
 def vllm_mistakes(rollouts: RolloutsConfig, model: ModelConfig | None) -> Mistakes:

@@ -7,14 +7,16 @@ the wiring proof shows, and go to TRL's `SFTTrainer` as token ids and labels.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
 from magistral_recipe import layout
 from magistral_recipe.data.sources import TracesSource, first_rows, load_traces
 from magistral_recipe.errors import DataError
 from magistral_recipe.recipe.sections import Inputs, Mistakes, Recipe, StageContext
+from magistral_recipe.stages.held_out import compare_with_evaluations
 from magistral_recipe.stages.training import TrainingStage, run_arguments
 from magistral_recipe.stages.work import best_keeper, load_start, report_set_aside, train_and_save
 from magistral_recipe.writing.template import AUTO_TEMPLATE, PACKAGE_TEMPLATE
@@ -56,6 +58,10 @@ class SftStage(TrainingStage):
         transforms = (self.traces.transform,) if self.traces.transform else ()
         return Inputs((start,), self.watched(), paths, named=self.named(), transforms=transforms)
 
+    def learns_from(self, recipe: Recipe) -> tuple[str, TracesSource] | None:
+        """Its traces."""
+        return f"the traces of '{self.name}'", self.traces
+
     def describe(self, recipe: Recipe) -> str:
         """The stage in a few words, for the plan."""
         steps = self.trainer.get("max_steps")
@@ -72,6 +78,18 @@ class SftStage(TrainingStage):
         """The trainer's arguments: what the run decides, this stage's defaults, and the recipe's own."""
         defaults = {"logging_steps": 5, "packing": False, "max_length": None}
         return {**given, **defaults, **self.trainer}
+
+    def as_begun(self, began: Mapping[str, Any]) -> Self:
+        """Return this stage with its `costs` as they were, and a batch as large cut into the passes that it was."""
+        stage = super().as_begun(began)
+        now, before = (
+            [keys.get(name, default) for name, default in _CUT.items()] for keys in (self.trainer, _trainer(began))
+        )
+        if math.prod(now) != math.prod(before):
+            return stage
+        kept = {name: value for name, value in stage.trainer.items() if name not in _CUT}
+        kept |= {name: value for name, value in _trainer(began).items() if name in _CUT}
+        return stage.model_copy(update={"trainer": kept})
 
     def proof_traces(self, base: Path, thinking: Thinking, count: int) -> Sequence[Trace]:
         """Load its first traces; what cannot be used is counted and kept by the stage when it trains."""
@@ -92,6 +110,7 @@ class SftStage(TrainingStage):
         thinking = start.chat.thinking
         traces = load_traces(self.traces, context.base, context.quarantine("traces"), thinking)
         report_set_aside(context, "traces", traces)
+        shared = compare_with_evaluations(self, context, traces.rows)
         args = self.arguments(run_arguments(context.folder / layout.CHECKPOINTS, context.recipe, self.trainer))
         limit = args["max_length"] or start.context_length
         dataset, dropped = tokenized(traces.rows, start.chat, start.tokenizer, limit)
@@ -107,10 +126,18 @@ class SftStage(TrainingStage):
             args=SFTConfig(**args),
             train_dataset=dataset,
             processing_class=start.tokenizer,
-            callbacks=best_keeper(self, context, start),
+            callbacks=best_keeper(self, context, start, shared),
         )
         results = train_and_save(trainer, context, start)
-        return {**results, "traces": len(dataset), "overlong": dropped, "set_aside": traces.set_aside}
+        return {**results, "traces": len(dataset), "overlong": dropped, "set_aside": traces.set_aside, **shared}
+
+
+_CUT = {"per_device_train_batch_size": 8, "gradient_accumulation_steps": 1}
+"""What a batch is made of, with transformers' defaults."""
+
+
+def _trainer(keys: Mapping[str, Any]) -> dict[str, Any]:
+    return {name.removeprefix("trainer."): value for name, value in keys.items() if name.startswith("trainer.")}
 
 
 def tokenized(

@@ -24,6 +24,7 @@ from magistral_recipe.writing.thinking import Thinking
 
 if TYPE_CHECKING:
     from magistral_recipe.data.problems import Problem, Trace
+    from magistral_recipe.data.sources import ProblemsSource, TracesSource
 
 
 _LENGTHLESS_SCHEDULES = frozenset({"constant", "constant_with_warmup", "inverse_sqrt"})
@@ -60,6 +61,8 @@ class TrainingStage(Stage):
     trainer_choices: ClassVar[Mapping[str, tuple[object, ...]]] = {}
     """Values of trainer fields that the class takes as any text, where they are others than RL's."""
 
+    costs: ClassVar[tuple[str, ...]] = ("trainer.gradient_checkpointing", "trainer.activation_checkpointing")
+
     model: str | None = None
     """The stage whose model to start from, or `base`; by default the last stage that made a model, else the base."""
     trainer: dict[str, Any] = Field(default_factory=dict)
@@ -80,6 +83,10 @@ class TrainingStage(Stage):
     def watched(self) -> tuple[str, ...]:
         """Names of the problems that the `evaluate` section reads."""
         return (self.evaluate.problems,) if self.evaluate else ()
+
+    def learns_from(self, recipe: Recipe) -> tuple[str, ProblemsSource | TracesSource] | None:
+        """What it learns from: what messages call it, and where it comes from; ``None`` where nobody can know."""
+        return None
 
     def named(self) -> tuple[str, ...]:
         """Texts in the trainer's section, which may be files that it opens (`deepspeed`, `accelerator_config`, …)."""

@@ -160,12 +160,28 @@ def plan_recipe(
     parameters = parameter_count(found.config)
     stages = []
     for stage in recipe.stages:
-        processes = recipe.started_as(stage).num_processes
-        case = Case(stage, model, recipe, found.config, device, lengths, processes)
+        case = case_of(loaded, stage, found, device, lengths)
         stages.append(_plan_stage(case, loaded, parameters, probe and device.at_hand))
     download = 2.0 * parameters if hub_id(model.path) else 0.0
     free = shutil.disk_usage(Path.cwd()).free
     return RecipePlan(device, found.origin, parameters, lengths, tuple(stages), download, free)
+
+
+def case_of(
+    loaded: LoadedRecipe, stage: Stage, shape: ModelShape, device: Device, lengths: Lengths | None = None
+) -> Case:
+    """A recipe's stage on a device.
+
+    Args:
+        loaded: the recipe.
+        stage: of the recipe.
+        shape: the model's.
+        device: where it would run.
+        lengths: of prompts and traces, where known.
+    """
+    recipe, model = loaded.recipe, base_model_config(loaded.recipe, loaded.folder)
+    processes = recipe.started_as(stage).num_processes
+    return Case(stage, model, recipe, shape.config, device, lengths or Lengths(), processes)
 
 
 def _plan_stage(case: Case, loaded: LoadedRecipe, parameters: int, probe: bool) -> StagePlan:

@@ -22,7 +22,7 @@ from magistral_recipe.check.memory.moments import (
     stage_memory,
     vllm_needs,
 )
-from magistral_recipe.check.memory.verdict import Fit, Verdict, worst
+from magistral_recipe.check.memory.verdict import Fit, Verdict, judge, worst
 from magistral_recipe.models.config import LoraSettings
 from magistral_recipe.stages.evaluate import EvaluateStage
 from magistral_recipe.stages.grpo import GrpoStage
@@ -34,6 +34,8 @@ _SHORTEST_ROW = 2048
 """Traces of reasoning are cut out below it, so that shorter rows are no remedy."""
 _WORTH = 0.97
 """A change that does not make a stage fit is kept only if it takes the need below this part of what it was."""
+_LOWER = 0.8
+"""What is left of the need of a moment that has run out of memory."""
 
 
 class Harm(IntEnum):
@@ -103,6 +105,33 @@ def find_remedy(case: Case, drawn: Mapping[str, Any] | None = None) -> tuple[Cha
         if found is not None:
             return _relaxed(case, drawn, found)
     return None
+
+
+def lower(case: Case, moment: Moment, drawn: Mapping[str, Any] | None = None, section: str = "") -> Change | None:
+    """Find the key that makes a moment of a stage need less, whatever the device: it ran out of memory there.
+
+    Args:
+        case: the stage.
+        moment: the moment that needs less.
+        drawn: sampling of an `evaluate` stage.
+        section: how the keys begin that may be changed.
+
+    Returns:
+        The least harmful change that takes a fifth off, else the one that takes off most; ``None`` without one.
+    """
+    now = judge(moment, case.device).needed
+    best: tuple[float, Change] | None = None
+    for _, ladder in sorted(_ladders(case, moment, drawn), key=lambda pair: pair[0]):
+        for change in ladder:
+            if not change.key.startswith(section):
+                continue
+            found = _again(change.apply(case), moment.name, drawn)
+            needed = 0.0 if found is None else found.needed
+            if needed <= _LOWER * now:
+                return change
+            if needed < _WORTH * now and (best is None or needed < best[0]):
+                best = needed, change
+    return best[1] if best else None
 
 
 def _search(case: Case, drawn: Mapping[str, Any] | None, allowed: Harm) -> list[tuple[Ladder, Change]] | None:

@@ -198,7 +198,8 @@ def _launching(folder: RunFolder, display: Display, all_share: bool) -> Execute:
         shares = all_share and plan.stage.shares_work
         launch = loaded.recipe.launch_of(plan.stage) if shares else loaded.recipe.started_as(plan.stage)
         words = ["stage", str(folder.path.resolve()), str(plan.index), "--recipe-folder", str(loaded.folder)]
-        return run_launched(launch_command(launch, loaded.folder, words), plan.folder / layout.LOG, display.event)
+        command, environment = launch_command(launch, loaded.folder, words)
+        return run_launched(command, plan.folder / layout.LOG, display.event, environment)
 
     return execute
 

@@ -56,6 +56,7 @@ class GrpoStage(TrainingStage):
 
     kind = "grpo"
     role = "reinforcement"
+    libraries = ("magistral_recipe.training.grpo",)
     costs = (
         *TrainingStage.costs,
         "trainer.max_tokens_per_microbatch",

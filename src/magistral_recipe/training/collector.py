@@ -163,11 +163,12 @@ class Collector:
         right, wrong = figures["groups/all_right"], figures["groups/all_wrong"]
         if math.isnan(reward):
             return "no reward applied to any of them. Do the rows have the columns that the rewards need?"
-        if self._batches_with_signal and first is not None and wrong > right and reward < first:
+        if self._batches_with_signal and first is not None and right < 0.5 and reward < first:
             return (
                 f"the policy has collapsed. The first batch earned {first:.2f} a completion, this one {reward:.2f}, "
                 f"after {self._batches_with_signal} batches that trained: lower learning_rate "
-                f"({self._config.learning_rate:g})"
+                f"({self._config.learning_rate:g}), warm up longer (warmup_steps) or clip gradients harder "
+                f"(max_grad_norm: {self._config.max_grad_norm:g}); neither rewards nor problems are the cause"
             )
         if self._batches_with_signal and right > wrong:
             return "these problems are learnt. Choose harder ones, or end the training here"

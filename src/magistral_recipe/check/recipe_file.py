@@ -23,7 +23,7 @@ from magistral_recipe.data.sources import ProblemsSource
 from magistral_recipe.errors import RecipeError
 from magistral_recipe.models.adapters import start_mistakes
 from magistral_recipe.models.paths import lasting_path, missing_model
-from magistral_recipe.recipe.document import Document, KeyPath, key_text, read_document
+from magistral_recipe.recipe.document import Document, KeyPath, apply_override, key_text, read_document
 from magistral_recipe.recipe.sections import (
     BASE,
     LaunchConfig,
@@ -53,6 +53,30 @@ def load_recipe(file: Path | str, overrides: list[str] | None = None, *, folder:
     """
     document = read_document(Path(file), overrides)
     document.folder = folder or document.folder
+    return _validated(document)
+
+
+def recipe_of(data: dict[str, Any], folder: Path, overrides: list[str] | None = None) -> LoadedRecipe:
+    """Validate a recipe that is in memory.
+
+    Args:
+        data: what would stand in its file.
+        folder: where relative paths start.
+        overrides: as `load_recipe` takes them.
+
+    Returns:
+        The recipe.
+
+    Raises:
+        RecipeError: with every mistake found, one line each.
+    """
+    document = Document(data, Path("recipe"), folder=folder)
+    for override in overrides or []:
+        apply_override(document, override)
+    return _validated(document)
+
+
+def _validated(document: Document) -> LoadedRecipe:
     mistakes = list(_withheld(document))  # first: no other message may repeat what stood there
     mistakes += _schema_mistakes(document)
     # What did validate is held against the rest all the same, so that every mistake is told at once.

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import get_args
@@ -207,10 +207,11 @@ def collect(folder: Path) -> Run:
     _refuse_what_is_no_run(folder)
     missing: list[str] = []
     manifest = as_mapping(read_json(folder / layout.MANIFEST))
-    if not manifest:
+    alone = not manifest and (folder / layout.METRICS).is_file()
+    if not manifest and not alone:
         missing.append("manifest.json is absent or unreadable: versions, hardware and durations are not known.")
     recipe = _own_text(folder / layout.RECIPE)
-    if recipe is None:
+    if recipe is None and not alone:
         elsewhere = " or lies elsewhere" if (folder / layout.RECIPE).is_symlink() else ""
         missing.append(f"recipe.yaml is absent{elsewhere}: what was asked for is not known.")
     thinking = _thinking(folder)
@@ -232,7 +233,8 @@ def _refuse_what_is_no_run(folder: Path) -> None:
         names = [path.name for path in folder.iterdir()]
     except OSError as error:
         raise DataError(f"{folder}: {error.strerror}") from error
-    known = [name for name in names if name in (layout.MANIFEST, layout.RECIPE) or layout.stage_name(name)]
+    listed = (layout.MANIFEST, layout.RECIPE, layout.METRICS)  # the last of a trainer that was used alone
+    known = [name for name in names if name in listed or layout.stage_name(name)]
     others = any(not name.startswith(".") and name not in layout.REPORTS for name in names)
     # A report of nothing may be written again; a page and figures that no report wrote are somebody's.
     told = "format" in as_mapping(read_json(folder / layout.REPORT_METRICS))
@@ -255,7 +257,19 @@ def _entries(folder: Path, manifest: Record) -> list[Record]:
             record = as_mapping(read_json(path / layout.STAGE))
             known = {"status": "unknown", **record, "kind": record.get("kind", name)}
             found.append({**known, "name": name, "folder": path.name})
-    return found
+    return found or [*_trainer_alone(folder)]
+
+
+def _trainer_alone(folder: Path) -> Iterator[Record]:
+    """The output folder of `MagistralGRPOTrainer`, used without a recipe: one stage, which is the folder itself."""
+    metrics = (
+        [record for _, record in read_lines(folder / layout.METRICS)] if (folder / layout.METRICS).is_file() else []
+    )
+    if metrics:
+        ended = "train_runtime" in metrics[-1]
+        seconds = as_float(metrics[-1].get("train_runtime")) or 0.0
+        status = "complete" if ended else "unknown"
+        yield {"name": "grpo", "kind": "grpo", "status": status, "seconds": seconds, "folder": ""}
 
 
 def _brought_up_to_date(folder: Path, entry: Record) -> Record:

@@ -38,7 +38,7 @@ from magistral_recipe.training.correction import importance_weights
 from magistral_recipe.training.forward import cut_window, kl_penalty, row_logps
 from magistral_recipe.training.generating import RoundGenerator
 from magistral_recipe.training.memory import TrainerMemory, saved_state
-from magistral_recipe.training.metrics import StepSums, cut_after
+from magistral_recipe.training.metrics import MetricsWriter, StepSums, cut_after
 from magistral_recipe.training.objective import clipped_policy_loss
 from magistral_recipe.training.prompt_stream import PromptStream
 from magistral_recipe.training.rollouts import Group, Rollout, broken_step_records, rollout_records
@@ -143,6 +143,8 @@ class MagistralGRPOTrainer(RoundGenerator):
         with contextlib.suppress(ValueError):
             self.remove_callback(self._memory)
         self.add_callback(self._memory)
+        if not any(isinstance(callback, MetricsWriter) for callback in self.callback_handler.callbacks):
+            self.add_callback(MetricsWriter(Path(self.args.output_dir) / layout.METRICS))
         output = super().train(resume_from_checkpoint=str(checkpoint) if checkpoint else None, **kwargs)
         if not self._updates:
             raise RunError(f"{self.state.global_step} steps went by and none had anything to train on")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from types import SimpleNamespace
 
 import families
@@ -13,12 +14,12 @@ from magistral_recipe.writing.chat_format import ChatFormat, stop_token_ids
 
 
 def warned(**keys) -> list[tuple]:
-    return [key for key, _ in GrpoStage(problems="train", **keys).warnings()]
+    return [key for key, _ in GrpoStage(problems="train", **keys).warnings(Path())]
 
 
 @pytest.mark.parametrize("reward", ["magistral", "length"])
 def test_a_reward_with_limits_and_none_given_is_warned_of(reward):
-    ((key, text),) = GrpoStage(problems="train", rewards=[reward]).warnings()
+    ((key, text),) = GrpoStage(problems="train", rewards=[reward]).warnings(Path())
     assert key == ("trainer", "overlong_cache")
     assert text.startswith(f"'{reward}' punishes no length")
 

@@ -23,7 +23,9 @@ from magistral_recipe.data.preview import ROWS, Preview, mostly_set_aside, previ
 from magistral_recipe.data.problems import MAX_CHARACTERS, PROBLEM_FIELDS, TRACE_FIELDS, AnswerIn, Kind
 from magistral_recipe.data.readers import BadRow, RawRow
 from magistral_recipe.data.reading import Mistake, Wish, reading_of
+from magistral_recipe.data.transform import transform_mistake, transformed
 from magistral_recipe.errors import DataError
+from magistral_recipe.foreign import only_names
 from magistral_recipe.schema import StrictModel
 from magistral_recipe.writing.thinking import Thinking
 
@@ -74,6 +76,9 @@ class FileSource(StrictModel):
     where: dict[str, Wanted | list[Wanted]] = Field(default_factory=dict)
     """Which rows are wanted, as column: value or a list of values; a column may be a dotted path, and of one that holds
     a list any item counts. The others are passed over."""
+    transform: str | None = None
+    """A function of yours, `my_data.py:fix` (beside the recipe, or in the working folder) or `package.module:fix`, that
+    is given each row as it stands, a mapping, and returns the row as it should be, or null to pass it over."""
     count: int | None = Field(None, ge=1)
     """How many to take; all of them unless told. Generated problems need it."""
     skip: int = Field(0, ge=0)
@@ -94,7 +99,7 @@ class FileSource(StrictModel):
     def _as_known(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
         """Write what an earlier version knew as it wrote it: the fingerprints of its runs are made of this."""
         fields: dict[str, Any] = handler(self)
-        for name, unused in (("layout", None), ("where", {})):
+        for name, unused in (("layout", None), ("where", {}), ("transform", None)):
             if fields.get(name) == unused:
                 fields.pop(name, None)
         if "answer_in" in fields:  # `whole` was the default, before a layout could say otherwise
@@ -165,12 +170,14 @@ class FileSource(StrictModel):
         path = self.local(base)
         if path is None:
             few = self.count is not None and self.seed is None if first_rows_only is None else first_rows_only
-            return readers.read_hub(
+            found: Iterable[RawRow | BadRow] = readers.read_hub(
                 self.path, subset=self.subset, split=self.published_split, revision=self.revision, first_rows_only=few
             )
-        if not path.exists():
+        elif not path.exists():
             raise DataError(f"{self.path}: {peek.missing_file(path)}")
-        return readers.read_rows(path, self.path, self.published_split)
+        else:
+            found = readers.read_rows(path, self.path, self.published_split)
+        return found if self.transform is None else transformed(found, self.transform, base)
 
     def _named_path(self) -> str | None:
         if self.parted is None:
@@ -190,12 +197,17 @@ class FileSource(StrictModel):
             return [*mistakes, *named]
         if not path.exists():
             return [*mistakes, ("path", peek.missing_file(path))]
-        if not readers.can_peek(path):
+        if self.transform is not None and (wrong := transform_mistake(self.transform, wish.base)):
+            return [*mistakes, ("transform", wrong)]
+        if not readers.can_peek(path) or (self.transform is not None and only_names()):
             return mistakes
         try:
-            first = list(islice(readers.read_rows(path, str(self.path), self.published_split), ROWS))
+            first = list(islice(self.rows(wish.base), ROWS))
         except DataError as error:
             return [*mistakes, ("path", str(error))]
+        if self.transform is not None and first and all(isinstance(row, BadRow) for row in first):
+            told = f"it takes none of the first {len(first)} rows: {first[0].place}: {getattr(first[0], 'reason', '')}"
+            return [*mistakes, ("transform", told)]
         return mistakes + self._check_rows(first, wish, sought, thinking, sound=not mistakes)
 
     def _check_rows(
@@ -311,7 +323,18 @@ class ProblemsSource(FileSource):
         mistakes = [(key, "doesn't go with 'benchmark'") for key in ("tiny", "gym", "gym_config") if getattr(self, key)]
         mistakes += [
             (key, "doesn't go with 'benchmark', whose columns are known")
-            for key in ("columns", "layout", "where", "answer_in", "subset", "split", "revision", "kind", "language")
+            for key in (
+                "columns",
+                "layout",
+                "where",
+                "transform",
+                "answer_in",
+                "subset",
+                "split",
+                "revision",
+                "kind",
+                "language",
+            )
             if getattr(self, key)
         ]
         try:
@@ -393,7 +416,7 @@ def _one_of(source: StrictModel, keys: tuple[str, ...]) -> list[Mistake]:
 def _no_file_keys(source: ProblemsSource | TracesSource) -> list[Mistake]:
     return [
         (key, "goes with 'path' only")
-        for key in ("columns", "layout", "where", "subset", "split", "revision")
+        for key in ("columns", "layout", "where", "transform", "subset", "split", "revision")
         if getattr(source, key)
     ]
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from pydantic import Field, field_validator
 
 from magistral_recipe import layout
+from magistral_recipe.data.problems import PROBLEM_FIELDS
 from magistral_recipe.data.sources import ProblemsSource, first_rows, load_problems
 from magistral_recipe.foreign import only_names
 from magistral_recipe.recipe.sections import Inputs, Mistakes, Recipe, StageContext
@@ -34,8 +35,11 @@ if TYPE_CHECKING:
 class RolloutsConfig(StrictModel):
     """Who generates the completions that RL learns from."""
 
-    backend: Literal["transformers", "vllm"] = "transformers"
-    """`vllm` runs under TRL's integration; it needs a GPU and the extra `magistral-recipe[vllm]`."""
+    backend: Literal["auto", "generate", "compiled", "continuous", "vllm"] = "auto"
+    """`generate` is transformers' own, `compiled` a loop that drops rows which have ended and captures its step as a
+    CUDA graph, `continuous` transformers' continuous batching; `auto` takes the fastest of these that works with the
+    model. `vllm` runs under TRL's integration; it
+    needs a GPU and the extra `magistral-recipe[vllm]`."""
     mode: Literal["colocate", "server"] = "colocate"
     """vLLM inside the training process, or a server of its own."""
     sync: Literal["adapter", "merged"] | None = None
@@ -54,6 +58,7 @@ class GrpoStage(TrainingStage):
 
     kind = "grpo"
     role = "reinforcement"
+    libraries = ("magistral_recipe.training.grpo",)
     costs = (
         *TrainingStage.costs,
         "trainer.max_tokens_per_microbatch",
@@ -65,7 +70,8 @@ class GrpoStage(TrainingStage):
     problems: str
     """Name of the set of problems to train on."""
     rewards: list[str | dict[str, dict[str, Any] | None]] = Field(["magistral"], min_length=1)
-    """Rewards by name (`magistral-recipe rewards --list`), as `package.module:name`, or with options:
+    """Rewards by name (`magistral-recipe rewards --list`), your own as `my_rewards.py:name` (beside the recipe, or in
+    the working folder) or `package.module:name`, each with options where it takes any:
     `- magistral: {weights: {language: 1.0}}`."""
     rollouts: RolloutsConfig = RolloutsConfig()
     """Who generates."""
@@ -90,11 +96,11 @@ class GrpoStage(TrainingStage):
         yield from check_problems(("problems",), self.problems, recipe)
         yield from super().mistakes(recipe, models, folder)
         for index, (name, options) in enumerate(self.named_rewards()):
-            if wrong := registry.mistake(name, options):
+            if wrong := registry.mistake(name, options, folder, PROBLEM_FIELDS):
                 yield ("rewards", index), wrong
         yield from vllm_mistakes(self.rollouts, recipe.model)
 
-    def warnings(self) -> Mistakes:
+    def warnings(self, folder: Path) -> Mistakes:
         """Rewards that would punish length, had anybody told them from where on (§2.2.3)."""
         zones = [self.trainer.get("overlong_cache"), *(entry.overlong_cache for entry in self.schedule)]
         if any(zone is not None for zone in zones):
@@ -102,7 +108,7 @@ class GrpoStage(TrainingStage):
         for name, options in self.named_rewards():
             if only_names() and name not in registry.TABLE:
                 continue
-            reward = registry.build(name, options, Thinking())
+            reward = registry.build(name, options, Thinking(), folder)
             if hasattr(reward, "set_limits") and getattr(reward, "limits", None) is None:
                 text = (
                     f"'{name}' punishes no length: set it, e.g. to a quarter of max_completion_length, or give the "
@@ -147,16 +153,18 @@ class GrpoStage(TrainingStage):
         }
         if self.rollouts.backend == "vllm":
             own |= {"use_vllm": True, "vllm_mode": self.rollouts.mode, "vllm_sync": self.rollouts.sync}
+        else:
+            own["rollout_backend"] = self.rollouts.backend
         if self.schedule:
             own["schedule"] = [entry.model_dump(by_alias=True, exclude_none=True) for entry in self.schedule]
         return {**given, **own, **self.trainer}
 
-    def build_rewards(self, thinking: Thinking) -> list[Callable[..., Any]]:
-        """Make the stage's rewards for the tags of the run."""
+    def build_rewards(self, thinking: Thinking, base: Path) -> list[Callable[..., Any]]:
+        """Make the stage's rewards for the tags of the run, own ones from the recipe's folder."""
         named = self.named_rewards()
         if only_names():
             named = [(name, options) for name, options in named if name in registry.TABLE]
-        return [registry.build(name, options, thinking) for name, options in named]
+        return [registry.build(name, options, thinking, base) for name, options in named]
 
     def proof_problems(self, recipe: Recipe, base: Path, count: int) -> Sequence[Problem]:
         """Load its first problems; what cannot be used is counted and kept by the stage when it trains."""
@@ -178,7 +186,7 @@ class GrpoStage(TrainingStage):
         if text := stop_at_turn_ends(start):
             context.emit({"type": "note", "text": text})
         problems = problem_rows(context, self.problems)
-        rewards = self.build_rewards(start.chat.thinking)
+        rewards = self.build_rewards(start.chat.thinking, context.base)
         require_sandboxes(rewards, problems)
         shared = compare_with_evaluations(self, context, problems)
         args = self.arguments(run_arguments(context.folder / layout.CHECKPOINTS, context.recipe, self.trainer))
@@ -217,7 +225,7 @@ def vllm_mistakes(rollouts: RolloutsConfig, model: ModelConfig | None) -> Mistak
     if rollouts.sync == "adapter" and alone:
         yield ("rollouts", "sync"), f"adapter: {alone}"
     if model.quantization == "int8":
-        text = "vllm quantizes what it loads to 4 bits, not to 8: use model.quantization: nf4, or backend: transformers"
+        text = "vllm quantizes what it loads to 4 bits, not to 8: use model.quantization: nf4, or backend: auto"
         yield ("rollouts", "backend"), text
     elif model.quantization == "nf4" and (rollouts.mode == "server" or rollouts.sync == "merged"):
         key, value = ("mode", "server") if rollouts.mode == "server" else ("sync", "merged")

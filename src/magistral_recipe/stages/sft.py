@@ -19,7 +19,7 @@ from magistral_recipe.recipe.sections import Inputs, Mistakes, Recipe, StageCont
 from magistral_recipe.stages.held_out import compare_with_evaluations
 from magistral_recipe.stages.training import TrainingStage, run_arguments
 from magistral_recipe.stages.work import best_keeper, load_start, report_set_aside, train_and_save
-from magistral_recipe.writing.template import PACKAGE_TEMPLATE
+from magistral_recipe.writing.template import AUTO_TEMPLATE, PACKAGE_TEMPLATE
 from magistral_recipe.writing.thinking import Thinking
 
 if TYPE_CHECKING:
@@ -38,6 +38,7 @@ class SftStage(TrainingStage):
 
     kind = "sft"
     role = "imitation"
+    libraries = ("trl.trainer.sft_trainer",)
     trainer_choices: ClassVar[Mapping[str, tuple[object, ...]]] = {"loss_type": ("nll", "dft", "chunked_nll")}
 
     traces: TracesSource
@@ -55,7 +56,8 @@ class SftStage(TrainingStage):
     def inputs(self, start: str) -> Inputs:
         """What flows into the stage."""
         paths = tuple(path for path in (self.traces.path, self.traces.layout) if path)
-        return Inputs((start,), self.watched(), paths, named=self.named())
+        transforms = (self.traces.transform,) if self.traces.transform else ()
+        return Inputs((start,), self.watched(), paths, named=self.named(), transforms=transforms)
 
     def learns_from(self, recipe: Recipe) -> tuple[str, TracesSource] | None:
         """Its traces."""
@@ -165,9 +167,12 @@ def tokenized(
 
 
 def _own_tags(recipe: Recipe) -> Thinking | None:
-    """The recipe's tags, where they are known without the model: a template of its own may open the thoughts."""
+    """The recipe's tags, where they are known without the model: a template of its own may open the thoughts.
+
+    One that is chosen by itself may too; where it does, a trace without an opening tag is no mistake of this list.
+    """
     section = recipe.thinking
-    if section is None or section.template != PACKAGE_TEMPLATE:
+    if section is None or section.template not in (PACKAGE_TEMPLATE, AUTO_TEMPLATE):
         return None
     try:
         return Thinking(section.open, section.close)

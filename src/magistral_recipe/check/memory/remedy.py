@@ -265,11 +265,11 @@ def _of_rl(case: Case, moment: Moment) -> Iterator[tuple[Harm, Ladder]]:
 def _without_vllm(case: Case) -> Change:
     def apply(case: Case) -> Case:
         assert isinstance(case.stage, GrpoStage)
-        rollouts = case.stage.rollouts.model_copy(update={"backend": "transformers"})
+        rollouts = case.stage.rollouts.model_copy(update={"backend": "auto"})
         trainer = {key: value for key, value in case.stage.trainer.items() if key != "use_vllm"}
         return replace(case, stage=case.stage.model_copy(update={"rollouts": rollouts, "trainer": trainer}))
 
-    return Change(f"{case.stage.name}.rollouts.backend", "transformers", "vllm", apply)
+    return Change(f"{case.stage.name}.rollouts.backend", "auto", "vllm", apply)
 
 
 def _of_sft(case: Case) -> Iterator[tuple[Harm, Ladder]]:

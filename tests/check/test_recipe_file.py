@@ -81,7 +81,7 @@ def test_all_mistakes_are_told_at_once_in_the_order_of_their_lines(tmp_path):
         ("{problems: train}", "{problems: train, model: later}", "stages[1].grpo.model: no model 'later' before"),
         ("[base, sft, grpo]", "[base, stf]", "stages[2].evaluate.models[1]: no model 'stf' before this stage. Did you"),
         ("{tiny: train, count: 8}", "{path: gone.jsonl}", "r.yaml:4: problems.train.path: no such file"),
-        ("stages:\n", "thinking: {template: gone.jinja}\nstages:\n", "thinking.template: expected 'magistral'"),
+        ("stages:\n", "thinking: {template: gone.jinja}\nstages:\n", "thinking.template: expected 'auto', 'magistral'"),
         (
             "stages:\n",
             "thinking: {open: x, close: xy}\nstages:\n",

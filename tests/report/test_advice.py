@@ -7,6 +7,7 @@ import random
 import pytest
 from fabricated import stage_of
 
+from magistral_recipe.data.overlap import Shared
 from magistral_recipe.evaluation.statistics import mean_interval
 from magistral_recipe.report.advice import CHECKS, findings
 from magistral_recipe.report.collect import Evaluation, Run, Stage
@@ -221,6 +222,18 @@ def test_languages_lost_between_models_are_said(tmp_path):
 
     assert told(evaluated(tmp_path, model("sft", 0.95), model("grpo", 0.7))) == {"language"}
     assert told(evaluated(tmp_path, model("sft", 0.95), model("grpo", 0.93))) == set()
+
+
+def test_an_evaluation_on_what_was_trained_on_is_said(tmp_path):
+    def model(shared):
+        found = evaluation("grpo", [0, 4, 2, 1] * 100, tmp_path)
+        found.scores["shared_with_training"] = [Shared("'mine'", 400, shared, 0, shared, 0).as_dict()]
+        return found
+
+    (finding,) = findings(evaluated(tmp_path, model(12)))
+    assert (finding.id, finding.level) == ("overlap", "serious")
+    assert finding.seen.startswith("12 of 400 problems of 'evaluate' are in 'mine', too (12 word for word).")
+    assert told(evaluated(tmp_path, model(0))) == set()
 
 
 def test_every_check_is_in_the_table_and_says_what_to_try(tmp_path):

@@ -19,11 +19,74 @@ from pathlib import Path
 from typing import Any
 
 from magistral_recipe.chain.events import EventChannel
-from magistral_recipe.errors import RunError, UserError
-from magistral_recipe.machine import LOCAL_RANK, RANK, WORLD_SIZE, has_gpu
-from magistral_recipe.recipe.sections import LaunchConfig
+from magistral_recipe.check.recipe_file import launched_with
+from magistral_recipe.errors import RecipeError, RunError, UserError
+from magistral_recipe.machine import LOCAL_RANK, RANK, WORLD_SIZE, World, has_gpu
+from magistral_recipe.recipe.sections import LaunchConfig, LoadedRecipe
 
 _PARENT = "MAGISTRAL_RECIPE_RUNNER"
+
+
+def as_launched(loaded: LoadedRecipe, world: World) -> tuple[LoadedRecipe, World, str | None]:
+    """Take the processes that a launcher gives: the recipe's own number of them, where it says none.
+
+    Accelerate starts one process on a machine without a GPU, however many it was asked for, and says nothing. Then each
+    stage is started in as many as were asked for, by this package's own launch.
+
+    Args:
+        loaded: the recipe.
+        world: this process's.
+
+    Returns:
+        The recipe with that number, the world that the chain runs in, and what a person is told of it, if anything.
+
+    Raises:
+        RecipeError: if the recipe says another number, naming the key.
+    """
+    if not world.launched:
+        return loaded, world, None
+    asked = _asked_of_accelerate() if world.size == 1 else world.size
+    mistakes = [*_other_numbers(loaded, asked)]
+    if mistakes:
+        raise RecipeError(mistakes)
+    loaded = launched_with(loaded, asked)
+    if asked == world.size:
+        return loaded, world, None
+    told = f"Accelerate has started 1 of the {asked} processes that it was asked for, as it does without a GPU"
+    return loaded, World(), f"{told}: each stage is started in {asked}"
+
+
+def _other_numbers(loaded: LoadedRecipe, given: int) -> Iterator[str]:
+    """Keys of a recipe that ask for another number of processes than there are."""
+    remedy = "leave it out to take those that the launcher starts"
+    own = "num_processes" in loaded.recipe.launch.model_fields_set
+    if own and loaded.recipe.launch.num_processes != given:
+        told = f"the launcher has started {given}: set launch: {{num_processes: {given}}}, or {remedy}"
+        yield loaded.mistake(("launch", "num_processes"), f"asks for {loaded.recipe.launch.num_processes}, and {told}")
+    for index, stage in enumerate(loaded.recipe.stages):
+        if stage.launch is not None and stage.launch.num_processes != given:
+            path = ("stages", index, stage.kind, "launch", "num_processes")
+            told = f"asks for {stage.launch.num_processes}, and the launcher has started {given} for the whole chain"
+            alone = f"magistral-recipe run {loaded.document.file}"
+            yield loaded.mistake(path, f"{told}: {remedy}, or start each stage in its own with: {alone}")
+
+
+def _asked_of_accelerate() -> int:
+    """How many processes the launcher above this one was asked for, by its own command line; 1 where it says none."""
+    import psutil
+
+    try:
+        words = psutil.Process(os.getppid()).cmdline()
+    except psutil.Error:
+        return 1
+    for place, word in enumerate(words):
+        name, equals, value = word.partition("=")
+        if name.replace("-", "_") == "__num_processes":
+            value = value if equals else "".join(words[place + 1 : place + 2])
+            return int(value) if value.isdigit() and int(value) else 1
+        if word in {"-m", "--module"} and place > 2:
+            return 1  # what follows is this package's own
+    return 1
 
 
 def launch_command(launch: LaunchConfig, folder: Path, module_arguments: list[str]) -> tuple[list[str], dict[str, str]]:

@@ -18,10 +18,10 @@ from magistral_recipe.data.benchmarks import catalogue
 from magistral_recipe.data.sources import ProblemsSource
 from magistral_recipe.errors import DataError, RunError
 from magistral_recipe.files import hash_of
-from magistral_recipe.models.paths import find_model
+from magistral_recipe.models.paths import find_model, weights_of
 from magistral_recipe.recipe.sections import BASE, LoadedRecipe, Stage
 from magistral_recipe.rewards import registry
-from magistral_recipe.writing.template import PACKAGE_TEMPLATE, TOKENIZER_TEMPLATE
+from magistral_recipe.writing.template import NAMED_TEMPLATES
 
 MODEL_OF = "the model of"
 """Begins the label of a model that an earlier stage makes."""
@@ -42,13 +42,16 @@ def files_read(loaded: LoadedRecipe, stage: Stage, start: str) -> dict[str, Path
     used = stage.inputs(start)
     found = _Labels(base)
     if BASE in used.models:
-        found.add(recipe.model.path, _model(recipe.model.path, base))
+        place = _model(recipe.model.path, base)
+        found.add(recipe.model.path, place)
+        if place is not None and place.is_dir():
+            found.add("the adapter's base", _adapted(place))
     for name in used.problems:
         for place in _source(recipe.problems[name], base):
             found.add(None, place)
     for path in used.paths:
         found.add(path, base / Path(path).expanduser())
-    if recipe.thinking.template not in (PACKAGE_TEMPLATE, TOKENIZER_TEMPLATE):
+    if recipe.thinking.template not in NAMED_TEMPLATES:
         found.add(recipe.thinking.template, base / recipe.thinking.template)
     launch = recipe.started_as(stage)
     if launch.config_file is not None:
@@ -58,9 +61,9 @@ def files_read(loaded: LoadedRecipe, stage: Stage, start: str) -> dict[str, Path
     for path in used.named:
         if Path(path).name != path or Path(path).suffix:  # a word is no path, even where a file has its name
             found.add(path, Path(path).expanduser())
-    for reward in used.rewards:
-        module = registry.module_of(reward)
-        for code, file in code_files(module).items() if module else ():
+    for name in recipe.code_of(stage):
+        module = registry.module_of(name)
+        for code, file in code_files(module, base).items() if module else ():
             found.add(f"{code} (code)", file)
     return found.paths
 
@@ -102,6 +105,16 @@ def _model(path: str, base: Path) -> Path | None:
     except DataError:
         return None
     return Path(source.location) / source.gguf_file if source.gguf_file else Path(source.location)
+
+
+def _adapted(folder: Path) -> Path | None:
+    """The folder of the model that an adapter stands on, where the folder is an adapter's and its base lies here."""
+    try:
+        source = find_model(folder)
+        base = Path(weights_of(source).location)
+    except DataError:
+        return None
+    return base if source.adapter is not None and base.is_dir() else None
 
 
 def _source(source: ProblemsSource, base: Path) -> Iterator[Path]:

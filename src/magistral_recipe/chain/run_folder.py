@@ -207,10 +207,20 @@ class RunFolder:
                 return _Verdict("resume", untold=untold)
             harm = tuple(damage(place.folder, record.outputs, record.hashes if read else None))
             return _Verdict("resume", harm, untold=untold) if harm else _Verdict("skip", untold=untold)
+        if not files and (on := self._goes_on(place, record, made_of)):
+            return _Verdict("resume", (on,), by_word=True)
         told = (*keys, *(f"{label} has changed" for label in files))
         anew = bool(keys) or any(label == f"{MODEL_OF} '{name}'" for label in files for name in by_word)
         refused = record.status != "complete" and not anew and bool(files)
         return _Verdict("restart", told or ("its config or inputs changed",), refused, by_word=anew or not files)
+
+    def _goes_on(self, place: StagePlace, record: StageRecord, made_of: Mapping[str, Any]) -> str | None:
+        """How a stage goes on with what it left when less was asked of it, by its own word."""
+        before = record.made_of or {}
+        changed = {key for key in {*before, *made_of} if before.get(key) != made_of.get(key)}
+        if not changed <= before.keys():
+            return None
+        return place.stage.goes_on_from({key: before[key] for key in sorted(changed)}, place.folder)
 
     def _untold(self, place: StagePlace, reads: Mapping[str, str]) -> tuple[str, ...]:
         """What a record without hashes by name can't tell of: an earlier version's fingerprint knew data and base."""

@@ -23,6 +23,7 @@ from magistral_recipe.data.sources import (
     load_traces,
 )
 from magistral_recipe.errors import DataError
+from magistral_recipe.foreign import only_names
 from magistral_recipe.recipe.document import KeyPath
 from magistral_recipe.recipe.sections import LoadedRecipe
 from magistral_recipe.stages.sft import SftStage
@@ -70,6 +71,10 @@ def look_at_data(loaded: LoadedRecipe, thinking: Thinking, looks: HubLooks) -> L
         else:
             read = partial(_read_problems, source, loaded.folder)
         hub = _on_hub(source, loaded.folder)
+        if source.transform is not None and only_names():
+            why = f"{source.transform} is left out by --no-code"
+            looks.left_out.append(NotLooked(source.describe(), why, "leave it out to look at what the rows become"))
+            continue
         try:
             seen = looks.look(f"data set {hub}", hub, "dataset", read) if hub else read()
         except DataError as error:

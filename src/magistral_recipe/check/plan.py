@@ -18,6 +18,7 @@ from magistral_recipe.check.memory.lengths import MEASURED_ROWS, Lengths, measur
 from magistral_recipe.check.outcome import Outcome
 from magistral_recipe.check.proof import prove_wiring_of, words_of
 from magistral_recipe.check.recipe_file import line_of, load_recipe
+from magistral_recipe.check.shared import shared_sets
 from magistral_recipe.check.trainers import model_mistakes, section_mistakes, training_stages, vllm_keys, vllm_mistakes
 from magistral_recipe.errors import DataError, RecipeError
 from magistral_recipe.foreign import only_names
@@ -99,10 +100,10 @@ def check_recipe(
         outcome.mistakes += error.problems
         return _told(outcome, looks, console)
     outcome.stages = list(_stages(loaded))
-    outcome.warnings = [
+    outcome.warnings += [
         loaded.mistake(("stages", index, stage.kind, *key), text)
         for index, stage in enumerate(loaded.recipe.stages)
-        for key, text in stage.warnings()
+        for key, text in stage.warnings(loaded.folder)
     ]
     if only_names() and (named := loaded.recipe.code_named()):
         looks.left_out.append(NotLooked(", ".join(named), "left out by --no-code", "leave it out to try them"))
@@ -141,6 +142,7 @@ def _look(
     mistakes += model_mistakes(loaded, shape) if training else ()
     data = look_at_data(loaded, chat_format(loaded.recipe, loaded.folder).thinking, looks)
     mistakes += [loaded.mistake(path, message) for path, message in data.mistakes]
+    outcome.warnings += [loaded.mistake(path, message) for path, message in shared_sets(loaded, data)]
     words, find = None, partial(words_of, loaded)
     try:
         words = looks.look(f"model {name}", name, "model", find) if name else find()

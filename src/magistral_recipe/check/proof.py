@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 
-from magistral_recipe.check.data import ROWS, LookedAt
+from magistral_recipe.check.data import ROWS, LookedAt, hub_data
+from magistral_recipe.check.hub import HubLooks
 from magistral_recipe.check.trainers import check_trainers, training_stages, vllm_mistakes
 from magistral_recipe.check.wiring_report import WiringReport
 from magistral_recipe.data.problems import Trace
 from magistral_recipe.errors import RecipeError
+from magistral_recipe.models.paths import hub_id
 from magistral_recipe.recipe.sections import LoadedRecipe
 from magistral_recipe.stages.training import base_model_config, chat_format
 from magistral_recipe.writing.template import ChatTemplateError
@@ -50,12 +52,11 @@ def words_of(loaded: LoadedRecipe) -> Words:
 
     config = base_model_config(loaded.recipe, loaded.folder)
     tokenizer = load_tokenizer(config.path, None, config)
-    stops = generation_stop_ids(config.path, tokenizer, config)
     try:
         chat = chat_format(loaded.recipe, loaded.folder).install(tokenizer)
     except ChatTemplateError as error:
         raise RecipeError([loaded.mistake(("thinking", error.key), text) for text in error.problems]) from error
-    return Words(tokenizer, chat, stops)
+    return Words(tokenizer, chat, generation_stop_ids(config.path, tokenizer, config))
 
 
 def prove_recipe(loaded: LoadedRecipe, console: Console) -> None:
@@ -69,11 +70,15 @@ def prove_recipe(loaded: LoadedRecipe, console: Console) -> None:
         RecipeError: a trainer section is wrong, vLLM, or the wiring: the message says which part was lost where.
         DataError: the model's tokenizer or the data cannot be loaded.
     """
-    check_trainers(loaded)
-    if wrong := [*vllm_mistakes(loaded)]:
-        raise RecipeError(wrong)
-    if training_stages(loaded):
-        prove_wiring_of(loaded, console, words_of(loaded))
+    model = hub_id(base_model_config(loaded.recipe, loaded.folder).path)
+    with HubLooks(
+        needed=bool(model or hub_data(loaded))
+    ).as_reached():  # else its clients try for minutes, file by file
+        check_trainers(loaded)
+        if wrong := [*vllm_mistakes(loaded)]:
+            raise RecipeError(wrong)
+        if training_stages(loaded):
+            prove_wiring_of(loaded, console, words_of(loaded))
 
 
 def prove_wiring_of(
@@ -120,7 +125,7 @@ def prove_wiring_of(
         else:
             problems = stage.proof_problems(loaded.recipe, loaded.folder, ROWS)
         if problems is not None:
-            rewards = stage.build_rewards(chat.thinking)
+            rewards = stage.build_rewards(chat.thinking, loaded.folder)
             require_sandboxes(rewards, problems)
             proofs.append(prove_wiring(words.tokenizer, chat, rewards, problems, traces, words.stops))
             _show(proofs[-1], console, told)

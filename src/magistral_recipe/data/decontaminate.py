@@ -47,6 +47,11 @@ def words(text: str) -> list[str]:
     return _TOKEN.findall(unicodedata.normalize("NFKC", text).casefold().replace("−", "-"))
 
 
+def problem_words(text: str) -> list[str]:
+    """The words that pose a problem, instructions aside: two texts with the same are one problem."""
+    return _joined(_sentences(text))
+
+
 @dataclass(frozen=True)
 class Overlap:
     """A training problem that repeats a held-out one.

@@ -8,9 +8,10 @@ imports neither torch, trl nor datasets.
 from __future__ import annotations
 
 import heapq
+import sys
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import islice
 from pathlib import Path
 from typing import Generic, TypeVar
@@ -19,6 +20,7 @@ from magistral_recipe.data import gym
 from magistral_recipe.data.benchmarks import catalogue
 from magistral_recipe.data.declared import ProblemsSource, TracesSource
 from magistral_recipe.data.fields import Code, Rejection
+from magistral_recipe.data.partition import Partition
 from magistral_recipe.data.preview import Preview
 from magistral_recipe.data.problems import Problem, Trace, content_hash
 from magistral_recipe.data.quarantine import Quarantine
@@ -120,7 +122,8 @@ def load_problems(
 
     if source.path is not None:
         reading, rows = opened(source.rows(base) if raw is None else raw, wish, source.describe())
-        return _load(source, rows, reading.problem, key, quarantine, False, reading)
+        partition = _partition(source, base, reading)
+        return _load(source, rows, reading.problem, key, quarantine, False, reading, partition)
     wanted = source.skip + (source.count or 1)
     if source.tiny is not None:
         from magistral_recipe.data import tiny
@@ -185,7 +188,8 @@ def load_traces(
 
     if source.path is not None:
         reading, rows = opened(source.rows(base) if raw is None else raw, wish, source.describe(), thinking)
-        return _load(source, rows, reading.trace, key, quarantine, False, reading)
+        partition = _partition(source, base, reading)
+        return _load(source, rows, reading.trace, key, quarantine, False, reading, partition)
     wanted = source.skip + (source.count or 1)
     if source.sums is not None:
         from magistral_recipe.data import sums
@@ -197,6 +201,20 @@ def load_traces(
     made = tiny.traces(wanted, seed=source.seed or 0, thinking=tags)
     # Made ones repeat by chance, as the generator means them to.
     return _load(source, _numbered(made, source.describe()), Reading(wish).trace, None, quarantine, made=True)
+
+
+def _partition(source: ProblemsSource | TracesSource, base: Path, reading: Reading) -> Partition | None:
+    """Part a source by all of its problems, whatever it filters; a data set of the hub by each one's words alone."""
+    parted = source.parted
+    if parted is None:
+        return None
+    known: Iterable[Problem | Trace] = ()
+    if source.local(base) is not None:
+        unfiltered = replace(reading.wish, where={}, max_characters=sys.maxsize, keep_malformed=True)
+        of_all = replace(reading, wish=unfiltered)
+        items = (of_all(row.value) for row in source.rows(base) if isinstance(row, RawRow))
+        known = (item for item in items if not isinstance(item, Rejection))
+    return Partition(parted.heldout, parted.seed, known)
 
 
 def _numbered(made: Iterable[object], label: str) -> Iterator[RawRow]:
@@ -212,10 +230,12 @@ def _load(
     quarantine: Path | None,
     made: bool,
     reading: Reading | None = None,
+    partition: Partition | None = None,
 ) -> LoadResult[_Item]:
     """Parse rows one at a time, set the bad ones aside, and hold on to the chosen ones alone."""
     accepted = passed_over = 0
     aside = Quarantine(quarantine)
+    held_out = source.parted is not None and source.parted.part == "heldout"
 
     def good() -> Iterator[_Item]:
         nonlocal accepted, passed_over
@@ -230,6 +250,8 @@ def _load(
             item = parse(row.value)
             if isinstance(item, Rejection):
                 aside.add(row.place, item.code, item.reason, row.value)
+                continue
+            if partition is not None and partition.holds_out(item) != held_out:
                 continue
             if key is not None and (earlier := first.setdefault(key(item), row.place)) is not row.place:
                 aside.add(row.place, Code.DUPLICATE, f"repeats {earlier} (id '{item.id}')", row.value)

@@ -177,6 +177,7 @@ def run_request(
     problems: Sequence[Problem] | None = None,
     name: str | None = None,
     expected: Mapping[str, Any] | None = None,
+    more: Mapping[str, Any] | None = None,
 ) -> Scores:
     """Evaluate.
 
@@ -189,6 +190,7 @@ def run_request(
         problems: the request's, where they are loaded already.
         name: what progress is called; by default the problems' source.
         expected: settings of a result file that is repeated; what differs is refused.
+        more: what else the result shall say.
 
     Returns:
         The scores.
@@ -222,7 +224,12 @@ def run_request(
         progress=progress,
         generator=loaded.generator,
         weights=loaded.weights,
-        about={"request": request.model_dump(mode="json"), "command": command, "device": _device(loaded)},
+        about={
+            "request": request.model_dump(mode="json"),
+            "command": command,
+            "device": _device(loaded),
+            **(more or {}),
+        },
     )
 
 

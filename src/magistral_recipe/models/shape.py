@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 from magistral_recipe.errors import DataError
 from magistral_recipe.models.architecture import auto_class, require_harmless
 from magistral_recipe.models.config import ModelConfig
-from magistral_recipe.models.paths import ModelSource, find_model
+from magistral_recipe.models.paths import ModelSource, find_model, weights_of
 
 
 class ModelShape(NamedTuple):
@@ -40,7 +40,7 @@ def find_shape(config: ModelConfig) -> ModelShape | None:
         The shape, or ``None`` where there is no such model or the hub can't tell.
     """
     try:
-        source = find_model(config.path)
+        source = weights_of(find_model(config.path))
         shape = _read_shape(config, source)
         require_harmless(shape.config, config.path, config.trust_remote_code)
         return shape

@@ -15,15 +15,17 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar, Literal, Protocol, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, SerializerFunctionWrapHandler, model_serializer, model_validator
 
 from magistral_recipe import layout
+from magistral_recipe.data.declared import with_held_out
 from magistral_recipe.data.sources import ProblemsSource
 from magistral_recipe.models.config import ModelConfig
 from magistral_recipe.models.paths import why_no_model
 from magistral_recipe.recipe.document import Document, KeyPath, key_text
 from magistral_recipe.rewards.registry import module_of
 from magistral_recipe.schema import StrictModel
+from magistral_recipe.writing.template import AUTO_TEMPLATE, PACKAGE_TEMPLATE
 
 BASE = "base"
 """The name by which stages call the recipe's base model."""
@@ -41,8 +43,16 @@ class ThinkingConfig(StrictModel):
     """The closing tag."""
     system_prompt: str = "magistral"
     """`magistral` (the package's, after Magistral §2.2.4), `none`, or the text itself."""
-    template: str = "magistral"
-    """`magistral` (the package's), `tokenizer` (the model's own), or a path to a Jinja file."""
+    template: str = "auto"
+    """`auto` (the model's own chat template where it keeps thoughts and prompts as they are, else the package's; which
+    one is said), `magistral` (the package's), `tokenizer` (the model's own), or a path to a Jinja file."""
+
+    @model_serializer(mode="wrap")
+    def _as_known(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Write what an earlier version knew as it wrote it: the fingerprints of its runs are made of this."""
+        fields: dict[str, Any] = handler(self)  # the package's was the default, before the tokenizer was looked at
+        known = {AUTO_TEMPLATE: PACKAGE_TEMPLATE, PACKAGE_TEMPLATE: f"{PACKAGE_TEMPLATE}, whatever the tokenizer has"}
+        return {**fields, "template": known.get(self.template, self.template)}
 
 
 class LaunchConfig(StrictModel):
@@ -64,6 +74,7 @@ class Inputs:
         paths: further files or folders, relative to the recipe.
         named: what may be a file that a trainer opens, relative to the working folder.
         rewards: names of rewards, whose code it runs where it is not this package's.
+        transforms: names of functions over rows that no set of problems names.
     """
 
     models: tuple[str, ...] = ()
@@ -71,6 +82,7 @@ class Inputs:
     paths: tuple[str, ...] = ()
     named: tuple[str, ...] = ()
     rewards: tuple[str, ...] = ()
+    transforms: tuple[str, ...] = ()
 
 
 Role = Literal["imitation", "reinforcement", "evaluation", "other"]
@@ -122,8 +134,12 @@ class Stage(StrictModel):
         """
         yield from ()
 
-    def warnings(self) -> Mistakes:
-        """Find what is allowed and still not likely to be meant; `check` and `run` say it and go on."""
+    def warnings(self, folder: Path) -> Mistakes:
+        """Find what is allowed and still not likely to be meant; `check` and `run` say it and go on.
+
+        Args:
+            folder: where relative paths start.
+        """
         yield from ()
 
     @abstractmethod
@@ -156,6 +172,18 @@ class Stage(StrictModel):
         """
         if self.makes_model and (reason := why_no_model(folder / layout.MODEL)):
             yield f"{layout.MODEL}: {reason}"
+
+    def goes_on_from(self, before: Mapping[str, Any], folder: Path) -> str | None:
+        """Say how it goes on with what it left when it asked for less, such as fewer steps.
+
+        Args:
+            before: the keys that it was made of and that differ now, dotted, with their values then.
+            folder: its own.
+
+        Returns:
+            What a person is told; ``None`` where it has to start anew.
+        """
+        return None
 
     @abstractmethod
     def describe(self, recipe: Recipe) -> str:
@@ -204,13 +232,25 @@ class Recipe(StrictModel):
     launch: LaunchConfig = LaunchConfig()
     """How Accelerate starts the stages."""
     problems: dict[str, ProblemsSource] = Field(default_factory=dict)
-    """Named sets of problems."""
+    """Named sets of problems; one with `split: {heldout: 0.2}` brings NAME_heldout along."""
     stages: list[Stage]
     """What to run, in order."""
+
+    @model_validator(mode="after")
+    def _with_held_out(self) -> Self:
+        self.problems.update(with_held_out(self.problems))
+        return self
 
     def launch_of(self, stage: Stage) -> LaunchConfig:
         """Return the launch that a stage asks for: its own, else the recipe's. Its fingerprint knows this one."""
         return stage.launch or self.launch
+
+    def code_of(self, stage: Stage) -> list[str]:
+        """Return the names in a recipe whose code a stage runs: a person's own, or an installed package's."""
+        used = stage.inputs(BASE)
+        sources = [self.problems[name].transform for name in used.problems if name in self.problems]
+        named = [*(name for name in used.rewards if module_of(name)), *(name for name in sources if name)]
+        return list(dict.fromkeys([*named, *used.transforms]))
 
     def started_as(self, stage: Stage) -> LaunchConfig:
         """Return the launch that the stage's processes are really started with.
@@ -221,9 +261,8 @@ class Recipe(StrictModel):
         return self.launch_of(stage) if stage.makes_model or stage.launch else LaunchConfig()
 
     def code_named(self) -> list[str]:
-        """Name the rewards that are code of the user's, or of an installed package."""
-        named = (name for stage in self.stages for name in stage.inputs(BASE).rewards)
-        return list(dict.fromkeys(name for name in named if module_of(name)))
+        """Name all code of the user's, or of an installed package, that a recipe runs."""
+        return list(dict.fromkeys(name for stage in self.stages for name in self.code_of(stage)))
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Literal
 
+from magistral_recipe.data.overlap import told_shared
 from magistral_recipe.evaluation.statistics import problems_needed
 from magistral_recipe.report.collect import Evaluation, Run, Stage
 from magistral_recipe.report.curves import reward_parts
@@ -234,7 +235,7 @@ def format_hacking(run: Run) -> Iterator[RunWarning]:
 
 
 def language_drift(run: Run) -> Iterator[RunWarning]:
-    """The language reward ends five points below its best and its noise, or held-out fidelity falls between models."""
+    """The language reward ends five points below its best and its noise, or its fidelity falls between models."""
     for stage in _rl(run):
         values = _part(stage, "language")
         window = max(3, len(values) // 10)
@@ -246,7 +247,7 @@ def language_drift(run: Run) -> Iterator[RunWarning]:
     for before, after in _neighbours(run):
         a, b = before.interval("language_fidelity"), after.interval("language_fidelity")
         if a and b and a.low > b.high:
-            yield _drift(f"Held out: {a.mean:.0%} {before.name}, {b.mean:.0%} {after.name}.")
+            yield _drift(f"Evaluated: {a.mean:.0%} {before.name}, {b.mean:.0%} {after.name}.")
             return
 
 
@@ -304,6 +305,22 @@ def _last_evaluation(run: Run) -> Evaluation | None:
 def _neighbours(run: Run) -> Iterator[tuple[Evaluation, Evaluation]]:
     evaluations = run.evaluated.evaluations if run.evaluated else []
     yield from pairwise(evaluations)
+
+
+def not_held_out(run: Run) -> Iterator[RunWarning]:
+    """Some problems of an evaluation were trained on."""
+    told: dict[str, None] = {}
+    for stage in run.stages:
+        for evaluation in stage.evaluations:
+            told |= dict.fromkeys(told_shared(evaluation.scores, f"'{stage.name}'"))
+    if told:
+        yield RunWarning(
+            "overlap",
+            "serious",
+            "The evaluation is not held out",
+            f"{'; '.join(told)}. What it scores is partly what was learnt by heart.",
+            "Part the source with `split: {heldout: 0.2, seed: 0}`, or evaluate on another set.",
+        )
 
 
 def wide_intervals(run: Run) -> Iterator[RunWarning]:
@@ -382,6 +399,7 @@ CHECKS: tuple[Check, ...] = (
     uninformative_groups,
     idle_clipping,
     sampler_gap,
+    not_held_out,
     wide_intervals,
     lost_scores,
     undecided_verdicts,

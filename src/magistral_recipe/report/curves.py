@@ -63,7 +63,7 @@ def stage_charts(stage: Stage, prefix: str) -> list[Chart]:
 
 def _imitation_plots(stage: Stage) -> list[Plot]:
     return [
-        Plot("Loss", {"loss": "training", "eval_loss": "held out"}),
+        Plot("Loss", {"loss": "training", "eval_loss": "evaluation"}),
         Plot("Tokens predicted right", {"mean_token_accuracy": "share"}, "share"),
         Plot("Entropy, nats a token", {"entropy": "entropy"}),
         Plot("Learning rate", {"learning_rate": "rate"}, exact=True),

@@ -21,10 +21,10 @@ from magistral_recipe.report.tables import (
     ScoreSection,
     Table,
     cell,
+    claimed_score,
     difference_cell,
     headline,
     paired,
-    score_name,
     stage_scores,
 )
 from magistral_recipe.report.values import as_float, as_mapping
@@ -146,7 +146,7 @@ def run_page(run: Run, findings: Sequence[RunWarning]) -> Page:
         All that the template needs.
     """
     page = Page(run.name, run.description, _line(run), _milestones(run))
-    page.metric = score_name(run.evaluated.evaluations) if run.evaluated else page.metric
+    page.metric = claimed_score(run.evaluated.evaluations) if run.evaluated else page.metric
     page.cards = [_card(stage) for stage in run.stages]
     page.findings, page.judged, page.missing = list(findings), judged(run), run.missing
     for position, stage in enumerate(stage for stage in run.stages if stage.evaluations):

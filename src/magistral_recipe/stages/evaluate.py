@@ -13,10 +13,12 @@ from pydantic import Field
 
 from magistral_recipe import layout
 from magistral_recipe.data.benchmarks.catalogue import find, prompt_of
+from magistral_recipe.data.overlap import SCORES_KEY
 from magistral_recipe.data.sources import ProblemsSource
 from magistral_recipe.errors import DataError
 from magistral_recipe.files import read_json
 from magistral_recipe.recipe.sections import Inputs, Mistakes, Recipe, Stage, StageContext
+from magistral_recipe.stages.held_out import shared_with_training
 from magistral_recipe.stages.training import base_model_config, chat_format, check_problems
 from magistral_recipe.stages.work import problem_rows
 from magistral_recipe.suggest import did_you_mean
@@ -100,6 +102,11 @@ class EvaluateStage(Stage):
 
         problems: list[Problem] = problem_rows(context, self.problems)
         context.confirm()
+        shared = shared_with_training(context, self, self.problems, problems)
+        for each in shared:
+            if each.shared:
+                context.emit({"type": "warning", "text": f"not held out: {each.line(repr(self.problems))}"})
+        compared = {SCORES_KEY: [each.as_dict() for each in shared]}
         scores = {}
         for name in self.models or [context.start_model]:
             request = self.request(context, name)
@@ -111,13 +118,14 @@ class EvaluateStage(Stage):
                 tell=context.emit,
                 problems=problems,
                 name=f"evaluating {name}",
+                more=compared,
             )
         for name, found in scores.items():
             for warning in found.about.get("warnings", []):
                 context.emit({"type": "warning", "text": f"{name}: {warning}"})
         parts = [_in_words(name, found.summary()) for name, found in scores.items()]
         summaries = {name: found.summary() for name, found in scores.items()}
-        return {"scores": summaries, "problems": len(problems), "summary": "pass@1 " + ", ".join(parts)}
+        return {"scores": summaries, "problems": len(problems), **compared, "summary": "pass@1 " + ", ".join(parts)}
 
     def request(self, context: StageContext, name: str) -> EvaluationRequest:
         """Put down all that is asked of one of the models."""

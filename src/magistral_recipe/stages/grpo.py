@@ -9,11 +9,13 @@ from typing import TYPE_CHECKING, Any, Literal
 from pydantic import Field, field_validator
 
 from magistral_recipe import layout
-from magistral_recipe.data.sources import first_rows, load_problems
+from magistral_recipe.data.problems import PROBLEM_FIELDS
+from magistral_recipe.data.sources import ProblemsSource, first_rows, load_problems
 from magistral_recipe.foreign import only_names
 from magistral_recipe.recipe.sections import Inputs, Mistakes, Recipe, StageContext
 from magistral_recipe.rewards import registry
 from magistral_recipe.schema import StrictModel
+from magistral_recipe.stages.held_out import compare_with_evaluations
 from magistral_recipe.stages.training import TrainingStage, check_problems, run_arguments
 from magistral_recipe.stages.work import best_keeper, load_start, problem_rows, train_and_save
 from magistral_recipe.training.correction import Correction
@@ -31,8 +33,10 @@ if TYPE_CHECKING:
 class RolloutsConfig(StrictModel):
     """Who generates the completions that RL learns from."""
 
-    backend: Literal["transformers", "vllm"] = "transformers"
-    """`vllm` runs under TRL's integration; it needs a GPU and the extra `magistral-recipe[vllm]`."""
+    backend: Literal["auto", "generate", "compiled", "vllm"] = "auto"
+    """`generate` is transformers' own, `compiled` a loop that drops rows which have ended and captures its step as a
+    CUDA graph; `auto` takes the fastest of these that works with the model. `vllm` runs under TRL's integration; it
+    needs a GPU and the extra `magistral-recipe[vllm]`."""
     mode: Literal["colocate", "server"] = "colocate"
     """vLLM inside the training process, or a server of its own."""
     sync: Literal["adapter", "merged"] | None = None
@@ -63,7 +67,8 @@ class GrpoStage(TrainingStage):
     problems: str
     """Name of the set of problems to train on."""
     rewards: list[str | dict[str, dict[str, Any] | None]] = Field(["magistral"], min_length=1)
-    """Rewards by name (`magistral-recipe rewards --list`), as `package.module:name`, or with options:
+    """Rewards by name (`magistral-recipe rewards --list`), your own as `my_rewards.py:name` (beside the recipe, or in
+    the working folder) or `package.module:name`, each with options where it takes any:
     `- magistral: {weights: {language: 1.0}}`."""
     rollouts: RolloutsConfig = RolloutsConfig()
     """Who generates."""
@@ -88,11 +93,11 @@ class GrpoStage(TrainingStage):
         yield from check_problems(("problems",), self.problems, recipe)
         yield from super().mistakes(recipe, models, folder)
         for index, (name, options) in enumerate(self.named_rewards()):
-            if wrong := registry.mistake(name, options):
+            if wrong := registry.mistake(name, options, folder, PROBLEM_FIELDS):
                 yield ("rewards", index), wrong
         yield from vllm_mistakes(self.rollouts, recipe.model)
 
-    def warnings(self) -> Mistakes:
+    def warnings(self, folder: Path) -> Mistakes:
         """Rewards that would punish length, had anybody told them from where on (§2.2.3)."""
         zones = [self.trainer.get("overlong_cache"), *(entry.overlong_cache for entry in self.schedule)]
         if any(zone is not None for zone in zones):
@@ -100,7 +105,7 @@ class GrpoStage(TrainingStage):
         for name, options in self.named_rewards():
             if only_names() and name not in registry.TABLE:
                 continue
-            reward = registry.build(name, options, Thinking())
+            reward = registry.build(name, options, Thinking(), folder)
             if hasattr(reward, "set_limits") and getattr(reward, "limits", None) is None:
                 text = (
                     f"'{name}' punishes no length: set it, e.g. to a quarter of max_completion_length, or give the "
@@ -112,6 +117,11 @@ class GrpoStage(TrainingStage):
         """What flows into the stage."""
         rewards = tuple(name for name, _ in self.named_rewards())
         return Inputs((start,), (self.problems, *self.watched()), named=self.named(), rewards=rewards)
+
+    def learns_from(self, recipe: Recipe) -> tuple[str, ProblemsSource] | None:
+        """Its problems."""
+        source = recipe.problems.get(self.problems)
+        return None if source is None else (f"'{self.problems}'", source)
 
     def describe(self, recipe: Recipe) -> str:
         """The stage in a few words, for the plan."""
@@ -140,16 +150,18 @@ class GrpoStage(TrainingStage):
         }
         if self.rollouts.backend == "vllm":
             own |= {"use_vllm": True, "vllm_mode": self.rollouts.mode, "vllm_sync": self.rollouts.sync}
+        else:
+            own["rollout_backend"] = self.rollouts.backend
         if self.schedule:
             own["schedule"] = [entry.model_dump(by_alias=True, exclude_none=True) for entry in self.schedule]
         return {**given, **own, **self.trainer}
 
-    def build_rewards(self, thinking: Thinking) -> list[Callable[..., Any]]:
-        """Make the stage's rewards for the tags of the run."""
+    def build_rewards(self, thinking: Thinking, base: Path) -> list[Callable[..., Any]]:
+        """Make the stage's rewards for the tags of the run, own ones from the recipe's folder."""
         named = self.named_rewards()
         if only_names():
             named = [(name, options) for name, options in named if name in registry.TABLE]
-        return [registry.build(name, options, thinking) for name, options in named]
+        return [registry.build(name, options, thinking, base) for name, options in named]
 
     def proof_problems(self, recipe: Recipe, base: Path, count: int) -> Sequence[Problem]:
         """Load its first problems; what cannot be used is counted and kept by the stage when it trains."""
@@ -169,8 +181,9 @@ class GrpoStage(TrainingStage):
 
         start = load_start(context)
         problems = problem_rows(context, self.problems)
-        rewards = self.build_rewards(start.chat.thinking)
+        rewards = self.build_rewards(start.chat.thinking, context.base)
         require_sandboxes(rewards, problems)
+        shared = compare_with_evaluations(self, context, problems)
         args = self.arguments(run_arguments(context.folder / layout.CHECKPOINTS, context.recipe, self.trainer))
         trainer = MagistralGRPOTrainer(
             model=start.model,
@@ -178,11 +191,11 @@ class GrpoStage(TrainingStage):
             args=MagistralGRPOConfig(**args),
             train_dataset=prompt_dataset(problems, start.chat),
             processing_class=start.tokenizer,
-            callbacks=best_keeper(self, context, start),
+            callbacks=best_keeper(self, context, start, shared),
         )
         trainer.health.tell = lambda line: context.emit({"type": "warning", "text": line})
         results = train_and_save(trainer, context, start)
-        return {**results, "problems": len(problems)}
+        return {**results, "problems": len(problems), **shared}
 
 
 def vllm_mistakes(rollouts: RolloutsConfig, model: ModelConfig | None) -> Mistakes:
@@ -207,7 +220,7 @@ def vllm_mistakes(rollouts: RolloutsConfig, model: ModelConfig | None) -> Mistak
     if rollouts.sync == "adapter" and alone:
         yield ("rollouts", "sync"), f"adapter: {alone}"
     if model.quantization == "int8":
-        text = "vllm quantizes what it loads to 4 bits, not to 8: use model.quantization: nf4, or backend: transformers"
+        text = "vllm quantizes what it loads to 4 bits, not to 8: use model.quantization: nf4, or backend: auto"
         yield ("rollouts", "backend"), text
     elif model.quantization == "nf4" and (rollouts.mode == "server" or rollouts.sync == "merged"):
         key, value = ("mode", "server") if rollouts.mode == "server" else ("sync", "merged")

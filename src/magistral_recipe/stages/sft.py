@@ -16,9 +16,10 @@ from magistral_recipe import layout
 from magistral_recipe.data.sources import TracesSource, first_rows, load_traces
 from magistral_recipe.errors import DataError
 from magistral_recipe.recipe.sections import Inputs, Mistakes, Recipe, StageContext
+from magistral_recipe.stages.held_out import compare_with_evaluations
 from magistral_recipe.stages.training import TrainingStage, run_arguments
 from magistral_recipe.stages.work import best_keeper, load_start, report_set_aside, train_and_save
-from magistral_recipe.writing.template import PACKAGE_TEMPLATE
+from magistral_recipe.writing.template import AUTO_TEMPLATE, PACKAGE_TEMPLATE
 from magistral_recipe.writing.thinking import Thinking
 
 if TYPE_CHECKING:
@@ -55,7 +56,12 @@ class SftStage(TrainingStage):
     def inputs(self, start: str) -> Inputs:
         """What flows into the stage."""
         paths = tuple(path for path in (self.traces.path, self.traces.layout) if path)
-        return Inputs((start,), self.watched(), paths, named=self.named())
+        transforms = (self.traces.transform,) if self.traces.transform else ()
+        return Inputs((start,), self.watched(), paths, named=self.named(), transforms=transforms)
+
+    def learns_from(self, recipe: Recipe) -> tuple[str, TracesSource] | None:
+        """Its traces."""
+        return f"the traces of '{self.name}'", self.traces
 
     def describe(self, recipe: Recipe) -> str:
         """The stage in a few words, for the plan."""
@@ -105,6 +111,7 @@ class SftStage(TrainingStage):
         thinking = start.chat.thinking
         traces = load_traces(self.traces, context.base, context.quarantine("traces"), thinking)
         report_set_aside(context, "traces", traces)
+        shared = compare_with_evaluations(self, context, traces.rows)
         args = self.arguments(run_arguments(context.folder / layout.CHECKPOINTS, context.recipe, self.trainer))
         limit = args["max_length"] or start.context_length
         dataset, dropped = tokenized(traces.rows, start.chat, start.tokenizer, limit)
@@ -120,10 +127,10 @@ class SftStage(TrainingStage):
             args=SFTConfig(**args),
             train_dataset=dataset,
             processing_class=start.tokenizer,
-            callbacks=best_keeper(self, context, start),
+            callbacks=best_keeper(self, context, start, shared),
         )
         results = train_and_save(trainer, context, start)
-        return {**results, "traces": len(dataset), "overlong": dropped, "set_aside": traces.set_aside}
+        return {**results, "traces": len(dataset), "overlong": dropped, "set_aside": traces.set_aside, **shared}
 
 
 _CUT = {"per_device_train_batch_size": 8, "gradient_accumulation_steps": 1}
@@ -160,9 +167,12 @@ def tokenized(
 
 
 def _own_tags(recipe: Recipe) -> Thinking | None:
-    """The recipe's tags, where they are known without the model: a template of its own may open the thoughts."""
+    """The recipe's tags, where they are known without the model: a template of its own may open the thoughts.
+
+    One that is chosen by itself may too; where it does, a trace without an opening tag is no mistake of this list.
+    """
     section = recipe.thinking
-    if section is None or section.template != PACKAGE_TEMPLATE:
+    if section is None or section.template not in (PACKAGE_TEMPLATE, AUTO_TEMPLATE):
         return None
     try:
         return Thinking(section.open, section.close)

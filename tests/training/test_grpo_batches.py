@@ -184,7 +184,7 @@ def test_a_group_is_verified_while_others_are_still_being_written(tmp_path):
     class Waiting:
         """Writes on only once a reward has been called for what has ended."""
 
-        sampler = source.sampler
+        sampler, exact = source.sampler, source.exact
 
         def sample(self, prompts, new_tokens):
             ended = [sample for batch in source.sample(prompts, new_tokens) for sample in batch]

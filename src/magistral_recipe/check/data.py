@@ -33,6 +33,10 @@ ROWS = 256
 """Rows that are looked at: enough for every kind and language, quick to load."""
 
 
+_COUNTED = 16 * 2**20
+"""Bytes of local files up to which all rows of a set are read to be counted."""
+
+
 @dataclass
 class LookedAt:
     """The first rows of a recipe's data.
@@ -41,11 +45,13 @@ class LookedAt:
         problems: by the set's name; a set that could not be looked at is missing.
         traces: by the number of the stage.
         mistakes: what is wrong with them, as (key path, message).
+        counts: how many rows each has, in words, by what a person calls it.
     """
 
     problems: dict[str, Sequence[Problem]] = field(default_factory=dict)
     traces: dict[int, Sequence[Trace]] = field(default_factory=dict)
     mistakes: list[tuple[KeyPath, str]] = field(default_factory=list)
+    counts: dict[str, str] = field(default_factory=dict)
 
 
 def hub_data(loaded: LoadedRecipe) -> list[str]:
@@ -88,6 +94,9 @@ def look_at_data(loaded: LoadedRecipe, thinking: Thinking, looks: HubLooks) -> L
             continue
         mistakes, result = seen
         found.mistakes += [((*path, *key.split(".")) if key else path, message) for key, message in mistakes]
+        if result is not None:
+            what = f"traces of '{loaded.recipe.stages[place].name}'" if isinstance(place, int) else f"'{place}'"
+            found.counts[what] = _counted(source, loaded.folder, thinking, result)
         if isinstance(place, int):
             found.traces[place] = result.rows if result else ()
         else:
@@ -119,6 +128,23 @@ def _read_traces(source: TracesSource, base: Path, thinking: Thinking) -> _Read:
     first = list(islice(rows, preview.ROWS))
     mistakes = source.check_rows(first, base, thinking)
     return mistakes, None if mistakes else load_traces(source, base, None, thinking, raw=chain(first, rows))
+
+
+def _counted(source: ProblemsSource | TracesSource, base: Path, thinking: Thinking, first: LoadResult[Any]) -> str:
+    """How many rows a set has: counted where the first ones are all, or the file is small; else as far as is known."""
+    whole = first if len(first.rows) < min(ROWS, source.count or ROWS) else None
+    path = source.local(base)
+    if source.count is not None and source.count <= ROWS:
+        whole = first
+    elif whole is None and path is not None and sum(file.stat().st_size for file in source.inputs(base)) < _COUNTED:
+        if isinstance(source, TracesSource):
+            whole = load_traces(source, base, None, thinking)
+        else:
+            whole = load_problems(source, base, None)
+    if whole is not None:
+        aside = f" ({whole.set_aside:,} set aside)" if whole.set_aside else ""
+        return f"{len(whole.rows):,} rows{aside}"
+    return f"{source.count:,} rows asked for" if source.count is not None else f"more than {ROWS} rows"
 
 
 def _sources(loaded: LoadedRecipe) -> Iterator[tuple[KeyPath, ProblemsSource | TracesSource, str | int]]:

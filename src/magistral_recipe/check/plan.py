@@ -108,6 +108,8 @@ def check_recipe(
     if only_names() and (named := loaded.recipe.code_named()):
         looks.left_out.append(NotLooked(", ".join(named), "left out by --no-code", "leave it out to try them"))
     console.print(plan_table(loaded.recipe.name, outcome.stages))
+    if outcome.data:
+        console.print(plain(f"data: {', '.join(f'{name} {rows}' for name, rows in outcome.data.items())}"))
     console.print(f"device: {describe_device()}")
     if shape is None:
         looks.note("the memory plan", "the model's shape is neither on this machine nor known", "fetch the model first")
@@ -142,6 +144,7 @@ def _look(
     mistakes += model_mistakes(loaded, shape) if training else ()
     data = look_at_data(loaded, chat_format(loaded.recipe, loaded.folder).thinking, looks)
     mistakes += [loaded.mistake(path, message) for path, message in data.mistakes]
+    outcome.data = data.counts
     outcome.warnings += [loaded.mistake(path, message) for path, message in shared_sets(loaded, data)]
     words, find = None, partial(words_of, loaded)
     try:

@@ -9,7 +9,7 @@ from tempfile import gettempdir
 from magistral_recipe.check.machine_facts import VLLM_REMEDY, vllm_mistake
 from magistral_recipe.check.trainer_fields import trainer_mistakes
 from magistral_recipe.errors import DataError, RecipeError
-from magistral_recipe.machine import version_of, wanted_by
+from magistral_recipe.machine import version_of, vllm_four_bits_mistake, wanted_by
 from magistral_recipe.models.architecture import checkpoint_mistake
 from magistral_recipe.models.shape import ModelShape, empty_model, find_shape
 from magistral_recipe.recipe.document import KeyPath
@@ -88,6 +88,8 @@ def vllm_mistakes(loaded: LoadedRecipe) -> Iterator[str]:
             yield loaded.mistake(path, f"vLLM is not installed: {VLLM_REMEDY}, or set another backend")
         elif wrong := vllm_mistake(version, wanted_by("trl", "vllm"), version_of("torch"), wanted_by("vllm", "torch")):
             yield loaded.mistake(path, f"{wrong}: {VLLM_REMEDY}, or set another backend")
+        elif loaded.recipe.model.quantization == "nf4" and (wrong := vllm_four_bits_mistake()):
+            yield loaded.mistake(path, f"{wrong}, or set another backend")
 
 
 def model_mistakes(loaded: LoadedRecipe, shape: ModelShape | None) -> Iterator[str]:

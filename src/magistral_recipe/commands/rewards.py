@@ -176,7 +176,10 @@ def rewards(
         str, typer.Option(help="A name from --list, my_rewards.py:name or package.module:name.")
     ] = "magistral",
     option: Annotated[list[str] | None, typer.Option(help="An option of the reward, KEY=JSON; repeatable.")] = None,
-    output: Annotated[Path | None, typer.Option(help="Where the scores go; FILE.scores.jsonl if not given.")] = None,
+    output: Annotated[
+        Path | None,
+        typer.Option(help="Where the scores go; by default beside FILE, with its name: c.jsonl, c.scores.jsonl."),
+    ] = None,
     thinking: Annotated[str, typer.Option(help="The tags, OPEN CLOSE, or 'none'.")] = "<think> </think>",
     list_: Annotated[bool, typer.Option("--list", help="List the rewards and stop.")] = False,
 ) -> None:
@@ -188,9 +191,14 @@ def rewards(
             raise DataError("name a JSONL file of completions, or --list")
         else:
             scored = score_file(file, _built(reward, option or [], thinking))
-            target = output or file.with_name(f"{file.stem}.scores.jsonl")
+            target = output or file.with_name(f"{_without_ending(file.name)}.scores.jsonl")
             write_scores(scored, target)
             _print_scores(scored, target)
+
+
+def _without_ending(name: str) -> str:
+    """A file's name without what says that it is JSONL, and nothing else of it."""
+    return next((name.removesuffix(end) for end in (".jsonl", ".ndjson", ".json") if name.endswith(end)), name)
 
 
 def _built(reward: str, options: Sequence[str], tags: str) -> RewardFunction:

@@ -99,7 +99,8 @@ class FileSource(StrictModel):
     def _as_known(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
         """Write what an earlier version knew as it wrote it: the fingerprints of its runs are made of this."""
         fields: dict[str, Any] = handler(self)
-        for name, unused in (("layout", None), ("where", {}), ("transform", None), ("sums", None), ("terms", None)):
+        unused_values = {"layout": None, "where": {}, "transform": None, "sums": None, "terms": None}
+        for name, unused in unused_values.items():
             if fields.get(name) == unused:
                 fields.pop(name, None)
         if "answer_in" in fields:  # `whole` was the default, before a layout could say otherwise

@@ -178,6 +178,7 @@ def run_request(
     name: str | None = None,
     expected: Mapping[str, Any] | None = None,
     more: Mapping[str, Any] | None = None,
+    earlier: Sequence[Path] = (),
 ) -> Scores:
     """Evaluate.
 
@@ -191,6 +192,7 @@ def run_request(
         name: what progress is called; by default the problems' source.
         expected: settings of a result file that is repeated; what differs is refused.
         more: what else the result shall say.
+        earlier: see `evaluate_model`.
 
     Returns:
         The scores.
@@ -224,6 +226,7 @@ def run_request(
         progress=progress,
         generator=loaded.generator,
         weights=loaded.weights,
+        earlier=earlier,
         about={
             "request": request.model_dump(mode="json"),
             "command": command,

@@ -118,6 +118,7 @@ class EvaluateStage(Stage):
                 tell=context.emit,
                 problems=problems,
                 name=f"evaluating {name}",
+                earlier=[folder / name for folder in _replaced(context.folder)],
                 more=compared,
             )
         for name, found in scores.items():
@@ -162,6 +163,13 @@ class EvaluateStage(Stage):
 
         given = {name: getattr(self, name) for name in names if name in self.model_fields_set}
         return sampling_of(find(source.benchmark, base).row, given)
+
+
+def _replaced(folder: Path) -> list[Path]:
+    """Where the chain put this stage's folder when it ran again, in their order: what has not changed is there."""
+    return sorted(
+        (folder.parent / layout.REPLACED).glob(f"{folder.name}.*"), key=lambda each: (len(each.name), each.name)
+    )
 
 
 def _in_words(name: str, values: Mapping[str, float]) -> str:

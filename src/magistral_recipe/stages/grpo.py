@@ -33,9 +33,10 @@ if TYPE_CHECKING:
 class RolloutsConfig(StrictModel):
     """Who generates the completions that RL learns from."""
 
-    backend: Literal["auto", "generate", "compiled", "vllm"] = "auto"
+    backend: Literal["auto", "generate", "compiled", "continuous", "vllm"] = "auto"
     """`generate` is transformers' own, `compiled` a loop that drops rows which have ended and captures its step as a
-    CUDA graph; `auto` takes the fastest of these that works with the model. `vllm` runs under TRL's integration; it
+    CUDA graph, `continuous` transformers' continuous batching; `auto` takes the fastest of these that works with the
+    model. `vllm` runs under TRL's integration; it
     needs a GPU and the extra `magistral-recipe[vllm]`."""
     mode: Literal["colocate", "server"] = "colocate"
     """vLLM inside the training process, or a server of its own."""

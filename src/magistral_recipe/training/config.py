@@ -83,8 +83,8 @@ class MagistralGRPOConfig(GRPOConfig):
         reward_seconds: how long a reward may take for one call (a batch, or a chunk of one): one that hangs ends the
             run by its name. 0 for as long as it likes.
         sampler_gap_limit: mean absolute distance in nats between the sampler's log-probabilities and the trainer's
-            above which the run stops, before the batch has trained; measured where the sampler records its own (all but
-            FSDP's). ``None``: 0.05, on quantized weights 0.15.
+            above which the run stops, before the batch has trained; measured where the sampler records its own (all
+            but FSDP's). ``None``: 0.05, on quantized weights 0.15.
         sampler_correction: what a token's importance weight, the trainer's probability over the sampler's, becomes
             outside `vllm_importance_sampling_clip_min` and `_max`: `token_truncate` the bound, `token_mask` 0,
             `sequence_truncate` and `sequence_mask` the same of the whole completion's product; `none` corrects nothing.
@@ -118,7 +118,7 @@ class MagistralGRPOConfig(GRPOConfig):
     prompts_per_batch: int = field(default=32, metadata={"help": "Prompts of a generation batch."})
     minibatches_per_batch: int = field(default=2, metadata={"help": "Optimizer steps a generation batch."})
     max_tokens_per_microbatch: int = field(default=16_384, metadata={"help": "Token budget of a microbatch."})
-    rollout_backend: Literal["auto", "generate", "compiled"] = field(
+    rollout_backend: Literal["auto", "generate", "compiled", "continuous"] = field(
         default="auto", metadata={"help": "What samples rollouts without vLLM; auto: the fastest that works."}
     )
     max_tokens_per_generation: int | None = field(default=None, metadata={"help": "Token budget of the KV cache."})
@@ -228,9 +228,9 @@ class MagistralGRPOConfig(GRPOConfig):
         choices = {
             "advantage_normalization": ("minibatch", "group", "none"),
             "loss_normalization": ("minibatch", "group"),
+            "rollout_backend": BACKENDS,
             "sampler_correction": CORRECTIONS,
             "vllm_sync": (None, "adapter", "merged"),
-            "rollout_backend": BACKENDS,
         }
         for name, allowed in choices.items():
             if getattr(self, name) not in allowed:

@@ -190,6 +190,10 @@ class RoundGenerator(GRPOTrainer):
             return parts[0]
         return [ids for part, _ in parts for ids in part], None
 
+    @property
+    def _sampled_exactly(self) -> bool:
+        return self._source is not None and self._source.exact
+
     def _make_groups(self) -> _WholeGroups:
         rows = len(self._stash.groups)
         if self._scorer.by_completion:

@@ -238,9 +238,11 @@ class MagistralGRPOTrainer(RoundGenerator):
         exchange(minibatches, self.accelerator.process_index, self.accelerator.num_processes)
         scored = any(row.sequence is not None and row.sequence.sampler_logps is not None for row in _rows(minibatches))
         recorded = bool(self._most(int(scored)))
+        # A sampler in the trainer's own precision has nothing to correct: the later minibatches' gap suffices.
+        all_of_them = recorded and (len(minibatches) == 1 or not self._sampled_exactly)
         for number, minibatch in enumerate(minibatches):
             # The first minibatch is trained by the weights that generated it: its ratio is 1 as it stands.
-            if number or self.num_iterations > 1 or recorded:
+            if number or self.num_iterations > 1 or all_of_them:
                 self._remember_logps(minibatch)
         if recorded:
             self._correct(minibatches)

@@ -38,6 +38,7 @@ class RolloutSource:
 
     Attributes:
         copy: of the weights; ``None`` where the model that trains is sampled from itself.
+        exact: whether it computes in the trainer's own precision.
         sampler: the backend.
     """
 
@@ -48,6 +49,7 @@ class RolloutSource:
         half = {"bf16": torch.bfloat16, "fp16": torch.float16}.get(precision)
         obstacle = copy_obstacle(model)
         self.copy = None
+        self.exact = half is None
         if obstacle is None:
             # On a CPU 16 bits only cost time: it samples in the weights' own precision.
             self.copy = RolloutCopy(model, half if device.type != "cpu" else None)

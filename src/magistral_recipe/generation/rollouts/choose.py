@@ -9,6 +9,7 @@ in the gauge.
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
@@ -17,6 +18,7 @@ import torch
 
 from magistral_recipe.errors import RunError
 from magistral_recipe.generation.rollouts.compiled import CompiledSampler, compiled_obstacle
+from magistral_recipe.generation.rollouts.continuous import ContinuousSampler
 from magistral_recipe.generation.rollouts.generate import GenerateSampler
 from magistral_recipe.generation.rollouts.interface import Drawing, Sampler
 from magistral_recipe.generation.rollouts.names import Backend
@@ -26,6 +28,14 @@ logger = logging.getLogger(__name__)
 _GAPS = {torch.float32: 1e-3, torch.float64: 1e-3}
 _ROUGH_GAP = 0.1
 """Mean distance in nats a token between a backend and a plain forward pass: rounding in float32, and in 16 bits."""
+
+
+_KINDS: dict[str, type[Sampler]] = {
+    "compiled": CompiledSampler,
+    "continuous": ContinuousSampler,
+    "generate": GenerateSampler,
+}
+"""The fastest first."""
 
 
 def choose_sampler(
@@ -50,23 +60,35 @@ def choose_sampler(
     Raises:
         RunError: if the backend asked for does not work with this model.
     """
-    if wanted == "generate":
-        return GenerateSampler(model, drawing, context, token_budget)
-    obstacle = _compiled_obstacle(model, drawing, context)
-    if obstacle is None:
-        logger.info("rollouts: compiled%s", "" if wanted == "compiled" else ", the fastest that was measured")
-        return CompiledSampler(model, drawing, context, token_budget)
-    if wanted == "compiled":
-        raise RunError(f"rollouts.backend: compiled does not work with this model: {obstacle}; generate does")
-    logger.warning("rollouts: generate, since compiled does not work with this model: %s", obstacle)
-    return GenerateSampler(model, drawing, context, token_budget)
+    names = [wanted] if wanted != "auto" else ["compiled", "generate"]
+    if wanted == "auto" and _base(model).device.type == "cuda":
+        names.insert(1, "continuous")
+    refused: list[str] = []
+    for name in names:
+        kind = _KINDS[name]
+        obstacle = None if name == "generate" else _obstacle(kind, model, drawing, context)
+        if obstacle is None:
+            why = "as asked for" if wanted != "auto" else "the fastest that was measured of what works with this model"
+            logger.info("rollouts are sampled by %s, %s", name, why)
+            if refused:
+                logger.warning("rollouts are sampled by %s, since %s", name, "; ".join(refused))
+            return kind(model, drawing, context, token_budget)
+        refused.append(f"{name} does not work with this model: {obstacle}")
+    raise RunError(f"rollouts.backend: {refused[0]}; generate does")
 
 
-def _compiled_obstacle(model: Any, drawing: Drawing, context: Callable[[], AbstractContextManager[Any]]) -> str | None:
+def _base(model: Any) -> Any:
+    return model.get_base_model() if hasattr(model, "get_base_model") else model
+
+
+def _obstacle(
+    kind: type[Sampler], model: Any, drawing: Drawing, context: Callable[[], AbstractContextManager[Any]]
+) -> str | None:
     if drawing.others:
         return f"it has no {', '.join(drawing.others)}"
-    base = model.get_base_model() if hasattr(model, "get_base_model") else model
-    return compiled_obstacle(base) or disagreement(CompiledSampler(model, drawing, context))
+    if kind is CompiledSampler and (found := compiled_obstacle(_base(model))):
+        return found
+    return disagreement(kind(model, drawing, context))
 
 
 def disagreement(sampler: Sampler) -> str | None:
@@ -91,13 +113,15 @@ def disagreement(sampler: Sampler) -> str | None:
                 logits = base(input_ids=ids, use_cache=False).logits[0, len(prompt) - 1 : -1].float()
             logps = (logits / (sampler.drawing.temperature or 1.0)).log_softmax(-1)
             known = logps.gather(1, ids[0, len(prompt) :, None]).squeeze(1).tolist()
-            gaps += [abs(one - other) for one, other in zip(known, sample.logps, strict=True)]
-        sampler.close()
+            pairs = zip(known, sample.logps, strict=True)
+            gaps += [abs(one - other) for one, other in pairs if not math.isnan(other)]
     except torch.OutOfMemoryError:
         raise
     except Exception as error:  # noqa: BLE001 - whatever an architecture does that a static cache does not know
         return f"{type(error).__name__}: {(str(error).strip().splitlines() or ['no message'])[0]}"
-    gap = sum(gaps) / len(gaps)
+    finally:
+        sampler.close()
+    gap = sum(gaps) / max(len(gaps), 1)
     if not gap <= _GAPS.get(base.dtype, _ROUGH_GAP):
         return f"its log-probabilities are {gap:.3g} nats a token away from the model's own"
     return None

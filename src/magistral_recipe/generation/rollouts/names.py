@@ -4,5 +4,5 @@ from __future__ import annotations
 
 from typing import Literal, get_args
 
-Backend = Literal["auto", "generate", "compiled"]
+Backend = Literal["auto", "generate", "compiled", "continuous"]
 BACKENDS: tuple[Backend, ...] = get_args(Backend)

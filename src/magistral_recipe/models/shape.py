@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 from magistral_recipe.errors import DataError
 from magistral_recipe.models.architecture import auto_class
 from magistral_recipe.models.config import ModelConfig
-from magistral_recipe.models.paths import ModelSource, find_model
+from magistral_recipe.models.paths import ModelSource, find_model, readable_errors
 
 
 class ModelShape(NamedTuple):
@@ -40,10 +40,24 @@ def find_shape(config: ModelConfig) -> ModelShape | None:
         The shape, or ``None`` where there is no such model or the hub can't tell.
     """
     try:
-        source = find_model(config.path)
-        return _read_shape(config, source)
-    except (OSError, ValueError, ImportError, DataError):
+        return read_shape(config)
+    except (ImportError, DataError):
         return None
+
+
+def read_shape(config: ModelConfig) -> ModelShape:
+    """Read a model's transformers config; the hub is asked last.
+
+    Args:
+        config: names the model.
+
+    Raises:
+        DataError: there is no such model, its config can't be read, or transformers doesn't know it.
+        ImportError: a package that its format needs is missing.
+    """
+    source = find_model(config.path)
+    with readable_errors("model", source.location):
+        return _read_shape(config, source)
 
 
 def _read_shape(config: ModelConfig, source: ModelSource) -> ModelShape:

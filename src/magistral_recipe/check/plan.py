@@ -19,7 +19,14 @@ from magistral_recipe.check.outcome import Outcome
 from magistral_recipe.check.proof import prove_wiring_of, words_of
 from magistral_recipe.check.recipe_file import line_of, load_recipe
 from magistral_recipe.check.shared import shared_sets
-from magistral_recipe.check.trainers import model_mistakes, section_mistakes, training_stages, vllm_keys, vllm_mistakes
+from magistral_recipe.check.trainers import (
+    local_shape,
+    model_mistakes,
+    section_mistakes,
+    training_stages,
+    vllm_keys,
+    vllm_mistakes,
+)
 from magistral_recipe.errors import DataError, RecipeError
 from magistral_recipe.foreign import only_names
 from magistral_recipe.machine import GIB, describe_device, version_of, versions
@@ -140,15 +147,20 @@ def _look(
     config, name = base_model_config(loaded.recipe, loaded.folder), _hub_model(loaded)
     training = bool(training_stages(loaded))
     mistakes = [*section_mistakes(loaded)]
-    shape = looks.look(f"model {name}", name, "model", partial(find_shape, config)) if name else find_shape(config)
-    mistakes += model_mistakes(loaded, shape) if training else ()
+    wrong: list[str] = []
+    if name:
+        shape = looks.look(f"model {name}", name, "model", partial(find_shape, config))
+    else:
+        shape, wrong = local_shape(loaded)
+    mistakes += [*wrong, *(model_mistakes(loaded, shape) if training else ())]
     data = look_at_data(loaded, chat_format(loaded.recipe, loaded.folder).thinking, looks)
     mistakes += [loaded.mistake(path, message) for path, message in data.mistakes]
     outcome.data = data.counts
     outcome.warnings += [loaded.mistake(path, message) for path, message in shared_sets(loaded, data)]
     words, find = None, partial(words_of, loaded)
     try:
-        words = looks.look(f"model {name}", name, "model", find) if name else find()
+        if not wrong:  # else it would be said twice
+            words = looks.look(f"model {name}", name, "model", find) if name else find()
     except RecipeError as error:
         mistakes += error.problems
     except DataError as error:

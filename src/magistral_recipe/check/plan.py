@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from rich.console import Console
 from rich.table import Table
 
+from magistral_recipe.check.baseline import probe_baseline
 from magistral_recipe.check.data import ROWS, LookedAt, hub_data, look_at_data
 from magistral_recipe.check.hub import HubLooks, NotLooked
 from magistral_recipe.check.outcome import Outcome
@@ -95,7 +96,7 @@ def check_recipe(
         card = named_device(device)
         with looks.as_reached():
             check_trainers(loaded)
-            proven = _prove(loaded, console, looks, outcome)
+            proven = _prove(loaded, console, looks, outcome, probe)
             plan = memory_of(loaded, card, look_at_data=proven, probe=probe)
     except RecipeError as error:
         outcome.mistakes += error.problems
@@ -122,8 +123,8 @@ def check_recipe(
     return _told(outcome, looks, console)
 
 
-def _prove(loaded: LoadedRecipe, console: Console, looks: HubLooks, outcome: Outcome) -> bool:
-    """Look at the model's tokenizer and the data, and run the wiring proof where both are there."""
+def _prove(loaded: LoadedRecipe, console: Console, looks: HubLooks, outcome: Outcome, probe: bool) -> bool:
+    """Look at the model's tokenizer and the data, and run the wiring proof where both are there; sample, if asked."""
     from magistral_recipe.models.load import generation_stop_ids, load_tokenizer
 
     config, name = base_model_config(loaded.recipe, loaded.folder), _hub_model(loaded)
@@ -145,10 +146,13 @@ def _prove(loaded: LoadedRecipe, console: Console, looks: HubLooks, outcome: Out
     if found is None or outcome.mistakes:
         return False
     try:
-        return prove_wiring_of(loaded, console, Words(*found), data, outcome.wiring)
+        whole = prove_wiring_of(loaded, console, Words(*found), data, outcome.wiring)
     except SandboxError as error:  # its line names the remedy
         looks.not_looked.append(NotLooked("programs", "they can't be run here", str(error)))
         return False
+    if probe:
+        probe_baseline(loaded, data.problems, console, outcome)
+    return whole
 
 
 def _hub_model(loaded: LoadedRecipe) -> str | None:

@@ -42,6 +42,9 @@ REPORTS = REPORT, REPORT_TEXT, REPORT_METRICS = "report.html", "report.md", "met
 LOCK, DECISIONS = ".lock", ".decisions.json"
 RUN = ".run.json"
 
+CHECKPOINT_MARKS = f"{CHECKPOINTS}/checkpoint-*/complete.json"
+"""Matches what says in a stage's folder that a checkpoint is whole, as a glob."""
+
 OF_A_RUN = (RECIPE, MANIFEST, *REPORTS, DECISIONS, RUN)
 """Files in a run's own folder, beside its stages."""
 

@@ -12,6 +12,7 @@ from typer.testing import CliRunner
 
 from magistral_recipe.cli import app
 from magistral_recipe.data import tiny
+from magistral_recipe.errors import DataError
 from magistral_recipe.models.config import ModelConfig
 from magistral_recipe.models.load import load_model
 from magistral_recipe.models.target import find_target
@@ -117,7 +118,7 @@ def test_transformers_never_asks_whoever_sits_at_the_keyboard(tmp_path, monkeypa
     monkeypatch.setattr(AutoModelForCausalLM, "from_pretrained", lambda *_, **named: said.append(named) or 1 / 0)
     config = ModelConfig(path="tiny", trust_remote_code=trust)
     for path in (None, tiny.model_path()):
-        with pytest.raises(ZeroDivisionError):
+        with pytest.raises(DataError, match="ZeroDivisionError"):
             load_model(config, path)
     assert [named["trust_remote_code"] for named in said] == [trust, trust]
     assert AutoConfig is not None

@@ -2,6 +2,8 @@ r"""Votes by what answers mean: the rules of the maths reward, and SymPy for wha
 
 from __future__ import annotations
 
+import time
+
 import pytest
 
 from magistral_recipe.evaluation import votes
@@ -68,3 +70,12 @@ def test_unusable_problems_are_named():
         maj_at_k_of_problems([["1", "1"], ["1"]], [["1"], ["1"]], [1, 2])
     with pytest.raises(ValueError, match="no problems"):
         maj_at_k_of_problems([], [], 1)
+
+
+def test_no_answer_takes_the_rules_longer_than_a_reward_would(monkeypatch):
+    monkeypatch.setattr("magistral_recipe.evaluation.votes.SECONDS", 0.1)
+    bombs = ["+".join(f"{3400 - k}!/{3399 - k}!" for k in range(80)) + f"+{number}" for number in range(12)]
+    before = time.thread_time()
+    assert group_answers([[*bombs, r"\frac12", "0.5"]]) == [[*range(12), 12, 12]]  # no honest vote is lost
+    assert right_answers([[*bombs, "0.5"]], [[r"\frac12"]]) == [[*[False] * 12, True]]
+    assert time.thread_time() - before < 6  # 12 s without a limit, and by the square of their number

@@ -39,7 +39,7 @@ def test_each_has_the_length_penalty_on(recipe):
     stages = [stage for stage in load_recipe(recipe.file).recipe.stages if stage.kind == "grpo"]
     assert stages or recipe.name == "mistral_small_24b_4090"
     for stage in stages:
-        assert list(stage.warnings()) == []
+        assert list(stage.warnings(recipe.file.parent)) == []
         assert stage.trainer["overlong_cache"] > 0
 
 

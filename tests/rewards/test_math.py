@@ -10,6 +10,7 @@ import pytest
 from magistral_recipe.errors import RunError
 from magistral_recipe.rewards import MathCorrectness, math_correctness
 from magistral_recipe.rewards import math as math_module
+from magistral_recipe.verifiers.answers import compare
 from magistral_recipe.verifiers.pool import Outcome
 
 RIGHT, WRONG = r"<think>a</think>\boxed{4}", r"<think>a</think>\boxed{5}"
@@ -98,8 +99,9 @@ class StubPool:
         self.outcome = outcome
         self.asked = []
 
-    def compare(self, pairs):
+    def compare(self, pairs, together, used):
         self.asked += pairs
+        self.used = used
         return [self.outcome] * len(pairs)
 
 
@@ -240,6 +242,23 @@ def test_one_completion_takes_the_rules_no_longer_than_allowed(name):
     started = time.thread_time()
     assert math_correctness(completions=[f"<think>x</think>{boxes}"], answer=[[reference] * 3]) == [0.0]
     assert time.thread_time() - started < 3
+
+
+def test_what_the_rules_took_is_off_the_clock_of_what_sympy_is_asked(monkeypatch):
+    stub, compared = StubPool(Outcome.DIFFERENT), []
+
+    def slowly(reference, answer, rules):
+        compared.append(answer)
+        end = time.thread_time() + 0.05
+        while time.thread_time() < end:
+            pass
+        return compare(reference, answer, rules)
+
+    monkeypatch.setattr(math_module, "shared_pool", lambda: stub)
+    monkeypatch.setattr(math_module, "compare", slowly)
+    assert math_correctness(**UNDECIDED) == [0.0]
+    assert 0.05 <= stub.used[0] < 1
+    assert compared == [r"\frac13"]  # nor do the rules work twice on what they have judged
 
 
 def test_what_one_completion_had_no_time_for_is_no_property_of_the_text(monkeypatch):

@@ -3,10 +3,13 @@
 import json
 import os
 import resource
+import signal
 import subprocess
 import sys
 import threading
 import time
+from collections import deque
+from types import SimpleNamespace
 
 import pytest
 
@@ -14,7 +17,7 @@ from magistral_recipe.verifiers import pool as pool_module
 from magistral_recipe.verifiers import worker as worker_module
 from magistral_recipe.verifiers import workers as workers_module
 from magistral_recipe.verifiers.pool import Outcome, Pool, shared_pool
-from magistral_recipe.verifiers.workers import WALL_FACTOR
+from magistral_recipe.verifiers.workers import WALL_FACTOR, Unit
 
 EASY = (r"\int_0^1 x^2 dx", r"\frac{1}{3}")
 WRONG = (r"\int_0^1 x^2 dx", r"\frac{1}{4}")
@@ -92,6 +95,35 @@ def test_what_ran_out_of_time_runs_again_only_where_the_machine_was_loaded(pool,
         assert pool.compare(bombs(1)) == [Outcome.TIMEOUT]
         monkeypatch.undo()
         assert sent == [0] * attempts
+
+
+@pytest.mark.parametrize(("before", "loaded"), [(0.6, False), (1.2, True)])
+def test_load_is_told_by_all_of_a_completion_and_not_by_its_last_blink(monkeypatch, before, loaded):
+    """Twenty boxes use the clock up but for a hundredth of a second, and any death takes longer than that."""
+    pool, unit = Pool(1, seconds=0.6), Unit(0, deque([19]), 0.6, fresh=False, spent=0.59, waited=before)
+    monkeypatch.setattr(pool, "_dismiss", lambda *_: -signal.SIGPROF)
+    worker = SimpleNamespace(unit=unit, ready=True, started=time.monotonic() - 0.05)
+    assert pool._bury(worker, Outcome.CRASHED, None)
+    assert (unit.ending, unit.loaded) == (Outcome.TIMEOUT, loaded)
+
+
+def test_what_a_completion_has_used_before_is_off_its_clock(pool, monkeypatch):
+    pool.compare([EASY])
+    clocks = []
+
+    def send(self, send=pool_module.Worker.send):
+        clocks.append(self.unit.seconds)
+        send(self)
+
+    monkeypatch.setattr(pool_module.Worker, "send", send)
+    monkeypatch.setattr(pool_module, "LOADED", 1e9)
+    pairs = [*bombs(2), EASY]
+    assert pool.compare(pairs, [[0], [0], [1], [2]], [0.5, 0.5, 0.7, 0.0]) == [
+        *[Outcome.TIMEOUT] * 2,
+        Outcome.EQUAL,
+    ]
+    # Once for the two that share it, never for the one that has no time left.
+    assert clocks == [pytest.approx(0.1), pytest.approx(0.6)]
 
 
 def test_a_crash_is_tried_again_alone_and_takes_from_the_clock(monkeypatch):

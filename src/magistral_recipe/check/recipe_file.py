@@ -11,7 +11,7 @@ import re
 import types
 import typing
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,8 @@ from magistral_recipe.confidential import masked_data, secrets_in, way_out
 from magistral_recipe.data.declared import with_held_out
 from magistral_recipe.data.sources import ProblemsSource
 from magistral_recipe.errors import RecipeError
+from magistral_recipe.models.adapters import start_mistakes
+from magistral_recipe.models.paths import lasting_path, missing_model
 from magistral_recipe.recipe.document import Document, KeyPath, key_text, read_document
 from magistral_recipe.recipe.sections import (
     BASE,
@@ -32,6 +34,7 @@ from magistral_recipe.schema import StrictModel
 from magistral_recipe.stages import STAGES, stage_class
 from magistral_recipe.stages.training import chat_format
 from magistral_recipe.suggest import did_you_mean
+from magistral_recipe.writing.template import NAMED_TEMPLATES
 
 
 def load_recipe(file: Path | str, overrides: list[str] | None = None, *, folder: Path | None = None) -> LoadedRecipe:
@@ -58,6 +61,14 @@ def load_recipe(file: Path | str, overrides: list[str] | None = None, *, folder:
     if mistakes:
         raise RecipeError(sorted(mistakes, key=line_of), partial=loaded)
     return loaded
+
+
+def launched_with(loaded: LoadedRecipe, processes: int) -> LoadedRecipe:
+    """Return a recipe that asks for a number of processes, as if it said so itself."""
+    launch = loaded.document.data.get("launch") or {}
+    data = {**loaded.document.data, "launch": {**launch, "num_processes": processes}}
+    document = replace(loaded.document, data=data)
+    return LoadedRecipe(_build(document), document)
 
 
 def _withheld(document: Document) -> Iterator[str]:
@@ -249,6 +260,7 @@ def _salvage(annotation: Any, value: Any) -> Any:
 
 def _reference_mistakes(loaded: LoadedRecipe) -> Iterator[str]:
     """Mistakes that no single section can see: names, files, order. Sections that are `None` are passed over."""
+    yield from _model_mistakes(loaded)
     yield from _thinking_mistakes(loaded)
     for name in loaded.document.data.get("problems") or {}:  # what they hold out has the same mistakes
         source = loaded.recipe.problems.get(str(name))
@@ -256,6 +268,19 @@ def _reference_mistakes(loaded: LoadedRecipe) -> Iterator[str]:
             yield loaded.mistake(("problems", name, *key.split(".")) if key else ("problems", name), message)
     yield from _launch_mistakes(loaded)
     yield from _chain_mistakes(loaded)
+
+
+def _model_mistakes(loaded: LoadedRecipe) -> Iterator[str]:
+    """What can be said of a model that lies, or should lie, on this machine."""
+    model = loaded.recipe.model
+    if model is None:
+        return
+    if missing := missing_model(model.path, loaded.folder, model.revision):
+        yield loaded.mistake(("model", "path"), missing)
+        return
+    found = model.model_copy(update={"path": lasting_path(model.path, loaded.folder)})
+    for key, message in start_mistakes(found):
+        yield loaded.mistake(("model", key), message)
 
 
 def _thinking_mistakes(loaded: LoadedRecipe) -> Iterator[str]:
@@ -266,9 +291,11 @@ def _thinking_mistakes(loaded: LoadedRecipe) -> Iterator[str]:
         chat_format(loaded.recipe, loaded.folder)
     except ValueError as error:
         yield loaded.mistake(("thinking",), str(error))
-    if section.template not in {"magistral", "tokenizer"} and not (loaded.folder / section.template).is_file():
+    if section.template not in NAMED_TEMPLATES and not (loaded.folder / section.template).is_file():
         file = loaded.folder / section.template
-        yield loaded.mistake(("thinking", "template"), f"expected 'magistral', 'tokenizer' or a Jinja file; no {file}")
+        yield loaded.mistake(
+            ("thinking", "template"), f"expected 'auto', 'magistral', 'tokenizer' or a Jinja file; no {file}"
+        )
 
 
 def _chain_mistakes(loaded: LoadedRecipe) -> Iterator[str]:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from magistral_recipe import own_code
 from magistral_recipe.data.problems import Problem
 from magistral_recipe.errors import DataError, MagistralRecipeError, RunError
 from magistral_recipe.foreign import called
@@ -116,7 +117,7 @@ def score(reward: RewardFunction, chat: ChatFormat, trials: Sequence[Trial]) -> 
     except (MagistralRecipeError, ValueError, TypeError):
         raise
     except Exception as error:
-        raise RunError(f"reward '{name_of(reward)}' raised {type(error).__name__}: {error}") from error
+        raise RunError(own_code.reward_failure(name_of(reward), error, reward, len(trials), call.keywords)) from error
     if len(values) != len(trials):
         raise DataError(f"{name_of(reward)} returned {len(values)} values for {len(trials)} completions")
     return Given(list(values), extras)

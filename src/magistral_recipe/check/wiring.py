@@ -67,6 +67,7 @@ def prove_wiring(
     ]
     findings = [*_template_findings(path), *_text_findings(path, trials), *_reward_tag_findings(chat, rewards)]
     row, row_findings, notes = _training_row(path, traces)
+    notes = [f"chat template: {chat.told}", *notes] if chat.told else notes
     findings += row_findings
     proofs = []
     for reward in rewards:

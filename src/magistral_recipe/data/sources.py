@@ -93,7 +93,9 @@ def first_rows(source: _Source, count: int) -> _Source:
     return source.model_copy(update={"count": few, "seed": None if source.path else source.seed})
 
 
-def load_problems(source: ProblemsSource, base: Path, quarantine: Path | None) -> LoadResult[Problem]:
+def load_problems(
+    source: ProblemsSource, base: Path, quarantine: Path | None, *, raw: Iterable[RawRow | BadRow] | None = None
+) -> LoadResult[Problem]:
     """Load the problems of a source.
 
     Two rows with the same id, or without ids and with the same contents, are a duplicate: the first counts.
@@ -102,6 +104,7 @@ def load_problems(source: ProblemsSource, base: Path, quarantine: Path | None) -
         source: what to load, checked before.
         base: the folder that relative paths start from, a recipe's own.
         quarantine: the JSONL file for rows that cannot be used; None only counts them.
+        raw: the rows of its `path`, where somebody is reading them already.
 
     Returns:
         The problems and what was set aside.
@@ -118,7 +121,7 @@ def load_problems(source: ProblemsSource, base: Path, quarantine: Path | None) -
         return problem.id
 
     if source.path is not None:
-        reading, rows = opened(source.rows(base), wish, source.describe())
+        reading, rows = opened(source.rows(base) if raw is None else raw, wish, source.describe())
         partition = _partition(source, base, reading)
         return _load(source, rows, reading.problem, key, quarantine, False, reading, partition)
     wanted = source.skip + (source.count or 1)
@@ -126,10 +129,14 @@ def load_problems(source: ProblemsSource, base: Path, quarantine: Path | None) -
         from magistral_recipe.data import tiny
 
         made: Iterable[object] = tiny.problems(source.tiny, wanted, seed=source.seed or 0)
+    elif source.sums is not None:
+        from magistral_recipe.data import sums
+
+        made = sums.problems(source.sums, wanted, source.seed or 0, source.terms or sums.TERMS)
     elif source.gym is not None:
         made = gym.rows(source.gym, source.gym_config, wanted, source.seed or 0)
     else:
-        raise DataError("a source of problems without path, benchmark, tiny or gym")
+        raise DataError("a source of problems without path, benchmark, tiny, sums or gym")
     made_rows = _numbered(made, source.describe())
     return _load(source, made_rows, Reading(wish).problem, key, quarantine, made=True)
 
@@ -149,7 +156,12 @@ def _load_benchmark(source: ProblemsSource, base: Path, quarantine: Path | None)
 
 
 def load_traces(
-    source: TracesSource, base: Path, quarantine: Path | None, thinking: Thinking | None = None
+    source: TracesSource,
+    base: Path,
+    quarantine: Path | None,
+    thinking: Thinking | None = None,
+    *,
+    raw: Iterable[RawRow | BadRow] | None = None,
 ) -> LoadResult[Trace]:
     """Load the traces of a source.
 
@@ -160,6 +172,7 @@ def load_traces(
         base: the folder that relative paths start from, a recipe's own.
         quarantine: the JSONL file for rows that cannot be used; None only counts them.
         thinking: the recipe's tags; with them, traces of a file are held against the tags.
+        raw: the rows of its `path`, where somebody is reading them already.
 
     Returns:
         The traces and what was set aside.
@@ -174,12 +187,18 @@ def load_traces(
         return content_hash(trace.problem, trace.text(tags))
 
     if source.path is not None:
-        reading, rows = opened(source.rows(base), wish, source.describe(), thinking)
+        reading, rows = opened(source.rows(base) if raw is None else raw, wish, source.describe(), thinking)
         partition = _partition(source, base, reading)
         return _load(source, rows, reading.trace, key, quarantine, False, reading, partition)
+    wanted = source.skip + (source.count or 1)
+    if source.sums is not None:
+        from magistral_recipe.data import sums
+
+        worked = sums.traces(wanted, source.seed or 0, source.terms or sums.TERMS)
+        return _load(source, _numbered(worked, source.describe()), Reading(wish).trace, key, quarantine, made=True)
     from magistral_recipe.data import tiny
 
-    made = tiny.traces(source.skip + (source.count or 1), seed=source.seed or 0, thinking=tags)
+    made = tiny.traces(wanted, seed=source.seed or 0, thinking=tags)
     # Made ones repeat by chance, as the generator means them to.
     return _load(source, _numbered(made, source.describe()), Reading(wish).trace, None, quarantine, made=True)
 

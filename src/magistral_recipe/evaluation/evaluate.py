@@ -16,6 +16,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
+import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, replace
@@ -59,6 +60,7 @@ def evaluate_model(
     generator: Generator | None = None,
     weights: str | None = None,
     about: Mapping[str, Any] | None = None,
+    earlier: Sequence[Path] = (),
 ) -> Scores:
     """Evaluate a model; an evaluation that was interrupted goes on where it stopped.
 
@@ -75,6 +77,7 @@ def evaluate_model(
         generator: another backend than transformers.
         weights: what tells the model's weights from others; by default `weights_fingerprint` of the model.
         about: what ``scores.json`` shall say beside the figures: the request that repeats the run, the command.
+        earlier: folders of other evaluations; samples of one that asked for the same are taken over, the last first.
 
     Returns:
         The scores, as in ``scores.json``.
@@ -91,6 +94,7 @@ def evaluate_model(
     with only_writer(output, shard):
         before = _seconds_before(output)
         if shard.first:
+            _take_over(output, asked, earlier)
             _take_up(output, asked, problems)
         shard.wait()
         done = read_samples(output / SAMPLES)
@@ -303,6 +307,20 @@ def _take_up(output: Path, asked: Mapping[str, Any], problems: Sequence[Problem]
         for name in (SCORES, PARTIAL_SCORES):  # they speak of what was asked before
             (output / name).unlink(missing_ok=True)
         write_json(output / SETTINGS, asked)
+
+
+def _take_over(output: Path, asked: Mapping[str, Any], earlier: Sequence[Path]) -> None:
+    """Copy the samples of an earlier evaluation of the same weights and problems, where there are none of its own."""
+    now = json.loads(json.dumps(asked))
+    if (output / SETTINGS).exists():
+        return
+    for folder in reversed(earlier):
+        before = read_json(folder / SETTINGS)
+        if (before == now or _grows_from(before, now)) and (folder / SAMPLES).is_file():
+            output.mkdir(parents=True, exist_ok=True)
+            for name in (PROBLEMS, SAMPLES, SETTINGS):  # the settings last: they say whose samples these are
+                shutil.copyfile(folder / name, output / name)
+            return
 
 
 def _grows_from(before: Any, now: dict[str, Any]) -> bool:

@@ -8,13 +8,15 @@ is asked either way round, since neither of them is the reference.
 from __future__ import annotations
 
 import math
+import time
 from collections import Counter
-from collections.abc import Iterable, Sequence
-from functools import cache, lru_cache
+from collections.abc import Callable, Iterable, Sequence
+from functools import lru_cache
 from itertools import combinations, islice
 
 from magistral_recipe.evaluation.estimators import clusters, maj_at_k
 from magistral_recipe.verifiers.answers import compare, references_of
+from magistral_recipe.verifiers.answers.effort import SECONDS, OutOfTimeError, limited_effort
 from magistral_recipe.verifiers.pool import Outcome, shared_pool
 
 MAX_PAIRS = 32
@@ -24,19 +26,40 @@ model may write a different one each time. The most frequent answers come first;
 Pair = tuple[str, str]
 
 
-def same_answer(first: str, second: str) -> bool:
-    """Whether two final answers mean the same by the rules of the maths reward, read either way round.
-
-    What those rules leave undecided counts as different here; `group_answers` asks SymPy, for all pairs at once.
-    """
-    return bool(_either_way(first, second))
-
-
 @lru_cache(maxsize=65_536)
 def _either_way(first: str, second: str) -> bool | None:
+    """Whether two answers mean the same by the rules of the maths reward, read either way round."""
     there = compare(first, second).right
     back = True if there else compare(second, first).right
     return True if back else None if there is None or back is None else False
+
+
+class _Rules:
+    """The rules' word on the answers of one problem, each of which they work on no longer than the reward allows."""
+
+    def __init__(self) -> None:
+        self._known: dict[tuple[str, ...], bool | None] = {}
+        self._used: Counter[str] = Counter()
+
+    def same(self, first: str, second: str) -> bool | None:
+        """Whether two answers mean the same; ``None`` where that is left open, not where it takes too long."""
+        return self._asked(lambda: _either_way(first, second), first, second)
+
+    def right(self, text: str, answer: str) -> bool | None:
+        """Whether an answer is what a reference says; ``None`` likewise."""
+        return self._asked(lambda: compare(text, answer).right, answer, of=text)
+
+    def _asked(self, judged: Callable[[], bool | None], *answers: str, of: str = "") -> bool | None:
+        key = (of, *answers)
+        if key not in self._known:
+            started = time.thread_time()
+            try:
+                with limited_effort(SECONDS - max(self._used[answer] for answer in answers)):
+                    self._known[key] = judged()
+            except OutOfTimeError:
+                self._known[key] = False
+            self._used.update(dict.fromkeys(answers, time.thread_time() - started))
+        return self._known[key]
 
 
 def group_answers(answers: Sequence[Sequence[str | None]]) -> list[list[int | None]]:
@@ -49,16 +72,23 @@ def group_answers(answers: Sequence[Sequence[str | None]]) -> list[list[int | No
         In the same shape the number of each answer's group, in order of first appearance; None for none.
     """
     given = [[None if answer is None else answer.strip() for answer in problem] for problem in answers]
-    by_rules = [clusters(problem, same_answer) for problem in given]
-    open_pairs = [_open_pairs(problem, groups) for problem, groups in zip(given, by_rules, strict=True)]
+    rules = [_Rules() for _ in given]
+    by_rules = [
+        clusters(problem, lambda *pair, rules=each: bool(rules.same(*pair)))
+        for problem, each in zip(given, rules, strict=True)
+    ]
+    open_pairs = [_open_pairs(*each) for each in zip(given, by_rules, rules, strict=True)]
     known = _ask_sympy(pair for pairs in open_pairs for pair in pairs)
 
-    def equivalent(first: str, second: str) -> bool:
-        return same_answer(first, second) or known.get((first, second), known.get((second, first), False))
+    def joined(problem: list[str | None], rules: _Rules) -> list[int | None]:
+        def equivalent(first: str, second: str) -> bool:
+            return rules.same(first, second) or known.get((first, second), known.get((second, first), False))
+
+        return clusters(problem, equivalent)
 
     return [
-        clusters(problem, equivalent) if any(known[pair] for pair in pairs) else groups
-        for problem, groups, pairs in zip(given, by_rules, open_pairs, strict=True)
+        joined(problem, each) if any(known[pair] for pair in pairs) else groups
+        for problem, groups, pairs, each in zip(given, by_rules, open_pairs, rules, strict=True)
     ]
 
 
@@ -77,22 +107,22 @@ def right_answers(answers: Sequence[Sequence[str | None]], references: Sequence[
     """
     texts = [_readable(reference, number) for number, reference in enumerate(references)]
     given = [[None if answer is None else answer.strip() for answer in problem] for problem in answers]
+    rules = [_Rules() for _ in given]
     known = _ask_sympy(
         (text, answer)
-        for problem, listed in zip(given, texts, strict=True)
+        for problem, listed, each in zip(given, texts, rules, strict=True)
         for answer in _distinct(problem)
         for text in listed
-        if compare(text, answer).right is None
+        if each.right(text, answer) is None
     )
 
-    @cache
-    def is_right(text: str, answer: str) -> bool:
-        verdict = compare(text, answer).right
+    def is_right(text: str, answer: str, rules: _Rules) -> bool:
+        verdict = rules.right(text, answer)
         return known.get((text, answer), False) if verdict is None else verdict
 
     return [
-        [answer is not None and any(is_right(text, answer) for text in listed) for answer in problem]
-        for problem, listed in zip(given, texts, strict=True)
+        [answer is not None and any(is_right(text, answer, each) for text in listed) for answer in problem]
+        for problem, listed, each in zip(given, texts, rules, strict=True)
     ]
 
 
@@ -133,7 +163,7 @@ def _readable(reference: Sequence[str], number: int) -> list[str]:
     return texts
 
 
-def _open_pairs(answers: Sequence[str | None], groups: Sequence[int | None]) -> list[Pair]:
+def _open_pairs(answers: Sequence[str | None], groups: Sequence[int | None], rules: _Rules) -> list[Pair]:
     """Pairs of one problem's groups that the rules leave undecided, by their first answers, the largest first."""
     first: dict[int, str] = {}
     for answer, group in zip(answers, groups, strict=True):
@@ -141,7 +171,7 @@ def _open_pairs(answers: Sequence[str | None], groups: Sequence[int | None]) -> 
             first.setdefault(group, answer)
     sizes = Counter(group for group in groups if group is not None)
     pairs = combinations([first[group] for group, _ in sizes.most_common()], 2)
-    return list(islice((pair for pair in pairs if _either_way(*pair) is None), MAX_PAIRS))
+    return list(islice((pair for pair in pairs if rules.same(*pair) is None), MAX_PAIRS))
 
 
 def _distinct(answers: Iterable[str | None]) -> list[str]:

@@ -12,6 +12,8 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
+from magistral_recipe.errors import DataError
+
 
 def auto_class(shape: Any) -> Any:
     """Choose the auto class that loads a model for generating text.
@@ -35,6 +37,50 @@ def auto_class(shape: Any) -> Any:
 
 def _kinds(entry: Any) -> tuple[type, ...]:
     return tuple(entry) if isinstance(entry, tuple | list) else (entry,)
+
+
+MOST_BLOCKS = 100_000
+"""Layers, times experts in each, of a model that is built; the largest published ones have some 25,000."""
+
+
+def require_harmless(shape: Any, path: str, trust_remote_code: bool) -> None:
+    """Refuse what a model's `config.json` may ask for before anything is built of it.
+
+    Args:
+        shape: the model's transformers config.
+        path: of the model, for the message.
+        trust_remote_code: a person's word that code may run; an attention kernel of the hub (`owner/name`) is code.
+
+    Raises:
+        DataError: in a line.
+    """
+    for part in _parts(shape):
+        kernel = getattr(part, "_attn_implementation", None)
+        for name in kernel.values() if isinstance(kernel, dict) else [kernel]:
+            if "/" in str(name) and not trust_remote_code:
+                raise DataError(
+                    f"model {path!r}: its config.json names an attention kernel of the hub, {name}, which is code. "
+                    "Where you have read it: --trust-remote-code, or, in a recipe that you run, "
+                    "model.trust_remote_code: true"
+                )
+        told = part.to_dict()
+        layers = max([1, *_counts(told, "layers", "n_layer")])
+        experts = max([1, *_counts(told, "experts")])
+        if layers * experts > MOST_BLOCKS:
+            raise DataError(f"model {path!r}: its config.json asks for {layers:,} layers of {experts:,} experts each")
+
+
+def _parts(shape: Any) -> Iterator[Any]:
+    yield shape
+    for name in getattr(shape, "sub_configs", {}):
+        if (part := getattr(shape, name, None)) is not None:
+            yield from _parts(part)
+
+
+def _counts(told: dict[str, Any], *words: str) -> Iterator[int]:
+    for key, value in told.items():
+        if isinstance(value, int) and not isinstance(value, bool) and any(word in key for word in words):
+            yield value
 
 
 def checkpoint_mistake(shape: Any, quantization: str) -> str | None:
@@ -76,6 +122,21 @@ def other_parts(model: Any) -> list[str]:
     if model.config.get_text_config() is model.config:
         return []
     return list(_outside(model, _text_modules(model), ""))
+
+
+def kept_whole(model: Any) -> list[str]:
+    """Name the modules of an image-text model that are not quantized: its head, and the parts that stay as published.
+
+    Args:
+        model: see `other_parts`.
+
+    Returns:
+        Their names; empty for a text model, of which transformers knows by itself what to leave out.
+    """
+    if model.config.get_text_config() is model.config:
+        return []
+    head = model.get_output_embeddings()
+    return [*other_parts(model), *(name for name, module in model.named_modules() if module is head)]
 
 
 def freeze_other_parts(model: Any) -> None:

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar, Literal, Protocol, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, SerializerFunctionWrapHandler, model_serializer, model_validator
 
 from magistral_recipe import layout
 from magistral_recipe.data.declared import with_held_out
@@ -23,7 +23,9 @@ from magistral_recipe.data.sources import ProblemsSource
 from magistral_recipe.models.config import ModelConfig
 from magistral_recipe.models.paths import why_no_model
 from magistral_recipe.recipe.document import Document, KeyPath, key_text
+from magistral_recipe.rewards.registry import module_of
 from magistral_recipe.schema import StrictModel
+from magistral_recipe.writing.template import AUTO_TEMPLATE, PACKAGE_TEMPLATE
 
 BASE = "base"
 """The name by which stages call the recipe's base model."""
@@ -41,8 +43,16 @@ class ThinkingConfig(StrictModel):
     """The closing tag."""
     system_prompt: str = "magistral"
     """`magistral` (the package's, after Magistral §2.2.4), `none`, or the text itself."""
-    template: str = "magistral"
-    """`magistral` (the package's), `tokenizer` (the model's own), or a path to a Jinja file."""
+    template: str = "auto"
+    """`auto` (the model's own chat template where it keeps thoughts and prompts as they are, else the package's; which
+    one is said), `magistral` (the package's), `tokenizer` (the model's own), or a path to a Jinja file."""
+
+    @model_serializer(mode="wrap")
+    def _as_known(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Write what an earlier version knew as it wrote it: the fingerprints of its runs are made of this."""
+        fields: dict[str, Any] = handler(self)  # the package's was the default, before the tokenizer was looked at
+        known = {AUTO_TEMPLATE: PACKAGE_TEMPLATE, PACKAGE_TEMPLATE: f"{PACKAGE_TEMPLATE}, whatever the tokenizer has"}
+        return {**fields, "template": known.get(self.template, self.template)}
 
 
 class LaunchConfig(StrictModel):
@@ -64,6 +74,7 @@ class Inputs:
         paths: further files or folders, relative to the recipe.
         named: what may be a file that a trainer opens, relative to the working folder.
         rewards: names of rewards, whose code it runs where it is not this package's.
+        transforms: names of functions over rows that no set of problems names.
     """
 
     models: tuple[str, ...] = ()
@@ -71,6 +82,7 @@ class Inputs:
     paths: tuple[str, ...] = ()
     named: tuple[str, ...] = ()
     rewards: tuple[str, ...] = ()
+    transforms: tuple[str, ...] = ()
 
 
 Role = Literal["imitation", "reinforcement", "evaluation", "other"]
@@ -89,6 +101,8 @@ class Stage(StrictModel):
     """Whether it leaves a model that later stages can start from."""
     shares_work: ClassVar[bool] = False
     """Whether it runs in every process of a launch; others run in the first alone."""
+    libraries: ClassVar[tuple[str, ...]] = ()
+    """Modules that its process loads before anything else, heavy ones first of all."""
     role: ClassVar[Role] = "other"
     """How the report shows it; written into the run folder."""
 
@@ -96,6 +110,9 @@ class Stage(StrictModel):
     """The stage's name in the run folder and for later stages; by default its kind."""
     launch: LaunchConfig | None = None
     """Other launch settings than the recipe's."""
+
+    costs: ClassVar[tuple[str, ...]] = ()
+    """Keys, dotted, that decide what it takes of the machine and not what it does: changed, a stage goes on."""
 
     @model_validator(mode="before")
     @classmethod
@@ -117,13 +134,34 @@ class Stage(StrictModel):
         """
         yield from ()
 
-    def warnings(self) -> Mistakes:
-        """Find what is allowed and still not likely to be meant; `check` and `run` say it and go on."""
+    def warnings(self, folder: Path) -> Mistakes:
+        """Find what is allowed and still not likely to be meant; `check` and `run` say it and go on.
+
+        Args:
+            folder: where relative paths start.
+        """
         yield from ()
 
     @abstractmethod
     def inputs(self, start: str) -> Inputs:
         """Say what flows into the stage, which starts from the model called `start`."""
+
+    def as_begun(self, began: Mapping[str, Any]) -> Self:
+        """Return this stage with its `costs` as they were: it is the one that began, if nothing else has changed.
+
+        Args:
+            began: all keys of the stage that began, from `keys_of`.
+        """
+        update: dict[str, Any] = {}
+        for key in self.costs:
+            holder, _, leaf = key.rpartition(".")
+            if not holder:
+                update[leaf] = began.get(key, type(self).model_fields[leaf].default)
+                continue
+            section = update.setdefault(holder, dict(getattr(self, holder)))
+            section.pop(leaf, None)
+            section |= {leaf: began[key]} if key in began else {}
+        return self.model_copy(update=update)
 
     def missing(self, folder: Path, start: str) -> Iterator[str]:
         """Name what it promised and has not left, or not so that it can be read: without it no stage is complete.
@@ -134,6 +172,18 @@ class Stage(StrictModel):
         """
         if self.makes_model and (reason := why_no_model(folder / layout.MODEL)):
             yield f"{layout.MODEL}: {reason}"
+
+    def goes_on_from(self, before: Mapping[str, Any], folder: Path) -> str | None:
+        """Say how it goes on with what it left when it asked for less, such as fewer steps.
+
+        Args:
+            before: the keys that it was made of and that differ now, dotted, with their values then.
+            folder: its own.
+
+        Returns:
+            What a person is told; ``None`` where it has to start anew.
+        """
+        return None
 
     @abstractmethod
     def describe(self, recipe: Recipe) -> str:
@@ -149,6 +199,21 @@ class Stage(StrictModel):
         Returns:
             Results for the manifest, JSON values; `summary` is one line for people.
         """
+
+
+def keys_of(stage: Stage) -> dict[str, Any]:
+    """All keys of a stage but its name and launch, dotted, with their values as JSON has them."""
+    return flat(stage.model_dump(mode="json", exclude={"name", "launch"}))
+
+
+def flat(data: Any, name: str = "") -> dict[str, Any]:
+    """Flatten nested mappings to dotted keys; lists and plain values are leaves."""
+    if isinstance(data, Mapping) and data:
+        found: dict[str, Any] = {}
+        for key, value in data.items():
+            found |= flat(value, f"{name}.{key}" if name else str(key))
+        return found
+    return {name: data}
 
 
 class Recipe(StrictModel):
@@ -180,6 +245,13 @@ class Recipe(StrictModel):
         """Return the launch that a stage asks for: its own, else the recipe's. Its fingerprint knows this one."""
         return stage.launch or self.launch
 
+    def code_of(self, stage: Stage) -> list[str]:
+        """Return the names in a recipe whose code a stage runs: a person's own, or an installed package's."""
+        used = stage.inputs(BASE)
+        sources = [self.problems[name].transform for name in used.problems if name in self.problems]
+        named = [*(name for name in used.rewards if module_of(name)), *(name for name in sources if name)]
+        return list(dict.fromkeys([*named, *used.transforms]))
+
     def started_as(self, stage: Stage) -> LaunchConfig:
         """Return the launch that the stage's processes are really started with.
 
@@ -187,6 +259,10 @@ class Recipe(StrictModel):
         own: an evaluation shares its work only where it is asked to.
         """
         return self.launch_of(stage) if stage.makes_model or stage.launch else LaunchConfig()
+
+    def code_named(self) -> list[str]:
+        """Name all code of the user's, or of an installed package, that a recipe runs."""
+        return list(dict.fromkeys(name for stage in self.stages for name in self.code_of(stage)))
 
 
 @dataclass(frozen=True)

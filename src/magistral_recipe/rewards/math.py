@@ -8,6 +8,7 @@ left goes to SymPy, in worker processes with a limit. Each distinct pair of a ba
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Callable, Iterable
 from functools import lru_cache, partial
 from typing import Any, Literal, NamedTuple, TypeVar
@@ -157,52 +158,67 @@ def _references_of_text(reference: str) -> tuple[str, ...]:
     return tuple(references_of(reference))
 
 
+class _Open(NamedTuple):
+    """What the rules found of a task that they leave open.
+
+    Attributes:
+        verdicts: of each pair that was compared.
+        used: CPU time that this took, in seconds, off the completion's clock.
+    """
+
+    verdicts: dict[tuple[str, str], Verdict]
+    used: float
+
+    @property
+    def pairs(self) -> list[tuple[str, str]]:
+        """The pairs that SymPy is asked about."""
+        return [pair for pair, verdict in self.verdicts.items() if verdict.right is None]
+
+
 def _compare(rules: Rules, tasks: Iterable[_Task]) -> dict[_Task, Grade]:
     """Grade each task: by the rules in this process, and what they leave open by SymPy in the pool."""
     graded: dict[_Task, Grade] = {}
-    left_open: dict[_Task, list[tuple[str, str]]] = {}
+    left_open: dict[_Task, _Open] = {}
     for task in tasks:
-        pairs: list[tuple[str, str]] = []
-        verdict = _guarded(partial(judge, task.references, task.boxes, _noting(rules, pairs)), task)
+        verdicts: dict[tuple[str, str], Verdict] = {}
+        started = time.thread_time()
+        verdict = _guarded(partial(judge, task.references, task.boxes, _noting(rules, verdicts)), task)
         if verdict is None:
             graded[task] = _GRADER_ERROR
         elif verdict.right is None:
-            left_open[task] = pairs
+            left_open[task] = _Open(verdicts, time.thread_time() - started)
         else:
             graded[task] = Grade(float(verdict.right), Reason(verdict.reason))
     if left_open:
-        distinct = list(dict.fromkeys(pair for pairs in left_open.values() for pair in pairs))
-        outcomes = dict(zip(distinct, _asked(distinct, list(left_open.values())), strict=True))
-        for task in left_open:
-            graded[task] = _guarded(partial(_settled, rules, task, outcomes), task) or _GRADER_ERROR
+        outcomes = _asked(list(left_open.values()))
+        for task, found in left_open.items():
+            graded[task] = _guarded(partial(_settled, task, found.verdicts, outcomes), task) or _GRADER_ERROR
     return graded
 
 
-def _asked(pairs: list[tuple[str, str]], tasks: list[list[tuple[str, str]]]) -> list[Outcome]:
-    """SymPy's word on each pair; the pairs of one task share one limit of time."""
-    if all(len(task) == 1 for task in tasks):
-        return shared_pool().compare(pairs)
+def _asked(tasks: list[_Open]) -> dict[tuple[str, str], Outcome]:
+    """SymPy's word on each pair; a task's pairs share what the rules left of its time."""
+    pairs = list(dict.fromkeys(pair for task in tasks for pair in task.pairs))
     at = {pair: index for index, pair in enumerate(pairs)}
-    return shared_pool().compare(pairs, [[at[pair] for pair in task] for task in tasks])
+    together = [[at[pair] for pair in task.pairs] for task in tasks]
+    return dict(zip(pairs, shared_pool().compare(pairs, together, [task.used for task in tasks]), strict=True))
 
 
-def _noting(rules: Rules, pairs: list[tuple[str, str]]) -> Callable[[str, str], Verdict]:
+def _noting(rules: Rules, verdicts: dict[tuple[str, str], Verdict]) -> Callable[[str, str], Verdict]:
     def comparison(reference: str, answer: str) -> Verdict:
-        verdict = compare(reference, answer, rules)
-        if verdict.right is None:
-            pairs.append((reference, answer))
+        verdict = verdicts[reference, answer] = compare(reference, answer, rules)
         return verdict
 
     return comparison
 
 
-def _settled(rules: Rules, task: _Task, outcomes: dict[tuple[str, str], Outcome]) -> Grade:
-    """Judge once more, with SymPy's word where the rules had none."""
+def _settled(task: _Task, verdicts: dict[tuple[str, str], Verdict], outcomes: dict[tuple[str, str], Outcome]) -> Grade:
+    """Judge once more, by the rules' verdicts, with SymPy's word where they had none."""
     worst = Outcome.DIFFERENT
 
     def comparison(reference: str, answer: str) -> Verdict:
         nonlocal worst
-        verdict = compare(reference, answer, rules)
+        verdict = verdicts[reference, answer]
         if verdict.right is not None:
             return verdict
         outcome = outcomes[reference, answer]

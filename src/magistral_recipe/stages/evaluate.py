@@ -32,6 +32,7 @@ class EvaluateStage(Stage):
     """The `evaluate` stage."""
 
     kind = "evaluate"
+    costs = ("tokens_per_batch",)
     role = "evaluation"
     shares_work = True
 
@@ -57,6 +58,11 @@ class EvaluateStage(Stage):
     def mistakes(self, recipe: Recipe, models: Sequence[str], folder: Path) -> Mistakes:
         """References to problems and models."""
         yield from check_problems(("problems",), self.problems, recipe)
+        if self.backend == "vllm" and recipe.model:
+            from magistral_recipe.generation.vllm import quantization_mistake
+
+            if mistake := quantization_mistake(recipe.model.quantization):
+                yield ("backend",), mistake
         for index, name in enumerate(self.models or []):
             if name not in models:
                 yield ("models", index), f"no model '{name}' before this stage.{did_you_mean(name, models)}"
@@ -112,6 +118,7 @@ class EvaluateStage(Stage):
                 tell=context.emit,
                 problems=problems,
                 name=f"evaluating {name}",
+                earlier=[folder / name for folder in _replaced(context.folder)],
                 more=compared,
             )
         for name, found in scores.items():
@@ -156,6 +163,13 @@ class EvaluateStage(Stage):
 
         given = {name: getattr(self, name) for name in names if name in self.model_fields_set}
         return sampling_of(find(source.benchmark, base).row, given)
+
+
+def _replaced(folder: Path) -> list[Path]:
+    """Where the chain put this stage's folder when it ran again, in their order: what has not changed is there."""
+    return sorted(
+        (folder.parent / layout.REPLACED).glob(f"{folder.name}.*"), key=lambda each: (len(each.name), each.name)
+    )
 
 
 def _in_words(name: str, values: Mapping[str, float]) -> str:

@@ -7,9 +7,10 @@ the wiring proof shows, and go to TRL's `SFTTrainer` as token ids and labels.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
 from magistral_recipe import layout
 from magistral_recipe.data.sources import TracesSource, first_rows, load_traces
@@ -18,7 +19,7 @@ from magistral_recipe.recipe.sections import Inputs, Mistakes, Recipe, StageCont
 from magistral_recipe.stages.held_out import compare_with_evaluations
 from magistral_recipe.stages.training import TrainingStage, run_arguments
 from magistral_recipe.stages.work import best_keeper, load_start, report_set_aside, train_and_save
-from magistral_recipe.writing.template import PACKAGE_TEMPLATE
+from magistral_recipe.writing.template import AUTO_TEMPLATE, PACKAGE_TEMPLATE
 from magistral_recipe.writing.thinking import Thinking
 
 if TYPE_CHECKING:
@@ -37,6 +38,7 @@ class SftStage(TrainingStage):
 
     kind = "sft"
     role = "imitation"
+    libraries = ("trl.trainer.sft_trainer",)
     trainer_choices: ClassVar[Mapping[str, tuple[object, ...]]] = {"loss_type": ("nll", "dft", "chunked_nll")}
 
     traces: TracesSource
@@ -54,7 +56,8 @@ class SftStage(TrainingStage):
     def inputs(self, start: str) -> Inputs:
         """What flows into the stage."""
         paths = tuple(path for path in (self.traces.path, self.traces.layout) if path)
-        return Inputs((start,), self.watched(), paths, named=self.named())
+        transforms = (self.traces.transform,) if self.traces.transform else ()
+        return Inputs((start,), self.watched(), paths, named=self.named(), transforms=transforms)
 
     def learns_from(self, recipe: Recipe) -> tuple[str, TracesSource] | None:
         """Its traces."""
@@ -76,6 +79,18 @@ class SftStage(TrainingStage):
         """The trainer's arguments: what the run decides, this stage's defaults, and the recipe's own."""
         defaults = {"logging_steps": 5, "packing": False, "max_length": None}
         return {**given, **defaults, **self.trainer}
+
+    def as_begun(self, began: Mapping[str, Any]) -> Self:
+        """Return this stage with its `costs` as they were, and a batch as large cut into the passes that it was."""
+        stage = super().as_begun(began)
+        now, before = (
+            [keys.get(name, default) for name, default in _CUT.items()] for keys in (self.trainer, _trainer(began))
+        )
+        if math.prod(now) != math.prod(before):
+            return stage
+        kept = {name: value for name, value in stage.trainer.items() if name not in _CUT}
+        kept |= {name: value for name, value in _trainer(began).items() if name in _CUT}
+        return stage.model_copy(update={"trainer": kept})
 
     def proof_traces(self, base: Path, thinking: Thinking, count: int) -> Sequence[Trace]:
         """Load its first traces; what cannot be used is counted and kept by the stage when it trains."""
@@ -118,6 +133,14 @@ class SftStage(TrainingStage):
         return {**results, "traces": len(dataset), "overlong": dropped, "set_aside": traces.set_aside, **shared}
 
 
+_CUT = {"per_device_train_batch_size": 8, "gradient_accumulation_steps": 1}
+"""What a batch is made of, with transformers' defaults."""
+
+
+def _trainer(keys: Mapping[str, Any]) -> dict[str, Any]:
+    return {name.removeprefix("trainer."): value for name, value in keys.items() if name.startswith("trainer.")}
+
+
 def tokenized(
     traces: Sequence[Trace], chat: ChatFormat, tokenizer: PreTrainedTokenizerBase, limit: int | None
 ) -> tuple[Dataset, int]:
@@ -144,9 +167,12 @@ def tokenized(
 
 
 def _own_tags(recipe: Recipe) -> Thinking | None:
-    """The recipe's tags, where they are known without the model: a template of its own may open the thoughts."""
+    """The recipe's tags, where they are known without the model: a template of its own may open the thoughts.
+
+    One that is chosen by itself may too; where it does, a trace without an opening tag is no mistake of this list.
+    """
     section = recipe.thinking
-    if section is None or section.template != PACKAGE_TEMPLATE:
+    if section is None or section.template not in (PACKAGE_TEMPLATE, AUTO_TEMPLATE):
         return None
     try:
         return Thinking(section.open, section.close)

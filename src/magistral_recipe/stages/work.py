@@ -14,6 +14,7 @@ from magistral_recipe.models.loaded import LoadedModel, load_ready
 from magistral_recipe.recipe.sections import StageContext
 from magistral_recipe.stages.held_out import is_clean
 from magistral_recipe.stages.training import TrainingStage, base_model_config, chat_format
+from magistral_recipe.writing.chat_format import stop_token_ids
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, Trainer, TrainerCallback
@@ -44,12 +45,16 @@ def load_start(context: StageContext) -> LoadedModel:
     Returns:
         Model, tokenizer and format.
     """
-    return load_ready(
+    start = load_ready(
         base_model_config(context.recipe, context.base),
         chat_format(context.recipe, context.base),
         context.models[context.start_model],
         train_seed=context.recipe.seed,
     )
+    # Where a turn ends on another token than a text does, as in Qwen's base models, trainers are to stop on it too.
+    start.model.generation_config.eos_token_id = stop_token_ids(start.tokenizer, start.model)
+    context.emit({"type": "note", "text": f"chat template: {start.chat.told}"})
+    return start
 
 
 def best_keeper(
@@ -94,7 +99,14 @@ def best_keeper(
             context.emit({"type": "warning", "text": trouble.line()})
 
     restore = settings.keep == "best"
-    keeper = KeepBest(score, settings.every, context.folder / layout.BEST, restore=restore, on_score=told)
+    keeper = KeepBest(
+        score,
+        settings.every,
+        context.folder / layout.BEST,
+        restore=restore,
+        on_score=told,
+        problems=len(problems),
+    )
     return [keeper]
 
 

@@ -191,11 +191,12 @@ class Collector:
         """Tell apart what never had a signal, what has learnt all there is, and what training has destroyed."""
         reward, first = figures["reward"], self._first_reward
         right, wrong = figures["groups/all_right"], figures["groups/all_wrong"]
-        if self._batches_with_signal and first is not None and wrong > right and reward < first:
+        if self._batches_with_signal and first is not None and right < 0.5 and reward < first:
             return (
                 f"the policy has collapsed. The first batch earned {first:.2f} a completion, this one {reward:.2f}, "
                 f"after {self._batches_with_signal} batches that trained: lower learning_rate "
-                f"({self._config.learning_rate:g})"
+                f"({self._config.learning_rate:g}), warm up longer (warmup_steps) or clip gradients harder "
+                f"(max_grad_norm: {self._config.max_grad_norm:g}); neither rewards nor problems are the cause"
             )
         if self._batches_with_signal and right > wrong:
             return "these problems are learnt. Choose harder ones, or end the training here"

@@ -13,6 +13,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -33,13 +34,14 @@ from magistral_recipe.training.checkpoints import CheckpointGuard, latest_comple
 from magistral_recipe.training.collector import Collector, GenerationBatch
 from magistral_recipe.training.config import MagistralGRPOConfig
 from magistral_recipe.training.contract import check_trl
+from magistral_recipe.training.correction import importance_weights
 from magistral_recipe.training.forward import cut_window, kl_penalty, row_logps
 from magistral_recipe.training.generating import RoundGenerator
 from magistral_recipe.training.memory import TrainerMemory, saved_state
 from magistral_recipe.training.metrics import StepSums, cut_after
 from magistral_recipe.training.objective import clipped_policy_loss
 from magistral_recipe.training.prompt_stream import PromptStream
-from magistral_recipe.training.rollouts import Group, broken_step_records, rollout_records
+from magistral_recipe.training.rollouts import Group, Rollout, broken_step_records, rollout_records
 from magistral_recipe.training.schedule import Schedule, Settings
 from magistral_recipe.training.scoring import reward_records
 from magistral_recipe.training.watch import HealthWatch, reward_metrics
@@ -100,6 +102,7 @@ class MagistralGRPOTrainer(RoundGenerator):
         self._memory = TrainerMemory(self._own_state, lambda: not self._pending)
         self._minibatch: Minibatch | None = None
         self._last_rollouts: int | None = None
+        self._told_of_cuts = False
         self._sums = StepSums(self.accelerator.device)
         if not any(isinstance(callback, CheckpointGuard) for callback in self.callback_handler.callbacks):
             self.add_callback(CheckpointGuard())
@@ -206,9 +209,6 @@ class MagistralGRPOTrainer(RoundGenerator):
         if self.entropy_coef:
             share = inputs.tokens / self.accelerator.num_processes
             loss = loss - self.entropy_coef * (entropy * inputs.mask).sum() / share
-        if inputs.sampler_logps is not None:
-            known = inputs.mask.bool() & ~inputs.sampler_logps.isnan()  # vLLM may leave a token unscored
-            self._sums.add(gap=(old - inputs.sampler_logps)[known].abs().sum(), gap_tokens=known.sum())
         self._sums.add(
             tokens=tokens,
             entropy=(entropy * inputs.mask).sum(),
@@ -241,10 +241,16 @@ class MagistralGRPOTrainer(RoundGenerator):
         batch = self._collector.fill(settings, self.generate_round, self._write_flat_batch)
         minibatches = build_minibatches(batch.groups, self._plan)
         exchange(minibatches, self.accelerator.process_index, self.accelerator.num_processes)
+        scored = any(row.sequence is not None and row.sequence.sampler_logps is not None for row in _rows(minibatches))
+        recorded = bool(self._most(int(scored)))
+        # A sampler in the trainer's own precision has nothing to correct: the later minibatches' gap suffices.
+        all_of_them = recorded and (len(minibatches) == 1 or not self._sampled_exactly)
         for number, minibatch in enumerate(minibatches):
             # The first minibatch is trained by the weights that generated it: its ratio is 1 as it stands.
-            if number or self.num_iterations > 1:
+            if number or self.num_iterations > 1 or all_of_them:
                 self._remember_logps(minibatch)
+        if recorded:
+            self._correct(minibatches)
         self._pending = minibatches * self.num_iterations
         metrics = self._metrics["train"]
         for name, value in batch.figures.items():
@@ -269,6 +275,37 @@ class MagistralGRPOTrainer(RoundGenerator):
             for sequence, values in zip(sequences, cut_window(logps, sequences) if sequences else [], strict=True):
                 sequence.old_logps = values
         self._seconds["old_logps"] += time.perf_counter() - started
+
+    def _correct(self, minibatches: list[Minibatch]) -> None:
+        """Weigh what a sampler of its own has drawn, and stop before it trains if that is another policy's."""
+        args, sums = self.args, StepSums(self.accelerator.device)
+        for minibatch in minibatches:
+            for sequence in minibatch.sequences(minibatch.shares[self.accelerator.process_index].rows):
+                if sequence.sampler_logps is None or sequence.old_logps is None:
+                    continue
+                found = importance_weights(
+                    sequence.old_logps.cpu(),
+                    sequence.sampler_logps,
+                    sequence.mask,
+                    args.sampler_correction,
+                    args.vllm_importance_sampling_clip_min,
+                    args.vllm_importance_sampling_clip_max,
+                )
+                if args.sampler_correction != "none":
+                    sequence.weight = found.weights
+                sums.add(tokens=sequence.mask.sum(), gap=found.gap.sum(), gap_tokens=found.known.sum())
+                sums.add(cut=found.cut.sum())
+        totals, metrics = sums.reduced(self.accelerator), self._metrics["train"]
+        gap, cut = totals["gap"] / max(totals["gap_tokens"], 1), totals["cut"] / max(totals["tokens"], 1)
+        metrics["sampling/gap"].append(gap)
+        limit = args.sampler_gap_limit or checks.gap_limit(self.model)
+        checks.check_gap(gap, limit, self.state.global_step)
+        if args.sampler_correction != "none":
+            metrics["sampling/cut_share"].append(cut)
+            line = checks.cut_warning(cut, gap, args.sampler_correction)
+            if line and not self._told_of_cuts and self.accelerator.is_main_process:
+                self._told_of_cuts = True
+                self.health.tell(f"step {self.state.global_step}: {line}")
 
     def _microbatch(self, minibatch: Minibatch, chosen: list[int]) -> Microbatch:
         pad, device = self._tokenizer.pad_token_id, self.accelerator.device
@@ -433,9 +470,6 @@ class MagistralGRPOTrainer(RoundGenerator):
             "seconds/training": trained,
             "step_time": whole,
         }
-        if sums["gap_tokens"]:
-            figures["sampling/gap"] = sums["gap"] / sums["gap_tokens"]
-            checks.check_gap(figures["sampling/gap"], self.args.sampler_gap_limit, self.state.global_step)
         if self.beta:
             figures["kl"] = sums["kl"] / tokens
         for name, seconds in self._seconds.items():
@@ -449,3 +483,7 @@ class MagistralGRPOTrainer(RoundGenerator):
         if self.model.training:
             self.state.epoch = self._collector.epoch
         super().log(logs, start_time)
+
+
+def _rows(minibatches: list[Minibatch]) -> Iterator[Rollout]:
+    return (rollout for minibatch in minibatches for rollout in minibatch.rollouts)

@@ -31,7 +31,7 @@ __all__ = ["Outcome", "Pool", "shared_pool"]
 logger = logging.getLogger(__name__)
 
 SECONDS = 4.0
-"""CPU time of one completion's pairs together."""
+"""CPU time of one completion: its pairs together, and what the rules needed before (`used`)."""
 LOADED = 1.5
 """So many times the CPU time, and the machine is taken to have kept a worker waiting."""
 ITEMS_PER_WORKER = 2000
@@ -58,7 +58,10 @@ class Pool:
         self._useless = ""  # the same, where trying again would change nothing
 
     def compare(
-        self, pairs: Sequence[tuple[str, str]], together: Sequence[Sequence[int]] | None = None
+        self,
+        pairs: Sequence[tuple[str, str]],
+        together: Sequence[Sequence[int]] | None = None,
+        used: Sequence[float] | None = None,
     ) -> list[Outcome]:
         """Compare each reference with its answer, in parallel.
 
@@ -66,6 +69,7 @@ class Pool:
             pairs: (reference, answer).
             together: indices of the pairs that share the CPU time of one completion, for each completion; by default
                 each pair has its own. A pair of several completions is out of time once it is for all of them.
+            used: CPU time that each completion has had already, in seconds; by default none.
 
         Returns:
             One outcome a pair, in order.
@@ -75,9 +79,10 @@ class Pool:
         groups = [[index] for index in range(len(pairs))] if together is None else together
         if self._useless:
             return [Outcome.FAILED] * len(pairs)
+        clocks = [max(0.0, self.seconds - spent) for spent in used or [0.0] * len(groups)]
         crew = Crew()
         try:
-            outcomes = self._settle(pairs, groups, crew)
+            outcomes = self._settle(pairs, groups, clocks, crew)
         finally:
             self._release(crew)
             if self._useless:
@@ -85,13 +90,17 @@ class Pool:
         return [outcomes.get(index, Outcome.TIMEOUT) for index in range(len(pairs))]
 
     def _settle(
-        self, pairs: Sequence[tuple[str, str]], groups: Sequence[Sequence[int]], crew: Crew
+        self,
+        pairs: Sequence[tuple[str, str]],
+        groups: Sequence[Sequence[int]],
+        clocks: Sequence[float],
+        crew: Crew,
     ) -> dict[int, Outcome]:
         """Round after round: what one group's clock left open may be another's to finish."""
         outcomes: dict[int, Outcome] = {}
-        left = [self.seconds] * len(groups)
+        left = list(clocks)
         dead: list[Unit] = []
-        while units := _units(groups, left, outcomes, self.seconds):
+        while units := _units(groups, left, outcomes, clocks):
             if not self._run(pairs, units, outcomes, crew):
                 return outcomes | dict.fromkeys(set(range(len(pairs))) - outcomes.keys(), Outcome.FAILED)
             for unit in units:
@@ -100,7 +109,7 @@ class Pool:
         # A death may be the neighbour's fault or the machine's: once more, alone, in a fresh worker.
         for unit in dead:
             if unit.ending is Outcome.TIMEOUT:
-                left[unit.group] = self.seconds
+                left[unit.group] = clocks[unit.group]
             unit.indices = deque(index for index in unit.indices if outcomes.get(index) in (None, *_DEATHS))
             outcomes |= self._alone(pairs, unit, left, crew)
         return outcomes
@@ -265,6 +274,7 @@ class Pool:
             outcomes[unit.indices.popleft()] = _OUTCOMES[reply["equal"]]
             unit.fresh = False
             unit.spent += reply["spent"]
+            unit.waited += now - worker.started
             if unit.indices and unit.spent < unit.seconds:
                 worker.send()
             else:
@@ -285,13 +295,14 @@ class Pool:
         timed_out = outcome is Outcome.TIMEOUT or (hasattr(signal, "SIGPROF") and status == -signal.SIGPROF)
         unit.ending = Outcome.TIMEOUT if timed_out else Outcome.CRASHED
         waited = time.monotonic() - worker.started
-        unit.loaded = waited > LOADED * (unit.seconds - unit.spent)
         unit.spent += waited
+        unit.waited += waited
+        unit.loaded = unit.waited > LOADED * unit.seconds  # of the last pair alone, a blink would look like load
         return True
 
 
 def _units(
-    groups: Sequence[Sequence[int]], left: Sequence[float], outcomes: Mapping[int, Outcome], seconds: float
+    groups: Sequence[Sequence[int]], left: Sequence[float], outcomes: Mapping[int, Outcome], clocks: Sequence[float]
 ) -> list[Unit]:
     """What is still open, each pair once, with the smallest group that has time for it."""
     claimed = set(outcomes)
@@ -300,7 +311,7 @@ def _units(
         mine = [index for index in dict.fromkeys(groups[group]) if index not in claimed]
         if mine and left[group] > 0:
             claimed.update(mine)
-            units.append(Unit(group, deque(mine), left[group], left[group] == seconds))
+            units.append(Unit(group, deque(mine), left[group], left[group] == clocks[group]))
     return units
 
 

@@ -49,6 +49,7 @@ class Unit:
         seconds: CPU time that the clock had when this unit was made.
         fresh: whether nothing of it has been used yet for another pair.
         spent: CPU time used, in seconds; where a worker died, the time that went by.
+        waited: the time that went by, in seconds.
         ending: what the worker died of, if it did.
         loaded: whether the machine had kept it waiting then.
     """
@@ -58,6 +59,7 @@ class Unit:
     seconds: float
     fresh: bool = True
     spent: float = 0.0
+    waited: float = 0.0
     ending: Outcome | None = None
     loaded: bool = False
 

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import ctypes
+import math
 import os
+import signal
 import subprocess
 import sys
+import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -14,7 +19,7 @@ from magistral_recipe.verifiers.sandbox import cgroup
 from magistral_recipe.verifiers.sandbox.cgroup import SWITCH, Account, Places, find_places, open_account
 from magistral_recipe.verifiers.sandbox.session import Job, Session
 from magistral_recipe.verifiers.sandbox.terms import MEBIBYTE, Limits
-from magistral_recipe.verifiers.sandbox.usage import Meter, Process, Usage, observe
+from magistral_recipe.verifiers.sandbox.usage import Meter, Process, Usage, files_on_disk, observe, proportional_memory
 
 pytestmark = pytest.mark.sandbox
 
@@ -226,6 +231,53 @@ def test_memory_of_a_process_whose_first_thread_has_ended_counts(then, mode, acc
     number = {"x86_64": 60, "aarch64": 93}[os.uname().machine]
     frame = run(HOLD.format(then=then.format(exit=number)), mode, seconds=6.0)
     assert frame.ending == "memory"
+
+
+def be_nobody() -> None:
+    """Give up root, where a process has it: its own user's eyes are those that count."""
+    if os.geteuid() == 0:
+        os.setresgid(65534, 65534, 65534)
+        os.setresuid(65534, 65534, 65534)
+
+
+def seen_by_nobody(look: Callable[[], float]) -> float:
+    """What a fork sees that is an ordinary user's."""
+    read, write = os.pipe()
+    pid = os.fork()
+    if pid == 0:
+        try:
+            be_nobody()
+            os.write(write, str(look()).encode())
+        finally:
+            os._exit(0)
+    os.close(write)
+    os.waitpid(pid, 0)
+    with os.fdopen(read) as said:
+        return float(said.read())
+
+
+def test_what_a_process_hides_from_its_own_user_is_taken_for_the_worst():
+    """As one does that runs a file which may be executed and not read; `prctl`, used here, is refused inside."""
+    read, write = os.pipe()
+    hidden = os.fork()
+    if hidden == 0:
+        be_nobody()
+        ctypes.CDLL(None).prctl(4, 0, 0, 0, 0)
+        kept = b"x" * (80 << 20)
+        os.write(write, kept[:1])
+        signal.pause()
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder).chmod(0o755)
+        try:
+            os.read(read, 1)
+            assert seen_by_nobody(lambda: proportional_memory((hidden,))) >= 80 * MEBIBYTE
+            assert seen_by_nobody(lambda: files_on_disk(Path(folder), (hidden,))) == math.inf
+        finally:
+            os.kill(hidden, signal.SIGKILL)
+            os.waitid(os.P_PID, hidden, os.WEXITED | os.WNOWAIT)
+        # One that has ended, and that nobody has waited for, is closed to all and hides nothing.
+        assert seen_by_nobody(lambda: files_on_disk(Path(folder), (hidden,))) < math.inf
+        os.waitpid(hidden, 0)
 
 
 def test_files_without_content_count(accounts):

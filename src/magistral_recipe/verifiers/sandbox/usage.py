@@ -140,15 +140,28 @@ class Meter:
 
 
 def proportional_memory(spaces: tuple[int, ...]) -> int:
-    """Return the memory of processes in bytes, shared pages counted once (slow: walks their mappings)."""
+    """Return the memory of processes in bytes, shared pages counted once (slow: walks their mappings).
+
+    One that started a file it may not read hides its mappings from its own user: it counts with all that is resident.
+    """
     total = 0
     for space in spaces:
         try:
             lines = Path(f"/proc/{space}/smaps_rollup").read_text("ascii").splitlines()
+        except PermissionError:
+            total += _resident(space)
+            continue
         except OSError:
             continue
         total += sum(int(line.split()[1]) * 1024 for line in lines if line.startswith(("Pss:", "SwapPss:")))
     return total
+
+
+def _resident(space: int) -> int:
+    try:
+        return int(Path(f"/proc/{space}/statm").read_text("ascii").split()[1]) * _PAGE
+    except OSError:
+        return 0
 
 
 def swapped_memory(spaces: tuple[int, ...]) -> int:
@@ -187,7 +200,7 @@ def files_in_memory(pid: int, folders: tuple[str, ...]) -> int:
 def files_on_disk(folder: Path, pids: tuple[int, ...]) -> float:
     """Return what a folder's files take on the disk, and those without a name that processes hold open, in bytes.
 
-    Infinite where they are too many to count.
+    Infinite where they are too many to count, or a process hides what it holds open.
     """
     total, seen, device = 0, 0, -1
     waiting = [str(folder)]
@@ -212,6 +225,9 @@ def files_on_disk(folder: Path, pids: tuple[int, ...]) -> float:
                 found = os.stat(f"/proc/{pid}/fd/{number}")
                 if stat.S_ISREG(found.st_mode) and found.st_nlink == 0 and found.st_dev == device:
                     nameless[found.st_ino] = found.st_blocks * 512
+        except PermissionError:
+            if _resident(pid):  # one that has ended is closed to all and holds nothing
+                return math.inf
         except OSError:
             continue
     return total + sum(nameless.values())

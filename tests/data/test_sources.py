@@ -569,7 +569,7 @@ def test_the_sources_in_the_documentation_are_valid():
     page = (EXAMPLES.parents[1] / "docs" / "data.md").read_text(encoding="utf-8")
     document = YAML(typ="safe").load(re.search(r"```yaml\n(.*?)```", page, re.DOTALL)[1])
     sources = {name: ProblemsSource(**keys) for name, keys in document["problems"].items()}
-    assert set(sources) == {"train", "heldout", "gsm", "sums", "tiny"}
+    assert set(sources) == {"train", "gsm", "sums", "tiny"}
     for name, source in sources.items():
         mistaken = ["path"] if name in ("train", "heldout") else []  # files that a reader would have
         assert [key for key, _ in source.check(EXAMPLES)] == mistaken

@@ -99,7 +99,7 @@ class FileSource(StrictModel):
     def _as_known(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
         """Write what an earlier version knew as it wrote it: the fingerprints of its runs are made of this."""
         fields: dict[str, Any] = handler(self)
-        unused_values = {"layout": None, "where": {}, "transform": None, "sums": None, "terms": None}
+        unused_values: dict[str, object] = {"layout": None, "where": {}, "transform": None, "sums": None, "terms": None}
         for name, unused in unused_values.items():
             if fields.get(name) == unused:
                 fields.pop(name, None)

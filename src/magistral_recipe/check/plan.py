@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Console
 from rich.table import Table
 
+from magistral_recipe.check.baseline import probe_baseline
 from magistral_recipe.check.data import hub_data, look_at_data
 from magistral_recipe.check.hub import HubLooks, NotLooked
 from magistral_recipe.check.machine_facts import VLLM_REMEDY
@@ -102,7 +103,7 @@ def check_recipe(
         if vllm_keys(loaded):
             outcome.mistakes += _vllm(loaded, device, looks)
         with looks.as_reached():
-            shape, lengths = _look(loaded, console, looks, outcome)
+            shape, lengths = _look(loaded, console, looks, outcome, probe)
     except RecipeError as error:
         outcome.mistakes += error.problems
         return _told(outcome, looks, console)
@@ -134,9 +135,9 @@ def check_recipe(
 
 
 def _look(
-    loaded: LoadedRecipe, console: Console, looks: HubLooks, outcome: Outcome
+    loaded: LoadedRecipe, console: Console, looks: HubLooks, outcome: Outcome, probe: bool
 ) -> tuple[ModelShape | None, Lengths | None]:
-    """Look at trainers, model and data, and run the wiring proof where all of it is there.
+    """Look at trainers, model and data, and run the wiring proof where all of it is there; sample, if asked.
 
     Returns:
         The model's shape, and the lengths of prompts and traces, as far as they could be looked at.
@@ -172,6 +173,8 @@ def _look(
     try:
         if training:
             prove_wiring_of(loaded, console, words, data, outcome.wiring)
+        if probe:
+            probe_baseline(loaded, data.problems, console, outcome)
     except SandboxError as error:  # its line names the remedy
         looks.not_looked.append(NotLooked("programs", "they can't be run here", str(error)))
     problems = [row for rows in data.problems.values() for row in rows[:MEASURED_ROWS]]

@@ -267,7 +267,7 @@ def _brought_up_to_date(folder: Path, entry: Record) -> Record:
     record = as_mapping(read_json(folder / _folder_of(entry) / layout.STAGE))
     if not record or record.get("fingerprint") != entry.get("fingerprint"):
         return entry
-    return {**entry, **{key: record[key] for key in ("status", "seconds", "results") if key in record}}
+    return {**entry, **{key: record[key] for key in ("status", "seconds", "results", "failure") if key in record}}
 
 
 def _folder_of(entry: Record) -> str:
@@ -282,7 +282,10 @@ def _read_stage(run: Path, entry: Record, thinking: Thinking, missing: list[str]
     stage.seconds = as_float(entry.get("seconds")) or 0.0
     stage.results, stage.summary = results, str(results.get("summary", ""))
     folder = run / _folder_of(entry)
-    if stage.status == "running" and _has_died(run, folder):
+    if stage.status == "running" and isinstance(failure := entry.get("failure"), str):
+        stage.status = "stopped"
+        missing.append(f"Stage {name} failed: {masked_text(failure)}")
+    elif stage.status == "running" and _has_died(run, folder):
         stage.status = "stopped"
         missing.append(
             f"Stage {name} has not come to its end, and nothing is working on it: the run was stopped, or died. Its "

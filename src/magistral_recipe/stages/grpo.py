@@ -15,6 +15,7 @@ from magistral_recipe.foreign import only_names
 from magistral_recipe.recipe.sections import Inputs, Mistakes, Recipe, StageContext
 from magistral_recipe.rewards import registry
 from magistral_recipe.schema import StrictModel
+from magistral_recipe.stages.before_rl import tell_baseline
 from magistral_recipe.stages.held_out import compare_with_evaluations
 from magistral_recipe.stages.training import TrainingStage, check_problems, run_arguments
 from magistral_recipe.stages.work import best_keeper, load_start, problem_rows, train_and_save
@@ -199,8 +200,9 @@ class GrpoStage(TrainingStage):
             callbacks=best_keeper(self, context, start, shared),
         )
         trainer.health.tell = lambda line: context.emit({"type": "warning", "text": line})
+        baseline = tell_baseline(trainer, context, start, problems)
         results = train_and_save(trainer, context, start)
-        return {**results, "problems": len(problems), **shared}
+        return {**results, "problems": len(problems), **shared, **baseline}
 
 
 def vllm_mistakes(rollouts: RolloutsConfig, model: ModelConfig | None) -> Mistakes:

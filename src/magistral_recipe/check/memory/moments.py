@@ -14,6 +14,7 @@ from magistral_recipe.check.memory.case import (
     largest_pass,
     rollout_batch,
 )
+from magistral_recipe.check.memory.copied import copy_bytes, kept_cache_bytes
 from magistral_recipe.check.memory.dry_run import (
     ACTIVATIONS,
     ADAPTERS,
@@ -37,6 +38,7 @@ from magistral_recipe.stages.grpo import GrpoStage
 from magistral_recipe.stages.training import TrainingStage
 
 OPTIMIZER, BUCKETS, REFERENCE, VLLM, WORK = "optimizer", "DDP buckets", "reference", "vLLM", "work"
+COPY = "rollout copy"
 PARTS = (
     *(
         WEIGHTS,
@@ -46,6 +48,7 @@ PARTS = (
         BUCKETS,
         OPTIMIZER,
         REFERENCE,
+        COPY,
         ACTIVATIONS,
         DEQUANTIZED,
         LOGPROBS,
@@ -135,6 +138,9 @@ def _training(case: Case) -> StageMemory:
     resting[OPTIMIZER] = optimizer.gpu / ranks
     if values.get("beta") and case.model.lora is None and isinstance(case.stage, GrpoStage):
         resting[REFERENCE] = resting[WEIGHTS]
+    if copied := copy_bytes(case):
+        resting[COPY] = copied
+    kept = {CACHE: held} if (held := kept_cache_bytes(case)) else {}
     share = _vllm_share(case)
     asleep = bool(values.get("vllm_enable_sleep_mode"))
     beside = {} if asleep or share is None else {VLLM: share}
@@ -145,10 +151,10 @@ def _training(case: Case) -> StageMemory:
     if peak.get(LOGPROBS, 0.0) < chunk / 2:
         words += f"; the log-probabilities' chunk of {chunk / GIB:.2f} GiB is gone by then"
     moments = [
-        Moment(TRAINING, {**resting, **peak, **buckets, **beside}, words),
+        Moment(TRAINING, {**resting, **peak, **buckets, **kept, **beside}, words),
         Moment(
             STEP,
-            {**resting, GRADIENTS: gradients, WORK: optimizer.step / ranks, **buckets, **beside},
+            {**resting, GRADIENTS: gradients, WORK: optimizer.step / ranks, **buckets, **kept, **beside},
             str(values["optim"]),
         ),
         *_rollouts(case, {**resting, **gathered}, share),

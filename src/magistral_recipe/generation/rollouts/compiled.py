@@ -28,6 +28,7 @@ from transformers import DynamicCache
 from magistral_recipe.generation.rollouts.drawing import Draw, noise_table
 from magistral_recipe.generation.rollouts.graphs import StepGraphs
 from magistral_recipe.generation.rollouts.interface import Drawing, Sample, Sampler
+from magistral_recipe.generation.rollouts.names import KEPT_SHARE
 from magistral_recipe.generation.rollouts.slots import Slots
 
 logger = logging.getLogger(__name__)
@@ -36,8 +37,6 @@ _INTERVAL = 8
 """Steps on a GPU between two looks at which rows have ended: waiting for the device costs as much as a short step."""
 _PREFILL_TOKENS = 16_384
 """Most tokens of prompts that are read at once."""
-_KEPT_SHARE = 16
-"""Between rounds a cache of at most this part of the GPU's memory is kept, and the graphs that point into it."""
 _FIRST_LENGTH = {"cuda": 256, "cpu": 64}
 _LENGTH_STEP = {"cuda": 64, "cpu": 16}
 
@@ -206,7 +205,7 @@ class CompiledSampler(Sampler):
             logger.warning("rollouts: %d more shapes captured in round %d, %.1f s", captured, self._rounds, seconds)
         if self._cuda:
             total = torch.cuda.get_device_properties(self._device).total_memory
-            if self._slots.nbytes * _KEPT_SHARE <= total:
+            if self._slots.nbytes * KEPT_SHARE <= total:
                 return
         self.close()
 

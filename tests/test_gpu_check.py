@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import subprocess
 import sys
@@ -96,13 +95,11 @@ def test_sections_are_chosen_by_the_beginning_of_their_names():
 @pytest.mark.slow
 def test_every_section_works_with_tiny_shapes_on_a_cpu(tmp_path):
     words = [sys.executable, str(ROOT / "scripts" / "gpu_check.py"), "--out", str(tmp_path), "--self-test"]
-    done = subprocess.run([*words, "--budget-s", "600"], capture_output=True, text=True)
+    done = subprocess.run([*words, "--budget-s", "1800"], capture_output=True, text=True)
     result = json.loads((tmp_path / "gpu_check.json").read_text())
     assert result["proves"] == "this script alone"
     assert {each["name"] for each in result["sections"]} == {section.name for section in SECTIONS if section.default}
     bad = [each for each in result["sections"] if each["state"] != "passed"]
-    lacking = importlib.util.find_spec("magistral_recipe.training.handing_over") is None
-    assert [each["name"] for each in bad if each["state"] == "SKIPPED"] == (["syncs"] if lacking else []), bad
-    assert len(bad) == lacking, bad
-    assert done.returncode == result["exit_code"] == (3 if lacking else 0)
+    assert not bad, bad
+    assert done.returncode == result["exit_code"] == 0
     assert "nothing about a GPU" in done.stdout

@@ -10,7 +10,8 @@ runs/NAME/
     checkpoints/     what a half-done stage goes on from
     best/            the best model of a stage that is evaluated while it trains
     metrics.jsonl    what its trainer logged
-    rollouts.jsonl   completions that RL learnt from
+    baseline.jsonl   a few completions of the model that RL starts from
+    rollouts.jsonl   completions that RL learnt from, and of groups that it dropped (`dropped` says why)
     set-aside-….jsonl  rows of data that could not be used
     log.txt          what libraries printed
   03-evaluate/MODEL/   the evaluation of one model: samples.jsonl, scores.json, settings.json, …
@@ -30,6 +31,7 @@ MANIFEST = "manifest.json"
 STAGE = "stage.json"
 MODEL, ADAPTER, CHECKPOINTS, BEST = "model", "adapter", "checkpoints", "best"
 METRICS, ROLLOUTS, REWARDS, LOG = "metrics.jsonl", "rollouts.jsonl", "rewards.json", "log.txt"
+BASELINE = "baseline.jsonl"
 SAMPLES, SCORES, PARTIAL_SCORES = "samples.jsonl", "scores.json", "scores.partial.json"
 SETTINGS, PROBLEMS = "settings.json", "problems.jsonl"
 REPLACED = "replaced"

@@ -136,3 +136,20 @@ def obstacle(layer: Any) -> str | None:
         return f"a {type(base).__name__} layer"
     biased = [name for name in to_fold(layer) if layer.lora_bias.get(name)]
     return "a bias on a layer without one" if biased and getattr(base, "bias", None) is None else None
+
+
+def find(base: nn.Module, name: str) -> tuple[Any, str, Any]:
+    """The module that holds a plain model's tensor, the tensor's name in it, and the adapter around it, if any."""
+    from peft.utils.other import ModulesToSaveWrapper
+
+    *path, leaf = name.split(".")
+    module: Any = base
+    layer = None
+    for part in path:
+        module, layer = getattr(module, part), None
+        if isinstance(module, ModulesToSaveWrapper):  # a whole module that was trained beside the adapters
+            module = module.modules_to_save[module.active_adapters[0]]
+        elif is_layer(module):
+            layer = module
+            module = module.get_base_layer()
+    return module, leaf, layer

@@ -223,6 +223,18 @@ def version_suits(version: str, specifier: str) -> bool:
     return SpecifierSet(specifier).contains(Version(version).public, prereleases=True)
 
 
+VLLM_FOUR_BITS = "<0.28"
+"""Versions of vLLM that load bitsandbytes' 4-bit weights; 0.28 took the loader out (vllm-project/vllm issue 39583)."""
+
+
+def vllm_four_bits_mistake() -> str | None:
+    """Say that the installed vLLM no longer loads 4-bit weights; ``None`` where it does, or is missing."""
+    installed = version_of("vllm")
+    if installed is None or version_suits(installed, VLLM_FOUR_BITS):
+        return None
+    return f"vLLM {installed} is installed, which loads no 4-bit weights any more: pip install 'vllm{VLLM_FOUR_BITS}'"
+
+
 def versions() -> dict[str, str]:
     """The versions of this package, of Python, and of the packages that matter, those that are installed."""
     found = {"magistral-recipe": __version__, "python": platform.python_version()}

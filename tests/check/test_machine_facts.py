@@ -11,6 +11,7 @@ import pytest
 from check_document import document
 from rich.console import Console
 
+from magistral_recipe import machine
 from magistral_recipe.check import machine_facts, plan, trainers
 from magistral_recipe.check.machine_facts import Card, Facts, facts_here, findings, vllm_mistake
 from magistral_recipe.check.proof import prove_recipe
@@ -140,6 +141,16 @@ def test_a_vllm_that_trl_does_not_take_is_a_mistake_before_anything_is_trained(t
     assert "pip install 'magistral-recipe[vllm]'" in mistake["message"]
     with pytest.raises(RecipeError, match=r"vLLM 0\.33\.0 is installed"):
         prove_recipe(load_recipe(tmp_path / "r.yaml"), Console(quiet=True))
+
+
+@pytest.mark.parametrize(("version", "wrong"), [("0.27.1", False), ("0.28.0", True)])
+def test_4_bit_weights_want_a_vllm_that_still_loads_them(tmp_path, monkeypatch, version, wrong):
+    for module in (machine, plan, trainers):
+        monkeypatch.setattr(module, "version_of", lambda name: {"vllm": version}.get(name))
+    text = VLLM.replace("{path: tiny}", "{path: tiny, dtype: bfloat16, quantization: nf4, lora: {r: 4}}")
+    lines = [mistake["message"] for mistake in document(tmp_path, text)["mistakes"]]
+    told = f"vLLM {version} is installed, which loads no 4-bit weights any more: pip install 'vllm<0.28'"
+    assert [told in line for line in lines] == [True] * wrong, lines
 
 
 def test_a_vllm_that_is_missing_is_not_looked_at_and_a_run_refuses(tmp_path, monkeypatch):

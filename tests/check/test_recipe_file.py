@@ -163,7 +163,7 @@ def test_a_model_that_comes_later_is_told_apart(tmp_path):
             "sync",
             "a server is handed weights, no adapters",
         ),
-        ("lora: {r: 4}", "sync: adapter", "sync", "transformers generates with the trainer's own"),
+        ("lora: {r: 4}", "sync: adapter", "sync", "auto generates with the trainer's own"),
         ("lora: {r: 4}", "backend: vllm, correction: tokens", "correction", "'token_truncate'"),
     ],
 )

@@ -17,6 +17,14 @@ import torch
 from peft import PeftModel
 from transformers import AutoModelForCausalLM, BitsAndBytesConfig
 
+OPTIONS = frozenset(
+    {
+        *("max_model_len", "max_num_seqs", "enable_sleep_mode", "model_impl", "distributed_executor_backend"),
+        *("max_num_batched_tokens", "logprobs_mode", "enable_lora", "max_loras", "max_lora_rank"),
+    }
+)
+"""What an engine may be started with beside the arguments that `LLM` names."""
+
 
 class SamplingParams:
     """vLLM's, as far as it is used; its arguments are checked by name."""
@@ -73,10 +81,7 @@ class LLM:
         **kwargs,
     ):
         self.options = {name: value for name, value in locals().items() if name not in ("self", "kwargs")} | kwargs
-        assert set(kwargs) <= {
-            *("max_model_len", "max_num_seqs", "enable_sleep_mode", "model_impl", "distributed_executor_backend"),
-            *("max_num_batched_tokens", "logprobs_mode", "enable_lora", "max_loras", "max_lora_rank"),
-        }
+        assert set(kwargs) <= OPTIONS
         self.calls, self.ledger, self.dies_at, self.steps = [], [], None, 0
         self.loras, self.asleep, self.queue, self.count = {}, set(), [], 0
         self.llm_engine = Engine(self)

@@ -237,9 +237,23 @@ def test_an_evaluation_on_what_was_trained_on_is_said(tmp_path):
 
 
 def test_every_check_is_in_the_table_and_says_what_to_try(tmp_path):
-    assert len(CHECKS) == 13
+    assert len(CHECKS) == 14
     bad = HEALTHY | {"entropy": falling(0.5, 0.01), "sampling/gap": flat(0.3), "clip_ratio/high_mean": flat(0.0)}
     bad["clip_ratio/low_mean"] = flat(0.0)
     found = findings(run_of(tmp_path, stage_of(**bad)))
     assert [finding.level for finding in found] == ["serious", "warning", "note"]  # the worst first
     assert all(finding.advice and finding.seen.startswith("RL: ") for finding in found)
+
+
+def test_a_held_out_score_that_fell_while_training_is_told_with_the_step(tmp_path):
+    def run(*scores, problems=64):
+        stage = stage_of(**HEALTHY)
+        stage.heldout = [(10.0 * (i + 1), score) for i, score in enumerate(scores)]
+        stage.heldout_problems = problems
+        return run_of(tmp_path, stage)
+
+    (warning,) = findings(run(0.5, 0.6, 0.3, 0.2))
+    assert (warning.id, warning.level) == ("held-out", "serious")
+    assert "it began at 50.0% and is at 20.0% of 64 problems, since step 20" in warning.seen
+    assert "held-out" not in told(run(0.5, 0.45))
+    assert "held-out" not in told(run(0.5, 0.2, problems=0))  # a run of an earlier version, whose noise is not known

@@ -6,19 +6,25 @@ agree to rounding on every batch is the proof that the newest ones reached it.
 
 from __future__ import annotations
 
+import os
+import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
 import torch
+import vllm_stand_in
 from peft import LoraConfig, get_peft_model
 from tiny_policy import letters_reward, logged, policy, problems, settings, tokenizer, weights
+from trl.generation import vllm_generation
 from vllm_stand_in import Policy, put_in_place
 
 from magistral_recipe.errors import RunError
 from magistral_recipe.models.config import LoraSettings, ModelConfig
 from magistral_recipe.models.load import load_model, load_tokenizer
 from magistral_recipe.training.grpo import MagistralGRPOTrainer
+from magistral_recipe.training.vllm import HUNG
 
 LORA = {"r": 4, "lora_alpha": 8, "target_modules": ["q_proj", "v_proj", "down_proj"], "task_type": "CAUSAL_LM"}
 
@@ -224,3 +230,67 @@ def test_qlora_hands_its_adapter_to_a_base_that_is_quantized_alike(tmp_path):
     assert [name for name, _, _ in of(made, "add_lora")] == ["adapter-1", "adapter-2"]
     after = weights(made.model)
     assert all(torch.equal(after[name], value) for name, value in packed.items())
+
+
+class SilentClient:
+    """TRL's client of a server that takes a request and never answers it."""
+
+    def __init__(self, base_url, group_port, connection_timeout):
+        self.asked = []
+
+    def init_communicator(self, device):
+        pass
+
+    def get_server_info(self):
+        return {"model_config": {"logprobs_mode": "processed_logprobs"}}
+
+    def update_named_params(self, metadata, named_params):
+        self.asked.append([name for name, _ in named_params])
+
+    def reset_prefix_cache(self):
+        pass
+
+    def generate(self, prompts, features, **sampling):
+        self.asked.append(sampling)
+        threading.Event().wait()
+
+
+SERVED = """
+import sys
+from pathlib import Path
+sys.path.insert(0, sys.argv[3])
+from test_vllm import SilentClient, model_of, run
+from trl.generation import vllm_generation
+vllm_generation.is_vllm_available = lambda: True
+vllm_generation.VLLMClient = SilentClient
+made = run(sys.argv[1], model_of(Path(sys.argv[2])), vllm_mode="server", vllm_step_seconds=1)
+made.train()
+"""
+
+
+def test_a_server_that_does_not_answer_ends_the_run(tmp_path, base):
+    """In a process of its own, which sits in a wait that no exception reaches."""
+    words = [sys.executable, "-c", SERVED, str(tmp_path), str(base), str(Path(__file__).parent)]
+    path = os.pathsep.join([str(Path(vllm_stand_in.__file__).parent), *sys.path])
+    done = subprocess.run(words, env={**os.environ, "PYTHONPATH": path}, capture_output=True, text=True, timeout=240)
+    assert done.returncode == HUNG, done.stderr
+    assert "vLLM's server, generating, has not answered for 1 s: the run ends; start it again to go on" in done.stderr
+
+
+def test_a_server_is_handed_merged_weights_and_the_stop_tokens(tmp_path, base, monkeypatch):
+    class Client(SilentClient):
+        def generate(self, prompts, features, n, **sampling):
+            self.asked.append(sampling)
+            ids = [[5, 1] for _ in prompts for _ in range(n)]
+            return {"prompt_ids": prompts, "completion_ids": ids, "logprobs": [[[-1.0], [-1.0]] for _ in ids]}
+
+    monkeypatch.setattr(vllm_generation, "is_vllm_available", lambda: True)
+    monkeypatch.setattr(vllm_generation, "VLLMClient", Client)
+    made = run(tmp_path, model_of(base), vllm_mode="server").vllm_generation
+    made.sync_weights()
+    assert made.generate([[3, 4]] * 4, None, 4)[1] == [[5, 1]] * 4
+    handed, sampling = made.vllm_client.asked
+    assert handed == [name for name, _ in policy().named_parameters()]
+    assert sampling["generation_kwargs"] == {"stop_token_ids": [1]}
+    with pytest.raises(ValueError, match="a server is handed weights, no adapters"):
+        run(tmp_path, model_of(base), vllm_mode="server", vllm_sync="adapter")

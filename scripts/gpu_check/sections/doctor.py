@@ -8,6 +8,9 @@ from gpu_check.outcome import Findings
 OPTIONAL = {"landlock", "sandbox", "C++ compiler", "vllm", "language model"}
 """What training on a GPU does without."""
 
+WITHOUT_GPU = {"GPU", "driver"}
+"""What the self-test does without."""
+
 
 def doctor(bench: Bench, found: Findings) -> None:
     """Nothing that training needs is missing; without a GPU, nothing but that."""
@@ -16,7 +19,7 @@ def doctor(bench: Bench, found: Findings) -> None:
     lines = [(str(line.subject), str(line.state), str(line.found)) for line in examine()]
     found.figures["lines"] = lines
     missing = {subject for subject, state, _ in lines if state == "missing"}
-    needed = missing - OPTIONAL - (set() if bench.gpu else {"GPU"})
+    needed = missing - OPTIONAL - (set() if bench.gpu else WITHOUT_GPU)
     found.mark(bool(lines) and not needed, f"missing: {', '.join(sorted(needed)) or 'nothing that training needs'}")
     if optional := sorted(missing & OPTIONAL):
         found.told.append(f"without {', '.join(optional)}")

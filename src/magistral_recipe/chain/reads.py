@@ -6,19 +6,18 @@ files once it has loaded them (`confirm`): what stands in the record is what it 
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from magistral_recipe.chain.code_files import code_files
+from magistral_recipe.chain.launch import default_config
 from magistral_recipe.chain.records import read_record
 from magistral_recipe.data.benchmarks import catalogue
 from magistral_recipe.data.sources import ProblemsSource
 from magistral_recipe.errors import DataError, RunError
 from magistral_recipe.files import hash_of
-from magistral_recipe.machine import has_gpu
 from magistral_recipe.models.paths import find_model, weights_of
 from magistral_recipe.recipe.sections import BASE, LoadedRecipe, Stage
 from magistral_recipe.rewards import registry
@@ -58,7 +57,7 @@ def files_read(loaded: LoadedRecipe, stage: Stage, start: str) -> dict[str, Path
     if launch.config_file is not None:
         found.add(str(launch.config_file), base / launch.config_file)
     else:
-        found.add("Accelerate's default config", _default_config())
+        found.add("Accelerate's default config", default_config())
     for path in used.named:
         if Path(path).name != path or Path(path).suffix:  # a word is no path, even where a file has its name
             found.add(path, Path(path).expanduser())
@@ -116,16 +115,6 @@ def _adapted(folder: Path) -> Path | None:
     except DataError:
         return None
     return base if source.adapter is not None and base.is_dir() else None
-
-
-def _default_config() -> Path | None:
-    """The file that `accelerate config` writes, where the launcher looks at it: not where it is told to use the CPU."""
-    cache = Path(os.environ.get("XDG_CACHE_HOME", "~/.cache")) / "huggingface"
-    folder = Path(os.environ.get("HF_HOME", cache)).expanduser() / "accelerate"
-    for name in ("default_config.json", "default_config.yaml"):
-        if (folder / name).is_file() and has_gpu():
-            return folder / name
-    return None
 
 
 def _source(source: ProblemsSource, base: Path) -> Iterator[Path]:

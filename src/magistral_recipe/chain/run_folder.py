@@ -342,11 +342,13 @@ class RunFolder:
         }
         write_record(plan.record, record.model_copy(update=update))
 
-    def add_seconds(self, plan: StagePlan, seconds: float) -> None:
-        """Note the time that a failed attempt took."""
+    def note_failure(self, plan: StagePlan, seconds: float, why: str | None) -> None:
+        """Note the time that a failed attempt took, and why it failed; ``None`` where somebody stopped it."""
         record = read_record(plan.record)
         if record:
-            write_record(plan.record, record.model_copy(update={"seconds": round(record.seconds + seconds, 3)}))
+            told = why and why.replace(f"{self.path.resolve()}/", "").replace(f"{self.path}/", "")
+            update = {"seconds": round(record.seconds + seconds, 3), "failure": told}
+            write_record(plan.record, record.model_copy(update=update))
 
     def start_afresh(self) -> None:
         """Remove all that earlier runs left in the folder, and nothing else that lies there.

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import gc
+import importlib
 import logging
 import shutil
 import sys
@@ -20,7 +22,7 @@ from magistral_recipe.chain.run_folder import StagePlace, places_of
 from magistral_recipe.check.recipe_file import load_recipe
 from magistral_recipe.errors import FULL, MagistralRecipeError
 from magistral_recipe.machine import World
-from magistral_recipe.recipe.sections import BASE, LoadedRecipe, StageContext
+from magistral_recipe.recipe.sections import BASE, LoadedRecipe, Stage, StageContext
 
 FULL_BELOW = 2**20
 """Free bytes below which a disk counts as full when something has failed."""
@@ -111,6 +113,7 @@ def stage_process(run: Path, index: int, recipe_folder: Path) -> int:
     loaded = None
     try:
         loaded = load_recipe(run / layout.RECIPE, folder=recipe_folder)
+        load_libraries(loaded.recipe.stages[index])
         results = run_stage(loaded, run, index, send if main else silent)
         results |= peak_memory()
     except MagistralRecipeError as error:
@@ -124,6 +127,25 @@ def stage_process(run: Path, index: int, recipe_folder: Path) -> int:
     if main:
         send({"type": "results", "results": results})
     return 0
+
+
+def load_libraries(stage: Stage) -> None:
+    """Load what a stage needs while nobody looks for garbage, of which modules leave little: a fifth of the seconds.
+
+    Nor is it looked for among them later: every collection was a quarter of a second.
+
+    Args:
+        stage: which; a module that is missing is missed where it is needed.
+    """
+    gc.disable()
+    try:
+        for name in stage.libraries:
+            with contextlib.suppress(ImportError):
+                importlib.import_module(name)
+    finally:
+        gc.enable()
+    gc.collect()
+    gc.freeze()
 
 
 def silent(event: Mapping[str, Any]) -> None:

@@ -99,7 +99,8 @@ class FileSource(StrictModel):
     def _as_known(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
         """Write what an earlier version knew as it wrote it: the fingerprints of its runs are made of this."""
         fields: dict[str, Any] = handler(self)
-        for name, unused in (("layout", None), ("where", {}), ("transform", None)):
+        unused_values: dict[str, object] = {"layout": None, "where": {}, "transform": None, "sums": None, "terms": None}
+        for name, unused in unused_values.items():
             if fields.get(name) == unused:
                 fields.pop(name, None)
         if "answer_in" in fields:  # `whole` was the default, before a layout could say otherwise
@@ -264,6 +265,10 @@ class ProblemsSource(FileSource):
     has the benchmark's published columns."""
     tiny: Literal["train", "heldout"] | None = None
     """A split of the embedded worded arithmetic."""
+    sums: Literal["train", "heldout"] | None = None
+    """A split of generated sums of many terms, whose workings are of ragged lengths."""
+    terms: tuple[int, int] | None = None
+    """Fewest and most terms of a sum; 2 and 16 unless told."""
     gym: str | None = None
     """A task of reasoning-gym."""
     gym_config: dict[str, object] = Field(default_factory=dict)
@@ -287,10 +292,10 @@ class ProblemsSource(FileSource):
         """
         if self.benchmark is not None:
             return self._check_benchmark(base)
-        mistakes = _one_of(self, ("path", "tiny", "gym", "benchmark"))
+        mistakes = _one_of(self, ("path", "tiny", "sums", "gym", "benchmark")) + _term_mistakes(self)
         if self.path is None:
             mistakes += _no_file_keys(self)
-            if (self.tiny or self.gym) and self.count is None:
+            if (self.tiny or self.sums or self.gym) and self.count is None:
                 mistakes.append(("count", "missing: generated problems are endless, say how many"))
         else:
             mistakes += self._check_file(self.wish("problems", base), PROBLEM_FIELDS, self._sought(), None)
@@ -320,7 +325,7 @@ class ProblemsSource(FileSource):
         return [("problem",)] if self.kind == "text" else [("problem",), ("answer", "tests")]
 
     def _check_benchmark(self, base: Path) -> list[Mistake]:
-        mistakes = [(key, "doesn't go with 'benchmark'") for key in ("tiny", "gym", "gym_config") if getattr(self, key)]
+        mistakes = [(key, "doesn't go with 'benchmark'") for key in _NO_BENCHMARK if getattr(self, key)]
         mistakes += [
             (key, "doesn't go with 'benchmark', whose columns are known")
             for key in (
@@ -351,7 +356,8 @@ class ProblemsSource(FileSource):
         """Name the source in a few words."""
         if self.benchmark is not None:
             return self.benchmark + (f" ({self.path})" if self.path else "")
-        return self._named_path() or (f"tiny ({self.tiny})" if self.tiny else f"reasoning-gym {self.gym}")
+        made = next((f"{key} ({split})" for key in ("tiny", "sums") if (split := getattr(self, key))), None)
+        return self._named_path() or made or f"reasoning-gym {self.gym}"
 
 
 class TracesSource(FileSource):
@@ -359,6 +365,10 @@ class TracesSource(FileSource):
 
     tiny: bool = False
     """The embedded cold-start traces."""
+    sums: Literal["train"] | None = None
+    """Generated sums of many terms, worked line by line."""
+    terms: tuple[int, int] | None = None
+    """Fewest and most terms of a sum; 2 and 16 unless told."""
     malformed: Literal["set_aside", "keep"] = "set_aside"
     """What to do with traces of a file that don't have exactly one pair of the recipe's thinking tags, in front."""
 
@@ -376,11 +386,11 @@ class TracesSource(FileSource):
         Returns:
             (key, message) for every mistake.
         """
-        mistakes = _one_of(self, ("path", "tiny"))
+        mistakes = _one_of(self, ("path", "tiny", "sums")) + _term_mistakes(self)
         if self.path is not None:
             return mistakes + self._check_file(self.wish("traces", base), TRACE_FIELDS, _TRACE_SOUGHT, thinking)
         mistakes += _no_file_keys(self)
-        if self.tiny and self.count is None:
+        if (self.tiny or self.sums) and self.count is None:
             mistakes.append(("count", "missing: generated traces are endless, say how many"))
         return mistakes
 
@@ -396,11 +406,12 @@ class TracesSource(FileSource):
 
     def describe(self) -> str:
         """Name the source in a few words."""
-        return self._named_path() or "tiny traces"
+        return self._named_path() or ("worked sums" if self.sums else "tiny traces")
 
 
 _Named = TypeVar("_Named", ProblemsSource, ProblemsSource | None)
 
+_NO_BENCHMARK = ("tiny", "sums", "terms", "gym", "gym_config")
 _TRACE_SOUGHT: list[tuple[str, ...]] = [("problem", *NAMES), ("completion", "response", *NAMES)]
 
 
@@ -411,6 +422,15 @@ def _one_of(source: StrictModel, keys: tuple[str, ...]) -> list[Mistake]:
     allowed = ", ".join(keys[:-1]) + f" or {keys[-1]}"
     got = " and ".join(given) if given else "none of them"
     return [(given[1] if given else "", f"give exactly one of {allowed}; got {got}")]
+
+
+def _term_mistakes(source: ProblemsSource | TracesSource) -> list[Mistake]:
+    if source.terms is None:
+        return []
+    if not source.sums:
+        return [("terms", "goes with 'sums' only")]
+    fewest, most = source.terms
+    return [] if 2 <= fewest <= most else [("terms", f"expected [fewest, most], at least two; got [{fewest}, {most}]")]
 
 
 def _no_file_keys(source: ProblemsSource | TracesSource) -> list[Mistake]:

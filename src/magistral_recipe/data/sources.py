@@ -129,10 +129,14 @@ def load_problems(
         from magistral_recipe.data import tiny
 
         made: Iterable[object] = tiny.problems(source.tiny, wanted, seed=source.seed or 0)
+    elif source.sums is not None:
+        from magistral_recipe.data import sums
+
+        made = sums.problems(source.sums, wanted, source.seed or 0, source.terms or sums.TERMS)
     elif source.gym is not None:
         made = gym.rows(source.gym, source.gym_config, wanted, source.seed or 0)
     else:
-        raise DataError("a source of problems without path, benchmark, tiny or gym")
+        raise DataError("a source of problems without path, benchmark, tiny, sums or gym")
     made_rows = _numbered(made, source.describe())
     return _load(source, made_rows, Reading(wish).problem, key, quarantine, made=True)
 
@@ -186,9 +190,15 @@ def load_traces(
         reading, rows = opened(source.rows(base) if raw is None else raw, wish, source.describe(), thinking)
         partition = _partition(source, base, reading)
         return _load(source, rows, reading.trace, key, quarantine, False, reading, partition)
+    wanted = source.skip + (source.count or 1)
+    if source.sums is not None:
+        from magistral_recipe.data import sums
+
+        worked = sums.traces(wanted, source.seed or 0, source.terms or sums.TERMS)
+        return _load(source, _numbered(worked, source.describe()), Reading(wish).trace, key, quarantine, made=True)
     from magistral_recipe.data import tiny
 
-    made = tiny.traces(source.skip + (source.count or 1), seed=source.seed or 0, thinking=tags)
+    made = tiny.traces(wanted, seed=source.seed or 0, thinking=tags)
     # Made ones repeat by chance, as the generator means them to.
     return _load(source, _numbered(made, source.describe()), Reading(wish).trace, None, quarantine, made=True)
 

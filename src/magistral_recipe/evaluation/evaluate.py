@@ -233,6 +233,27 @@ def quick_score(
     return mean_interval(scores).mean if scores else 0.0
 
 
+def sampled(
+    model: Any, tokenizer: Any, problems: Sequence[Problem], chat: ChatFormat, settings: EvaluationSettings
+) -> list[Sample]:
+    """Draw and grade samples in this process alone, nothing written; see `quick_score` for what stays as it is.
+
+    Args:
+        model: unwrapped, on its device.
+        tokenizer: chat template installed.
+        problems: ids unique.
+        chat: how problems are put to the model.
+        settings: what is drawn.
+
+    Returns:
+        The samples: the first of every problem, then the second ones.
+    """
+    generator = _own_generator(model, tokenizer, settings)
+    drawn = _sampled(generator, _by_id(problems), chat, settings, set(), Shard())
+    place = {problem.id: number for number, problem in enumerate(problems)}
+    return sorted((each for batch in drawn for each in batch), key=lambda each: (each.sample, place[each.problem]))
+
+
 def _own_generator(model: Any, tokenizer: Any, settings: EvaluationSettings) -> Generator:
     from magistral_recipe.generation.hf import HFGenerator
 

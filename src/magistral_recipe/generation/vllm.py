@@ -20,6 +20,7 @@ from magistral_recipe import lora
 from magistral_recipe.errors import DataError, RunError
 from magistral_recipe.generation.backend import Backend, Encoded
 from magistral_recipe.generation.interface import Completion, Request, Sampling
+from magistral_recipe.machine import vllm_four_bits_mistake
 from magistral_recipe.writing.chat_format import stop_token_ids
 
 
@@ -188,7 +189,7 @@ def quantization_mistake(quantization: str) -> str | None:
         Cause and remedy; ``None`` where it can.
     """
     if quantization != "int8":
-        return None
+        return vllm_four_bits_mistake() if quantization == "nf4" else None
     return "vLLM quantizes what it loads to 4 bits, not to 8: use model.quantization: nf4, or backend hf"
 
 

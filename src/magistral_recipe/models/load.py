@@ -25,6 +25,7 @@ from magistral_recipe.models.architecture import (
     without_other_parts,
 )
 from magistral_recipe.models.config import LoraSettings, ModelConfig
+from magistral_recipe.models.gguf import header_read_once
 from magistral_recipe.models.merge import SHARD_BYTES, fold, save_merged
 from magistral_recipe.models.mistral import load_mistral_tokenizer
 from magistral_recipe.models.paths import ModelSource, find_model, readable_errors, weights_of
@@ -202,7 +203,10 @@ def _load_base(config: ModelConfig, source: ModelSource, is_base: bool, trainabl
     hub = _hub_options(config, source) if is_base else {"trust_remote_code": config.trust_remote_code}
     with readable_errors("model", source.location):
         if source.gguf_file:
-            model = AutoModelForCausalLM.from_pretrained(source.location, gguf_file=source.gguf_file, **options, **hub)
+            with header_read_once():
+                model = AutoModelForCausalLM.from_pretrained(
+                    source.location, gguf_file=source.gguf_file, **options, **hub
+                )
             forget_quantization(model)
             return model
         shape = AutoConfig.from_pretrained(source.location, **hub)

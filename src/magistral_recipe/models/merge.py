@@ -25,7 +25,7 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 from magistral_recipe.errors import DataError
-from magistral_recipe.lora import is_layer, layers, obstacle, to_fold, with_update
+from magistral_recipe.lora import find, layers, obstacle, to_fold, with_update
 from magistral_recipe.models.precision import BYTES, Dtype
 from magistral_recipe.models.quantization import forget_quantization, without_quantization
 
@@ -152,7 +152,7 @@ class _Folded(Mapping[str, Any]):
     def __getitem__(self, name: str) -> Tensor:
         import torch
 
-        module, leaf, layer = _find(self._base, name)
+        module, leaf, layer = find(self._base, name)
         with torch.no_grad():
             value, changed = _plain_values(module, leaf)
             if layer is not None and to_fold(layer):
@@ -164,23 +164,6 @@ class _Folded(Mapping[str, Any]):
 
     def __len__(self) -> int:
         return len(self._names)
-
-
-def _find(base: nn.Module, name: str) -> tuple[Any, str, Any]:
-    """The module that holds a plain model's tensor, the tensor's name in it, and the adapter around it, if any."""
-    from peft.utils.other import ModulesToSaveWrapper
-
-    *path, leaf = name.split(".")
-    module: Any = base
-    layer = None
-    for part in path:
-        module, layer = getattr(module, part), None
-        if isinstance(module, ModulesToSaveWrapper):  # a whole module that was trained beside the adapters
-            module = module.modules_to_save[module.active_adapters[0]]
-        elif is_layer(module):
-            layer = module
-            module = module.get_base_layer()
-    return module, leaf, layer
 
 
 def _plain_values(module: Any, leaf: str) -> tuple[Tensor, bool]:

@@ -101,6 +101,8 @@ class Stage(StrictModel):
     """Whether it leaves a model that later stages can start from."""
     shares_work: ClassVar[bool] = False
     """Whether it runs in every process of a launch; others run in the first alone."""
+    libraries: ClassVar[tuple[str, ...]] = ()
+    """Modules that its process loads before anything else, heavy ones first of all."""
     role: ClassVar[Role] = "other"
     """How the report shows it; written into the run folder."""
 

@@ -24,6 +24,7 @@ from magistral_recipe.training.health import (
     Curve,
     Trouble,
     entropy_gone,
+    evaluation_fallen,
     fallen_reward,
     first_judged,
     flat_groups,
@@ -146,6 +147,15 @@ def falling_reward(run: Run) -> Iterator[RunWarning]:
     """The reward, or the share of right answers, ends below its start by more than its noise."""
     for stage in _rl(run):
         if trouble := fallen_reward(_curves(stage), reward_parts(stage)):
+            yield _of_health(stage, trouble, "serious")
+
+
+def falling_heldout(run: Run) -> Iterator[RunWarning]:
+    """The last score of the evaluations while training lies below the first by more than chance."""
+    for stage in run.stages:
+        if stage.heldout_problems and (
+            trouble := evaluation_fallen(stage.heldout, stage.heldout_problems, "score while training")
+        ):
             yield _of_health(stage, trouble, "serious")
 
 
@@ -382,6 +392,7 @@ def undecided_verdicts(run: Run) -> Iterator[RunWarning]:
 
 CHECKS: tuple[Check, ...] = (
     falling_reward,
+    falling_heldout,
     entropy_collapse,
     length_limit,
     saturated_part,

@@ -112,6 +112,8 @@ class Stage:
         summary: its own one line.
         results: what it returned.
         metrics: what its trainer logged, in order.
+        heldout: step and score of each evaluation while it trained.
+        heldout_problems: how many problems those are of; 0 where no run said.
         rewards: what its rewards said of themselves; nothing in older runs.
         rollouts: completions that RL learnt from, without the text.
         rollouts_path: their file.
@@ -126,6 +128,8 @@ class Stage:
     summary: str = ""
     results: Record = field(default_factory=dict)
     metrics: list[Record] = field(default_factory=list)
+    heldout: list[tuple[float, float]] = field(default_factory=list)
+    heldout_problems: int = 0
     rewards: tuple[RewardFacts, ...] = ()
     rollouts: list[Seen] = field(default_factory=list)
     rollouts_path: Path = Path()
@@ -277,7 +281,7 @@ def _brought_up_to_date(folder: Path, entry: Record) -> Record:
     record = as_mapping(read_json(folder / _folder_of(entry) / layout.STAGE))
     if not record or record.get("fingerprint") != entry.get("fingerprint"):
         return entry
-    return {**entry, **{key: record[key] for key in ("status", "seconds", "results") if key in record}}
+    return {**entry, **{key: record[key] for key in ("status", "seconds", "results", "failure") if key in record}}
 
 
 def _folder_of(entry: Record) -> str:
@@ -292,7 +296,10 @@ def _read_stage(run: Path, entry: Record, thinking: Thinking, missing: list[str]
     stage.seconds = as_float(entry.get("seconds")) or 0.0
     stage.results, stage.summary = results, str(results.get("summary", ""))
     folder = run / _folder_of(entry)
-    if stage.status == "running" and _has_died(run, folder):
+    if stage.status == "running" and isinstance(failure := entry.get("failure"), str):
+        stage.status = "stopped"
+        missing.append(f"Stage {name} failed: {masked_text(failure)}")
+    elif stage.status == "running" and _has_died(run, folder):
         stage.status = "stopped"
         missing.append(
             f"Stage {name} has not come to its end, and nothing is working on it: the run was stopped, or died. Its "
@@ -324,6 +331,12 @@ def _read_training(stage: Stage, folder: Path, thinking: Thinking, missing: list
     damage = Damage()
     stage.metrics = [record for _, record in read_lines(folder / layout.METRICS, damage)]
     _note(missing, damage.describe(f"{stage.name}: metrics.jsonl"))
+    looks = as_mapping(read_json(folder / layout.BEST / layout.SCORES))
+    scores = looks.get("scores")
+    pairs = [pair for pair in scores if isinstance(pair, list) and len(pair) == 2] if isinstance(scores, list) else []
+    points = [(as_float(step), as_float(score)) for step, score in pairs]
+    stage.heldout = [(step, score) for step, score in points if step is not None and score is not None]
+    stage.heldout_problems = as_int(looks.get("problems")) or 0
     damage = Damage()
     stage.rollouts_path = folder / layout.ROLLOUTS
     stage.rewards = read_rewards(folder / layout.REWARDS)

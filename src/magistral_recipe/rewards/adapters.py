@@ -11,16 +11,17 @@ here, with its reason beside it where the client keeps one.
 
 from __future__ import annotations
 
-import asyncio
 import re
 import sys
 from collections.abc import Awaitable, Mapping, Sequence
+from functools import partial
 from typing import Any, Self
 
 from magistral_recipe.rewards.base import Reward
 from magistral_recipe.rewards.batch import ANSWER_COLUMNS
 from magistral_recipe.rewards.magistral import magistral_reward
 from magistral_recipe.rewards.reasons import Score
+from magistral_recipe.rewards.threads import in_thread
 
 __all__ = ["areal", "ms_swift", "openrlhf", "reward_func", "verifiers", "verl"]
 
@@ -235,7 +236,7 @@ class VerifiersAdapter(Adapter):
         return self._awaited(_messages(completion), answer, _messages(prompt), columns)
 
     async def _awaited(self, completion: Any, answer: Any, prompt: Any, columns: Mapping[str, Any]) -> float:
-        return (await asyncio.to_thread(self.score, completion, answer, prompt, columns)).value
+        return (await in_thread(partial(self.score, completion, answer, prompt, columns))).value
 
 
 def _messages(value: Any) -> Any:

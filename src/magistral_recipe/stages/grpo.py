@@ -15,11 +15,13 @@ from magistral_recipe.foreign import only_names
 from magistral_recipe.recipe.sections import Inputs, Mistakes, Recipe, StageContext
 from magistral_recipe.rewards import registry
 from magistral_recipe.schema import StrictModel
+from magistral_recipe.stages.before_rl import tell_baseline
 from magistral_recipe.stages.held_out import compare_with_evaluations
 from magistral_recipe.stages.training import TrainingStage, check_problems, run_arguments
 from magistral_recipe.stages.work import best_keeper, load_start, problem_rows, train_and_save
 from magistral_recipe.training.correction import Correction
 from magistral_recipe.training.schedule import ScheduleEntry
+from magistral_recipe.writing.chat_format import stop_token_ids
 from magistral_recipe.writing.thinking import Thinking
 
 if TYPE_CHECKING:
@@ -27,14 +29,18 @@ if TYPE_CHECKING:
 
     from magistral_recipe.data.problems import Problem
     from magistral_recipe.models.config import ModelConfig
+    from magistral_recipe.models.loaded import LoadedModel
     from magistral_recipe.writing.chat_format import ChatFormat
 
 
 class RolloutsConfig(StrictModel):
     """Who generates the completions that RL learns from."""
 
-    backend: Literal["transformers", "vllm"] = "transformers"
-    """`vllm` runs under TRL's integration; it needs a GPU and the extra `magistral-recipe[vllm]`."""
+    backend: Literal["auto", "generate", "compiled", "continuous", "vllm"] = "auto"
+    """`generate` is transformers' own, `compiled` a loop that drops rows which have ended and captures its step as a
+    CUDA graph, `continuous` transformers' continuous batching; `auto` takes the fastest of these that works with the
+    model. `vllm` runs under TRL's integration; it
+    needs a GPU and the extra `magistral-recipe[vllm]`."""
     mode: Literal["colocate", "server"] = "colocate"
     """vLLM inside the training process, or a server of its own."""
     sync: Literal["adapter", "merged"] | None = None
@@ -53,6 +59,7 @@ class GrpoStage(TrainingStage):
 
     kind = "grpo"
     role = "reinforcement"
+    libraries = ("magistral_recipe.training.grpo",)
     costs = (
         *TrainingStage.costs,
         "trainer.max_tokens_per_microbatch",
@@ -147,6 +154,8 @@ class GrpoStage(TrainingStage):
         }
         if self.rollouts.backend == "vllm":
             own |= {"use_vllm": True, "vllm_mode": self.rollouts.mode, "vllm_sync": self.rollouts.sync}
+        else:
+            own["rollout_backend"] = self.rollouts.backend
         if self.schedule:
             own["schedule"] = [entry.model_dump(by_alias=True, exclude_none=True) for entry in self.schedule]
         return {**given, **own, **self.trainer}
@@ -175,6 +184,8 @@ class GrpoStage(TrainingStage):
         from magistral_recipe.training.grpo import MagistralGRPOTrainer
 
         start = load_start(context)
+        if text := stop_at_turn_ends(start):
+            context.emit({"type": "note", "text": text})
         problems = problem_rows(context, self.problems)
         rewards = self.build_rewards(start.chat.thinking, context.base)
         require_sandboxes(rewards, problems)
@@ -189,8 +200,9 @@ class GrpoStage(TrainingStage):
             callbacks=best_keeper(self, context, start, shared),
         )
         trainer.health.tell = lambda line: context.emit({"type": "warning", "text": line})
+        baseline = tell_baseline(trainer, context, start, problems)
         results = train_and_save(trainer, context, start)
-        return {**results, "problems": len(problems), **shared}
+        return {**results, "problems": len(problems), **shared, **baseline}
 
 
 def vllm_mistakes(rollouts: RolloutsConfig, model: ModelConfig | None) -> Mistakes:
@@ -215,7 +227,7 @@ def vllm_mistakes(rollouts: RolloutsConfig, model: ModelConfig | None) -> Mistak
     if rollouts.sync == "adapter" and alone:
         yield ("rollouts", "sync"), f"adapter: {alone}"
     if model.quantization == "int8":
-        text = "vllm quantizes what it loads to 4 bits, not to 8: use model.quantization: nf4, or backend: transformers"
+        text = "vllm quantizes what it loads to 4 bits, not to 8: use model.quantization: nf4, or backend: auto"
         yield ("rollouts", "backend"), text
     elif model.quantization == "nf4" and (rollouts.mode == "server" or rollouts.sync == "merged"):
         key, value = ("mode", "server") if rollouts.mode == "server" else ("sync", "merged")
@@ -224,6 +236,22 @@ def vllm_mistakes(rollouts: RolloutsConfig, model: ModelConfig | None) -> Mistak
             f"{value} hands over weights, which on a 4-bit model would have to be quantized anew at every step: use "
             "mode: colocate with sync: adapter, which hands over the adapter alone",
         )
+
+
+def stop_at_turn_ends(start: LoadedModel) -> str | None:
+    """Let generation stop where the template ends a turn: many a base's own configs know the end of a text alone.
+
+    Args:
+        start: the model; its generation config gets the token, and takes it along when it is saved.
+
+    Returns:
+        What was added, in words; ``None`` where nothing was missing.
+    """
+    stops, end = stop_token_ids(start.tokenizer, start.model), start.chat.turn_end(start.tokenizer)
+    if end is None or end in stops:
+        return None
+    start.model.generation_config.eos_token_id = [*stops, end]
+    return f"generation stops on {start.tokenizer.decode([end])!r} too, with which the chat template ends a turn"
 
 
 def require_sandboxes(rewards: Sequence[Any], problems: Sequence[Problem]) -> None:

@@ -38,6 +38,7 @@ class SftStage(TrainingStage):
 
     kind = "sft"
     role = "imitation"
+    libraries = ("trl.trainer.sft_trainer",)
     trainer_choices: ClassVar[Mapping[str, tuple[object, ...]]] = {"loss_type": ("nll", "dft", "chunked_nll")}
 
     traces: TracesSource

@@ -99,7 +99,14 @@ def best_keeper(
             context.emit({"type": "warning", "text": trouble.line()})
 
     restore = settings.keep == "best"
-    keeper = KeepBest(score, settings.every, context.folder / layout.BEST, restore=restore, on_score=told)
+    keeper = KeepBest(
+        score,
+        settings.every,
+        context.folder / layout.BEST,
+        restore=restore,
+        on_score=told,
+        problems=len(problems),
+    )
     return [keeper]
 
 

@@ -12,6 +12,7 @@ from typing import Any, Literal
 
 from trl import GRPOConfig
 
+from magistral_recipe.generation.rollouts.names import BACKENDS
 from magistral_recipe.machine import World
 from magistral_recipe.training.correction import CORRECTIONS
 from magistral_recipe.training.schedule import Schedule, ScheduleEntry
@@ -33,6 +34,7 @@ _FIXED: dict[str, tuple[Any, str]] = {
     "ignore_data_skip": (False, "an exact resume needs it off"),
     "logging_nan_inf_filter": (False, "it would hide a broken loss"),
     "group_by_length": (False, "microbatches are collated by length anyway"),
+    "use_transformers_continuous_batching": (False, "it casts the weights that train; use `rollout_backend`"),
 }
 
 _WHOLE_DISTRIBUTION: dict[str, tuple[Any, ...]] = {
@@ -57,8 +59,10 @@ class MagistralGRPOConfig(GRPOConfig):
             and 2 is a synchronous trainer's stand-in for that.
         max_tokens_per_microbatch: most tokens of one forward and backward pass, prompts, completions and padding
             together. A single longer sequence still trains, alone.
-        max_tokens_per_generation: most tokens of KV cache while generating with transformers: a batch that needs
-            more is generated in chunks, and a chunk is verified while the next is generated. ``None``: one chunk.
+        rollout_backend: what samples rollouts without vLLM: `auto` takes the fastest that works with the model; see
+            `generation.rollouts`.
+        max_tokens_per_generation: most tokens of KV cache while generating with transformers: completions of a batch
+            that needs more wait for a place. ``None``: all at once, or half of them where memory runs out.
         overlong_cache: width in tokens of the soft penalty zone below `max_completion_length`, handed to rewards
             that have `set_limits`. ``None`` leaves the rewards their own limits.
         advantage_normalization: `minibatch` (Magistral §2.1), `group` (GRPO: over the group's std), or `none`.
@@ -79,8 +83,8 @@ class MagistralGRPOConfig(GRPOConfig):
         reward_seconds: how long a reward may take for one call (a batch, or a chunk of one): one that hangs ends the
             run by its name. 0 for as long as it likes.
         sampler_gap_limit: mean absolute distance in nats between the sampler's log-probabilities and the trainer's
-            above which the run stops, before the batch has trained; measured where the sampler records its own (vLLM,
-            a `rollout_func`). ``None``: 0.05, on quantized weights 0.15.
+            above which the run stops, before the batch has trained; measured where the sampler records its own (all
+            but FSDP's). ``None``: 0.05, on quantized weights 0.15.
         sampler_correction: what a token's importance weight, the trainer's probability over the sampler's, becomes
             outside `vllm_importance_sampling_clip_min` and `_max`: `token_truncate` the bound, `token_mask` 0,
             `sequence_truncate` and `sequence_mask` the same of the whole completion's product; `none` corrects nothing.
@@ -114,7 +118,10 @@ class MagistralGRPOConfig(GRPOConfig):
     prompts_per_batch: int = field(default=32, metadata={"help": "Prompts of a generation batch."})
     minibatches_per_batch: int = field(default=2, metadata={"help": "Optimizer steps a generation batch."})
     max_tokens_per_microbatch: int = field(default=16_384, metadata={"help": "Token budget of a microbatch."})
-    max_tokens_per_generation: int | None = field(default=None, metadata={"help": "Token budget of a chunk."})
+    rollout_backend: Literal["auto", "generate", "compiled", "continuous"] = field(
+        default="auto", metadata={"help": "What samples rollouts without vLLM; auto: the fastest that works."}
+    )
+    max_tokens_per_generation: int | None = field(default=None, metadata={"help": "Token budget of the KV cache."})
     overlong_cache: int | None = field(default=None, metadata={"help": "Width of the soft length penalty."})
     advantage_normalization: Literal["minibatch", "group", "none"] = field(
         default="minibatch", metadata={"help": "What advantages are divided by."}
@@ -221,6 +228,7 @@ class MagistralGRPOConfig(GRPOConfig):
         choices = {
             "advantage_normalization": ("minibatch", "group", "none"),
             "loss_normalization": ("minibatch", "group"),
+            "rollout_backend": BACKENDS,
             "sampler_correction": CORRECTIONS,
             "vllm_sync": (None, "adapter", "merged"),
         }

@@ -31,6 +31,7 @@ from trl.trainer.utils import ensure_master_addr_port
 
 from magistral_recipe import lora
 from magistral_recipe.errors import RunError
+from magistral_recipe.machine import vllm_four_bits_mistake
 from magistral_recipe.training.handing_over import (
     adapter_folder,
     adapter_mistake,
@@ -147,6 +148,8 @@ class VLLMRollouts(VLLMGeneration):
             from vllm import LLM
         except ImportError as error:
             raise RunError("vLLM isn't installed: pip install 'magistral-recipe[vllm]'") from error
+        if getattr(_base(self.model), "is_loaded_in_4bit", False) and (mistake := vllm_four_bits_mistake()):
+            raise RunError(mistake)
         self._join_ranks()
         empty_cache()  # vLLM measures what is free
         try:

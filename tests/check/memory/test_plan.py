@@ -126,6 +126,17 @@ def test_what_does_not_fit_says_what_to_change(recipe):
     assert max(len(line) for line in text.splitlines()) <= 100
 
 
+def test_packed_rows_without_flash_attention_say_what_their_mask_costs(plan, recipe):
+    (note,) = plan.stages[0].notes
+    assert note.startswith("packed rows without FlashAttention take a dense mask of 4,096 × 4,096: ")
+    assert note.endswith("`model.attn_implementation: flash_attention_2` needs none")
+    flash = plan_recipe(recipe("model.attn_implementation=flash_attention_2", text=SFT), CARD).stages[0]
+    activations = [stage.memory.moments[0].parts["activations"] for stage in (plan.stages[0], flash)]
+    cost = float(note.split(": ")[1].split()[0])
+    assert cost == pytest.approx((activations[0] - activations[1]) / GIB, abs=0.02)
+    assert not flash.notes
+
+
 def test_disk_counts_checkpoints_models_and_rollouts(plan):
     sft, grpo, _, export = ({item.what: item.size for item in stage.disk} for stage in plan.stages)
     learned = sft["best weights"]

@@ -12,6 +12,7 @@ from magistral_recipe.check.memory.devices import Device
 from magistral_recipe.check.memory.dry_run import Pass, Trained
 from magistral_recipe.check.memory.generation import Batch
 from magistral_recipe.check.memory.lengths import ASSUMED_PROMPT, Lengths
+from magistral_recipe.check.memory.sharding import Sharding
 from magistral_recipe.generation.hf import CPU_TOKENS, LEAST_TOKENS, MAX_ROWS
 from magistral_recipe.models.config import ModelConfig
 from magistral_recipe.models.precision import Dtype
@@ -33,6 +34,7 @@ class Case:
         device: where it would run.
         lengths: of the recipe's prompts and traces.
         processes: how many share the work.
+        sharding: how they share the model; ``None`` where each has a copy.
     """
 
     stage: Stage
@@ -42,6 +44,7 @@ class Case:
     device: Device
     lengths: Lengths = field(default_factory=Lengths)
     processes: int = 1
+    sharding: Sharding | None = None
 
     @property
     def prompt(self) -> int:
@@ -76,7 +79,7 @@ class Case:
         return Trained(
             shape=self.shape,
             key=self.shape.to_json_string(),
-            dtype=self.model.dtype,
+            dtype=(self.sharding and self.sharding.compute) or self.model.dtype,
             quantization=self.model.quantization,
             lora=None if adapters is None else adapters.model_dump_json(),
             autocast=autocast,

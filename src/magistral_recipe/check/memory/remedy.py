@@ -14,13 +14,13 @@ from magistral_recipe.check.memory.case import (
     longest_row,
     rollout_batch,
 )
+from magistral_recipe.check.memory.engine import engine_needs, hands_over_adapters
 from magistral_recipe.check.memory.moments import (
     ROLLOUTS,
     STEP,
     TRAINING,
     Moment,
     stage_memory,
-    vllm_needs,
 )
 from magistral_recipe.check.memory.verdict import Fit, Verdict, judge, worst
 from magistral_recipe.models.config import LoraSettings
@@ -251,7 +251,7 @@ def _of_rl(case: Case, moment: Moment) -> Iterator[tuple[Harm, Ladder]]:
             budgets = _halves(batch.tokens, batch.prompt + batch.new)
             yield Harm.TIME, [_trainer(case, "max_tokens_per_generation", budget) for budget in budgets]
     elif values.get("vllm_mode") == "colocate" and case.device.gpu:
-        share, least = float(values["vllm_gpu_memory_utilization"]), vllm_needs(case) / case.device.total
+        share, least = float(values["vllm_gpu_memory_utilization"]), engine_needs(case) / case.device.total
         steps = [percent / 100 for percent in range(5, 100, 5) if percent / 100 >= least]
         key = "vllm_gpu_memory_utilization"
         if share < least:
@@ -265,11 +265,11 @@ def _of_rl(case: Case, moment: Moment) -> Iterator[tuple[Harm, Ladder]]:
 def _without_vllm(case: Case) -> Change:
     def apply(case: Case) -> Case:
         assert isinstance(case.stage, GrpoStage)
-        rollouts = case.stage.rollouts.model_copy(update={"backend": "transformers"})
+        rollouts = case.stage.rollouts.model_copy(update={"backend": "auto"})
         trainer = {key: value for key, value in case.stage.trainer.items() if key != "use_vllm"}
         return replace(case, stage=case.stage.model_copy(update={"rollouts": rollouts, "trainer": trainer}))
 
-    return Change(f"{case.stage.name}.rollouts.backend", "transformers", "vllm", apply)
+    return Change(f"{case.stage.name}.rollouts.backend", "auto", "vllm", apply)
 
 
 def _of_sft(case: Case) -> Iterator[tuple[Harm, Ladder]]:
@@ -301,7 +301,8 @@ def _less_held(case: Case) -> Iterator[tuple[Harm, Ladder]]:
         return
     if case.device.gpu and case.device.bfloat16 and model.dtype == "float32":
         yield Harm.ROUNDING, [_model(case, "dtype", "bfloat16")]
-    if case.device.gpu and model.quantization != "nf4" and not model.is_gguf and not values.get("use_vllm"):
+    sampled = not values.get("use_vllm") or hands_over_adapters(case)
+    if case.device.gpu and model.quantization != "nf4" and not model.is_gguf and sampled:
         yield Harm.METHOD, [_model(case, "quantization", "nf4")]
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from magistral_recipe.check.memory.case import Case, longest_completion
+from magistral_recipe.check.memory.engine import engine_asleep
 from magistral_recipe.check.memory.moments import StageMemory, largest_weight
 from magistral_recipe.models.merge import merge_ram
 from magistral_recipe.models.precision import BYTES
@@ -49,6 +50,8 @@ def host_memory(case: Case, memory: StageMemory | None, parameters: float) -> tu
     items = [Item("loading, a file at a time", 2 * min(whole, _HUB_FILE)) if quantized else Item("loading", whole)]
     if isinstance(case.stage, TrainingStage):
         lora = case.model.lora
+        if asleep := engine_asleep(case):
+            items.append(Item("vLLM's weights while it sleeps", asleep))
         if memory is not None and memory.optimizer is not None and memory.optimizer.host:
             items.append(Item("the paged optimizer", memory.optimizer.host))
         if lora is not None and lora.handover == "carry":

@@ -21,7 +21,6 @@ from magistral_recipe.stages.training import TrainingStage, check_problems, run_
 from magistral_recipe.stages.work import best_keeper, load_start, problem_rows, train_and_save
 from magistral_recipe.training.correction import Correction
 from magistral_recipe.training.schedule import ScheduleEntry
-from magistral_recipe.writing.chat_format import stop_token_ids
 from magistral_recipe.writing.thinking import Thinking
 
 if TYPE_CHECKING:
@@ -29,7 +28,6 @@ if TYPE_CHECKING:
 
     from magistral_recipe.data.problems import Problem
     from magistral_recipe.models.config import ModelConfig
-    from magistral_recipe.models.loaded import LoadedModel
     from magistral_recipe.writing.chat_format import ChatFormat
 
 
@@ -184,8 +182,6 @@ class GrpoStage(TrainingStage):
         from magistral_recipe.training.grpo import MagistralGRPOTrainer
 
         start = load_start(context)
-        if text := stop_at_turn_ends(start):
-            context.emit({"type": "note", "text": text})
         problems = problem_rows(context, self.problems)
         rewards = self.build_rewards(start.chat.thinking, context.base)
         require_sandboxes(rewards, problems)
@@ -236,22 +232,6 @@ def vllm_mistakes(rollouts: RolloutsConfig, model: ModelConfig | None) -> Mistak
             f"{value} hands over weights, which on a 4-bit model would have to be quantized anew at every step: use "
             "mode: colocate with sync: adapter, which hands over the adapter alone",
         )
-
-
-def stop_at_turn_ends(start: LoadedModel) -> str | None:
-    """Let generation stop where the template ends a turn: many a base's own configs know the end of a text alone.
-
-    Args:
-        start: the model; its generation config gets the token, and takes it along when it is saved.
-
-    Returns:
-        What was added, in words; ``None`` where nothing was missing.
-    """
-    stops, end = stop_token_ids(start.tokenizer, start.model), start.chat.turn_end(start.tokenizer)
-    if end is None or end in stops:
-        return None
-    start.model.generation_config.eos_token_id = [*stops, end]
-    return f"generation stops on {start.tokenizer.decode([end])!r} too, with which the chat template ends a turn"
 
 
 def require_sandboxes(rewards: Sequence[Any], problems: Sequence[Problem]) -> None:

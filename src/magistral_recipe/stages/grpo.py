@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from pydantic import Field, field_validator
+from pydantic import Field, SerializerFunctionWrapHandler, field_validator, model_serializer
 
 from magistral_recipe import layout
 from magistral_recipe.data.problems import PROBLEM_FIELDS
@@ -37,8 +37,7 @@ class RolloutsConfig(StrictModel):
     backend: Literal["auto", "generate", "compiled", "continuous", "vllm"] = "auto"
     """`generate` is transformers' own, `compiled` a loop that drops rows which have ended and captures its step as a
     CUDA graph, `continuous` transformers' continuous batching; `auto` takes the fastest of these that works with the
-    model. `vllm` runs under TRL's integration; it
-    needs a GPU and the extra `magistral-recipe[vllm]`."""
+    model. `vllm` runs under TRL's integration; it needs a GPU and the extra `magistral-recipe[vllm]`."""
     mode: Literal["colocate", "server"] = "colocate"
     """vLLM inside the training process, or a server of its own."""
     sync: Literal["adapter", "merged"] | None = None
@@ -50,6 +49,17 @@ class RolloutsConfig(StrictModel):
     whole completion's; `none` corrects nothing."""
     log_every: int = Field(10, ge=1)
     """Optimizer steps between batches of rollouts written to `rollouts.jsonl`."""
+
+    @model_serializer(mode="wrap")
+    def _as_known(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Write what an earlier version knew as it wrote it: the fingerprints of its runs are made of this."""
+        fields: dict[str, Any] = handler(self)
+        for name, unused in (("sync", None), ("correction", "token_truncate")):
+            if fields.get(name) == unused:
+                fields.pop(name, None)
+        if fields.get("backend") == "auto":
+            fields["backend"] = "transformers"
+        return fields
 
 
 class GrpoStage(TrainingStage):
@@ -167,7 +177,9 @@ class GrpoStage(TrainingStage):
 
     def proof_problems(self, recipe: Recipe, base: Path, count: int) -> Sequence[Problem]:
         """Load its first problems; what cannot be used is counted and kept by the stage when it trains."""
-        return load_problems(first_rows(recipe.problems[self.problems], count), base, None).rows
+        source = recipe.source_of(self.problems)
+        assert source is not None  # a reference that the schema held
+        return load_problems(first_rows(source, count), base, None).rows
 
     def run(self, context: StageContext) -> dict[str, Any]:
         """Train with RL.

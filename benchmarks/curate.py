@@ -2,7 +2,6 @@
 
     python benchmarks/curate.py                    faults in 2,000 problems, three seeds
     python benchmarks/curate.py --rows 1000000     rows a second and memory of cleaning, duplicates and leaks
-    python benchmarks/curate.py --labels           wrong labels, by samples of the embedded model (minutes)
 
 A seeded script plants ten percent of each fault into problems that are made here, with near misses that must stay. What
 was planted is kept apart from what curation sees: it is told by the problem's id alone, and compared afterwards.
@@ -36,14 +35,9 @@ def main() -> None:
     parser.add_argument("--problems", type=int, default=2000)
     parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3])
     parser.add_argument("--rows", type=int, help="measure speed and memory on so many rows instead")
-    parser.add_argument("--labels", action="store_true", help="measure wrong labels by a model's samples instead")
     arguments = parser.parse_args()
     if arguments.rows:
         speed(arguments.rows)
-    elif arguments.labels:
-        from curate_labels import wrong_labels
-
-        wrong_labels(arguments.seeds)
     else:
         faults(arguments.problems, arguments.seeds)
 

@@ -4,6 +4,7 @@
 #   make test                  every test, lint and types, as CI runs them
 #   make TORCH=... env         another torch, e.g. TORCH=torch==2.9.1 or TORCH=/path/to/torch.whl
 #   make WORKERS=0 test        in one process, in which a debugger works
+#   make gpu                   what is promised of a GPU, tried on the one at hand (docs/gpus.md); installs nothing
 #   make VENV=path ...         another environment; one that is active is taken as it is
 
 SHELL := /bin/bash
@@ -19,7 +20,7 @@ STAMP := $(VENV)/.magistral-recipe-installed
 
 BESIDE := $(VENV)/.magistral-recipe-beside
 
-.PHONY: help quickstart test env lint programs beside clean
+.PHONY: help quickstart test env lint programs beside gpu clean
 .DEFAULT_GOAL := help
 
 help:
@@ -58,6 +59,10 @@ lint: env
 # Files in their own order: sorted by their number of tests, the few long ones would come last and one worker would wait.
 test: env programs lint $(BESIDE)
 	HF_HUB_OFFLINE=1 TOKENIZERS_PARALLELISM=false $(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder
+
+# On the packages that are there, without a network. GPU_FLAGS="--only vllm" and the like; the flags stand in the script.
+gpu:
+	@$(if $(wildcard $(BIN)/python),$(BIN)/python,$(PYTHON)) scripts/gpu_check.py --out runs/gpu-check $(GPU_FLAGS)
 
 clean:
 	rm -rf build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis

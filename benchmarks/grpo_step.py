@@ -90,6 +90,8 @@ class Clock(TrainerCallback):
         self.started = time.perf_counter()
 
     def on_pre_optimizer_step(self, args, state, control, model=None, **kwargs):  # type: ignore[no-untyped-def]
+        if torch.cuda.is_available():
+            torch.cuda.synchronize()
         self.seconds += time.perf_counter() - self.started
         if not self.gradient:
             self.gradient = {n: p.grad.float().cpu().clone() for n, p in model.named_parameters()}

@@ -11,7 +11,7 @@ import os
 import platform
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from importlib.metadata import PackageNotFoundError, version
+from importlib.metadata import PackageNotFoundError, requires, version
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -191,6 +191,48 @@ def version_of(package: str) -> str | None:
         return version(package)
     except PackageNotFoundError:
         return None
+
+
+def wanted_by(package: str, other: str) -> str | None:
+    """The versions of another package that an installed one asks for, be it in an extra, as its metadata say.
+
+    Args:
+        package: the installed one.
+        other: what it needs.
+
+    Returns:
+        A specifier such as ``<=0.31.0,>=0.22.0``; ``None`` where it isn't installed or doesn't say.
+    """
+    try:
+        lines = requires(package) or ()
+    except PackageNotFoundError:
+        return None
+    from packaging.requirements import Requirement
+
+    for requirement in map(Requirement, lines):
+        if requirement.name == other and requirement.specifier:
+            return str(requirement.specifier)
+    return None
+
+
+def version_suits(version: str, specifier: str) -> bool:
+    """Whether a version is among those that a specifier takes; what stands behind a plus sign says how it was built."""
+    from packaging.specifiers import SpecifierSet
+    from packaging.version import Version
+
+    return SpecifierSet(specifier).contains(Version(version).public, prereleases=True)
+
+
+VLLM_FOUR_BITS = "<0.28"
+"""Versions of vLLM that load bitsandbytes' 4-bit weights; 0.28 took the loader out (vllm-project/vllm issue 39583)."""
+
+
+def vllm_four_bits_mistake() -> str | None:
+    """Say that the installed vLLM no longer loads 4-bit weights; ``None`` where it does, or is missing."""
+    installed = version_of("vllm")
+    if installed is None or version_suits(installed, VLLM_FOUR_BITS):
+        return None
+    return f"vLLM {installed} is installed, which loads no 4-bit weights any more: pip install 'vllm{VLLM_FOUR_BITS}'"
 
 
 def versions() -> dict[str, str]:

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from magistral_recipe.chain import events, launch
-from magistral_recipe.chain.launch import launch_command, run_launched
+from magistral_recipe.chain.launch import launch_command, launcher_command, run_launched
 from magistral_recipe.errors import RunError, UserError
 from magistral_recipe.recipe.sections import LaunchConfig
 
@@ -24,9 +24,35 @@ def flags(words: list[str]) -> list[str]:
     return words[3:]
 
 
+@pytest.mark.parametrize("threads", [None, "3", "0"])
+@pytest.mark.parametrize("gpu", [True, False])
+def test_a_single_process_is_started_in_the_environment_that_the_launcher_would_make(
+    gpu, threads, monkeypatch, tmp_path
+):
+    """Held against the installed launcher's own functions."""
+    from accelerate.commands.launch import _validate_launch_command, launch_command_parser
+    from accelerate.utils.launch import prepare_simple_launcher_cmd_env
+
+    monkeypatch.setattr(launch, "_has_gpu", lambda: gpu)
+    monkeypatch.setenv("HF_HOME", str(tmp_path))
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    if threads is not None:
+        monkeypatch.setenv("OMP_NUM_THREADS", threads)
+    words, environment = launch_command(LaunchConfig(), tmp_path, ["stage", "x", "0"])
+    theirs = launch_command_parser().parse_args(flags(launcher_command(LaunchConfig(), tmp_path, ["stage", "x", "0"])))
+    command, made = prepare_simple_launcher_cmd_env(_validate_launch_command(theirs)[0])
+    assert words == command
+    assert {**os.environ, **environment} == made
+
+
+def test_a_config_that_a_person_has_given_accelerate_is_left_to_its_launcher(monkeypatch, tmp_path):
+    monkeypatch.setattr(launch, "default_config", lambda: tmp_path / "default_config.yaml")
+    assert flags(launch_command(LaunchConfig(), tmp_path, [])[0])
+
+
 def test_one_process_on_a_machine_without_a_gpu_asks_for_the_cpu(monkeypatch, tmp_path):
     monkeypatch.setattr(launch, "_has_gpu", lambda: False)
-    words = flags(launch_command(LaunchConfig(), tmp_path, ["stage", "x", "0"]))
+    words = flags(launcher_command(LaunchConfig(), tmp_path, ["stage", "x", "0"]))
     assert words[words.index("--num_processes") + 1] == "1"
     assert "--cpu" in words
     assert "--multi_gpu" not in words
@@ -35,18 +61,19 @@ def test_one_process_on_a_machine_without_a_gpu_asks_for_the_cpu(monkeypatch, tm
 
 def test_one_process_on_a_gpu_does_not(monkeypatch, tmp_path):
     monkeypatch.setattr(launch, "_has_gpu", lambda: True)
-    assert "--cpu" not in launch_command(LaunchConfig(), tmp_path, [])
+    assert "--cpu" not in launcher_command(LaunchConfig(), tmp_path, [])
 
 
 def test_several_processes_are_asked_for_so_that_accelerate_really_starts_them(tmp_path):
-    words = flags(launch_command(LaunchConfig(num_processes=3), tmp_path, []))
+    words = flags(launch_command(LaunchConfig(num_processes=3), tmp_path, [])[0])
     assert words[words.index("--num_processes") + 1] == "3"
     assert "--multi_gpu" in words
     assert words[words.index("--main_process_port") + 1] == "0"
 
 
 def test_a_config_file_decides_what_it_can_and_starts_at_the_recipe(tmp_path):
-    words = flags(launch_command(LaunchConfig(num_processes=2, config_file=Path("fsdp.yaml")), tmp_path, []))
+    launched = LaunchConfig(num_processes=2, config_file=Path("fsdp.yaml"))
+    words = flags(launch_command(launched, tmp_path, [])[0])
     assert words[words.index("--config_file") + 1] == str(tmp_path / "fsdp.yaml")
     assert not {"--mixed_precision", "--multi_gpu", "--dynamo_backend"} & set(words)
 
@@ -255,7 +282,7 @@ def test_what_handles_an_event_may_fail_and_the_stage_is_stopped(tmp_path):
 def test_accelerates_launcher_ends_as_its_processes_do(tmp_path, processes, end, code):
     script = tmp_path / "ends.py"
     script.write_text(f"import os, signal, sys\nif os.environ.get('RANK', '0') == '0':\n    {end}\n")
-    words = launch_command(LaunchConfig(num_processes=processes), tmp_path, [])
+    words = launcher_command(LaunchConfig(num_processes=processes), tmp_path, [])
     command = [*words[: words.index("-m", 2)], str(script)]
     done = subprocess.run(
         command, capture_output=True, text=True, timeout=120, env={**os.environ, "OMP_NUM_THREADS": "1"}

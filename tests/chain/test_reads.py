@@ -136,7 +136,7 @@ def test_a_file_that_changes_makes_complete_stages_run_again_and_is_named(home, 
 @pytest.mark.parametrize("gpu", [False, True])
 @pytest.mark.parametrize("name", ["default_config.yaml", "default_config.json"])
 def test_the_config_that_accelerate_takes_unasked_is_read_where_it_takes_it(home, monkeypatch, gpu, name):
-    monkeypatch.setattr("magistral_recipe.chain.reads.has_gpu", lambda: gpu)
+    monkeypatch.setattr("magistral_recipe.chain.launch._has_gpu", lambda: gpu)
     monkeypatch.setenv("HF_HOME", str(home / "cache"))
     (home / "cache" / "accelerate").mkdir(parents=True)
     (home / "cache" / "accelerate" / name).write_text("{}")

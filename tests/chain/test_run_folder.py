@@ -70,6 +70,24 @@ def test_a_changed_key_restarts_its_stage_and_all_that_build_on_it(folder, tmp_p
     assert (tmp_path / "run" / "replaced" / "02-grpo.1" / "model" / "weights").read_text() == "w"
 
 
+def test_a_key_that_only_decides_what_a_stage_takes_makes_no_other_stage_of_it(folder):
+    run = folder()
+    finish(run, 1)
+    run.prepare(run.stage_plans()[1])
+    before = [plan.fingerprint for plan in run.stage_plans()]
+    batch = (
+        "sft.trainer.per_device_train_batch_size=4",
+        "sft.trainer.gradient_accumulation_steps=2",
+    )  # 8 and 1, as before
+    plans = folder(*batch, "grpo.trainer.max_tokens_per_microbatch=8192").stage_plans()
+    assert [plan.decision for plan in plans] == ["skip", "resume", "start"]
+    assert plans[1].why == ("trainer.max_tokens_per_microbatch: not given -> 8192",)
+    assert plans[1].stage.trainer == {"max_tokens_per_microbatch": 8192}
+    assert [plan.fingerprint for plan in plans] == before
+    assert decisions(folder(batch[0]))[0] == "restart"  # a batch of another size
+    assert decisions(folder("grpo.trainer.max_tokens_per_microbatch=8192", "grpo.trainer.beta=0.1"))[1] == "restart"
+
+
 def test_changed_data_restart_the_stages_that_read_them(folder, tmp_path):
     finish(folder(), 3)
     (tmp_path / "problems.jsonl").write_text('{"problem": "1+2", "answer": "3"}\n')

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import gc
 import subprocess
 import sys
 
@@ -12,7 +13,7 @@ from toy_stage import CountStage
 from magistral_recipe.chain import run_folder
 from magistral_recipe.chain.ranks import announce, follow
 from magistral_recipe.chain.run_folder import RunFolder, places_of
-from magistral_recipe.chain.stage_process import failure_message, run_stage
+from magistral_recipe.chain.stage_process import failure_message, load_libraries, run_stage
 from magistral_recipe.check.recipe_file import load_recipe
 from magistral_recipe.errors import RunError
 from magistral_recipe.files import read_json
@@ -152,3 +153,16 @@ def test_ranks_that_nobody_tells_anything_end_with_a_reason(folder, monkeypatch)
     folder.path.mkdir()
     with pytest.raises(RunError, match=r"rank 0 did not write .*\.decisions\.json within 600 s"):
         follow(folder.path, folder.loaded)
+
+
+def test_libraries_are_loaded_before_a_stage_and_garbage_is_collected_again_after(monkeypatch, tmp_path):
+    (tmp_path / "heavy_thing.py").write_text("import gc\ncollected = gc.isenabled()\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setattr(CountStage, "libraries", ("heavy_thing", "a_library_that_is_not_installed"))
+    try:
+        load_libraries(CountStage(problems="mine"))
+        assert sys.modules["heavy_thing"].collected is False
+        assert gc.isenabled()
+    finally:
+        gc.unfreeze()
+        sys.modules.pop("heavy_thing", None)

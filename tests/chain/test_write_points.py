@@ -27,13 +27,14 @@ CHECKPOINTS_AND_MODEL = ["the first checkpoint's mark", "the model, half of it"]
 def chain(tmp_path_factory):
     """Run a chain, killed or not, in forks of one warm interpreter; returns its exit code."""
     root = tmp_path_factory.mktemp("points")
+    path = os.pathsep.join(filter(None, [str(Path(write_points.__file__).parent), os.environ.get("PYTHONPATH")]))
     server = subprocess.Popen(
         [sys.executable, write_points.__file__, str(root)],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
         text=True,
-        env={**os.environ, "OMP_NUM_THREADS": "1", "CI": "1", "PYTHONPATH": str(Path(write_points.__file__).parent)},
+        env={**os.environ, "OMP_NUM_THREADS": "1", "CI": "1", "PYTHONPATH": path},
     )
 
     def run(name: str, stage: str, schedule: str = "constant", kill: str | None = None) -> int:

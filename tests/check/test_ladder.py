@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from magistral_recipe.check.plan import memory_of, named_device
+from magistral_recipe.check.memory.devices import find_device
+from magistral_recipe.check.memory.plan import plan_recipe
 from magistral_recipe.check.recipe_file import load_recipe
 from magistral_recipe.machine import GIB
 from magistral_recipe.recipe.ready import ready_recipes
@@ -18,7 +19,7 @@ def test_the_ladder_is_whole():
 
 @pytest.mark.parametrize("recipe", LADDER, ids=lambda recipe: recipe.name)
 def test_each_fits_its_card_as_its_header_says(recipe):
-    plan = memory_of(load_recipe(recipe.file), named_device("rtx4090"), look_at_data=False)
+    plan = plan_recipe(load_recipe(recipe.file), find_device("rtx4090"))
     assert plan is not None
     assert plan.fits
     needed = max(stage.verdict.needed for stage in plan.stages if stage.verdict) / GIB

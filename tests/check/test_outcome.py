@@ -8,18 +8,15 @@ import socket
 import subprocess
 import sys
 import time
-from pathlib import Path
 
-import jsonschema
 import pytest
+from check_document import document
 from typer.testing import CliRunner
 
 from magistral_recipe.check.hub import NotLooked
 from magistral_recipe.check.outcome import Outcome
 from magistral_recipe.cli import app
 
-ROOT = Path(__file__).parents[2]
-SCHEMA = json.loads((ROOT / "docs" / "check.schema.json").read_text("utf-8"))
 LOCAL = """\
 name: x
 model: {path: tiny}
@@ -35,14 +32,6 @@ def check(tmp_path, text, *words):
     file = tmp_path / "r.yaml"
     file.write_text(text)
     return CliRunner().invoke(app, ["check", str(file), *words])
-
-
-def document(tmp_path, text, *words):
-    done = check(tmp_path, text, "--json", *words)
-    found = json.loads(done.stdout)
-    jsonschema.validate(found, SCHEMA)
-    assert found["exit_code"] == done.exit_code
-    return found
 
 
 def test_all_proven_is_0(tmp_path):

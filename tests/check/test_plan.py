@@ -7,8 +7,10 @@ import json
 import pytest
 from rich.console import Console
 
-from magistral_recipe.check.plan import check_recipe, check_trainers, load_telling_all, prove_recipe
+from magistral_recipe.check.plan import check_recipe, load_telling_all
+from magistral_recipe.check.proof import prove_recipe
 from magistral_recipe.check.recipe_file import load_recipe
+from magistral_recipe.check.trainers import check_trainers
 from magistral_recipe.errors import RecipeError, RunError
 from magistral_recipe.verifiers.sandbox import probe
 

@@ -81,7 +81,7 @@ def test_all_mistakes_are_told_at_once_in_the_order_of_their_lines(tmp_path):
         ("{problems: train}", "{problems: train, model: later}", "stages[1].grpo.model: no model 'later' before"),
         ("[base, sft, grpo]", "[base, stf]", "stages[2].evaluate.models[1]: no model 'stf' before this stage. Did you"),
         ("{tiny: train, count: 8}", "{path: gone.jsonl}", "r.yaml:4: problems.train.path: no such file"),
-        ("stages:\n", "thinking: {template: gone.jinja}\nstages:\n", "thinking.template: expected 'magistral'"),
+        ("stages:\n", "thinking: {template: gone.jinja}\nstages:\n", "thinking.template: expected 'auto', 'magistral'"),
         (
             "stages:\n",
             "thinking: {open: x, close: xy}\nstages:\n",
@@ -138,7 +138,7 @@ def test_booleans_stay_where_they_are_meant(tmp_path):
 
 def test_a_recipe_without_stages_says_what_there_is(tmp_path):
     assert lines_of(tmp_path, "name: x\nmodel: {path: tiny}\n") == [
-        "r.yaml:1: stages: missing: a recipe needs a list of stages (sft, grpo, evaluate, export)"
+        "r.yaml:1: stages: missing: a recipe needs a list of stages (curate, sft, grpo, traces, evaluate, export)"
     ]
 
 
@@ -147,10 +147,35 @@ def test_a_model_that_comes_later_is_told_apart(tmp_path):
     assert "(it makes its model only later)" in lines_of(tmp_path, text)[0]
 
 
-def test_quantized_weights_do_not_go_with_vllm(tmp_path):
-    text = GOOD.replace("{path: tiny}", "{path: tiny, quantization: nf4, lora: {r: 4}}")
-    text = text.replace("{problems: train}", "{problems: train, rollouts: {backend: vllm}}")
-    assert "vllm does not go with quantization: nf4" in lines_of(tmp_path, text)[0]
+@pytest.mark.parametrize(
+    ("model", "rollouts", "key", "what"),
+    [
+        ("quantization: nf4, lora: {r: 4}", "backend: vllm", None, ""),
+        ("quantization: nf4, lora: {r: 4}", "backend: vllm, sync: adapter", None, ""),
+        ("lora: {r: 4}", "backend: vllm, sync: merged, correction: none", None, ""),
+        ("quantization: nf4, lora: {r: 4}", "backend: vllm, sync: merged", "sync", "quantized anew at every step"),
+        ("quantization: nf4, lora: {r: 4}", "backend: vllm, mode: server", "mode", "quantized anew at every step"),
+        ("quantization: int8, lora: {r: 4}", "backend: vllm", "backend", "to 4 bits, not to 8"),
+        ("dtype: float32", "backend: vllm, sync: adapter", "sync", "adapter: needs model.lora"),
+        (
+            "lora: {r: 4}",
+            "backend: vllm, mode: server, sync: adapter",
+            "sync",
+            "a server is handed weights, no adapters",
+        ),
+        ("lora: {r: 4}", "sync: adapter", "sync", "auto generates with the trainer's own"),
+        ("lora: {r: 4}", "backend: vllm, correction: tokens", "correction", "'token_truncate'"),
+    ],
+)
+def test_what_vllm_can_be_handed(tmp_path, model, rollouts, key, what):
+    text = GOOD.replace("{path: tiny}", f"{{path: tiny, {model}}}")
+    text = text.replace("{problems: train}", f"{{problems: train, rollouts: {{{rollouts}}}}}")
+    lines = [line for line in lines_of(tmp_path, text) if "rollouts" in line] if key else []
+    if key is None:
+        (tmp_path / "r.yaml").write_text(text)
+        load_recipe(tmp_path / "r.yaml")
+    else:
+        assert [f"rollouts.{key}" in line and what in line for line in lines] == [True], lines
 
 
 def test_an_override_is_named_as_the_place_of_its_mistake(tmp_path):

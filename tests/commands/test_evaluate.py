@@ -5,19 +5,22 @@ from __future__ import annotations
 import errno
 import json
 import shutil
-import sys
 from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
-from vllm_stand_in import fake_vllm
+from vllm_stand_in import put_in_place
 
 import magistral_recipe
 from magistral_recipe.cli import app
 from magistral_recipe.data.benchmarks.catalogue import find
-from magistral_recipe.evaluation.request import sampling_of
+from magistral_recipe.data.sources import ProblemsSource
+from magistral_recipe.evaluation.request import EvaluationRequest, load_for, sampling_of
 from magistral_recipe.evaluation.samples import read_samples
 from magistral_recipe.files import read_json
+from magistral_recipe.models.config import LoraSettings, ModelConfig
+from magistral_recipe.models.load import load_model, load_tokenizer, save_model
+from magistral_recipe.models.paths import find_model
 
 
 def run(*arguments):
@@ -175,7 +178,7 @@ def test_a_benchmarks_file_can_be_brought_by_hand(tmp_path):
 
 
 def test_vllm_takes_the_same_path(tmp_path, monkeypatch):
-    monkeypatch.setitem(sys.modules, "vllm", fake_vllm())
+    put_in_place(monkeypatch)
     arguments = (*SMALL, "--benchmark", "tiny", "--count", 3, "--backend", "vllm", "--output", tmp_path)
     done = run(*arguments)
     assert done.exit_code == 0, done.output
@@ -187,6 +190,21 @@ def test_vllm_takes_the_same_path(tmp_path, monkeypatch):
     assert (tmp_path / "tiny" / "samples.jsonl").read_bytes() == first  # nothing is drawn twice
     repeated = run("--repeat", tmp_path / "tiny", "--output", tmp_path / "again")
     assert "6 of 6 completions came out the same" in repeated.output
+
+
+def test_vllm_takes_an_adapter_that_is_carried_on_beside_its_base(tmp_path, monkeypatch):
+    put_in_place(monkeypatch)
+    lora = LoraSettings(r=4, alpha=8, handover="carry")
+    config = ModelConfig(path="tiny", dtype="bfloat16", quantization="nf4", lora=lora)
+    made = save_model(load_model(config, trainable=True), load_tokenizer("tiny"), tmp_path / "model", config)
+    request = EvaluationRequest(
+        model=config, weights=str(made), problems=ProblemsSource(benchmark="tiny"), backend="vllm"
+    )
+    subject = load_for(request)
+    options = subject.generator.engine.options
+    assert (options["model"], options["quantization"]) == (find_model("tiny").location, "bitsandbytes")
+    assert subject.generator.adapter.lora_path == str(made / "adapter")
+    assert subject.weights.endswith(" in nf4")  # the same files in other precision are another model
 
 
 def test_a_person_overrides_the_benchmarks_sampling():

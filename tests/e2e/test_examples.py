@@ -25,5 +25,8 @@ def test_my_data_sets_bad_rows_aside_and_goes_on(tmp_path):
     scores = read_json(run / "03-evaluate" / "grpo" / "scores.json")
     assert len(samples) == scores["samples"] + scores["greedy_samples"]
     assert "after RL" in text
+    assert "held-out scores" in text
+    assert [each["shared"] for each in scores["shared_with_training"]] == [0, 0]  # traces and problems
+    assert "Held-out pass@1" in (run / "report.md").read_text()
     page = (run / "report.html").read_text()
     assert page.lower().startswith("<!doctype html>")

@@ -69,7 +69,7 @@ def test_a_second_run_on_the_folder_is_refused_and_a_finished_one_is_skipped(uni
     assert text.count("complete, skipped") == 2
     assert weights_hash(uninterrupted / "02-grpo") == before
 
-    first = start(recipe, uninterrupted, "--set", "stages.grpo.trainer.max_steps=100")
+    first = start(recipe, uninterrupted, "--set", "stages.grpo.trainer.learning_rate=2e-3")
     while "starting anew" not in (line := first.stdout.readline()):
         assert line, "the run ended"
     code, text = run(recipe, uninterrupted)

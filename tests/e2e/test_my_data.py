@@ -39,7 +39,7 @@ def test_a_file_without_a_good_row_stops_the_run_before_a_model_is_trained(recip
     code, text = run(recipe, tmp_path / "run")
     assert code == 2, text
     shown = " ".join(text.split())
-    assert "my_data.yaml:25: stages[0].sft.traces.path: 2 of the first 2 rows would be set aside" in shown
+    assert "my_data.yaml:26: stages[0].sft.traces.path: 2 of the first 2 rows would be set aside" in shown
     assert "data/traces.jsonl:1: response (column 'reply'): is empty" in shown
     assert "Traceback" not in text
     assert not (tmp_path / "run" / "01-sft" / "model").exists()

@@ -39,17 +39,37 @@ def test_two_processes_really_run_and_both_ways_give_the_same_model(tmp_path):
         assert metrics[0] == metrics[1], stage
 
 
-def test_a_launch_that_the_recipe_did_not_ask_for_is_refused_with_the_command_that_works(tmp_path):
+def test_a_launch_is_taken_as_it_is_where_the_recipe_says_none_evaluations_included(tmp_path):
+    """Without `--multi_gpu` Accelerate starts one process on a machine without a GPU: then the stages are launched."""
+    evaluation = "  - evaluate: {problems: heldout, samples: 1, max_new_tokens: 8}\n"
+    recipe = write_recipe(tmp_path, TWO.replace("launch: {num_processes: 2}\n", "") + evaluation)
+    ways = {
+        "asked": ["--num_processes", "2"],
+        "given": ["--multi_gpu", "--num_processes=2", "--main_process_port", "0"],
+    }
+    for way, flags in ways.items():
+        done = accelerate_launch(recipe, tmp_path / way, *flags)
+        assert done.returncode == 0, done.stdout + done.stderr
+        assert ("has started 1 of the 2 processes" in done.stdout) == (way == "asked")
+        for stage in ("01-sft", "02-grpo"):
+            assert read_json(tmp_path / way / stage / "stage.json")["results"]["processes"] == 2, (way, stage)
+        assert read_json(tmp_path / way / "03-evaluate" / "grpo" / "scores.json")["processes"] == 2, way
+    assert weights_hash(tmp_path / "asked" / "02-grpo") == weights_hash(tmp_path / "given" / "02-grpo")
+
+
+def test_a_launch_that_the_recipe_asks_otherwise_for_names_the_key(tmp_path):
     recipe = write_recipe(tmp_path, TWO)
     done = accelerate_launch(recipe, tmp_path / "run", "--num_processes", "1", "--cpu")
     assert done.returncode != 0
-    assert "asks for 2 processes, the launcher started 1" in done.stderr
-    assert f"accelerate launch --multi_gpu --num_processes 2 -m magistral_recipe run {recipe}" in done.stderr
+    told = (
+        "launch.num_processes: asks for 2, and the launcher has started 1: set launch: {num_processes: 1}, or leave it"
+    )
+    assert f"{recipe}:3: {told}" in done.stderr
 
     two_in_rl = "      problems: train\n      launch: {num_processes: 2}\n"
     mixed = write_recipe(tmp_path, RECIPE.replace("      problems: train\n", two_in_rl))
     done = accelerate_launch(mixed, tmp_path / "run", "--num_processes", "1", "--cpu")
     assert done.returncode != 0
-    assert "its stages want different launches (processes: sft 1, grpo 2)" in done.stderr
+    assert "stages[1].grpo.launch.num_processes: asks for 2" in done.stderr
     assert f"magistral-recipe run {mixed}" in done.stderr
     assert not (tmp_path / "run").exists()

@@ -104,6 +104,19 @@ def test_a_finished_evaluation_generates_nothing_more(model, tokenizer, scripted
     assert scripted.asked == []
 
 
+def test_samples_of_the_same_model_and_problems_are_taken_over_from_an_earlier_evaluation(
+    model, tokenizer, scripted, tmp_path
+):
+    run(model, tokenizer, tmp_path / "first")
+    scripted.asked.clear()
+    earlier = [tmp_path / "first", tmp_path / "missing"]
+    run(model, tokenizer, tmp_path / "second", earlier=earlier)
+    assert scripted.asked == []
+    assert (tmp_path / "second" / "samples.jsonl").read_bytes() == (tmp_path / "first" / "samples.jsonl").read_bytes()
+    run(model, tokenizer, tmp_path / "fewer", problems=PROBLEMS[:2], earlier=earlier)
+    assert {name for name, _ in scripted.asked} == {"p0", "p1"}  # another question
+
+
 def test_new_rules_of_grading_start_nothing_again(model, tokenizer, scripted, tmp_path, monkeypatch):
     run(model, tokenizer, tmp_path)
     settings = (tmp_path / "settings.json").read_bytes()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from vllm_stand_in import Engine
+from vllm_stand_in import Foretold
 
 from magistral_recipe.generation import Request, Sampling
 from magistral_recipe.generation.backend import Backend, Encoded
@@ -60,5 +60,7 @@ def test_a_completion_is_cut_behind_its_first_stop_token(backend, written, kept,
 def test_both_backends_put_the_same_question(model, tokenizer):
     ChatFormat().install(tokenizer)
     requests = [Request("a", 0, MESSAGES), Request("b", 0, "raw text")]
-    encoded = [each.encode(requests) for each in (HFGenerator(model, tokenizer), VLLMGenerator(Engine(), tokenizer))]
+    encoded = [
+        each.encode(requests) for each in (HFGenerator(model, tokenizer), VLLMGenerator(Foretold("model"), tokenizer))
+    ]
     assert encoded[0] == encoded[1]

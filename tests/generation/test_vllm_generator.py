@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import sys
 
 import pytest
-from vllm_stand_in import Engine, fake_vllm
+from vllm_stand_in import Foretold, put_in_place
 
 from magistral_recipe.errors import DataError, RunError
 from magistral_recipe.generation import Request, Sampling, generate
@@ -17,9 +18,7 @@ SAMPLING = Sampling(temperature=0.7, top_p=0.95, max_new_tokens=12, seed=5)
 
 @pytest.fixture
 def vllm(monkeypatch):
-    module = fake_vllm()
-    monkeypatch.setitem(sys.modules, "vllm", module)
-    return module
+    return put_in_place(monkeypatch)
 
 
 @pytest.fixture
@@ -33,7 +32,7 @@ def requests(count):
 
 
 def test_every_request_has_a_seed_of_its_own(vllm, chat_tokenizer):
-    generator = VLLMGenerator(Engine(), chat_tokenizer, chunk=5)
+    generator = VLLMGenerator(Foretold("model"), chat_tokenizer)
     done = [completion for batch in generator.stream(requests(8), SAMPLING) for completion in batch]
     params = [param for _, part in generator.engine.calls for param in part]
     assert len(done) == len(params) == 16
@@ -44,7 +43,7 @@ def test_every_request_has_a_seed_of_its_own(vllm, chat_tokenizer):
         (1, 0.7, 0.95, 12, False)
     }
     assert all(param.stop_token_ids == [2] for param in params)
-    assert [len(prompts) for prompts, _ in generator.engine.calls] == [5, 5, 5, 1]
+    assert [len(prompts) for prompts, _ in generator.engine.calls] == [16]
     lengths = [len(prompt["prompt_token_ids"]) for prompts, _ in generator.engine.calls for prompt in prompts]
     assert lengths == sorted(lengths, reverse=True)
 
@@ -57,11 +56,11 @@ def test_seeds_are_pinned():
 
 def test_a_sample_does_not_depend_on_what_else_is_asked(vllm, chat_tokenizer):
     wanted = requests(9)
-    whole = [d for b in VLLMGenerator(Engine(), chat_tokenizer).stream(wanted, SAMPLING) for d in b]
+    whole = [d for b in VLLMGenerator(Foretold("model"), chat_tokenizer).stream(wanted, SAMPLING) for d in b]
     again = [
         d
         for half in (wanted[::2], wanted[1::2])
-        for b in VLLMGenerator(Engine(), chat_tokenizer, chunk=3).stream(half, SAMPLING)
+        for b in VLLMGenerator(Foretold("model"), chat_tokenizer).stream(half, SAMPLING)
         for d in b
     ]
     by_key = {(d.request.id, d.request.sample): (d.ids, d.text, d.truncated) for d in again}
@@ -70,10 +69,10 @@ def test_a_sample_does_not_depend_on_what_else_is_asked(vllm, chat_tokenizer):
 
 
 def test_completions_end_at_the_stop_token_and_prompts_are_those_of_the_template(vllm, chat_tokenizer):
-    ((first,),) = generate(VLLMGenerator(Engine(), chat_tokenizer), [("p", "raw text")], 1, SAMPLING)
+    ((first,),) = generate(VLLMGenerator(Foretold("model"), chat_tokenizer), [("p", "raw text")], 1, SAMPLING)
     assert first.prompt == "raw text"
     assert first.truncated is (first.ids[-1] != 2)
-    generator = VLLMGenerator(Engine(), chat_tokenizer)
+    generator = VLLMGenerator(Foretold("model"), chat_tokenizer)
     messages = [{"role": "user", "content": "hello"}]
     ((second,),) = generate(generator, [("p", messages)], 1, SAMPLING)
     ids = generator.engine.calls[0][0][0]["prompt_token_ids"]
@@ -81,14 +80,49 @@ def test_completions_end_at_the_stop_token_and_prompts_are_those_of_the_template
     assert second.prompt == chat_tokenizer.apply_chat_template(messages, add_generation_prompt=True, tokenize=False)
 
 
+def test_a_completion_comes_when_it_is_finished_and_the_next_call_gets_none_of_those_left(vllm, chat_tokenizer):
+    generator = VLLMGenerator(Foretold("model"), chat_tokenizer)
+    stream = generator.stream(requests(8), SAMPLING)
+    first = next(stream)
+    assert (len(first), generator.engine.steps) == (1, 1)  # the stand-in finishes one a step, the last first
+    stream.close()
+    assert not generator.engine.queue
+    again = [done.request for batch in generator.stream(requests(2), SAMPLING) for done in batch]
+    assert sorted(again, key=str) == sorted(requests(2), key=str)
+    assert list(generator.stream([], SAMPLING)) == []
+
+
 def test_a_dead_engine_is_one_line_and_keeps_what_is_finished(vllm, chat_tokenizer):
-    generator = VLLMGenerator(Engine(), chat_tokenizer, chunk=4)
-    generator.engine.dies_at = 2
+    generator = VLLMGenerator(Foretold("model"), chat_tokenizer)
+    generator.engine.dies_at = 5
     stream = generator.stream(requests(4), SAMPLING)
-    assert len(next(stream)) == 4
+    finished = [next(stream) for _ in range(4)]
+    assert all(len(batch) == 1 for batch in finished)
     with pytest.raises(RunError) as caught:
         next(stream)
     assert str(caught.value) == "vLLM stopped: EngineCore died; what is finished is kept, the same command goes on"
+
+
+def test_an_adapter_goes_along_with_every_request_and_a_4_bit_model_through_bitsandbytes(
+    vllm, chat_tokenizer, tmp_path
+):
+    config = {"peft_type": "LORA", "r": 12, "bias": "none"}
+    (tmp_path / "adapter_config.json").write_text(json.dumps(config))
+    (tmp_path / "adapter_model.safetensors").touch()
+    generator = VLLMGenerator.load("base", chat_tokenizer, quantization="nf4", adapter=tmp_path)
+    options = generator.engine.options
+    assert (options["quantization"], options["enable_lora"], options["max_lora_rank"]) == ("bitsandbytes", True, 16)
+    assert len(generate(generator, [("p", "raw")], 2, SAMPLING)[0]) == 2
+    assert generator.engine.ledger == [("add_lora", "adapter", 1, str(tmp_path))]
+    for mistaken, kind, why in (
+        ({"use_dora": True}, "bfloat16", "vLLM does not know LoRA with use_dora"),
+        ({}, "float32", "compute in 16 bits: set model.dtype: bfloat16"),
+    ):
+        (tmp_path / "adapter_config.json").write_text(json.dumps(config | mistaken))
+        with pytest.raises(DataError, match=why):
+            VLLMGenerator.load("base", chat_tokenizer, dtype=kind, adapter=tmp_path)
+    with pytest.raises(DataError, match="to 4 bits, not to 8"):
+        VLLMGenerator.load("base", chat_tokenizer, quantization="int8")
 
 
 def test_loading(vllm, chat_tokenizer, monkeypatch):

@@ -32,6 +32,8 @@ SETTINGS = {
     "max_new_tokens": 80,
     "thinking": {"open": "<think>", "close": "</think>", "opened_by_prompt": False},
 }
+CLEAN = {"training": "'train'", "problems": 40, "shared": 0, "ids": 0, "texts": 0, "alike": 0, "examples": []}
+ABOUT = {"settings": SETTINGS, "shared_with_training": [CLEAN]}
 
 
 def stage_of(role: Role = "reinforcement", **curves: Sequence[float]) -> Stage:
@@ -90,7 +92,7 @@ def make_run(
         samples = [s for i in range(problems) for s in _samples(i, label, rate, rng, completions)]
         target = folder / "03-evaluate" / label
         SampleWriter(target / "samples.jsonl").write(samples)
-        scores = compute_scores(read_samples(target / "samples.jsonl"), {"settings": SETTINGS}).to_json()
+        scores = compute_scores(read_samples(target / "samples.jsonl"), ABOUT).to_json()
         (target / "scores.json").write_text(json.dumps(scores))
     return folder
 
@@ -100,7 +102,7 @@ def keep_greedy(run: Path) -> None:
     for folder in [run / "03-evaluate" / label for label in RATES]:
         kept = [sample for sample in read_samples(folder / "samples.jsonl") if sample.greedy]
         _write_lines(folder / "samples.jsonl", [asdict(sample) for sample in kept])
-        scores = compute_scores(kept, {"settings": {**SETTINGS, "samples": 0}}).to_json()
+        scores = compute_scores(kept, {**ABOUT, "settings": {**SETTINGS, "samples": 0}}).to_json()
         (folder / "scores.json").write_text(json.dumps(scores))
 
 

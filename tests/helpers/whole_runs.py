@@ -62,7 +62,7 @@ def environment(folder: Path) -> dict[str, str]:
     return {
         **os.environ,
         "OMP_NUM_THREADS": "1",
-        "PYTHONPATH": str(folder),
+        "PYTHONPATH": os.pathsep.join(filter(None, [str(folder), os.environ.get("PYTHONPATH")])),
         "HF_HUB_OFFLINE": "1",
         "CI": "1",
     }

@@ -12,6 +12,8 @@ from magistral_recipe.check.wiring import prove_wiring
 from magistral_recipe.data.problems import Problem, Trace
 from magistral_recipe.models.config import LoraSettings, ModelConfig
 from magistral_recipe.models.load import generation_stop_ids, load_model, load_tokenizer, merge_gap, save_model
+from magistral_recipe.models.loaded import load_ready
+from magistral_recipe.models.paths import find_model
 from magistral_recipe.rewards import MagistralReward
 from magistral_recipe.writing.chat_format import ChatFormat, decode_completion
 
@@ -55,6 +57,25 @@ def test_gguf_takes_lora_and_comes_out_as_a_plain_folder(tmp_path):
     out = again.generate(prompt, max_new_tokens=12, do_sample=False)
     assert "Paris" in decode_completion(words, out[0, prompt.shape[1] :].tolist())
     assert merge_gap(again, load_model(ModelConfig(path=str(folder))), ids) == 0.0
+
+
+def test_its_header_is_read_once_for_all_parts_and_gives_what_transformers_gives(monkeypatch):
+    import gguf
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    source = find_model(PATH)
+    plain = AutoModelForCausalLM.from_pretrained(source.location, gguf_file=source.gguf_file, dtype=torch.float32)
+    words = AutoTokenizer.from_pretrained(source.location, gguf_file=source.gguf_file)
+    read, opened = gguf.GGUFReader, []
+    monkeypatch.setattr(gguf, "GGUFReader", lambda *given: opened.append(given) or read(*given))
+    counting, name_map = gguf.GGUFReader, gguf.get_tensor_name_map
+    loaded = load_ready(ModelConfig(path=PATH), ChatFormat())
+    assert len(opened) == 1
+    assert (gguf.GGUFReader, gguf.get_tensor_name_map) == (counting, name_map)
+    state = loaded.model.state_dict()
+    assert state.keys() == plain.state_dict().keys()
+    assert all(torch.equal(state[name], value) for name, value in plain.state_dict().items())
+    assert loaded.tokenizer("What is 12 + 7? été")["input_ids"] == words("What is 12 + 7? été")["input_ids"]
 
 
 @pytest.fixture(scope="module")

@@ -229,6 +229,7 @@ def test_stop_tokens_are_known_without_the_weights(base, tmp_path):
     (folder / "model.safetensors").unlink()
     assert generation_stop_ids(folder, tokenizer) == [tokenizer.eos_token_id, eot]
     (folder / "generation_config.json").unlink()
+    tokenizer.chat_template = None  # which ends a turn on the other one
     assert generation_stop_ids(folder, tokenizer) == [tokenizer.eos_token_id]
     assert generation_stop_ids("tiny", load_tokenizer("tiny")) == [load_tokenizer("tiny").eos_token_id]
 

@@ -8,7 +8,7 @@ from magistral_recipe.errors import DataError
 from magistral_recipe.files import folder_atomically
 from magistral_recipe.models.config import ModelConfig
 from magistral_recipe.models.load import load_model, load_tokenizer
-from magistral_recipe.models.paths import ModelSource, find_model, hub_id, lasting_path
+from magistral_recipe.models.paths import ModelSource, find_model, hub_id, lasting_path, missing_model
 
 
 def model_folder(folder: Path) -> Path:
@@ -102,6 +102,31 @@ def test_what_is_no_model_says_what_is_there_instead(tmp_path):
         find_model("./missing")
     with pytest.raises(DataError, match=r"OWNER/NAME/FILE\.gguf"):
         find_model("missing.gguf")
+
+
+def test_a_folder_that_is_meant_and_missing_is_told_before_the_hub_is_asked(tmp_path, monkeypatch):
+    model_folder(tmp_path / "models" / "my-sft")
+    for path, told in {
+        "models/my-sf": "Did you mean 'my-sft'?; if the model of that name on the hub is meant, say so with revision",
+        "./my-sft": "no such file or folder: ",
+        "a/b/c/d": "There is no folder",
+        "not/a hub id": "paths start at the recipe's folder",
+        str(tmp_path / "models" / "mine"): "no such file or folder",
+    }.items():
+        assert told in (missing_model(path, tmp_path) or ""), path
+    for path in ("tiny", "models/my-sft", "Qwen/Qwen3-0.6B", "gpt2", "owner/name/file.gguf"):
+        assert missing_model(path, tmp_path) is None, path
+    assert missing_model("models/my-sf", tmp_path, revision="main") is None
+    elsewhere = tmp_path / "recipes"
+    elsewhere.mkdir()
+    monkeypatch.chdir(tmp_path)
+    assert "the working folder's is ../models/my-sft" in (missing_model("models/my-sft", elsewhere) or "")
+
+
+def test_a_trainers_output_folder_names_the_models_in_it(tmp_path):
+    model_folder(tmp_path / "out" / "checkpoint-500")
+    with pytest.raises(DataError, match=r"name one of the models in it \(checkpoint-500\)"):
+        find_model(tmp_path / "out")
 
 
 def test_a_hub_id_that_cannot_be_fetched_says_how_to(monkeypatch):

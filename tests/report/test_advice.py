@@ -7,6 +7,7 @@ import random
 import pytest
 from fabricated import stage_of
 
+from magistral_recipe.data.overlap import Shared
 from magistral_recipe.evaluation.statistics import mean_interval
 from magistral_recipe.report.advice import CHECKS, findings
 from magistral_recipe.report.collect import Evaluation, Run, Stage
@@ -223,10 +224,36 @@ def test_languages_lost_between_models_are_said(tmp_path):
     assert told(evaluated(tmp_path, model("sft", 0.95), model("grpo", 0.93))) == set()
 
 
+def test_an_evaluation_on_what_was_trained_on_is_said(tmp_path):
+    def model(shared):
+        found = evaluation("grpo", [0, 4, 2, 1] * 100, tmp_path)
+        found.scores["shared_with_training"] = [Shared("'mine'", 400, shared, 0, shared, 0).as_dict()]
+        return found
+
+    (finding,) = findings(evaluated(tmp_path, model(12)))
+    assert (finding.id, finding.level) == ("overlap", "serious")
+    assert finding.seen.startswith("12 of 400 problems of 'evaluate' are in 'mine', too (12 word for word).")
+    assert told(evaluated(tmp_path, model(0))) == set()
+
+
 def test_every_check_is_in_the_table_and_says_what_to_try(tmp_path):
-    assert len(CHECKS) == 12
+    assert len(CHECKS) == 14
     bad = HEALTHY | {"entropy": falling(0.5, 0.01), "sampling/gap": flat(0.3), "clip_ratio/high_mean": flat(0.0)}
     bad["clip_ratio/low_mean"] = flat(0.0)
     found = findings(run_of(tmp_path, stage_of(**bad)))
     assert [finding.level for finding in found] == ["serious", "warning", "note"]  # the worst first
     assert all(finding.advice and finding.seen.startswith("RL: ") for finding in found)
+
+
+def test_a_held_out_score_that_fell_while_training_is_told_with_the_step(tmp_path):
+    def run(*scores, problems=64):
+        stage = stage_of(**HEALTHY)
+        stage.heldout = [(10.0 * (i + 1), score) for i, score in enumerate(scores)]
+        stage.heldout_problems = problems
+        return run_of(tmp_path, stage)
+
+    (warning,) = findings(run(0.5, 0.6, 0.3, 0.2))
+    assert (warning.id, warning.level) == ("held-out", "serious")
+    assert "it began at 50.0% and is at 20.0% of 64 problems, since step 20" in warning.seen
+    assert "held-out" not in told(run(0.5, 0.45))
+    assert "held-out" not in told(run(0.5, 0.2, problems=0))  # a run of an earlier version, whose noise is not known

@@ -476,3 +476,14 @@ def test_a_stage_name_cannot_lead_out_of_the_run(run, tmp_path):
     entry = {"name": "sft", "kind": "sft", "folder": "../outside", "status": "complete"}
     (run / "manifest.json").write_text(json.dumps({"stages": [entry]}))
     assert collect(run).stages[0].metrics == []
+
+
+@pytest.mark.parametrize(
+    "damaged", [None, "no JSON", '{"scores": 5, "problems": "many"}', '{"scores": [[1], "x", [2, null]]}']
+)
+def test_held_out_scores_of_the_training_are_read_and_a_fall_is_on_the_page(run, damaged):
+    scores = run / "02-grpo" / "best" / "scores.json"
+    scores.parent.mkdir()
+    scores.write_text(damaged or json.dumps({"scores": [[10, 0.6], [20, 0.2]], "problems": 64, "best": [10, 0.6]}))
+    assert ("held-out" in {finding.id for finding in findings(collect(run))}) is (damaged is None)
+    assert ("The score while training is falling" in page_of(run)) is (damaged is None)

@@ -7,8 +7,10 @@ import json
 import pickle
 import subprocess
 import sys
+import types
 from pathlib import Path
 
+import pydantic
 import pytest
 
 from magistral_recipe.rewards import FormatReward, MagistralReward, MathCorrectness, adapters
@@ -103,6 +105,12 @@ def test_openrlhf_hands_over_prompt_and_completion_in_one(start):
     assert {len(values) for values in found["extra_logs"].values()} == {2}
 
 
+def test_openrlhf_cuts_long_prompts_on_the_left():
+    prompt = f"{RENDERED}<|im_start|>assistant\n"
+    found = adapters.reward_func([f"{prompt[30:]}{GOOD}<|im_end|>"], [prompt], ["4"])
+    assert [float(value) for value in found["rewards"]] == [near(1.1)]
+
+
 def test_openrlhf_makes_tensors_of_what_it_gets():
     import torch
 
@@ -147,16 +155,43 @@ def test_areal_asks_for_one_number():
     assert limited(PROBLEM, GOOD, [1], list(range(10)), answer="4") == near(1.0)
 
 
-# ------------------------------------------------------------------------------------------------- verifiers 0.1.14
+# -------------------------------------------------------------------------------------------- verifiers 0.3.1, 0.4.0
 
 
 def test_verifiers_awaits_functions_of_single_rollouts():
-    assert set(inspect.signature(adapters.verifiers).parameters) == {"completion", "answer", "prompt", "info"}
+    named = set(inspect.signature(adapters.verifiers).parameters)
+    assert named == {"completion", "answer", "prompt", "info", "trace"}  # 0.3's `task`, a name, is not asked for
     completion = [{"role": "assistant", "content": GOOD}]
     awaitable = adapters.verifiers(completion=completion, answer="4", prompt=CHAT, info={})
     assert inspect.isawaitable(awaitable)
     assert asyncio.run(awaitable) == near(1.1)
     assert asyncio.run(adapters.verifiers(FormatReward())(completion=completion, answer="")) == 1.0
+
+
+class Data(pydantic.BaseModel, extra="allow"):
+    """A task's data, as verifiers 0.4 keeps it on a trace."""
+
+    prompt: str | None = None
+
+
+def traced(data, text, **message):
+    said = [types.SimpleNamespace(model_dump=lambda: {"role": "assistant", "content": text, **message})]
+    task = types.SimpleNamespace(data=data)
+    return types.SimpleNamespace(task=task, assistant_messages=said, root_reply=None, is_truncated=False)
+
+
+def test_verifiers_hands_over_a_trace():
+    answer = GOOD.partition("</think>")[2]
+    thoughts = {"reasoning_content": "We add the two numbers and find that the sum is four."}
+    for data in ({"answer": "2+2\n#### 4"}, {"answer": None, "solution": ["4", "four"]}):
+        for text, message, value in ((GOOD, {}, 1.1), (answer, thoughts, 1.1), (FALSE, {}, 0.2), ("", {}, 0.0)):
+            trace = traced(Data(prompt=PROBLEM, **data), text, **message)
+            available = {"task": trace.task.data, "trace": trace, "runtime": None}
+            named = inspect.signature(adapters.verifiers).parameters.keys() & available.keys()  # as its `invoke` does
+            assert asyncio.run(adapters.verifiers(**{name: available[name] for name in named})) == near(value)
+    of_agents = traced(Data(answer="4"), FALSE)
+    of_agents.root_reply = GOOD
+    assert asyncio.run(adapters.verifiers(trace=of_agents)) == near(1.0)
 
 
 def test_messages_of_a_client_with_classes_of_its_own():

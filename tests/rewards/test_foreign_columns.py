@@ -87,7 +87,8 @@ def test_references_are_found_in_the_first_column_with_a_value(caplog):
     solution = [r"It is \boxed{4}."]
     assert MathCorrectness()(completions=[GOOD], solution=solution) == [1.0]
     assert MathCorrectness()(completions=[GOOD], ground_truth=["4"]) == [1.0]
-    assert MathCorrectness()(completions=[GOOD], answer=[None], solution=solution) == [1.0]
+    for blank in (None, "", " "):
+        assert MathCorrectness()(completions=[GOOD], answer=[blank], solution=solution) == [1.0]
     assert warnings(caplog) == []
 
 

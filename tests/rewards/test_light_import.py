@@ -125,6 +125,7 @@ print(math_correctness(completions=[text % "\\frac13"], answer=[r"\int_0^1 x^2 d
         ("doctor", ""), ("evaluate --list", ""), ("recipes", ""),
         ("check QUICKSTART", "huggingface_hub"), ("run QUICKSTART", "filelock"), ("report .", "jinja2"),
         ("compare a b", "numpy"), ("evaluate --model tiny --benchmark tiny", "numpy"), ("chat tiny", "transformers"),
+        ("keys", "trl"),
     ],
 )  # fmt: skip
 def test_a_command_works_without_the_rest_or_says_in_a_line_how_to_get_it(plain, tmp_path, words, missing):

@@ -122,7 +122,7 @@ def test_build_passes_the_tags_on():
         ("magistal", {}, "Did you mean 'magistral'"),
         ("math", {"answer_colum": "x"}, "takes no option 'answer_colum'. Did you mean 'answer_column'"),
         ("no_such_package:reward", {}, "cannot import 'no_such_package'"),
-        ("magistral_recipe.rewards:format_rewad", {}, "did you mean 'format_reward'"),
+        ("magistral_recipe.rewards:format_rewad", {}, "Did you mean 'format_reward'"),
         ("magistral_recipe.rewards:format_reward", {"name": "x"}, "takes no options"),
         ("magistral_recipe.rewards.registry:ENTRY_POINTS", {}, "is a str, not a function or class"),
     ],

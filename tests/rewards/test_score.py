@@ -3,6 +3,7 @@
 import asyncio
 import json
 import logging
+import multiprocessing
 import threading
 import time
 
@@ -111,6 +112,26 @@ def test_a_class_in_place_of_an_instance(kind):
         TypeError, match=f"{kind.__name__} is a class, not a reward: pass an instance, e.g. .?{example}"
     ):
         kind(prompts=[PROBLEM], completions=[GOOD], completion_ids=[[1]], answer=["4"])
+    with pytest.raises(TypeError, match="pass an instance"):
+        kind([GOOD], answer=["4"])  # as ms-swift calls
+
+
+def test_one_completion_in_place_of_a_list():
+    with pytest.raises(ValueError, match="must be a list; for one there is `score`"):
+        magistral_reward(prompts=[PROBLEM], completions=GOOD, answer=["4"])
+
+
+def test_scoring_goes_on_in_a_forked_child():
+    async def score():
+        return (await math_correctness.ascore(GOOD, "4")).value
+
+    assert asyncio.run(score()) == 1.0
+    context = multiprocessing.get_context("fork")
+    found = context.SimpleQueue()
+    child = context.Process(target=lambda: found.put(asyncio.run(score())))
+    child.start()
+    assert found.get() == 1.0
+    child.join()
 
 
 @pytest.mark.sandbox
@@ -127,6 +148,8 @@ def test_awaiting_never_blocks_the_loop(monkeypatch):
 
     async def main():
         waiting = [asyncio.create_task(reward.ascore(GOOD, answer)) for answer in ("4", "5", r"\frac{1}{")]
+        waiting += [asyncio.create_task(reward.ascore(GOOD, "4")) for _ in range(200)]
+        assert await asyncio.wait_for(asyncio.to_thread(int, "7"), 10) == 7  # nor the threads that it looks up hosts in
         ticks, until = 0, time.monotonic() + 0.2
         while time.monotonic() < until:
             await asyncio.sleep(0.01)
@@ -135,9 +158,9 @@ def test_awaiting_never_blocks_the_loop(monkeypatch):
         release.set()
         return await asyncio.gather(*waiting)
 
-    assert [tuple(score)[:3] for score in asyncio.run(main())] == [
-        (1.0, True, "right"), (0.0, True, "wrong"), (0.0, False, "unreadable_reference"),
-    ]  # fmt: skip
+    scores = [tuple(score)[:3] for score in asyncio.run(main())]
+    assert scores[:3] == [(1.0, True, "right"), (0.0, True, "wrong"), (0.0, False, "unreadable_reference")]
+    assert scores[3:] == [(1.0, True, "right")] * 200
 
 
 def test_many_threads_score_at_once(caplog):

@@ -13,6 +13,7 @@ from peft import PeftModel
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from magistral_recipe.check.recipe_file import load_recipe
+from magistral_recipe.data.overlap import Shared
 from magistral_recipe.errors import RecipeError
 from magistral_recipe.models.card import CardFacts, model_card
 from magistral_recipe.models.config import LoraSettings, ModelConfig
@@ -97,13 +98,17 @@ def test_the_card_tells_use_scores_and_recipe():
     chat = ChatFormat(system_prompt="Think in a ```fence```, please.")
     facts = CardFacts("Trial", "owner/base", chat, RECIPE, {"base": scores(0.1), "grpo": scores(0.8)}, False)
     card = model_card(facts)
-    assert "Shares in percent, with 95% intervals, on held-out problems." in card
+    assert "Shares in percent, with 95% intervals, on problems." in card
     assert "| model | problems | pass@1 | tokens |" in card
     assert "| base | 256 | 10.0 | 49.1 [48.0, 50.2] |" in card
     assert "| grpo | 256 | 80.0 |" in card
     assert f"```yaml\n{RECIPE}```" in card
     assert "````text\nThink in a ```fence```, please.\n````" in card
     assert '"role": "system", "content": SYSTEM' in card
+    compared = {"grpo": scores(0.8) | {"shared_with_training": [Shared("'mine'", 256, 0, 0, 0, 0).as_dict()]}}
+    assert "95% intervals, on held-out problems." in parsed(scores=compared).text
+    compared["grpo"]["shared_with_training"] = [Shared("'mine'", 256, 9, 0, 9, 0).as_dict()]
+    assert "**Not held out**: 9 of 256 problems of the evaluation are in 'mine', too" in parsed(scores=compared).text
     assert "Not evaluated." in model_card(CardFacts("Trial", "./base", chat, RECIPE, {}, True))
 
 
@@ -131,8 +136,8 @@ def test_the_hub_reads_the_card():
         ({"path": "HuggingFaceH4/MATH-500", "split": "test"}, ("HuggingFaceH4/MATH-500", "HuggingFaceH4/MATH-500")),
         ({"path": "data/heldout.jsonl"}, ("custom", "data/heldout.jsonl")),
         ({"tiny": "heldout", "count": 8}, ("custom", "tiny (heldout)")),
-        ({"from_the_future": 1}, ("custom", "held-out problems")),
-        (None, ("custom", "held-out problems")),
+        ({"from_the_future": 1}, ("custom", "problems")),
+        (None, ("custom", "problems")),
     ],
 )
 def test_the_models_own_scores_are_metadata(problems, dataset):

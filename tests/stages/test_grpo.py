@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from magistral_recipe.stages.grpo import GrpoStage
 
 
 def warned(**keys) -> list[tuple]:
-    return [key for key, _ in GrpoStage(problems="train", **keys).warnings()]
+    return [key for key, _ in GrpoStage(problems="train", **keys).warnings(Path())]
 
 
 @pytest.mark.parametrize("reward", ["magistral", "length"])
 def test_a_reward_with_limits_and_none_given_is_warned_of(reward):
-    ((key, text),) = GrpoStage(problems="train", rewards=[reward]).warnings()
+    ((key, text),) = GrpoStage(problems="train", rewards=[reward]).warnings(Path())
     assert key == ("trainer", "overlong_cache")
     assert text.startswith(f"'{reward}' punishes no length")
 

@@ -253,7 +253,12 @@ def test_the_best_weights_are_kept_and_restored(tmp_path):
 
     told = []
     keeper = KeepBest(
-        score_by_step, 2, tmp_path / "best", restore=True, on_score=lambda step, score: told.append((step, score))
+        score_by_step,
+        2,
+        tmp_path / "best",
+        restore=True,
+        on_score=lambda step, score: told.append((step, score)),
+        problems=16,
     )
     run = trainer(tmp_path, callbacks=[Watch(), keeper], max_steps=7)
     run.train()
@@ -261,7 +266,9 @@ def test_the_best_weights_are_kept_and_restored(tmp_path):
     best, score = keeper.best
     assert score == max(value for _, value in told)
     assert all(torch.equal(seen[best][name], tensor) for name, tensor in weights(run.model).items())
-    assert json.loads((tmp_path / "best" / "scores.json").read_text())["best"] == [best, score]
+    noted = json.loads((tmp_path / "best" / "scores.json").read_text())
+    assert noted["best"] == [best, score]
+    assert (noted["problems"], [tuple(pair) for pair in noted["scores"]]) == (16, told)
 
 
 def test_evaluating_changes_nothing_in_training_and_survives_a_resume(tmp_path):

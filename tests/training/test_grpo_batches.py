@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import math
 import threading
-import time
 
 import pytest
 import torch
@@ -22,19 +21,23 @@ def rollouts(folder):
     return [json.loads(line) for line in (folder / "rollouts.jsonl").read_text().splitlines()]
 
 
-def groups_of(records):
+def groups_of(records, dropped=False):
     groups = {}
+    records = [record for record in records if bool(record.get("dropped")) == dropped]
     for record in records:
         groups.setdefault((record["step"], record["group"]), []).append(record["reward"])
     return list(groups.values())
 
 
 def test_only_groups_with_signal_train_and_others_take_their_place(tmp_path):
-    run = trainer(tmp_path, starts_with_a, max_refill_rounds=20, max_steps=4, rollouts_every=1)
+    run = trainer(tmp_path, starts_with_a, max_refill_rounds=60, max_steps=4, rollouts_every=1)
     run.train()
     groups = groups_of(rollouts(tmp_path))
     assert len(groups) == 8
     assert all(len(group) == 4 and len(set(group)) > 1 for group in groups)
+    dropped = groups_of(rollouts(tmp_path), dropped=True)  # what they replaced is kept to look at
+    assert dropped
+    assert all(group == [0.0] * 4 for group in dropped)
     assert logged(run, "groups/trained") == [4, 4]
     assert min(logged(run, "groups/refill_rounds")) >= 1
     assert len(logged(run, "groups/uninformative")) == len(logged(run, "groups/extra_tokens")) == 2
@@ -78,11 +81,13 @@ def test_uninformative_groups_can_be_kept(tmp_path):
 
 def test_the_signal_may_be_one_reward_or_a_logged_column(tmp_path):
     for signal in ("starts_with_a", "letters"):
-        run = trainer(tmp_path / signal, [letters_reward, starts_with_a], signal=signal, max_steps=2, rollouts_every=1)
+        rewards, changes = [letters_reward, starts_with_a], {"max_refill_rounds": 60, "max_steps": 2}
+        run = trainer(tmp_path / signal, rewards, signal=signal, rollouts_every=1, **changes)
         run.train()
-        assert len(rollouts(tmp_path / signal)) == 16
+        records = [record for record in rollouts(tmp_path / signal) if not record.get("dropped")]
+        assert len(records) == 16
         for start in range(0, 16, 4):
-            group = rollouts(tmp_path / signal)[start : start + 4]
+            group = records[start : start + 4]
             source = "rewards" if signal == "starts_with_a" else "parts"
             assert len({record[source][signal] for record in group}) > 1
 
@@ -127,18 +132,21 @@ def test_a_run_without_one_update_is_a_failure(tmp_path):
     def flat(completions, **_):
         return [1.0] * len(completions)
 
-    with pytest.raises(RunError, match="none had anything to train on"):
-        trainer(tmp_path, flat, max_empty_batches=9, max_refill_rounds=0, max_steps=2).train()
+    with pytest.raises(RunError) as caught:
+        trainer(tmp_path, flat, max_empty_batches=9, max_refill_rounds=0, max_steps=2, rollouts_every=0).train()
+    assert str(caught.value) == (
+        "2 steps went by and none had anything to train on: in the last batch every one of 16 completions earned 1.00, "
+        "all right: there is nothing left to learn here; choose harder problems. Its samples are in "
+        f"{tmp_path / 'rollouts.jsonl'}"
+    )
+    records = rollouts(tmp_path)  # the evidence is kept even where no rollouts were asked for
+    assert {record["dropped"] for record in records} == {"all right"}
+    assert {record["step"] for record in records} == {0}
 
 
 def test_an_empty_batch_leaves_the_weights_alone(tmp_path):
-    class Once:
-        __name__ = "once"
-        calls = 0
-
-        def __call__(self, completions, **_):
-            self.calls += 1
-            return [float(self.calls > 2)] * len(completions) if self.calls > 2 else letters_reward(completions)
+    def once(completions, trainer_state, **_):
+        return [1.0] * len(completions) if trainer_state.global_step else letters_reward(completions)
 
     seen = []
 
@@ -146,7 +154,7 @@ def test_an_empty_batch_leaves_the_weights_alone(tmp_path):
         def on_step_end(self, args, state, control, **kwargs):
             seen.append(weights(kwargs["model"]))
 
-    trainer(tmp_path, Once(), max_refill_rounds=0, max_steps=4, callbacks=[Watch()], weight_decay=0.5).train()
+    trainer(tmp_path, once, max_refill_rounds=0, max_steps=4, callbacks=[Watch()], weight_decay=0.5).train()
     assert all(torch.equal(seen[1][name], seen[3][name]) for name in seen[1])
     assert any(not torch.equal(seen[0][name], seen[1][name]) for name in seen[0])
 
@@ -175,27 +183,32 @@ def test_rewards_are_told_the_limits_when_they_change(tmp_path):
 # ---- generation in chunks
 
 
-def test_chunks_are_verified_while_the_next_is_generated(tmp_path, monkeypatch):
-    events = []
+def test_a_group_is_verified_while_others_are_still_being_written(tmp_path):
+    begun, seen = threading.Event(), []
 
-    def slow(completions, **_):
-        events.append(("verify", threading.current_thread().name))
-        time.sleep(0.02)
+    def noted(completions, **_):
+        seen.append((len(completions), threading.current_thread().name))
+        begun.set()
         return letters_reward(completions)
 
-    run = trainer(tmp_path, slow, max_tokens_per_generation=90, max_steps=2, probe_rewards=False)
-    original = type(run.model).generate
+    run = trainer(tmp_path, noted, max_steps=2, probe_rewards=False)
+    source = run._source = run._make_source()
 
-    def noted(self, *args, **kwargs):
-        events.append(("generate", "main"))
-        return original(self, *args, **kwargs)
+    class Waiting:
+        """Writes on only once a reward has been called for what has ended."""
 
-    monkeypatch.setattr(type(run.model), "generate", noted)
+        sampler, exact = source.sampler, source.exact
+
+        def sample(self, prompts, new_tokens):
+            ended = [sample for batch in source.sample(prompts, new_tokens) for sample in batch]
+            yield [sample for sample in ended if sample.row < 8]
+            assert begun.wait(30)
+            yield [sample for sample in ended if sample.row >= 8]
+
+    run._source = Waiting()
     run.train()
-    kinds = [kind for kind, _ in events]
-    assert kinds.count("generate") == kinds.count("verify") == 4
-    assert kinds.index("verify") < len(kinds) - 1 - kinds[::-1].index("generate")
-    assert all(name.startswith("verification") for kind, name in events if kind == "verify")
+    assert [count for count, _ in seen] == [8, 8]
+    assert all(name.startswith("verification") for _, name in seen)
 
 
 def test_chunks_give_every_completion_its_own_reward(tmp_path):
@@ -224,6 +237,16 @@ def test_chunks_give_every_completion_its_own_reward(tmp_path):
         ({"schedule": [{"from_step": 1, "prompts_per_batch": 3}]}, r"schedule\[0\]: prompts_per_batch=3 does not"),
         ({"advantage_normalization": "batch"}, "is not one of minibatch, group, none"),
         ({"ignore_data_skip": True}, "an exact resume needs it off"),
+        ({"top_p": 0.9}, r"top_p=0\.9 does not go with RL: completions are drawn from the whole distribution"),
+        ({"top_k": 20}, "top_k=20 does not go with RL"),
+        ({"min_p": 0.05}, r"min_p=0\.05 does not go with RL"),
+        ({"repetition_penalty": 1.1}, r"repetition_penalty=1\.1 does not go with RL"),
+        ({"generation_kwargs": {"top_k": 20}}, "top_k=20 does not go with RL"),
+        ({"vllm_importance_sampling_correction": True}, "use `sampler_correction`, in a recipe `rollouts"),
+        ({"sampler_correction": "sequence"}, "is not one of token_truncate, token_mask, sequence_truncate"),
+        ({"vllm_sync": "inplace"}, "is not one of None, adapter, merged"),
+        ({"vllm_step_seconds": -1}, "vllm_step_seconds must be at least 0"),
+        ({"sampler_gap_limit": 0.0}, "sampler_gap_limit must be above 0"),
     ],
 )
 def test_settings_that_cannot_work_are_refused(tmp_path, changes, message):
@@ -264,7 +287,7 @@ def test_a_prompt_that_leaves_no_room_is_named_before_anything_is_generated(tmp_
 def test_a_broken_reward_is_found_before_the_first_generation(tmp_path, reward, message):
     reward.__name__ = "mine"
     run = trainer(tmp_path, reward)
-    run.model.generate = None  # would fail in another way
+    run._make_source = None  # would fail in another way
     with pytest.raises(RunError, match=f"reward 'mine' {message}"):
         run.train()
 

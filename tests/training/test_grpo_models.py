@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import math
 
 import pytest
 import torch
@@ -13,6 +14,7 @@ from transformers import AddedToken
 from trl import GRPOTrainer
 
 from magistral_recipe.errors import RunError
+from magistral_recipe.generation.rollouts.interface import Sample
 from magistral_recipe.training import contract
 from magistral_recipe.training.grpo import MagistralGRPOTrainer
 
@@ -79,16 +81,16 @@ def test_rewards_see_the_tags_whatever_kind_of_token_they_are(tmp_path, special)
     run = MagistralGRPOTrainer(
         model, reward, settings(tmp_path, max_steps=2, probe_rewards=False), problems(), processing_class=own
     )
-    original = GRPOTrainer._generate_single_turn
+    run._source = source = run._make_source()
+    original = source.sample
 
-    def forced(self, prompt_ids, *args, **kwargs):
-        completions, logps = original(self, prompt_ids, *args, **kwargs)
-        return [[ids[0], *c[: 1 + i % 5], ids[1], 1] for i, c in enumerate(completions)], logps
+    def forced(*arguments):
+        for batch in original(*arguments):
+            tokens = [[ids[0], *sample.ids[: 1 + sample.row % 5], ids[1], 1] for sample in batch]
+            yield [Sample(sample.row, own, [math.nan] * len(own)) for sample, own in zip(batch, tokens, strict=True)]
 
-    run._chunks = lambda prompt_ids: [range(len(prompt_ids))]
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(GRPOTrainer, "_generate_single_turn", forced)
-        run.train()
+    source.sample = forced
+    run.train()
     opening, closing = ("a", "=") if special == "plain text" else ("[THINK]", "[/THINK]")
     assert seen
     assert all(text.startswith(opening) and text.endswith(closing) and "<eos>" not in text for text in seen)

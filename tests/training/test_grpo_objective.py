@@ -6,9 +6,12 @@ import math
 
 import pytest
 import torch
+from given_completions import rollouts
 from tiny_policy import letters_reward, logged, policy, problems, settings, starts_with_a, tokenizer, trainer, weights
 from transformers import TrainerCallback
 from trl import GRPOConfig, GRPOTrainer
+
+from magistral_recipe.training.grpo import MagistralGRPOTrainer
 
 
 class Recorder(TrainerCallback):
@@ -25,13 +28,6 @@ class Recorder(TrainerCallback):
     def on_pre_optimizer_step(self, args, state, control, **kwargs):
         gradient = {n: p.grad.clone() for n, p in self.trainer.model.named_parameters() if p.grad is not None}
         self.steps.append((self.trainer._minibatch, gradient, weights(self.trainer.model), self.generating))
-
-
-class SameNoise(TrainerCallback):
-    """Two trainers draw the same completions, whatever they drew before."""
-
-    def on_step_begin(self, args, state, control, **kwargs):
-        torch.manual_seed(state.global_step)
 
 
 def recorded(folder, reward, **changes):
@@ -185,18 +181,17 @@ def test_group_normalisation_without_filter_is_stock_grpo(tmp_path):
         args=GRPOConfig(per_device_train_batch_size=16, loss_type="dapo", scale_rewards="group", **common),
         train_dataset=problems(4),
         processing_class=tokenizer(),
-        callbacks=[SameNoise()],
+        rollout_func=rollouts,
     )
     stock.train()
-    ours = trainer(
-        tmp_path,
+    own = {"minibatches_per_batch": 1, "keep_uninformative_groups": True, "advantage_normalization": "group"}
+    ours = MagistralGRPOTrainer(
+        policy(),
         token_reward,
-        data=problems(4),
-        minibatches_per_batch=1,
-        keep_uninformative_groups=True,
-        advantage_normalization="group",
-        callbacks=[SameNoise()],
-        **{k: v for k, v in common.items() if k != "output_dir"},
+        settings(tmp_path, **own, **{k: v for k, v in common.items() if k != "output_dir"}),
+        problems(4),
+        processing_class=tokenizer(),
+        rollout_func=rollouts,
     )
     ours.train()
     assert logged(ours, "completions/mean_length") == logged(stock, "completions/mean_length")

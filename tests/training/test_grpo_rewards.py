@@ -64,7 +64,7 @@ def column_once_more(completions, log_extra, **_):
 )
 def test_a_wrong_answer_is_found_before_the_first_generation(tmp_path, rewards, message):
     run = trainer(tmp_path, rewards)
-    run.model.generate = None  # would fail in another way
+    run._make_source = None  # would fail in another way
     with pytest.raises(RunError, match=f"reward {message}"):
         run.train()
 
@@ -169,7 +169,7 @@ def test_a_budget_below_a_prompt_is_named(tmp_path, budget):
 def test_a_band_without_rows_is_found_before_it_comes_into_force(tmp_path, columns, message):
     schedule = [{"from_step": 100, "min_difficulty": 0.5}, {"from_step": 200, "min_difficulty": 5.0}]
     run = trainer(tmp_path, data=problems().select_columns(columns), schedule=schedule)
-    run.model.generate = None
+    run._make_source = None
     with pytest.raises(DataError, match=message):
         run.train()
 

@@ -74,7 +74,7 @@ def test_a_run_that_is_looked_at_after_every_step_is_not_cried_wolf_over():
     ],
 )
 def test_a_held_out_score_falls_by_more_than_chance(scores, problems, since):
-    trouble = health.held_out_fallen(scores, problems)
+    trouble = health.evaluation_fallen(scores, problems)
     assert (trouble and trouble.since) == since
 
 

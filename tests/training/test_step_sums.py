@@ -64,7 +64,7 @@ def test_sums_of_a_step_are_added_by_name_and_reduced_once():
     sums.add(tokens=3, entropy=torch.tensor(1.5, requires_grad=True))
     sums.add(tokens=torch.tensor(4), low=0.25)
     alone = sums.reduced(SimpleNamespace(num_processes=1))
-    assert alone == {"tokens": 7, "entropy": 1.5, "low": 0.25, "high": 0, "kl": 0, "gap": 0, "gap_tokens": 0}
+    assert alone == {"tokens": 7, "entropy": 1.5, "low": 0.25, "high": 0, "kl": 0, "gap": 0, "gap_tokens": 0, "cut": 0}
     calls = []
 
     def reduce(values, reduction):

@@ -1,5 +1,8 @@
 r"""Gold texts as data sets ship them: the answer in them, or none."""
 
+from decimal import Decimal
+from fractions import Fraction
+
 import numpy as np
 import pytest
 
@@ -32,6 +35,19 @@ METAMATH = "She pays 4*5=$20 for them.\nSo she has 50-20=$30 left.\nThe answer i
         ("The answer is 12 apples.", "12"),
         ("<think>6*7</think>\n<answer>42</answer>", "42"),
         ("<answer>\n\\boxed{42}\n</answer>", "42"),
+        ("**Final Answer**\n12", "12"),
+        ("### Solution\nWe add 2 and 3.\n#### Answer\n5", "5"),
+        ("#### Step 1: add\nWe get 7.\nThe answer is 7.", "7"),
+        ("5+5\n#### 10\n#### Explanation\nTwo fives.", "10"),
+        ("5\n#### Result: 10", "10"),
+        ("So the answer is 5 because 2+3=5.", "5"),
+        ("Thus the answer is 5, since 2 and 3 is 5.", "5"),
+        ("We add 2 and 3.\nAns. 5", "5"),
+        ("【答案】C\n【解析】略", "C"),
+        ("解：由题意得 x=3。故答案是5。", "5"),
+        ("解：由题意得 x=3。\n故选：B", "B"),
+        ('{"ground_truth": "72"}', "72"),
+        ('{"ground_truth": ["71", 72], "style": "rule"}', "72"),
         ({"ground_truth": "72"}, "72"),
         ({"style": "rule", "ground_truth": GSM8K}, "72"),
         ({"ground_truth": np.array(["71", "72"])}, "72"),
@@ -56,9 +72,17 @@ def test_a_right_answer_is_paid_and_a_wrong_one_is_not(gold, answer):
         "It takes 3 hours and 20 minutes for them to meet",
         "Let $x=3$. Then $x^2=9$.",
         "Because 2+2=4 we have four",
-        "Thus the answer is 5, since 2 and 3 is 5.",
+        "The answer is not 5, it is 6.",
         "We factor the left side\nand find the two roots\nof which one is negative",
+        "#### Part 1\nx = 3\n#### Part 2\nx is 5",
+        "So we have x = \\boxed{}",
+        "72 clips\n####",
+        "proof",
+        "notfound",
+        r"\text{Not found}",
+        "See solution.",
         {"ground_truth": None},
+        '{"ground_truth": null}',
         {"target": 98, "numbers": [1, 2]},
     ],
 )
@@ -70,6 +94,26 @@ def test_prose_is_no_reference(prose):
     )  # fmt: skip
     assert values == [None]
     assert logged == {"math_correctness/reason": ["unreadable_reference"]}
+
+
+@pytest.mark.parametrize(
+    ("number", "texts"),
+    [
+        (0.1 + 0.2, ["0.3", "0.30000000000000004"]),  # the machine's last digits, and without them
+        (1 / 3, ["0.3333333333333333"]),
+        (1e-7, ["0.0000001"]),
+        (1e22, ["1" + "0" * 22]),
+        (Decimal("0.30"), ["0.30"]),
+        (Decimal("1E+3"), ["1000"]),
+        (Fraction(1, 3), ["1/3"]),
+        (10**400, ["1" + "0" * 400]),
+        (float("inf"), []),
+        (Decimal("nan"), []),
+        (True, []),
+    ],
+)
+def test_numbers_as_references(number, texts):
+    assert references_of(number) == texts
 
 
 @pytest.mark.parametrize("answer", ["the function is increasing", "all real numbers except 0", "red, green and blue"])

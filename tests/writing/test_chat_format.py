@@ -118,6 +118,8 @@ def test_stop_tokens_are_the_tokenizers_and_the_generation_configs():
     tokenizer = families.llama()
     eot = tokenizer.convert_tokens_to_ids("<|eot_id|>")
     model = SimpleNamespace(generation_config=SimpleNamespace(eos_token_id=[eot, tokenizer.eos_token_id]))
+    assert stop_token_ids(tokenizer) == [tokenizer.eos_token_id, eot]  # its template ends a turn on another
+    tokenizer.chat_template = None
     assert stop_token_ids(tokenizer) == [tokenizer.eos_token_id]
     assert stop_token_ids(tokenizer, model) == [tokenizer.eos_token_id, eot]
     assert stop_token_ids(tokenizer, SimpleNamespace(eos_token_id=eot)) == [tokenizer.eos_token_id, eot]

@@ -4,7 +4,7 @@ import families
 import pytest
 
 from magistral_recipe.errors import DataError
-from magistral_recipe.writing.chat_format import ChatFormat
+from magistral_recipe.writing.chat_format import ChatFormat, stop_token_ids
 from magistral_recipe.writing.template import TemplateTraits, inspect_template, template_text
 from magistral_recipe.writing.thinking import Thinking
 
@@ -55,6 +55,39 @@ def test_a_template_that_refuses_a_system_turn():
         "{% if messages[0].role == 'system' %}{{ raise_exception('no system turn') }}{% endif %}"
     ) + tokenizer.chat_template
     assert inspect_template(tokenizer, Thinking()).shows_system is None
+
+
+REFUSES = "{% if messages[0].role == 'system' %}{{ raise_exception('no system turn') }}{% endif %}"
+CHOICES = [
+    ("qwen3", lambda own: own, "tokenizer", "the tokenizer's own"),
+    ("llama", lambda own: own, "tokenizer", "the tokenizer's own"),
+    ("qwq", lambda own: own, "tokenizer", "the tokenizer's own"),
+    ("deepseek_distill", lambda own: own, "magistral", "which strips or doubles the thoughts"),
+    ("llama", lambda own: REFUSES + own, "magistral", "which refuses a system turn"),
+    ("llama", lambda own: own.replace("<|eot_id|>", " "), "magistral", "on no token that generation could stop on"),
+    ("llama", lambda own: "{{ raise_exception('tools only') }}", "magistral", "tools only"),
+    ("llama", lambda own: None, "magistral", "the tokenizer has none of its own"),
+    ("llama", lambda own: template_text(None), "magistral", "which was saved with the model"),
+]
+
+
+@pytest.mark.parametrize(("family", "change", "chosen", "words"), CHOICES)
+def test_a_tokenizers_own_template_is_taken_where_nothing_is_lost_by_it_and_the_choice_is_said(
+    family, change, chosen, words
+):
+    tokenizer = getattr(families, family)()
+    tokenizer.chat_template = own = change(tokenizer.chat_template)
+    chat = ChatFormat(system_prompt="magistral", template="auto").install(tokenizer)
+    assert (chat.template, words in chat.told) == (chosen, True)
+    assert tokenizer.chat_template == (own if chosen == "tokenizer" else template_text(None))
+    last = chat.training_row(tokenizer, "2+2?", chat.thinking.join("Two and two.", "4")).completion_ids
+    assert set(last) & set(stop_token_ids(tokenizer)), "a completion that SFT teaches would never end"
+
+
+def test_a_template_that_refuses_system_turns_is_its_own_where_there_is_none():
+    tokenizer = families.llama()
+    tokenizer.chat_template = REFUSES + tokenizer.chat_template
+    assert ChatFormat(template="auto").install(tokenizer).template == "tokenizer"
 
 
 def test_a_template_that_cannot_render_is_the_users_error():

@@ -12,30 +12,37 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+from magistral_recipe import own_code
+
 _OWN = __name__.partition(".")[0]
 """This package: that its code has changed is said, and makes no stage run again."""
 
 _INSTALLED = ("site-packages", "dist-packages")
 
 
-def code_files(module: str) -> dict[str, Path]:
+def code_files(module: str, folder: Path | None = None) -> dict[str, Path]:
     """Find the files behind a module.
 
     Args:
-        module: its dotted name.
+        module: its dotted name, or `file.py`.
+        folder: the recipe's, where a person's own files are looked for first.
 
     Returns:
         Each module's name and file, the named one's first; empty where there is no such module, or it is no file.
     """
+    own = own_code.file_of(module, folder)
+    root = None if own is None else own_code.root_of(module, own)
+    module = own.stem if own is not None and module.endswith(".py") else module
     home = module.partition(".")[0]
     found: dict[str, Path] = {}
     waiting = [module]
     while waiting:
         name = waiting.pop(0)
         first = name.partition(".")[0]
-        if name in found or first in sys.stdlib_module_names or first == _OWN:
+        file = None if root is None else _beneath(root, name.split("."))
+        if name in found or first == _OWN or (file is None and first in sys.stdlib_module_names):
             continue
-        file = _file_of(name)
+        file = file or _file_of(name)
         if file is None or (_installed(file) and first != home):
             continue
         found[name] = file
@@ -55,12 +62,14 @@ def _file_of(name: str) -> Path | None:
         return None
     if not rest:
         return Path(spec.origin) if spec.origin and spec.origin.endswith(".py") else None
-    for folder in spec.submodule_search_locations or ():
-        place = Path(folder).joinpath(*rest)
-        for file in (place / "__init__.py", place.with_name(place.name + ".py")):
-            if file.is_file():
-                return file
-    return None
+    places = (_beneath(Path(folder), rest) for folder in spec.submodule_search_locations or ())
+    return next((file for file in places if file is not None), None)
+
+
+def _beneath(folder: Path, names: list[str]) -> Path | None:
+    place = folder.joinpath(*names)
+    files = (place / "__init__.py", place.with_name(f"{place.name}.py"))
+    return next((file for file in files if file.is_file()), None)
 
 
 def _installed(file: Path) -> bool:

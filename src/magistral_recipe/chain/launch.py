@@ -1,4 +1,7 @@
-"""Starting a stage through Accelerate's launcher, and watching over it.
+"""Starting a stage, through Accelerate's launcher where that has something to decide, and watching over it.
+
+One process without an Accelerate config is started as the launcher would start it, in the environment that it would
+make, without the seconds that it takes to load torch first.
 
 Each stage runs in processes of its own: its memory comes back when it ends, and when it dies somebody is
 alive to say so. It speaks on a channel of its own (`events`); whatever it or a library prints goes to its log.
@@ -16,14 +19,77 @@ from pathlib import Path
 from typing import Any
 
 from magistral_recipe.chain.events import EventChannel
-from magistral_recipe.errors import RunError, UserError
-from magistral_recipe.machine import LOCAL_RANK, RANK, WORLD_SIZE, has_gpu
-from magistral_recipe.recipe.sections import LaunchConfig
+from magistral_recipe.check.recipe_file import launched_with
+from magistral_recipe.errors import RecipeError, RunError, UserError
+from magistral_recipe.machine import LOCAL_RANK, RANK, WORLD_SIZE, World, has_gpu
+from magistral_recipe.recipe.sections import LaunchConfig, LoadedRecipe
 
 _PARENT = "MAGISTRAL_RECIPE_RUNNER"
 
 
-def launch_command(launch: LaunchConfig, folder: Path, module_arguments: list[str]) -> list[str]:
+def as_launched(loaded: LoadedRecipe, world: World) -> tuple[LoadedRecipe, World, str | None]:
+    """Take the processes that a launcher gives: the recipe's own number of them, where it says none.
+
+    Accelerate starts one process on a machine without a GPU, however many it was asked for, and says nothing. Then each
+    stage is started in as many as were asked for, by this package's own launch.
+
+    Args:
+        loaded: the recipe.
+        world: this process's.
+
+    Returns:
+        The recipe with that number, the world that the chain runs in, and what a person is told of it, if anything.
+
+    Raises:
+        RecipeError: if the recipe says another number, naming the key.
+    """
+    if not world.launched:
+        return loaded, world, None
+    asked = _asked_of_accelerate() if world.size == 1 else world.size
+    mistakes = [*_other_numbers(loaded, asked)]
+    if mistakes:
+        raise RecipeError(mistakes)
+    loaded = launched_with(loaded, asked)
+    if asked == world.size:
+        return loaded, world, None
+    told = f"Accelerate has started 1 of the {asked} processes that it was asked for, as it does without a GPU"
+    return loaded, World(), f"{told}: each stage is started in {asked}"
+
+
+def _other_numbers(loaded: LoadedRecipe, given: int) -> Iterator[str]:
+    """Keys of a recipe that ask for another number of processes than there are."""
+    remedy = "leave it out to take those that the launcher starts"
+    own = "num_processes" in loaded.recipe.launch.model_fields_set
+    if own and loaded.recipe.launch.num_processes != given:
+        told = f"the launcher has started {given}: set launch: {{num_processes: {given}}}, or {remedy}"
+        yield loaded.mistake(("launch", "num_processes"), f"asks for {loaded.recipe.launch.num_processes}, and {told}")
+    for index, stage in enumerate(loaded.recipe.stages):
+        if stage.launch is not None and stage.launch.num_processes != given:
+            path = ("stages", index, stage.kind, "launch", "num_processes")
+            told = f"asks for {stage.launch.num_processes}, and the launcher has started {given} for the whole chain"
+            alone = f"magistral-recipe run {loaded.document.file}"
+            yield loaded.mistake(path, f"{told}: {remedy}, or start each stage in its own with: {alone}")
+
+
+def _asked_of_accelerate() -> int:
+    """How many processes the launcher above this one was asked for, by its own command line; 1 where it says none."""
+    import psutil
+
+    try:
+        words = psutil.Process(os.getppid()).cmdline()
+    except psutil.Error:
+        return 1
+    for place, word in enumerate(words):
+        name, equals, value = word.partition("=")
+        if name.replace("-", "_") == "__num_processes":
+            value = value if equals else "".join(words[place + 1 : place + 2])
+            return int(value) if value.isdigit() and int(value) else 1
+        if word in {"-m", "--module"} and place > 2:
+            return 1  # what follows is this package's own
+    return 1
+
+
+def launch_command(launch: LaunchConfig, folder: Path, module_arguments: list[str]) -> tuple[list[str], dict[str, str]]:
     """The command that starts this package in the processes a launch asks for.
 
     Args:
@@ -32,8 +98,15 @@ def launch_command(launch: LaunchConfig, folder: Path, module_arguments: list[st
         module_arguments: what follows ``-m magistral_recipe``.
 
     Returns:
-        The command's words.
+        The command's words, and what it needs in its environment.
     """
+    if launch.num_processes == 1 and launch.config_file is None and default_config() is None:
+        return [sys.executable, "-m", "magistral_recipe", *module_arguments], _alone(not _has_gpu())
+    return launcher_command(launch, folder, module_arguments), {}
+
+
+def launcher_command(launch: LaunchConfig, folder: Path, module_arguments: list[str]) -> list[str]:
+    """The command that starts Accelerate's launcher; see `launch_command`."""
     words = [sys.executable, "-m", __spec__.name]
     if launch.config_file:
         words += ["--config_file", str(folder / launch.config_file)]
@@ -48,17 +121,53 @@ def launch_command(launch: LaunchConfig, folder: Path, module_arguments: list[st
     return [*words, "-m", "magistral_recipe", *module_arguments]
 
 
+def default_config() -> Path | None:
+    """The file that `accelerate config` writes, where the launcher looks at it: not where it is told to use the CPU."""
+    cache = Path(os.environ.get("XDG_CACHE_HOME", "~/.cache")) / "huggingface"
+    folder = Path(os.environ.get("HF_HOME", cache)).expanduser() / "accelerate"
+    for name in ("default_config.json", "default_config.yaml"):
+        if (folder / name).is_file() and _has_gpu():
+            return folder / name
+    return None
+
+
 def _has_gpu() -> bool:
     return has_gpu()
 
 
-def run_launched(command: list[str], log: Path, handle: Callable[[Mapping[str, Any]], None]) -> dict[str, Any]:
+def _alone(cpu: bool) -> dict[str, str]:
+    """What Accelerate's launcher puts into the environment of a single process (accelerate 1.12 to 1.15)."""
+    threads = os.environ.get("OMP_NUM_THREADS", "")
+    if not threads.isdigit() or (cpu and threads == "0"):
+        import psutil
+
+        threads = str((psutil.cpu_count(logical=False) if cpu else None) or 1)
+    found = {
+        "ACCELERATE_USE_CPU": str(cpu),
+        "ACCELERATE_MIXED_PRECISION": "no",
+        "ACCELERATE_DYNAMO_BACKEND": "NO",
+        "ACCELERATE_DYNAMO_MODE": "default",
+        "ACCELERATE_DYNAMO_USE_FULLGRAPH": "False",
+        "ACCELERATE_DYNAMO_USE_DYNAMIC": "False",
+        "ACCELERATE_DYNAMO_USE_REGIONAL_COMPILATION": "False",
+        "OMP_NUM_THREADS": threads,
+    }
+    return found | ({"KMP_AFFINITY": "granularity=fine,compact,1,0", "KMP_BLOCKTIME": "1"} if cpu else {})
+
+
+def run_launched(
+    command: list[str],
+    log: Path,
+    handle: Callable[[Mapping[str, Any]], None],
+    environment: Mapping[str, str] | None = None,
+) -> dict[str, Any]:
     """Run a stage's command to its end, passing its events on.
 
     Args:
         command: from `launch_command`.
         log: the file that takes all that is printed.
         handle: called with each event.
+        environment: what the command needs beside this process's.
 
     Returns:
         The stage's results.
@@ -77,7 +186,7 @@ def run_launched(command: list[str], log: Path, handle: Callable[[Mapping[str, A
             stdin=subprocess.DEVNULL,
             stdout=stream,
             stderr=subprocess.STDOUT,
-            env={**_environment(), **channel.environment},
+            env={**_environment(), **(environment or {}), **channel.environment},
         )
         try:
             for event in _until_it_ends(process, channel):

@@ -6,23 +6,22 @@ files once it has loaded them (`confirm`): what stands in the record is what it 
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from magistral_recipe.chain.code_files import code_files
+from magistral_recipe.chain.launch import default_config
 from magistral_recipe.chain.records import read_record
 from magistral_recipe.data.benchmarks import catalogue
 from magistral_recipe.data.sources import ProblemsSource
 from magistral_recipe.errors import DataError, RunError
 from magistral_recipe.files import hash_of
-from magistral_recipe.machine import has_gpu
-from magistral_recipe.models.paths import find_model
+from magistral_recipe.models.paths import find_model, weights_of
 from magistral_recipe.recipe.sections import BASE, LoadedRecipe, Stage
 from magistral_recipe.rewards import registry
-from magistral_recipe.writing.template import PACKAGE_TEMPLATE, TOKENIZER_TEMPLATE
+from magistral_recipe.writing.template import NAMED_TEMPLATES
 
 MODEL_OF = "the model of"
 """Begins the label of a model that an earlier stage makes."""
@@ -43,25 +42,28 @@ def files_read(loaded: LoadedRecipe, stage: Stage, start: str) -> dict[str, Path
     used = stage.inputs(start)
     found = _Labels(base)
     if BASE in used.models:
-        found.add(recipe.model.path, _model(recipe.model.path, base))
+        place = _model(recipe.model.path, base)
+        found.add(recipe.model.path, place)
+        if place is not None and place.is_dir():
+            found.add("the adapter's base", _adapted(place))
     for name in used.problems:
-        for place in _source(recipe.problems[name], base):
+        for place in _source(recipe.problems[name], base) if name in recipe.problems else ():
             found.add(None, place)
     for path in used.paths:
         found.add(path, base / Path(path).expanduser())
-    if recipe.thinking.template not in (PACKAGE_TEMPLATE, TOKENIZER_TEMPLATE):
+    if recipe.thinking.template not in NAMED_TEMPLATES:
         found.add(recipe.thinking.template, base / recipe.thinking.template)
     launch = recipe.started_as(stage)
     if launch.config_file is not None:
         found.add(str(launch.config_file), base / launch.config_file)
     else:
-        found.add("Accelerate's default config", _default_config())
+        found.add("Accelerate's default config", default_config())
     for path in used.named:
         if Path(path).name != path or Path(path).suffix:  # a word is no path, even where a file has its name
             found.add(path, Path(path).expanduser())
-    for reward in used.rewards:
-        module = registry.module_of(reward)
-        for code, file in code_files(module).items() if module else ():
+    for name in recipe.code_of(stage):
+        module = registry.module_of(name)
+        for code, file in code_files(module, base).items() if module else ():
             found.add(f"{code} (code)", file)
     return found.paths
 
@@ -105,14 +107,14 @@ def _model(path: str, base: Path) -> Path | None:
     return Path(source.location) / source.gguf_file if source.gguf_file else Path(source.location)
 
 
-def _default_config() -> Path | None:
-    """The file that `accelerate config` writes, where the launcher looks at it: not where it is told to use the CPU."""
-    cache = Path(os.environ.get("XDG_CACHE_HOME", "~/.cache")) / "huggingface"
-    folder = Path(os.environ.get("HF_HOME", cache)).expanduser() / "accelerate"
-    for name in ("default_config.json", "default_config.yaml"):
-        if (folder / name).is_file() and has_gpu():
-            return folder / name
-    return None
+def _adapted(folder: Path) -> Path | None:
+    """The folder of the model that an adapter stands on, where the folder is an adapter's and its base lies here."""
+    try:
+        source = find_model(folder)
+        base = Path(weights_of(source).location)
+    except DataError:
+        return None
+    return base if source.adapter is not None and base.is_dir() else None
 
 
 def _source(source: ProblemsSource, base: Path) -> Iterator[Path]:
@@ -201,16 +203,6 @@ def confirm(record: Path, files: Mapping[str, Path]) -> None:
 
 
 # ------------------------------------------------------------------------------------------------ keys
-
-
-def flat(data: Any, name: str = "") -> dict[str, Any]:
-    """Flatten nested mappings to dotted keys; lists and plain values are leaves."""
-    if isinstance(data, Mapping) and data:
-        found: dict[str, Any] = {}
-        for key, value in data.items():
-            found |= flat(value, f"{name}.{key}" if name else str(key))
-        return found
-    return {name: data}
 
 
 def differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:

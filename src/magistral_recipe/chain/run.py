@@ -8,6 +8,7 @@ decides and writes, the others follow what it wrote down; the runner itself hold
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 import time
 from collections.abc import Callable, Sequence
@@ -16,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from magistral_recipe import layout
-from magistral_recipe.chain.launch import launch_command, run_launched
+from magistral_recipe.chain.launch import as_launched, launch_command, run_launched
 from magistral_recipe.chain.manifest import code_version, write_manifest
 from magistral_recipe.chain.own import RESOLVED, run_id, sweep_temporary
 from magistral_recipe.chain.ranks import announce, follow, give_memory_back
@@ -29,9 +30,10 @@ from magistral_recipe.files import write_atomically
 from magistral_recipe.intact import damage
 from magistral_recipe.machine import World, versions
 from magistral_recipe.recipe.document import to_yaml
-from magistral_recipe.recipe.sections import BASE, LoadedRecipe
-from magistral_recipe.rewards.registry import module_of
+from magistral_recipe.recipe.sections import LoadedRecipe
 from magistral_recipe.terminal.progress import Display
+
+logger = logging.getLogger(__name__)
 
 Execute = Callable[[StagePlan], dict[str, Any]]
 
@@ -70,56 +72,33 @@ def run_recipe(loaded: LoadedRecipe, options: RunOptions, display: Display | Non
     """
     global _runner
     _runner = os.getpid()
-    world = World.from_environment()
+    loaded, world, told = as_launched(loaded, World.from_environment())
     path = options.output or Path("runs") / loaded.recipe.name
     folder = RunFolder(path, loaded)
-    if world.launched:
-        refuse_other_launches(loaded, world)
     if world.rank > 0:
         follow(path, loaded)
         return path
     display = display or Display(len(loaded.recipe.stages))
+    if told:
+        display.event({"type": "note", "text": told})
     folder.require_own()
     with folder.locked():
         plans = _prepare_run(folder, options, display)
         announce(path, world, plans)
-        execute = _inside(folder, world, display) if world.launched else _launching(folder, display)
+        execute = _inside(folder, world, display) if world.launched else _launching(folder, display, bool(told))
         try:
             for index in range(len(plans)):
                 plans[index] = _as_of_now(folder, plans[index], display)
                 _run_one(folder, plans[index], execute, display)
-        except BaseException:
+        except BaseException as error:
             with contextlib.suppress(OSError):
                 write_manifest(folder, plans)
+            if isinstance(error, Exception):
+                _report_of_failure(path, display)
             raise
         write_manifest(folder, plans)
         _report(path, display)
     return path
-
-
-def refuse_other_launches(loaded: LoadedRecipe, world: World) -> None:
-    """Refuse to run a chain in processes that its stages did not ask for.
-
-    Raises:
-        RecipeError: with the command that works.
-    """
-    wanted = {stage.name: loaded.recipe.launch_of(stage) for stage in loaded.recipe.stages}
-    counts = {name: launch.num_processes for name, launch in wanted.items()}
-    recipe = loaded.document.file
-    if len({launch.model_dump_json() for launch in wanted.values()}) > 1:
-        each = ", ".join(f"{name} {count}" for name, count in counts.items())
-        raise RecipeError(
-            f"{recipe}: its stages want different launches (processes: {each}); "
-            f"run each in its own with: magistral-recipe run {recipe}"
-        )
-    count = next(iter(counts.values()))
-    if count != world.size:
-        flag = "--multi_gpu " if count > 1 else ""
-        raise RecipeError(
-            f"{recipe}: the recipe asks for {count} process{'es' if count > 1 else ''}, the launcher started "
-            f"{world.size}; run it with: accelerate launch {flag}--num_processes {count} "
-            f"-m magistral_recipe run {recipe}   (or: magistral-recipe run {recipe})"
-        )
 
 
 _runner = os.getpid()
@@ -135,7 +114,7 @@ def require_runner() -> None:
 
 
 def _prepare_run(folder: RunFolder, options: RunOptions, display: Display) -> list[StagePlan]:
-    from magistral_recipe.check.plan import prove_recipe
+    from magistral_recipe.check.proof import prove_recipe
 
     _say_consent(folder.loaded, display)
     if options.fresh:
@@ -162,8 +141,7 @@ def _say_consent(loaded: LoadedRecipe, display: Display) -> None:
     if model.trust_remote_code:
         text = f"model.trust_remote_code: Python code that comes with {model.path} is run, as the recipe says"
         display.event({"type": "warning", "text": text})
-    named = {name: None for stage in loaded.recipe.stages for name in stage.inputs(BASE).rewards if module_of(name)}
-    if named:
+    if named := loaded.recipe.code_named():
         display.event({"type": "note", "text": f"code that the recipe names is run: {', '.join(named)}"})
 
 
@@ -207,7 +185,8 @@ def _run_one(folder: RunFolder, plan: StagePlan, execute: Execute, display: Disp
     except BaseException as error:
         display.failed()
         with contextlib.suppress(OSError):  # on a full disk the reason matters more than the time
-            folder.add_seconds(plan, time.monotonic() - started)
+            why = str(error) if isinstance(error, Exception) else None
+            folder.note_failure(plan, time.monotonic() - started, why)
         if isinstance(error, UserError):
             raise
         if isinstance(error, MagistralRecipeError):
@@ -217,14 +196,16 @@ def _run_one(folder: RunFolder, plan: StagePlan, execute: Execute, display: Disp
     display.stage_finished(str(results.get("summary", "done")))
 
 
-def _launching(folder: RunFolder, display: Display) -> Execute:
-    """Each stage in processes of its own."""
+def _launching(folder: RunFolder, display: Display, all_share: bool) -> Execute:
+    """Each stage in processes of its own; an evaluation in as many as what trains, where all are to share."""
 
     def execute(plan: StagePlan) -> dict[str, Any]:
         loaded = folder.loaded
-        launch = loaded.recipe.started_as(plan.stage)
+        shares = all_share and plan.stage.shares_work
+        launch = loaded.recipe.launch_of(plan.stage) if shares else loaded.recipe.started_as(plan.stage)
         words = ["stage", str(folder.path.resolve()), str(plan.index), "--recipe-folder", str(loaded.folder)]
-        return run_launched(launch_command(launch, loaded.folder, words), plan.folder / layout.LOG, display.event)
+        command, environment = launch_command(launch, loaded.folder, words)
+        return run_launched(command, plan.folder / layout.LOG, display.event, environment)
 
     return execute
 
@@ -237,6 +218,12 @@ def _inside(folder: RunFolder, world: World, display: Display) -> Execute:
             return run_stage(folder.loaded, folder.path, plan.index, display.event)
         except OSError as error:
             raise RunError(failure_message(error, folder.path)) from error
+        except RuntimeError as error:
+            from magistral_recipe.check.memory.exhausted import exhaustion, is_exhaustion
+
+            if is_exhaustion(error):
+                raise RunError(exhaustion(error, folder.loaded, plan.index)) from error
+            raise
         finally:
             give_memory_back()
 
@@ -334,6 +321,18 @@ def _require_promised(plan: StagePlan) -> None:
 def _listed(reasons: Sequence[str]) -> str:
     shown = "; ".join(reasons[:6])
     return f"{shown}; and {len(reasons) - 6} more" if len(reasons) > 6 else shown
+
+
+def _report_of_failure(path: Path, display: Display) -> None:
+    """Leave a report of how far a run came: nothing that goes wrong with it may hide why the run failed."""
+    from magistral_recipe.report.build import build_report
+
+    try:
+        report = build_report(path)
+    except Exception as error:  # noqa: BLE001 - the run's own failure is raised right after
+        logger.warning("no report could be written: %s", error)
+    else:
+        display.line(f"report of what there is: {report}")
 
 
 def _report(path: Path, display: Display) -> None:

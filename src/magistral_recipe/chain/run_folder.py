@@ -2,8 +2,9 @@
 
 A stage is complete when its `stage.json` says so, which is written last, atomically, and what it left is still there.
 What a stage is made of (keys) and what it reads (files) stand in its record: a difference is named. A key that differs
-is the person's word, and the stage starts anew; a file that differs makes a complete stage run again, and a half-done
-one wait for the person's word (`Plan.refused`), since its curve would be one of two things.
+is the person's word, and the stage starts anew, but for one that only decides what it takes of the machine (`costs`): a
+run that was too large for a card goes on with less. A file that differs makes a complete stage run again, and a
+half-done one wait for the person's word (`Plan.refused`), since its curve would be one of two things.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import hashlib
 import json
 import shutil
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -21,12 +22,12 @@ from filelock import FileLock, Timeout
 
 from magistral_recipe import layout
 from magistral_recipe.chain import own
-from magistral_recipe.chain.reads import MODEL_OF, Hashes, differences, files_read, flat
+from magistral_recipe.chain.reads import MODEL_OF, Hashes, differences, files_read
 from magistral_recipe.chain.records import StageRecord, read_record, why_no_record, write_record
 from magistral_recipe.errors import RunError
 from magistral_recipe.files import hash_of
 from magistral_recipe.intact import damage, written
-from magistral_recipe.recipe.sections import BASE, Inputs, LoadedRecipe, Recipe, Stage
+from magistral_recipe.recipe.sections import BASE, Inputs, LoadedRecipe, Recipe, Stage, flat, keys_of
 
 FORMAT_VERSION = 1
 """Raised when the files that a stage writes change meaning: old stages then run again."""
@@ -133,19 +134,24 @@ class RunFolder:
         identities: dict[str, str] = {}
         by_word: set[str] = set()  # models of stages that start anew because a key was changed
         for place in places_of(self.loaded.recipe, self.path):
-            fingerprint = self._fingerprint(place.stage, place.start_model, prints)
+            begun = self._as_begun(place)
+            fingerprint = self._fingerprint(begun, place.start_model, prints)
             files = files_read(self.loaded, place.stage, place.start_model)
             reads = {label: self.hashes.of(path) for label, path in files.items()}
             seen = {label: self.hashes.signature(path) for label, path in files.items()}
-            models = [name for name in place.stage.inputs(place.start_model).models if name in identities]
+            used = place.stage.inputs(place.start_model)
+            models = [name for name in (*used.models, *self._made(used)) if name in identities]
             reads |= {f"{MODEL_OF} '{name}'": identities[name] for name in models}
-            made_of = self._made_of(place.stage)
+            made_of = self._made_of(begun)
             verdict = self._decide(place, fingerprint, made_of, reads, by_word.intersection(models), read)
             if restart and verdict.refused:
                 verdict = _Verdict("restart", verdict.why, by_word=True)
             if fresh and verdict.decision != "start":
                 verdict = _Verdict("restart", ("--fresh, and not all of it is this run's",), by_word=True)
-            if place.stage.makes_model:
+            if verdict.decision == "resume" and begun != place.stage:
+                given = [{key: v for key, v in keys_of(stage).items() if v != {}} for stage in (begun, place.stage)]
+                verdict = replace(verdict, why=(*verdict.why, *differences(*given)))
+            if place.stage.makes_model or place.stage.makes_problems or place.stage.makes_traces:
                 prints[place.stage.name] = fingerprint
                 identities[place.stage.name] = _hash_of_text([fingerprint, sorted(reads.items())])
                 if verdict.by_word:
@@ -167,6 +173,13 @@ class RunFolder:
                 )
             )
         return plans
+
+    def _as_begun(self, place: StagePlace) -> Stage:
+        """A stage with the keys that only decide what it takes as they were when it began."""
+        record = read_record(place.record)
+        if record is None or record.made_of is None or record.kind != place.stage.kind:
+            return place.stage
+        return place.stage.as_begun(record.made_of)
 
     def _decide(
         self,
@@ -195,10 +208,20 @@ class RunFolder:
                 return _Verdict("resume", untold=untold)
             harm = tuple(damage(place.folder, record.outputs, record.hashes if read else None))
             return _Verdict("resume", harm, untold=untold) if harm else _Verdict("skip", untold=untold)
+        if not files and (on := self._goes_on(place, record, made_of)):
+            return _Verdict("resume", (on,), by_word=True)
         told = (*keys, *(f"{label} has changed" for label in files))
         anew = bool(keys) or any(label == f"{MODEL_OF} '{name}'" for label in files for name in by_word)
         refused = record.status != "complete" and not anew and bool(files)
         return _Verdict("restart", told or ("its config or inputs changed",), refused, by_word=anew or not files)
+
+    def _goes_on(self, place: StagePlace, record: StageRecord, made_of: Mapping[str, Any]) -> str | None:
+        """How a stage goes on with what it left when less was asked of it, by its own word."""
+        before = record.made_of or {}
+        changed = {key for key in {*before, *made_of} if before.get(key) != made_of.get(key)}
+        if not changed <= before.keys():
+            return None
+        return place.stage.goes_on_from({key: before[key] for key in sorted(changed)}, place.folder)
 
     def _untold(self, place: StagePlace, reads: Mapping[str, str]) -> tuple[str, ...]:
         """What a record without hashes by name can't tell of: an earlier version's fingerprint knew data and base."""
@@ -208,8 +231,8 @@ class RunFolder:
     def _made_of(self, stage: Stage) -> dict[str, Any]:
         recipe = self.loaded.recipe
         used = stage.inputs(BASE)
-        problems = {name: recipe.problems[name].model_dump(mode="json") for name in used.problems}
-        keys = flat(stage.model_dump(mode="json", exclude={"name", "launch"}))
+        problems = {name: recipe.problems[name].model_dump(mode="json") for name in self._given(used)}
+        keys = keys_of(stage)
         keys |= flat({"model": recipe.model.model_dump(mode="json"), "thinking": recipe.thinking.model_dump()})
         keys |= flat(problems, "problems")
         keys |= {"kind": stage.kind, "seed": recipe.seed, "num_processes": recipe.launch_of(stage).num_processes}
@@ -227,16 +250,24 @@ class RunFolder:
             "seed": recipe.seed,
             "model": recipe.model.model_dump(mode="json"),
             "thinking": recipe.thinking.model_dump(mode="json"),
-            "models": {name: prints.get(name, "") for name in used.models},
-            "problems": {name: recipe.problems[name].model_dump(mode="json") for name in used.problems},
+            "models": {name: prints.get(name, "") for name in (*used.models, *self._made(used))},
+            "problems": {name: recipe.problems[name].model_dump(mode="json") for name in self._given(used)},
             "files": {name: self.hashes.of(self.loaded.folder / name) for name in self._local_files(used)},
         }
         return _hash_of_text(parts)
 
     def _local_files(self, used: Inputs) -> list[str]:
-        sources = [self.loaded.recipe.problems[name] for name in used.problems]
+        sources = [self.loaded.recipe.problems[name] for name in self._given(used)]
         named = [path for source in sources for path in (source.path, source.layout)]
         return sorted({str(path) for path in [*used.paths, *named] if path and (self.loaded.folder / path).exists()})
+
+    def _made(self, used: Inputs) -> tuple[str, ...]:
+        """The sets that earlier stages make: they are known by their stages, as models are."""
+        return self.loaded.recipe.made_by_stages(used.problems)
+
+    def _given(self, used: Inputs) -> list[str]:
+        """The sets that the recipe says where to find."""
+        return [name for name in used.problems if name in self.loaded.recipe.problems]
 
     def _model_print(self) -> str:
         path = self.loaded.folder / self.loaded.recipe.model.path
@@ -320,11 +351,13 @@ class RunFolder:
         }
         write_record(plan.record, record.model_copy(update=update))
 
-    def add_seconds(self, plan: StagePlan, seconds: float) -> None:
-        """Note the time that a failed attempt took."""
+    def note_failure(self, plan: StagePlan, seconds: float, why: str | None) -> None:
+        """Note the time that a failed attempt took, and why it failed; ``None`` where somebody stopped it."""
         record = read_record(plan.record)
         if record:
-            write_record(plan.record, record.model_copy(update={"seconds": round(record.seconds + seconds, 3)}))
+            told = why and why.replace(f"{self.path.resolve()}/", "").replace(f"{self.path}/", "")
+            update = {"seconds": round(record.seconds + seconds, 3), "failure": told}
+            write_record(plan.record, record.model_copy(update=update))
 
     def start_afresh(self) -> None:
         """Remove all that earlier runs left in the folder, and nothing else that lies there.
@@ -359,7 +392,12 @@ def _hash_of_text(parts: Any) -> str:
 
 def _outputs(folder: Path) -> Iterator[Path]:
     """The files that later stages read. Not the words beside a model, which people write."""
-    for path in (folder / layout.MODEL, *folder.glob(f"*/{layout.SCORES}")):
+    for path in (
+        folder / layout.MODEL,
+        folder / layout.PROBLEMS,
+        folder / layout.TRACES,
+        *folder.glob(f"*/{layout.SCORES}"),
+    ):
         for file in path.rglob("*") if path.is_dir() else [path]:
             if file.is_file() and file.suffix != ".md":
                 yield file

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
 from magistral_recipe.check.hub import HubLooks, NotLooked
-from magistral_recipe.data import readers
+from magistral_recipe.data import preview, readers
 from magistral_recipe.data.benchmarks import catalogue
 from magistral_recipe.data.problems import Problem, Trace
 from magistral_recipe.data.sources import (
     LoadResult,
+    Mistake,
     ProblemsSource,
     TracesSource,
     first_rows,
@@ -21,6 +23,7 @@ from magistral_recipe.data.sources import (
     load_traces,
 )
 from magistral_recipe.errors import DataError
+from magistral_recipe.foreign import only_names
 from magistral_recipe.recipe.document import KeyPath
 from magistral_recipe.recipe.sections import LoadedRecipe
 from magistral_recipe.stages.sft import SftStage
@@ -29,7 +32,9 @@ from magistral_recipe.writing.thinking import Thinking
 ROWS = 256
 """Rows that are looked at: enough for every kind and language, quick to load."""
 
-_MOST = 0.5  # share of the rows; a set of which more can't be used is not what was meant
+
+_COUNTED = 16 * 2**20
+"""Bytes of local files up to which all rows of a set are read to be counted."""
 
 
 @dataclass
@@ -40,11 +45,13 @@ class LookedAt:
         problems: by the set's name; a set that could not be looked at is missing.
         traces: by the number of the stage.
         mistakes: what is wrong with them, as (key path, message).
+        counts: how many rows each has, in words, by what a person calls it.
     """
 
     problems: dict[str, Sequence[Problem]] = field(default_factory=dict)
     traces: dict[int, Sequence[Trace]] = field(default_factory=dict)
     mistakes: list[tuple[KeyPath, str]] = field(default_factory=list)
+    counts: dict[str, str] = field(default_factory=dict)
 
 
 def hub_data(loaded: LoadedRecipe) -> list[str]:
@@ -65,10 +72,17 @@ def look_at_data(loaded: LoadedRecipe, thinking: Thinking, looks: HubLooks) -> L
     """
     found = LookedAt()
     for path, source, place in _sources(loaded):
-        load = _loader(source, loaded.folder, thinking)
+        if isinstance(source, TracesSource):
+            read = partial(_read_traces, source, loaded.folder, thinking)
+        else:
+            read = partial(_read_problems, source, loaded.folder)
         hub = _on_hub(source, loaded.folder)
+        if source.transform is not None and only_names():
+            why = f"{source.transform} is left out by --no-code"
+            looks.left_out.append(NotLooked(source.describe(), why, "leave it out to look at what the rows become"))
+            continue
         try:
-            result = looks.look(f"data set {hub}", hub, "dataset", load) if hub else load()
+            seen = looks.look(f"data set {hub}", hub, "dataset", read) if hub else read()
         except DataError as error:
             if missing := _missing_package(error):
                 why = f"the package {missing} is not installed"
@@ -76,21 +90,61 @@ def look_at_data(loaded: LoadedRecipe, thinking: Thinking, looks: HubLooks) -> L
             else:
                 found.mistakes += [(path, line) for line in error.problems]
             continue
-        if result is None:
+        if seen is None:
             continue
-        if result.set_aside > _MOST * result.read:
-            found.mistakes.append((path, f"most rows can't be used: {result.summary()}"))
+        mistakes, result = seen
+        found.mistakes += [((*path, *key.split(".")) if key else path, message) for key, message in mistakes]
+        if result is not None:
+            what = f"traces of '{loaded.recipe.stages[place].name}'" if isinstance(place, int) else f"'{place}'"
+            found.counts[what] = _counted(source, loaded.folder, thinking, result)
         if isinstance(place, int):
-            found.traces[place] = result.rows
+            found.traces[place] = result.rows if result else ()
         else:
-            found.problems[place] = result.rows
+            found.problems[place] = result.rows if result else ()
     return found
 
 
-def _loader(source: ProblemsSource | TracesSource, base: Path, thinking: Thinking) -> Callable[[], LoadResult[Any]]:
-    if isinstance(source, TracesSource):
-        return partial(load_traces, first_rows(source, ROWS), base, None, thinking)
-    return partial(load_problems, first_rows(source, ROWS), base, None)
+_Read = tuple[list[Mistake], LoadResult[Any] | None]
+"""What is wrong with a source's first rows, else what they become. They are read once: the hub's come over a line."""
+
+
+def _read_problems(source: ProblemsSource, base: Path) -> _Read:
+    source = first_rows(source, ROWS)
+    if source.path is not None and source.benchmark is None:
+        rows = iter(source.rows(base))
+        first = list(islice(rows, preview.ROWS))
+        mistakes = source.check_rows(first, base)
+        return mistakes, None if mistakes else load_problems(source, base, None, raw=chain(first, rows))
+    made = load_problems(source, base, None)
+    mostly = 2 * made.set_aside > made.read
+    return [("", f"most rows can't be used: {made.summary()}")] if mostly else [], made
+
+
+def _read_traces(source: TracesSource, base: Path, thinking: Thinking) -> _Read:
+    source = first_rows(source, ROWS)
+    if source.path is None:
+        return [], load_traces(source, base, None, thinking)
+    rows = iter(source.rows(base))
+    first = list(islice(rows, preview.ROWS))
+    mistakes = source.check_rows(first, base, thinking)
+    return mistakes, None if mistakes else load_traces(source, base, None, thinking, raw=chain(first, rows))
+
+
+def _counted(source: ProblemsSource | TracesSource, base: Path, thinking: Thinking, first: LoadResult[Any]) -> str:
+    """How many rows a set has: counted where the first ones are all, or the file is small; else as far as is known."""
+    whole = first if len(first.rows) < min(ROWS, source.count or ROWS) else None
+    path = source.local(base)
+    if source.count is not None and source.count <= ROWS:
+        whole = first
+    elif whole is None and path is not None and sum(file.stat().st_size for file in source.inputs(base)) < _COUNTED:
+        if isinstance(source, TracesSource):
+            whole = load_traces(source, base, None, thinking)
+        else:
+            whole = load_problems(source, base, None)
+    if whole is not None:
+        aside = f" ({whole.set_aside:,} set aside)" if whole.set_aside else ""
+        return f"{len(whole.rows):,} rows{aside}"
+    return f"{source.count:,} rows asked for" if source.count is not None else f"more than {ROWS} rows"
 
 
 def _sources(loaded: LoadedRecipe) -> Iterator[tuple[KeyPath, ProblemsSource | TracesSource, str | int]]:
@@ -98,7 +152,7 @@ def _sources(loaded: LoadedRecipe) -> Iterator[tuple[KeyPath, ProblemsSource | T
     for name, problems in loaded.recipe.problems.items():
         yield ("problems", name), problems, name
     for index, stage in enumerate(loaded.recipe.stages):
-        if isinstance(stage, SftStage):
+        if isinstance(stage, SftStage) and stage.traces.stage is None:
             yield ("stages", index, stage.kind, "traces"), stage.traces, index
 
 

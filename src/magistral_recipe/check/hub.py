@@ -147,7 +147,9 @@ class HubLooks:
             told = NotLooked(what, "HF_HUB_OFFLINE is set, and it is not in the hub's cache", f"unset it, or `{fetch}`")
         else:
             told = NotLooked(what, "the hub can't be reached, and it is not in its cache", f"`{fetch}` where it can be")
-        (self.left_out if self._offline and why != "gated" else self.not_looked).append(told)
+        told_of = self.left_out if self._offline and why != "gated" else self.not_looked
+        if told not in told_of:  # a model is looked at for its shape, and for its words
+            told_of.append(told)
 
 
 def _told_offline() -> bool:

@@ -140,13 +140,19 @@ def _keys(section: Json, path: str, definitions: Json) -> Iterator[Key]:
 
 def _sections(field: Json, definitions: Json) -> Iterator[tuple[str, Json]]:
     """The sections that a field holds, with what stands between its path and theirs."""
-    for arm in field.get("anyOf", [field]):
+    for arm in _arms(field):
         if "$ref" in arm:
             yield "", _resolved(arm, definitions)
         elif arm.get("type") == "array" and "$ref" in arm.get("items", {}):
             yield "[]", _resolved(arm["items"], definitions)
         elif isinstance(values := arm.get("additionalProperties"), dict) and "$ref" in values:
             yield ".NAME", _resolved(values, definitions)
+
+
+def _arms(field: Json) -> list[Json]:
+    """The alternatives that a field has, those of an alternative among them; itself where it has none."""
+    several = field.get("anyOf") or field.get("oneOf")
+    return [each for arm in several for each in _arms(arm)] if several else [field]
 
 
 def _resolved(reference: Json, definitions: Json) -> Json:
@@ -156,8 +162,8 @@ def _resolved(reference: Json, definitions: Json) -> Json:
 
 def _type(field: Json, definitions: Json) -> str:
     """A JSON Schema type in words."""
-    if "anyOf" in field:
-        arms = [_type(arm, definitions) for arm in field["anyOf"] if arm.get("type") != "null"]
+    if len(several := _arms(field)) > 1:
+        arms = [_type(arm, definitions) for arm in several if arm.get("type") != "null"]
         return " or ".join(dict.fromkeys(arms))
     if "$ref" in field:
         found = _resolved(field, definitions)

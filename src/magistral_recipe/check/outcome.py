@@ -30,6 +30,7 @@ class Outcome:
         warnings: what is allowed and not likely to be meant.
         wiring: what the wiring proof showed, a line a part.
         stages: the plan, a mapping a stage.
+        data: how many rows each set has, in words, by its name.
         memory: the memory plan as plain data; ``None`` where the model's shape is not known.
         versions: of Python and of the libraries that decide.
     """
@@ -41,6 +42,7 @@ class Outcome:
     warnings: list[str] = field(default_factory=list)
     wiring: list[str] = field(default_factory=list)
     stages: list[dict[str, Any]] = field(default_factory=list)
+    data: dict[str, str] = field(default_factory=dict)
     memory: dict[str, Any] | None = None
     versions: dict[str, str] = field(default_factory=dict)
 
@@ -67,6 +69,7 @@ class Outcome:
             "warnings": list(_told(self.warnings)),
             "wiring": self.wiring,
             "stages": self.stages,
+            "data": self.data,
             "memory": self.memory,
             "versions": self.versions,
         }

@@ -11,6 +11,7 @@ from functools import lru_cache
 from importlib import resources
 
 from magistral_recipe.data.problems import Problem
+from magistral_recipe.verifiers.answers import references_of
 from magistral_recipe.writing.thinking import Thinking
 
 
@@ -33,17 +34,35 @@ def perfect_completions(problem: Problem, thinking: Thinking) -> list[str]:
     elif problem.kind == "text":
         answers = [problem.solution or words["answer"].replace("{box}", reference(problem) or "…")]
     else:
-        sentence = words["answer"].replace("{box}", f"${boxed(reference(problem) or '')}$")
+        sentence = _sentence(words, reference(problem) or "")
         if problem.solution:
             answers.append(problem.solution if "\\boxed" in problem.solution else f"{problem.solution}\n\n{sentence}")
         answers.append(sentence)
     return [thinking.join(words["thoughts"], answer) for answer in answers]
 
 
+def completion_with(problem: Problem, answer: str, thinking: Thinking) -> str:
+    """Write a completion whose box holds an answer, in the words of a perfect one.
+
+    Args:
+        problem: what is answered.
+        answer: what goes into the box.
+        thinking: the tags.
+    """
+    words = _words(problem)
+    return thinking.join(words["thoughts"], _sentence(words, answer))
+
+
+def _sentence(words: dict[str, str], answer: str) -> str:
+    return words["answer"].replace("{box}", f"${boxed(answer)}$")
+
+
 def reference(problem: Problem) -> str | None:
-    """Return the reference answer, the first where there are several."""
+    """Return the reference answer, the first where there are several; of a gold text of maths, the answer it holds."""
     answer = problem.answer
-    return (answer[0] if answer else None) if isinstance(answer, list) else answer
+    first = (answer[0] if answer else None) if isinstance(answer, list) else answer
+    held = references_of(first) if problem.kind == "math" else []
+    return held[0] if held else first
 
 
 def boxed(answer: str) -> str:

@@ -11,16 +11,19 @@ import re
 import types
 import typing
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel, TypeAdapter, ValidationError, create_model
 
 from magistral_recipe.confidential import masked_data, secrets_in, way_out
+from magistral_recipe.data.declared import with_held_out
 from magistral_recipe.data.sources import ProblemsSource
 from magistral_recipe.errors import RecipeError
-from magistral_recipe.recipe.document import Document, KeyPath, key_text, read_document
+from magistral_recipe.models.adapters import start_mistakes
+from magistral_recipe.models.paths import lasting_path, missing_model
+from magistral_recipe.recipe.document import Document, KeyPath, apply_override, key_text, read_document
 from magistral_recipe.recipe.sections import (
     BASE,
     LaunchConfig,
@@ -31,6 +34,7 @@ from magistral_recipe.schema import StrictModel
 from magistral_recipe.stages import STAGES, stage_class
 from magistral_recipe.stages.training import chat_format
 from magistral_recipe.suggest import did_you_mean
+from magistral_recipe.writing.template import NAMED_TEMPLATES
 
 
 def load_recipe(file: Path | str, overrides: list[str] | None = None, *, folder: Path | None = None) -> LoadedRecipe:
@@ -49,6 +53,30 @@ def load_recipe(file: Path | str, overrides: list[str] | None = None, *, folder:
     """
     document = read_document(Path(file), overrides)
     document.folder = folder or document.folder
+    return _validated(document)
+
+
+def recipe_of(data: dict[str, Any], folder: Path, overrides: list[str] | None = None) -> LoadedRecipe:
+    """Validate a recipe that is in memory.
+
+    Args:
+        data: what would stand in its file.
+        folder: where relative paths start.
+        overrides: as `load_recipe` takes them.
+
+    Returns:
+        The recipe.
+
+    Raises:
+        RecipeError: with every mistake found, one line each.
+    """
+    document = Document(data, Path("recipe"), folder=folder)
+    for override in overrides or []:
+        apply_override(document, override)
+    return _validated(document)
+
+
+def _validated(document: Document) -> LoadedRecipe:
     mistakes = list(_withheld(document))  # first: no other message may repeat what stood there
     mistakes += _schema_mistakes(document)
     # What did validate is held against the rest all the same, so that every mistake is told at once.
@@ -57,6 +85,14 @@ def load_recipe(file: Path | str, overrides: list[str] | None = None, *, folder:
     if mistakes:
         raise RecipeError(sorted(mistakes, key=line_of), partial=loaded)
     return loaded
+
+
+def launched_with(loaded: LoadedRecipe, processes: int) -> LoadedRecipe:
+    """Return a recipe that asks for a number of processes, as if it said so itself."""
+    launch = loaded.document.data.get("launch") or {}
+    data = {**loaded.document.data, "launch": {**launch, "num_processes": processes}}
+    document = replace(loaded.document, data=data)
+    return LoadedRecipe(_build(document), document)
 
 
 def _withheld(document: Document) -> Iterator[str]:
@@ -203,7 +239,8 @@ def _build(document: Document) -> Recipe:
         kind, keys = _split_stage(stage)  # type: ignore[misc]
         stages.append(stage_class(kind).model_validate(keys))
     head = _head_model().model_validate(data)
-    return Recipe(**{name: getattr(head, name) for name in type(head).model_fields}, stages=stages)
+    recipe = Recipe(**{name: getattr(head, name) for name in type(head).model_fields}, stages=stages)
+    return recipe.model_copy(update={"stages": [stage.settled(recipe) for stage in stages]})
 
 
 def _build_what_holds(document: Document) -> Recipe:
@@ -216,7 +253,9 @@ def _build_what_holds(document: Document) -> Recipe:
             values[name] = _salvage(info.annotation, data[name]) if name in data else default
     problems = data.get("problems")
     named = problems.items() if isinstance(problems, dict) else ()
-    values["problems"] = {str(name): _salvage(ProblemsSource, value) for name, value in named}
+    values["problems"] = with_held_out({str(name): _salvage(ProblemsSource, value) for name, value in named})
+    parted = [name for name, value in named if isinstance(value, dict) and isinstance(value.get("split"), dict)]
+    values["problems"] = {f"{name}_heldout": None for name in parted} | values["problems"]
     values["stages"] = [
         _salvage(stage_class(kind), keys) if kind in STAGES else None for kind, keys in _written_stages(document)
     ]
@@ -246,12 +285,27 @@ def _salvage(annotation: Any, value: Any) -> Any:
 
 def _reference_mistakes(loaded: LoadedRecipe) -> Iterator[str]:
     """Mistakes that no single section can see: names, files, order. Sections that are `None` are passed over."""
+    yield from _model_mistakes(loaded)
     yield from _thinking_mistakes(loaded)
-    for name, source in loaded.recipe.problems.items():
+    for name in loaded.document.data.get("problems") or {}:  # what they hold out has the same mistakes
+        source = loaded.recipe.problems.get(str(name))
         for key, message in source.check(loaded.folder) if source else ():
             yield loaded.mistake(("problems", name, *key.split(".")) if key else ("problems", name), message)
     yield from _launch_mistakes(loaded)
     yield from _chain_mistakes(loaded)
+
+
+def _model_mistakes(loaded: LoadedRecipe) -> Iterator[str]:
+    """What can be said of a model that lies, or should lie, on this machine."""
+    model = loaded.recipe.model
+    if model is None:
+        return
+    if missing := missing_model(model.path, loaded.folder, model.revision):
+        yield loaded.mistake(("model", "path"), missing)
+        return
+    found = model.model_copy(update={"path": lasting_path(model.path, loaded.folder)})
+    for key, message in start_mistakes(found):
+        yield loaded.mistake(("model", key), message)
 
 
 def _thinking_mistakes(loaded: LoadedRecipe) -> Iterator[str]:
@@ -262,9 +316,11 @@ def _thinking_mistakes(loaded: LoadedRecipe) -> Iterator[str]:
         chat_format(loaded.recipe, loaded.folder)
     except ValueError as error:
         yield loaded.mistake(("thinking",), str(error))
-    if section.template not in {"magistral", "tokenizer"} and not (loaded.folder / section.template).is_file():
+    if section.template not in NAMED_TEMPLATES and not (loaded.folder / section.template).is_file():
         file = loaded.folder / section.template
-        yield loaded.mistake(("thinking", "template"), f"expected 'magistral', 'tokenizer' or a Jinja file; no {file}")
+        yield loaded.mistake(
+            ("thinking", "template"), f"expected 'auto', 'magistral', 'tokenizer' or a Jinja file; no {file}"
+        )
 
 
 def _chain_mistakes(loaded: LoadedRecipe) -> Iterator[str]:
@@ -288,6 +344,11 @@ def _chain_mistakes(loaded: LoadedRecipe) -> Iterator[str]:
             yield loaded.mistake((*path, *key), message)
         if link.makes_model:
             models.append(link.name)
+        if link.makes_problems and link.name in recipe.problems:
+            yield loaded.mistake(path, f"makes a set named '{link.name}', and there is one: give the stage a `name:`")
+        for name in stage.inputs(BASE).problems if stage else ():
+            if name in [other.name for other in links[index:] if other.makes_problems] and name not in recipe.problems:
+                yield loaded.mistake(path, f"'{name}' is a set that only a later stage makes")
 
 
 @dataclass(frozen=True)
@@ -297,11 +358,13 @@ class _Link:
     kind: str
     name: str
     makes_model: bool
+    makes_problems: bool
 
     @classmethod
     def of(cls, kind: str, keys: Any) -> _Link:
         name = keys.get("name") if isinstance(keys, dict) else None
-        return cls(kind, str(name or kind), kind in STAGES and stage_class(kind).makes_model)
+        made = stage_class(kind) if kind in STAGES else None
+        return cls(kind, str(name or kind), bool(made and made.makes_model), bool(made and made.makes_problems))
 
 
 def _launch_mistakes(loaded: LoadedRecipe) -> Iterator[str]:

@@ -67,7 +67,7 @@ RESERVED: dict[str, str] = {
     "resume_from_checkpoint": "a run resumes by itself",
     "ignore_data_skip": "an exact resume needs it off",
     "overwrite_output_dir": "use `--fresh`",
-    "push_to_hub": "use an `export` stage",
+    "push_to_hub": "nothing is pushed by itself: `hf upload OWNER/NAME runs/…/model` when you have looked at it",
     "do_train": "a stage trains",
     "do_eval": "use the stage's `evaluate`",
     "do_predict": "use an `evaluate` stage",

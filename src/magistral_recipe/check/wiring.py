@@ -4,24 +4,21 @@ In the field whole runs are lost to a tag that a tokenizer drops, a template tha
 that generation does not know: nothing fails, the reward is just 0 for ever. So a perfect completion, made from a
 problem's own reference, is rendered by the real template, turned into ids by the real tokenizer, decoded as RL
 decodes, and given to the real rewards; and where it does not earn what they declare, the place where it was lost is
-named.
+named. An answer that a person would write must be paid as well, which is `honest`'s business.
 """
 
 from __future__ import annotations
 
-import functools
 import math
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
+from magistral_recipe.check.honest import prove_references
 from magistral_recipe.check.perfect import perfect_completions
+from magistral_recipe.check.trials import Decode, Given, Path, Trial, name_of, proves, score
 from magistral_recipe.check.wiring_report import Fault, Finding, ProofVerdict, RewardProof, WiringReport
 from magistral_recipe.data.problems import Problem, Trace
-from magistral_recipe.errors import DataError, MagistralRecipeError, RunError
-from magistral_recipe.foreign import called
 from magistral_recipe.rewards.base import Reason, Reward
-from magistral_recipe.rewards.facts import reason_column
 from magistral_recipe.rewards.registry import RewardFunction
 from magistral_recipe.writing.chat_format import ChatFormat, TrainingRow, decode_completion
 from magistral_recipe.writing.template import inspect_template
@@ -29,48 +26,10 @@ from magistral_recipe.writing.template import inspect_template
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
-Decode = Callable[["PreTrainedTokenizerBase", Sequence[int], Sequence[int]], str]
-
 _GROUPS = 12
 _PROBLEMS_A_GROUP = 3
 _TRACES = 64
-_PATIENCE = 300.0
-"""Seconds that a reward may take for a few completions, a judge's first loading included."""
 _OWN_TEMPLATE = "leave `thinking.template` out to use the package's own"
-
-
-@dataclass(frozen=True)
-class _Path:
-    """What a completion passes through on its way from the model to the rewards."""
-
-    tokenizer: PreTrainedTokenizerBase
-    chat: ChatFormat
-    stop_ids: Sequence[int]
-    decode: Decode
-    through_template: bool
-
-    def ids(self, problem: str, completion: str) -> list[int]:
-        """The ids of a completion: those that SFT trains on, or, without SFT, its words and a stop token."""
-        if self.through_template:
-            return self.chat.training_row(self.tokenizer, problem, completion).completion_ids
-        return [*self.tokenizer.encode(completion, add_special_tokens=False), *self.stop_ids[:1]]
-
-    def text(self, ids: Sequence[int]) -> str:
-        return self.decode(self.tokenizer, ids, self.stop_ids)
-
-
-@dataclass(frozen=True)
-class _Trial:
-    """A problem, a completion of it, and what arrives at the rewards."""
-
-    problem: Problem
-    completion: str
-    ids: list[int]
-    text: str
-
-    @property
-    def group(self) -> str:
-        return " ".join(part for part in (self.problem.kind, self.problem.language) if part)
 
 
 def prove_wiring(
@@ -99,24 +58,32 @@ def prove_wiring(
     Raises:
         DataError: if the chat template can't render a conversation.
     """
-    path = _Path(tokenizer, chat, list(generation_eos_ids), decode, through_template=bool(traces))
+    path = Path(tokenizer, chat, list(generation_eos_ids), decode, through_template=bool(traces))
     chosen = _choose(problems)
     trials = [
         trial
         for problem in chosen
-        for trial in [_trial(path, problem, text) for text in perfect_completions(problem, chat.thinking)]
+        for trial in [path.trial(problem, text) for text in perfect_completions(problem, chat.thinking)]
     ]
     findings = [*_template_findings(path), *_text_findings(path, trials), *_reward_tag_findings(chat, rewards)]
     row, row_findings, notes = _training_row(path, traces)
+    notes = [f"chat template: {chat.told}", *notes] if chat.told else notes
     findings += row_findings
     proofs = []
     for reward in rewards:
         reward_proofs, reward_findings = _prove(reward, path, trials, chosen)
         proofs += reward_proofs
-        findings += reward_findings
+        if any(each.fault is Fault.REWARD_REFUSES for each in reward_findings):
+            findings += reward_findings
+            continue
+        unequalled, worth_knowing = prove_references(reward, path, problems)
+        # That such a reference earns nothing in its own box either is the lesser half of the same mistake.
+        findings += [each for each in reward_findings if not (unequalled and each.fault is Fault.PERFECT_NOT_PAID)]
+        findings += unequalled
+        notes += worth_knowing
     prompt = str(tokenizer.decode(chat.prompt_ids(tokenizer, chosen[0].problem))) if chosen else ""
     shown = trials[0].text if trials else ""
-    return WiringReport(row, prompt, shown, tuple(proofs), tuple(dict.fromkeys(findings)), tuple(notes))
+    return WiringReport(row, prompt, shown, tuple(proofs), tuple(dict.fromkeys(findings)), tuple(dict.fromkeys(notes)))
 
 
 def _choose(problems: Sequence[Problem]) -> list[Problem]:
@@ -129,15 +96,10 @@ def _choose(problems: Sequence[Problem]) -> list[Problem]:
     return [problem for group in list(groups.values())[:_GROUPS] for problem in group]
 
 
-def _trial(path: _Path, problem: Problem, completion: str) -> _Trial:
-    ids = path.ids(problem.problem, completion)
-    return _Trial(problem, completion, ids, path.text(ids))
-
-
 # ------------------------------------------------------------------------------------- template, tags, tokens
 
 
-def _template_findings(path: _Path) -> list[Finding]:
+def _template_findings(path: Path) -> list[Finding]:
     """What the chat template does to thoughts, where SFT renders them with it."""
     thinking = path.chat.thinking
     traits = inspect_template(path.tokenizer, thinking)
@@ -163,7 +125,7 @@ def _template_findings(path: _Path) -> list[Finding]:
     return found
 
 
-def _text_findings(path: _Path, trials: Sequence[_Trial]) -> list[Finding]:
+def _text_findings(path: Path, trials: Sequence[Trial]) -> list[Finding]:
     """Where a tag, or another part of a completion, is lost between its ids and the text that rewards see."""
     thinking = path.chat.thinking
     expected = [thinking.close] if thinking.opened_by_prompt else [thinking.open, thinking.close]
@@ -189,7 +151,7 @@ def _speaks(tokenizer: PreTrainedTokenizerBase, tag: str) -> bool:
     return tag in str(tokenizer.decode(tokenizer.encode(tag, add_special_tokens=False), skip_special_tokens=False))
 
 
-def _template_reformats(path: _Path, trial: _Trial) -> bool:
+def _template_reformats(path: Path, trial: Trial) -> bool:
     """Whether the words are all there and only the white space differs, as in templates that take turns apart."""
     return "".join(trial.text.split()) == "".join(trial.completion.split()) or not trial.text.strip()
 
@@ -199,7 +161,7 @@ def _reward_tag_findings(chat: ChatFormat, rewards: Sequence[RewardFunction]) ->
     for reward in rewards:
         own = getattr(reward, "thinking", None)
         if own is not None and own != chat.thinking:
-            message = f"{_name(reward)} was made for {own}, the run uses {chat.thinking}"
+            message = f"{name_of(reward)} was made for {own}, the run uses {chat.thinking}"
             found.append(Finding(Fault.REWARD_TAGS_DIFFER, f"{message}; leave `thinking` out of its options"))
     return found
 
@@ -207,9 +169,7 @@ def _reward_tag_findings(chat: ChatFormat, rewards: Sequence[RewardFunction]) ->
 # ------------------------------------------------------------------------------------------------ training row
 
 
-def _training_row(
-    path: _Path, traces: Sequence[Trace]
-) -> tuple[tuple[tuple[str, bool], ...], list[Finding], list[str]]:
+def _training_row(path: Path, traces: Sequence[Trace]) -> tuple[tuple[tuple[str, bool], ...], list[Finding], list[str]]:
     """Render a trace with its loss mask, and hold its last token against those that generation stops on."""
     thinking = path.chat.thinking
     if not traces:
@@ -261,45 +221,17 @@ def _pieces(tokenizer: PreTrainedTokenizerBase, row: TrainingRow) -> list[tuple[
 # ----------------------------------------------------------------------------------------------------- rewards
 
 
-@dataclass(frozen=True)
-class _Given:
-    """What a reward gave, one value a trial, with what it logged about each."""
-
-    values: list[float | None]
-    extras: dict[str, list[Any]]
-
-    def about(self, index: int, name: str) -> str:
-        """Parts and reason of one value, for a person."""
-        shown = []
-        for key, column in self.extras.items():
-            value = column[index]
-            text = f"{value:.2f}" if isinstance(value, float) else str(value)
-            shown.append(f"{key.removeprefix(name + '/')} {text}")
-        return ", ".join(shown)
-
-    def reason(self, index: int, name: str) -> Reason | None:
-        """Why a value is what it is; ``None`` where the reward named none that we know."""
-        told = self.extras.get(reason_column(name))
-        return next((reason for reason in Reason if told and reason == told[index]), None)
-
-    def part(self, index: int, column: str | None) -> float:
-        """The value of a part of the sum, 0 where it was not logged or does not apply."""
-        logged = self.extras.get(column) if column else None
-        value = logged[index] if logged else None
-        return 0.0 if value is None or math.isnan(value) else float(value)
-
-
 def _prove(
-    reward: RewardFunction, path: _Path, trials: Sequence[_Trial], chosen: Sequence[Problem]
+    reward: RewardFunction, path: Path, trials: Sequence[Trial], chosen: Sequence[Problem]
 ) -> tuple[list[RewardProof], list[Finding]]:
     """Hold what a reward gives for perfect and for empty completions against what it declares."""
-    name = _name(reward)
+    name = name_of(reward)
     empty_ids = list(path.stop_ids[:1])
-    blanks = [_Trial(problem, "", empty_ids, path.text(empty_ids)) for problem in chosen]
+    blanks = [Trial(problem, "", empty_ids, path.text(empty_ids)) for problem in chosen]
     try:
-        perfect, empty = _score(reward, path.chat, trials), _score(reward, path.chat, blanks)
+        perfect, empty = score(reward, path.chat, trials), score(reward, path.chat, blanks)
     except (ValueError, TypeError) as error:
-        if _proves(reward):
+        if proves(reward):
             return [], [Finding(Fault.REWARD_REFUSES, f"{name}: {error}")]
         refused = RewardProof(
             name, "all", ProofVerdict.UNPROVEN, None, getattr(reward, "maximum", None), None, str(error)
@@ -316,29 +248,41 @@ def _prove(
 
 
 def _judge(
-    reward: RewardFunction, group: str, trials: Sequence[_Trial], indices: Sequence[int], scores: _Given, empty: float
+    reward: RewardFunction, group: str, trials: Sequence[Trial], indices: Sequence[int], scores: Given, empty: float
 ) -> RewardProof | None:
-    name, maximum = _name(reward), getattr(reward, "maximum", None)
+    name, maximum = name_of(reward), getattr(reward, "maximum", None)
     if not indices:
         note = "no problem has a `solution`, and a perfect program can't be made up"
-        verdict = ProofVerdict.UNPROVEN if _proves(reward) else ProofVerdict.SHOWN
+        verdict = ProofVerdict.UNPROVEN if proves(reward) else ProofVerdict.SHOWN
         return RewardProof(name, group, verdict, None, maximum, empty, note)
     applicable = [index for index in indices if scores.values[index] is not None]
     if not applicable:
         if scores.reason(indices[0], name) is Reason.OTHER_KIND:
             return None
         reason = scores.about(indices[0], name)
-        verdict = ProofVerdict.UNPROVEN if _proves(reward) else ProofVerdict.SHOWN
+        verdict = ProofVerdict.UNPROVEN if proves(reward) else ProofVerdict.SHOWN
         return RewardProof(name, group, verdict, None, maximum, empty, reason or "does not apply")
     best = max(applicable, key=lambda index: scores.values[index] or 0.0)
     value = scores.values[best] or 0.0
     note = scores.about(best, name)
-    if not isinstance(reward, Reward) or not _proves(reward) or not reward.must_pay_perfect(trials[best].problem.kind):
+    if not isinstance(reward, Reward) or not proves(reward) or not reward.must_pay_perfect(trials[best].problem.kind):
         return RewardProof(name, group, ProofVerdict.SHOWN, value, maximum, empty, note)
     # The shortest perfect answer may stand in the length penalty's zone already: that is no fault of the wiring.
     earned = value - min(0.0, scores.part(best, reward.facts().column("length")))
-    verdict = ProofVerdict.PROVEN if earned >= reward.maximum - 1e-6 and empty <= 0 else ProofVerdict.FAILED
-    return RewardProof(name, group, verdict, value, maximum, empty, "" if verdict is ProofVerdict.PROVEN else note)
+    untold = _untold_language(reward, scores, best)
+    verdict = ProofVerdict.PROVEN if earned >= reward.maximum - untold - 1e-6 and empty <= 0 else ProofVerdict.FAILED
+    if verdict is ProofVerdict.PROVEN:
+        note = "the problems' language can't be told from their text; `language:` of the source says it"
+        note = note if untold else ""
+    return RewardProof(name, group, verdict, value, maximum, empty, note)
+
+
+def _untold_language(reward: Reward, scores: Given, index: int) -> float:
+    """What a problem of numbers and signs can't earn, since it is in no language; 0 where it is in one."""
+    logged = scores.extras.get(reward.facts().column("language") or "")
+    if logged is None or not math.isnan(logged[index]):
+        return 0.0
+    return float(getattr(getattr(reward, "weights", None), "language", 0.0))
 
 
 def _failures(failed: Sequence[RewardProof]) -> list[Finding]:
@@ -355,40 +299,3 @@ def _failures(failed: Sequence[RewardProof]) -> list[Finding]:
             message = f"{first.reward} pays {first.perfect:.2f} of {first.maximum:.2f}: {first.note}"
         findings.append(Finding(fault, f"{first.group} problems{more}: {message}"))
     return findings
-
-
-def _score(reward: RewardFunction, chat: ChatFormat, trials: Sequence[_Trial]) -> _Given:
-    """Call a reward as RL's trainer does: messages, ids, and every column that some row fills."""
-    if not trials:
-        return _Given([], {})
-    rows = [trial.problem.model_dump() for trial in trials]
-    columns = {key: [row[key] for row in rows] for key in rows[0] if any(row[key] is not None for row in rows)}
-    extras: dict[str, list[Any]] = {}
-    call = functools.partial(
-        reward,
-        prompts=[chat.messages(trial.problem.problem) for trial in trials],
-        completions=[[{"role": "assistant", "content": trial.text}] for trial in trials],
-        completion_ids=[trial.ids for trial in trials],
-        log_extra=lambda key, column: extras.update({key: list(column)}),
-        log_metric=lambda key, value: None,
-        trainer_state=None,
-        **columns,
-    )
-    try:
-        values = called(f"reward '{_name(reward)}'", _PATIENCE, call)
-    except (MagistralRecipeError, ValueError, TypeError):
-        raise
-    except Exception as error:
-        raise RunError(f"reward '{_name(reward)}' raised {type(error).__name__}: {error}") from error
-    if len(values) != len(trials):
-        raise DataError(f"{_name(reward)} returned {len(values)} values for {len(trials)} completions")
-    return _Given(list(values), extras)
-
-
-def _name(reward: RewardFunction) -> str:
-    return str(getattr(reward, "name", None) or getattr(reward, "__name__", type(reward).__name__))
-
-
-def _proves(reward: RewardFunction) -> bool:
-    """Whether its maximum must be earned; what other rewards give is shown."""
-    return isinstance(reward, Reward) and reward.pays_perfect

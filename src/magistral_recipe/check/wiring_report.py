@@ -29,6 +29,7 @@ class Fault(StrEnum):
     TRACES_LACK_TAGS = "the traces don't use the tags"
     REWARD_TAGS_DIFFER = "a reward looks for other tags"
     REWARD_REFUSES = "a reward can't be called"
+    HONEST_NOT_PAID = "an honest answer earns nothing"
     PERFECT_NOT_PAID = "a perfect answer doesn't earn its maximum"
     EMPTY_PAID = "an empty answer earns something"
 

@@ -8,36 +8,15 @@ from __future__ import annotations
 
 import platform
 from collections.abc import Iterator
-from typing import Literal, NamedTuple
 
 import typer
 
+from magistral_recipe.check.machine_facts import Diagnosis, State, facts_here, findings
 from magistral_recipe.errors import MagistralRecipeError
-from magistral_recipe.machine import GIB, computes_bfloat16, describe_device, memory, version_of
-
-State = Literal["ok", "weak", "missing"]
+from magistral_recipe.machine import version_of
 
 LIBRARIES = ("torch", "transformers", "trl", "peft", "accelerate", "datasets")
-OPTIONAL_LIBRARIES = {
-    "bitsandbytes": ("4-bit and 8-bit models", "pip install bitsandbytes"),
-    "vllm": ("fast generation on GPUs", "pip install 'magistral-recipe[vllm]' (Linux with a GPU)"),
-}
-
-
-class Diagnosis(NamedTuple):
-    """One line of the table.
-
-    Attributes:
-        subject: what was looked at.
-        state: whether it is there, there in part, or missing.
-        found: what was found.
-        remedy: how to get what is missing.
-    """
-
-    subject: str
-    state: State
-    found: str
-    remedy: str = ""
+OPTIONAL_LIBRARIES = {"bitsandbytes": ("4-bit and 8-bit models", "pip install bitsandbytes")}
 
 
 def register(app: typer.Typer) -> None:
@@ -46,7 +25,7 @@ def register(app: typer.Typer) -> None:
 
 
 def doctor() -> None:
-    """Show what this machine can do: sandbox, compiler, GPU, memory, versions; and how to get what is missing."""
+    """Show what this machine can do: versions, driver, GPU, memory, disk, sandbox; and how to get what it lacks."""
     from rich import box
     from rich.table import Table
     from rich.text import Text
@@ -71,9 +50,8 @@ def examine() -> Iterator[Diagnosis]:
     """Look at everything, cheapest first."""
     yield _python()
     yield _cores()
-    yield _memory()
     yield from _libraries()
-    yield _gpu()
+    yield from findings(facts_here())
     yield _language_model()
     yield from _sandbox()
     yield _compiler()
@@ -87,11 +65,6 @@ def _cores() -> Diagnosis:
     from magistral_recipe.verifiers.cores import usable_cores, worker_count
 
     return Diagnosis("cores", "ok", f"{usable_cores()} usable, {worker_count()} for verifying beside the trainer")
-
-
-def _memory() -> Diagnosis:
-    found = memory()
-    return Diagnosis("memory", "ok", f"{found.total / GIB:.0f} GiB, {found.free / GIB:.0f} GiB of it free")
 
 
 def _libraries() -> Iterator[Diagnosis]:
@@ -109,20 +82,6 @@ def _libraries() -> Iterator[Diagnosis]:
             found or f"not installed ({purpose})",
             remedy if found is None else "",
         )
-
-
-def _gpu() -> Diagnosis:
-    remedy = "a CUDA build of PyTorch and a driver for it; without one the tiny model trains on the CPU"
-    try:
-        import torch
-    except (ImportError, OSError) as error:  # OSError: a CUDA library that does not load
-        return Diagnosis("GPU", "missing", f"torch cannot be imported: {error}", remedy)
-    if torch.cuda.is_available():
-        dtype = "with bfloat16" if computes_bfloat16() else "without bfloat16"
-        return Diagnosis("GPU", "ok", f"{describe_device()}, {dtype}")
-    if torch.backends.mps.is_available():
-        return Diagnosis("GPU", "weak", "Apple's, through MPS: slower than CUDA, no 4-bit models, no vLLM")
-    return Diagnosis("GPU", "missing", "none that PyTorch can use", remedy)
 
 
 def _language_model() -> Diagnosis:

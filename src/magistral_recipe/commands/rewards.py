@@ -17,8 +17,9 @@ from typing import Annotated, Any
 
 import typer
 
+from magistral_recipe import own_code
 from magistral_recipe.data.readers import BadRow, read_json_lines
-from magistral_recipe.errors import DataError
+from magistral_recipe.errors import DataError, MagistralRecipeError
 from magistral_recipe.files import require_replaceable
 from magistral_recipe.jsonlines import lines_text
 from magistral_recipe.rewards.registry import TABLE, RewardFunction, build, names
@@ -136,7 +137,16 @@ def _call(rows: Sequence[ScoredRow], reward: RewardFunction) -> None:
             row.extras[name] = value
 
     completions = [row.row["completion"] for row in rows]
-    values = reward(prompts=prompts, completions=completions, log_extra=log_extra, **arguments, **columns)
+    arguments |= {"prompts": prompts, "completions": completions, **columns}
+    try:
+        values = reward(**arguments, log_extra=log_extra)
+    except (MagistralRecipeError, ValueError):
+        raise
+    except Exception as error:
+        name = str(getattr(reward, "__name__", type(reward).__name__))
+        if len(rows) == 1:
+            raise DataError(own_code.told_failure(f"reward '{name}'", error, f"line {rows[0].line}")) from error
+        raise DataError(own_code.reward_failure(name, error, reward, len(rows), arguments)) from error
     for row, value in zip(rows, values, strict=True):
         row.value = value
 
@@ -163,9 +173,14 @@ def register(app: typer.Typer) -> None:
 
 def rewards(
     file: Annotated[Path | None, typer.Argument(help="JSONL with a completion and the reward's columns a row.")] = None,
-    reward: Annotated[str, typer.Option(help="A name from --list, or package.module:name.")] = "magistral",
+    reward: Annotated[
+        str, typer.Option(help="A name from --list, my_rewards.py:name or package.module:name.")
+    ] = "magistral",
     option: Annotated[list[str] | None, typer.Option(help="An option of the reward, KEY=JSON; repeatable.")] = None,
-    output: Annotated[Path | None, typer.Option(help="Where the scores go; FILE.scores.jsonl if not given.")] = None,
+    output: Annotated[
+        Path | None,
+        typer.Option(help="Where the scores go; by default beside FILE, with its name: c.jsonl, c.scores.jsonl."),
+    ] = None,
     thinking: Annotated[str, typer.Option(help="The tags, OPEN CLOSE, or 'none'.")] = "<think> </think>",
     list_: Annotated[bool, typer.Option("--list", help="List the rewards and stop.")] = False,
 ) -> None:
@@ -176,7 +191,7 @@ def rewards(
         elif file is None:
             raise DataError("name a JSONL file of completions, or --list")
         else:
-            target = output or file.with_name(f"{file.stem}.scores.jsonl")
+            target = output or file.with_name(f"{_without_ending(file.name)}.scores.jsonl")
             if target.exists() and file.exists() and target.samefile(file):
                 raise DataError(f"--output {target}: is the file of completions itself")
             require_replaceable(target, lambda begin: begin.startswith('{"line":'))
@@ -185,9 +200,14 @@ def rewards(
             _print_scores(scored, target)
 
 
+def _without_ending(name: str) -> str:
+    """A file's name without what says that it is JSONL, and nothing else of it."""
+    return next((name.removesuffix(end) for end in (".jsonl", ".ndjson", ".json") if name.endswith(end)), name)
+
+
 def _built(reward: str, options: Sequence[str], tags: str) -> RewardFunction:
     try:
-        return build(reward, _options(options), _thinking(tags))
+        return build(reward, _options(options), _thinking(tags), Path.cwd())
     except (TypeError, ValueError) as error:
         raise DataError(str(error)) from error
 

@@ -5,13 +5,13 @@ Importing this module imports neither torch, trl nor datasets. How sources are l
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import Field, SerializerFunctionWrapHandler, model_serializer
+from pydantic import Discriminator, Field, SerializerFunctionWrapHandler, Tag, model_serializer
 
 from magistral_recipe.data import gym, peek, readers
 from magistral_recipe.data.benchmarks import catalogue
@@ -23,12 +23,35 @@ from magistral_recipe.data.preview import ROWS, Preview, mostly_set_aside, previ
 from magistral_recipe.data.problems import MAX_CHARACTERS, PROBLEM_FIELDS, TRACE_FIELDS, AnswerIn, Kind
 from magistral_recipe.data.readers import BadRow, RawRow
 from magistral_recipe.data.reading import Mistake, Wish, reading_of
+from magistral_recipe.data.transform import transform_mistake, transformed
 from magistral_recipe.errors import DataError
+from magistral_recipe.foreign import only_names
 from magistral_recipe.schema import StrictModel
 from magistral_recipe.writing.thinking import Thinking
 
 Wanted = str | int | float | bool | None
 """A value that a row must have in a column."""
+
+
+class HeldOut(StrictModel):
+    """One source in two sets that share no problem, by the words of each: whatever filters stand on either."""
+
+    heldout: float = Field(gt=0, lt=1)
+    """Share of the problems that is held out; the words of each decide, so it is met about."""
+    seed: int = 0
+    """Another one holds out others."""
+    part: Literal["train", "heldout"] = "train"
+    """Which of the two sets this source is. The one to train on brings the other along, as NAME_heldout."""
+    of: str | None = None
+    """Split of a hub dataset or a folder that is parted."""
+
+
+def _says_parts(value: object) -> str:
+    return "parts" if isinstance(value, Mapping | HeldOut) else "name"
+
+
+Split = Annotated[Annotated[str, Tag("name")] | Annotated[HeldOut, Tag("parts")], Discriminator(_says_parts)]
+"""A split by its name, or in how many parts; told apart so that a mistake in one is not told of the other, too."""
 
 
 class FileSource(StrictModel):
@@ -39,8 +62,9 @@ class FileSource(StrictModel):
     `datasets`, or a hub id ``owner/name``."""
     subset: str | None = None
     """Configuration of a hub dataset that has several."""
-    split: str | None = None
-    """Split of a hub dataset or a folder; of a .json file with several lists, the name of one."""
+    split: Split | None = None
+    """Split of a hub dataset or a folder; of a .json file with several lists, the name of one. Or `{heldout: 0.2, seed:
+    0}`: a fifth of the problems is held out, and is the set NAME_heldout."""
     revision: str | None = None
     """Commit, tag or branch of a hub dataset."""
     columns: dict[str, str | None] = Field(default_factory=dict)
@@ -52,6 +76,9 @@ class FileSource(StrictModel):
     where: dict[str, Wanted | list[Wanted]] = Field(default_factory=dict)
     """Which rows are wanted, as column: value or a list of values; a column may be a dotted path, and of one that holds
     a list any item counts. The others are passed over."""
+    transform: str | None = None
+    """A function of yours, `my_data.py:fix` (beside the recipe, or in the working folder) or `package.module:fix`, that
+    is given each row as it stands, a mapping, and returns the row as it should be, or null to pass it over."""
     count: int | None = Field(None, ge=1)
     """How many to take; all of them unless told. Generated problems need it."""
     skip: int = Field(0, ge=0)
@@ -72,7 +99,8 @@ class FileSource(StrictModel):
     def _as_known(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
         """Write what an earlier version knew as it wrote it: the fingerprints of its runs are made of this."""
         fields: dict[str, Any] = handler(self)
-        for name, unused in (("layout", None), ("where", {})):
+        unset: dict[str, Any] = {"layout": None, "where": {}, "transform": None, "sums": None, "terms": None}
+        for name, unused in {**unset, "stage": None, "repeats": "set_aside"}.items():
             if fields.get(name) == unused:
                 fields.pop(name, None)
         if "answer_in" in fields:  # `whole` was the default, before a layout could say otherwise
@@ -89,6 +117,16 @@ class FileSource(StrictModel):
             return [file for file in own if file.is_file()]
         files = sorted(file for file in path.rglob("*") if file.is_file()) if path.is_dir() else [path]
         return files + [file for file in own if file.is_file()]
+
+    @property
+    def parted(self) -> HeldOut | None:
+        """How its problems are parted into those to train on and those held out; None where they aren't."""
+        return self.split if isinstance(self.split, HeldOut) else None
+
+    @property
+    def published_split(self) -> str | None:
+        """The split as the data set's authors made it."""
+        return self.split.of if isinstance(self.split, HeldOut) else self.split
 
     def local(self, base: Path) -> Path | None:
         """Resolve the path; None if there is none, or it names a dataset of the hub."""
@@ -133,12 +171,21 @@ class FileSource(StrictModel):
         path = self.local(base)
         if path is None:
             few = self.count is not None and self.seed is None if first_rows_only is None else first_rows_only
-            return readers.read_hub(
-                self.path, subset=self.subset, split=self.split, revision=self.revision, first_rows_only=few
+            found: Iterable[RawRow | BadRow] = readers.read_hub(
+                self.path, subset=self.subset, split=self.published_split, revision=self.revision, first_rows_only=few
             )
-        if not path.exists():
+        elif not path.exists():
             raise DataError(f"{self.path}: {peek.missing_file(path)}")
-        return readers.read_rows(path, self.path, self.split)
+        else:
+            found = readers.read_rows(path, self.path, self.published_split)
+        return found if self.transform is None else transformed(found, self.transform, base)
+
+    def _named_path(self) -> str | None:
+        if self.parted is None:
+            return self.path
+        return (
+            f"{self.path} ({'' if self.parted.part == 'heldout' else 'without '}the held-out {self.parted.heldout:.0%})"
+        )
 
     def _check_file(
         self, wish: Wish, fields: tuple[str, ...], sought: Sequence[tuple[str, ...]], thinking: Thinking | None
@@ -151,12 +198,17 @@ class FileSource(StrictModel):
             return [*mistakes, *named]
         if not path.exists():
             return [*mistakes, ("path", peek.missing_file(path))]
-        if not readers.can_peek(path):
+        if self.transform is not None and (wrong := transform_mistake(self.transform, wish.base)):
+            return [*mistakes, ("transform", wrong)]
+        if not readers.can_peek(path) or (self.transform is not None and only_names()):
             return mistakes
         try:
-            first = list(islice(readers.read_rows(path, str(self.path), self.split), ROWS))
+            first = list(islice(self.rows(wish.base), ROWS))
         except DataError as error:
             return [*mistakes, ("path", str(error))]
+        if self.transform is not None and first and all(isinstance(row, BadRow) for row in first):
+            told = f"it takes none of the first {len(first)} rows: {first[0].place}: {getattr(first[0], 'reason', '')}"
+            return [*mistakes, ("transform", told)]
         return mistakes + self._check_rows(first, wish, sought, thinking, sound=not mistakes)
 
     def _check_rows(
@@ -213,6 +265,10 @@ class ProblemsSource(FileSource):
     has the benchmark's published columns."""
     tiny: Literal["train", "heldout"] | None = None
     """A split of the embedded worded arithmetic."""
+    sums: Literal["train", "heldout"] | None = None
+    """A split of generated sums of many terms, whose workings are of ragged lengths."""
+    terms: tuple[int, int] | None = None
+    """Fewest and most terms of a sum; 2 and 16 unless told."""
     gym: str | None = None
     """A task of reasoning-gym."""
     gym_config: dict[str, object] = Field(default_factory=dict)
@@ -236,10 +292,10 @@ class ProblemsSource(FileSource):
         """
         if self.benchmark is not None:
             return self._check_benchmark(base)
-        mistakes = _one_of(self, ("path", "tiny", "gym", "benchmark"))
+        mistakes = _one_of(self, ("path", "tiny", "sums", "gym", "benchmark")) + _term_mistakes(self)
         if self.path is None:
             mistakes += _no_file_keys(self)
-            if (self.tiny or self.gym) and self.count is None:
+            if (self.tiny or self.sums or self.gym) and self.count is None:
                 mistakes.append(("count", "missing: generated problems are endless, say how many"))
         else:
             mistakes += self._check_file(self.wish("problems", base), PROBLEM_FIELDS, self._sought(), None)
@@ -269,10 +325,21 @@ class ProblemsSource(FileSource):
         return [("problem",)] if self.kind == "text" else [("problem",), ("answer", "tests")]
 
     def _check_benchmark(self, base: Path) -> list[Mistake]:
-        mistakes = [(key, "doesn't go with 'benchmark'") for key in ("tiny", "gym", "gym_config") if getattr(self, key)]
+        mistakes = [(key, "doesn't go with 'benchmark'") for key in _NO_BENCHMARK if getattr(self, key)]
         mistakes += [
             (key, "doesn't go with 'benchmark', whose columns are known")
-            for key in ("columns", "layout", "where", "answer_in", "subset", "split", "revision", "kind", "language")
+            for key in (
+                "columns",
+                "layout",
+                "where",
+                "transform",
+                "answer_in",
+                "subset",
+                "split",
+                "revision",
+                "kind",
+                "language",
+            )
             if getattr(self, key)
         ]
         try:
@@ -289,7 +356,8 @@ class ProblemsSource(FileSource):
         """Name the source in a few words."""
         if self.benchmark is not None:
             return self.benchmark + (f" ({self.path})" if self.path else "")
-        return self.path or (f"tiny ({self.tiny})" if self.tiny else f"reasoning-gym {self.gym}")
+        made = next((f"{key} ({split})" for key in ("tiny", "sums") if (split := getattr(self, key))), None)
+        return self._named_path() or made or f"reasoning-gym {self.gym}"
 
 
 class TracesSource(FileSource):
@@ -297,6 +365,14 @@ class TracesSource(FileSource):
 
     tiny: bool = False
     """The embedded cold-start traces."""
+    sums: Literal["train"] | None = None
+    """Generated sums of many terms, worked line by line."""
+    terms: tuple[int, int] | None = None
+    """Fewest and most terms of a sum; 2 and 16 unless told."""
+    stage: str | None = None
+    """The `traces` stage before this one that makes them; its name alone, in place of a section, says the same."""
+    repeats: Literal["set_aside", "keep"] = "set_aside"
+    """What to do with a trace that stands in a file twice."""
     malformed: Literal["set_aside", "keep"] = "set_aside"
     """What to do with traces of a file that don't have exactly one pair of the recipe's thinking tags, in front."""
 
@@ -314,11 +390,11 @@ class TracesSource(FileSource):
         Returns:
             (key, message) for every mistake.
         """
-        mistakes = _one_of(self, ("path", "tiny"))
+        mistakes = _one_of(self, ("path", "tiny", "sums", "stage")) + _term_mistakes(self)
         if self.path is not None:
             return mistakes + self._check_file(self.wish("traces", base), TRACE_FIELDS, _TRACE_SOUGHT, thinking)
         mistakes += _no_file_keys(self)
-        if self.tiny and self.count is None:
+        if (self.tiny or self.sums) and self.count is None:
             mistakes.append(("count", "missing: generated traces are endless, say how many"))
         return mistakes
 
@@ -334,9 +410,14 @@ class TracesSource(FileSource):
 
     def describe(self) -> str:
         """Name the source in a few words."""
-        return self.path or "tiny traces"
+        if self.stage is not None:
+            return f"the traces of '{self.stage}'"
+        return self._named_path() or ("worked sums" if self.sums else "tiny traces")
 
 
+_Named = TypeVar("_Named", ProblemsSource, ProblemsSource | None)
+
+_NO_BENCHMARK = ("tiny", "sums", "terms", "gym", "gym_config")
 _TRACE_SOUGHT: list[tuple[str, ...]] = [("problem", *NAMES), ("completion", "response", *NAMES)]
 
 
@@ -349,9 +430,35 @@ def _one_of(source: StrictModel, keys: tuple[str, ...]) -> list[Mistake]:
     return [(given[1] if given else "", f"give exactly one of {allowed}; got {got}")]
 
 
+def _term_mistakes(source: ProblemsSource | TracesSource) -> list[Mistake]:
+    if source.terms is None:
+        return []
+    if not source.sums:
+        return [("terms", "goes with 'sums' only")]
+    fewest, most = source.terms
+    return [] if 2 <= fewest <= most else [("terms", f"expected [fewest, most], at least two; got [{fewest}, {most}]")]
+
+
 def _no_file_keys(source: ProblemsSource | TracesSource) -> list[Mistake]:
     return [
         (key, "goes with 'path' only")
-        for key in ("columns", "layout", "where", "subset", "split", "revision")
+        for key in ("columns", "layout", "where", "transform", "subset", "split", "revision")
         if getattr(source, key)
     ]
+
+
+def with_held_out(sources: Mapping[str, _Named]) -> dict[str, _Named]:
+    """Add to sets of problems those that they hold out: NAME_heldout, unless a set of that name is there.
+
+    Args:
+        sources: by name; one that does not hold itself is ``None``.
+
+    Returns:
+        All of them.
+    """
+    found = dict(sources)
+    for name, source in sources.items():
+        if source is not None and source.parted is not None and source.parted.part == "train":
+            other = source.parted.model_copy(update={"part": "heldout"})
+            found.setdefault(f"{name}_heldout", source.model_copy(update={"split": other}))
+    return found

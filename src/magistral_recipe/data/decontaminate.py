@@ -47,6 +47,11 @@ def words(text: str) -> list[str]:
     return _TOKEN.findall(unicodedata.normalize("NFKC", text).casefold().replace("−", "-"))
 
 
+def problem_words(text: str) -> list[str]:
+    """The words that pose a problem, instructions aside: two texts with the same are one problem."""
+    return _joined(_sentences(text))
+
+
 @dataclass(frozen=True)
 class Overlap:
     """A training problem that repeats a held-out one.
@@ -114,7 +119,7 @@ def find_overlaps(
         raise ValueError(f"ngram must be at least 1, got {ngram}")
     if not 0.0 <= min_share <= 1.0:
         raise ValueError(f"min_share must be within 0 and 1, got {min_share}")
-    index = _Index(heldout, ngram)
+    index = OverlapIndex(heldout, ngram)
     found = (index.look_up(number, item.problem, min_share) for number, item in enumerate(train))
     return [overlap for overlap in found if overlap is not None]
 
@@ -139,7 +144,7 @@ def decontaminate(
     return Decontaminated(kept, overlaps, len({overlap.heldout for overlap in overlaps}))
 
 
-class _Index:
+class OverlapIndex:
     """The held-out problems by their words and by their n-grams."""
 
     def __init__(self, heldout: Sequence[Posed], ngram: int) -> None:

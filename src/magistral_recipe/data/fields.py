@@ -36,6 +36,7 @@ class Code(StrEnum):
     BAD_TAGS = "bad thinking tags"
     TOO_LONG = "too long"
     DUPLICATE = "duplicate"
+    TRANSFORM = "the transform failed"
 
 
 class Rejection(NamedTuple):

@@ -8,9 +8,10 @@ imports neither torch, trl nor datasets.
 from __future__ import annotations
 
 import heapq
+import sys
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import islice
 from pathlib import Path
 from typing import Generic, TypeVar
@@ -19,6 +20,7 @@ from magistral_recipe.data import gym
 from magistral_recipe.data.benchmarks import catalogue
 from magistral_recipe.data.declared import ProblemsSource, TracesSource
 from magistral_recipe.data.fields import Code, Rejection
+from magistral_recipe.data.partition import Partition
 from magistral_recipe.data.preview import Preview
 from magistral_recipe.data.problems import Problem, Trace, content_hash
 from magistral_recipe.data.quarantine import Quarantine
@@ -29,6 +31,7 @@ from magistral_recipe.writing.thinking import Thinking
 
 __all__ = [
     "LoadResult",
+    "Loading",
     "Mistake",
     "Preview",
     "ProblemsSource",
@@ -36,6 +39,7 @@ __all__ = [
     "first_rows",
     "load_problems",
     "load_traces",
+    "stream_problems",
 ]
 
 _Item = TypeVar("_Item", Problem, Trace)
@@ -91,7 +95,9 @@ def first_rows(source: _Source, count: int) -> _Source:
     return source.model_copy(update={"count": few, "seed": None if source.path else source.seed})
 
 
-def load_problems(source: ProblemsSource, base: Path, quarantine: Path | None) -> LoadResult[Problem]:
+def load_problems(
+    source: ProblemsSource, base: Path, quarantine: Path | None, *, raw: Iterable[RawRow | BadRow] | None = None
+) -> LoadResult[Problem]:
     """Load the problems of a source.
 
     Two rows with the same id, or without ids and with the same contents, are a duplicate: the first counts.
@@ -100,6 +106,7 @@ def load_problems(source: ProblemsSource, base: Path, quarantine: Path | None) -
         source: what to load, checked before.
         base: the folder that relative paths start from, a recipe's own.
         quarantine: the JSONL file for rows that cannot be used; None only counts them.
+        raw: the rows of its `path`, where somebody is reading them already.
 
     Returns:
         The problems and what was set aside.
@@ -107,31 +114,53 @@ def load_problems(source: ProblemsSource, base: Path, quarantine: Path | None) -
     Raises:
         DataError: if the source cannot be read, or nothing is left of it.
     """
+    loading = stream_problems(source, base, quarantine, raw=raw)
+    return loading.result(list(loading))
 
+
+def stream_problems(
+    source: ProblemsSource, base: Path, quarantine: Path | None, *, raw: Iterable[RawRow | BadRow] | None = None
+) -> Loading[Problem]:
+    """Load the problems of a source one after the other, so that a million of them needn't be held.
+
+    Args:
+        source: as in `load_problems`.
+        base: as in `load_problems`.
+        quarantine: as in `load_problems`.
+        raw: as in `load_problems`.
+
+    Returns:
+        The problems, to be gone through once.
+    """
     if source.benchmark is not None:
-        return _load_benchmark(source, base, quarantine)
+        return _benchmark(source, base, quarantine)
     wish = source.wish("problems", base)
 
     def key(problem: Problem) -> str:
         return problem.id
 
     if source.path is not None:
-        reading, rows = opened(source.rows(base), wish, source.describe())
-        return _load(source, rows, reading.problem, key, quarantine, False, reading)
+        reading, rows = opened(source.rows(base) if raw is None else raw, wish, source.describe())
+        partition = _partition(source, base, reading)
+        return Loading(source, rows, reading.problem, key, quarantine, False, reading, partition)
     wanted = source.skip + (source.count or 1)
     if source.tiny is not None:
         from magistral_recipe.data import tiny
 
         made: Iterable[object] = tiny.problems(source.tiny, wanted, seed=source.seed or 0)
+    elif source.sums is not None:
+        from magistral_recipe.data import sums
+
+        made = sums.problems(source.sums, wanted, source.seed or 0, source.terms or sums.TERMS)
     elif source.gym is not None:
         made = gym.rows(source.gym, source.gym_config, wanted, source.seed or 0)
     else:
-        raise DataError("a source of problems without path, benchmark, tiny or gym")
+        raise DataError("a source of problems without path, benchmark, tiny, sums or gym")
     made_rows = _numbered(made, source.describe())
-    return _load(source, made_rows, Reading(wish).problem, key, quarantine, made=True)
+    return Loading(source, made_rows, Reading(wish).problem, key, quarantine, made=True)
 
 
-def _load_benchmark(source: ProblemsSource, base: Path, quarantine: Path | None) -> LoadResult[Problem]:
+def _benchmark(source: ProblemsSource, base: Path, quarantine: Path | None) -> Loading[Problem]:
     from magistral_recipe.data.benchmarks import loaders
 
     chosen = catalogue.find(str(source.benchmark), base)
@@ -142,11 +171,16 @@ def _load_benchmark(source: ProblemsSource, base: Path, quarantine: Path | None)
         return loaders.parse(row, source.max_characters)
 
     made = source.path is None and bool(chosen.row.data.tiny or chosen.row.data.gym)
-    return _load(source, rows, parse, lambda problem: problem.id, quarantine, made)
+    return Loading(source, rows, parse, lambda problem: problem.id, quarantine, made)
 
 
 def load_traces(
-    source: TracesSource, base: Path, quarantine: Path | None, thinking: Thinking | None = None
+    source: TracesSource,
+    base: Path,
+    quarantine: Path | None,
+    thinking: Thinking | None = None,
+    *,
+    raw: Iterable[RawRow | BadRow] | None = None,
 ) -> LoadResult[Trace]:
     """Load the traces of a source.
 
@@ -157,6 +191,7 @@ def load_traces(
         base: the folder that relative paths start from, a recipe's own.
         quarantine: the JSONL file for rows that cannot be used; None only counts them.
         thinking: the recipe's tags; with them, traces of a file are held against the tags.
+        raw: the rows of its `path`, where somebody is reading them already.
 
     Returns:
         The traces and what was set aside.
@@ -171,13 +206,39 @@ def load_traces(
         return content_hash(trace.problem, trace.text(tags))
 
     if source.path is not None:
-        reading, rows = opened(source.rows(base), wish, source.describe(), thinking)
-        return _load(source, rows, reading.trace, key, quarantine, False, reading)
+        reading, rows = opened(source.rows(base) if raw is None else raw, wish, source.describe(), thinking)
+        unique = key if source.repeats == "set_aside" else None
+        partition = _partition(source, base, reading)
+        loading = Loading(source, rows, reading.trace, unique, quarantine, False, reading, partition)
+        return loading.result(list(loading))
+    wanted = source.skip + (source.count or 1)
+    if source.sums is not None:
+        from magistral_recipe.data import sums
+
+        worked = _numbered(sums.traces(wanted, source.seed or 0, source.terms or sums.TERMS), source.describe())
+        summed = Loading(source, worked, Reading(wish).trace, key, quarantine, made=True)
+        return summed.result(list(summed))
     from magistral_recipe.data import tiny
 
-    made = tiny.traces(source.skip + (source.count or 1), seed=source.seed or 0, thinking=tags)
+    made = tiny.traces(wanted, seed=source.seed or 0, thinking=tags)
     # Made ones repeat by chance, as the generator means them to.
-    return _load(source, _numbered(made, source.describe()), Reading(wish).trace, None, quarantine, made=True)
+    numbered = _numbered(made, source.describe())
+    made_ones = Loading(source, numbered, Reading(wish).trace, None, quarantine, made=True)
+    return made_ones.result(list(made_ones))
+
+
+def _partition(source: ProblemsSource | TracesSource, base: Path, reading: Reading) -> Partition | None:
+    """Part a source by all of its problems, whatever it filters; a data set of the hub by each one's words alone."""
+    parted = source.parted
+    if parted is None:
+        return None
+    known: Iterable[Problem | Trace] = ()
+    if source.local(base) is not None:
+        unfiltered = replace(reading.wish, where={}, max_characters=sys.maxsize, keep_malformed=True)
+        of_all = replace(reading, wish=unfiltered)
+        items = (of_all(row.value) for row in source.rows(base) if isinstance(row, RawRow))
+        known = (item for item in items if not isinstance(item, Rejection))
+    return Partition(parted.heldout, parted.seed, known)
 
 
 def _numbered(made: Iterable[object], label: str) -> Iterator[RawRow]:
@@ -185,63 +246,103 @@ def _numbered(made: Iterable[object], label: str) -> Iterator[RawRow]:
         yield RawRow(Place(label, "row", number), row)
 
 
-def _load(
-    source: ProblemsSource | TracesSource,
-    rows: Iterable[RawRow | BadRow],
-    parse: Callable[[object], _Item | Rejection],
-    key: Callable[[_Item], str] | None,
-    quarantine: Path | None,
-    made: bool,
-    reading: Reading | None = None,
-) -> LoadResult[_Item]:
-    """Parse rows one at a time, set the bad ones aside, and hold on to the chosen ones alone."""
-    accepted = passed_over = 0
-    aside = Quarantine(quarantine)
+class Loading(Generic[_Item]):
+    """A source that is being read: rows are parsed one at a time, the bad ones set aside, the chosen ones given out.
 
-    def good() -> Iterator[_Item]:
-        nonlocal accepted, passed_over
-        first: dict[str, Place] = {}
-        for row in rows:
+    Args:
+        source: what it reads.
+        rows: its raw rows.
+        parse: makes a problem or a trace of a raw row, or says why it is none.
+        key: what two rows must not share; ``None`` where they may repeat.
+        quarantine: the file for rows that cannot be used; ``None`` only counts them.
+        made: the rows were made, and the seed has drawn them already.
+        reading: what decides which rows are wanted at all.
+        partition: parts them into what is held out and what is not.
+    """
+
+    def __init__(
+        self,
+        source: ProblemsSource | TracesSource,
+        rows: Iterable[RawRow | BadRow],
+        parse: Callable[[object], _Item | Rejection],
+        key: Callable[[_Item], str] | None,
+        quarantine: Path | None,
+        made: bool,
+        reading: Reading | None = None,
+        partition: Partition | None = None,
+    ) -> None:
+        self.source, self.made, self.reading = source, made, reading
+        self.aside = Quarantine(quarantine)
+        self._rows = rows
+        self._parse: Callable[[object], _Item | Rejection] = parse
+        self._key: Callable[[_Item], str] | None = key
+        self._accepted = self._passed_over = 0
+        self._partition = partition
+        self._held_out = source.parted is not None and source.parted.part == "heldout"
+
+    def __iter__(self) -> Iterator[_Item]:
+        with self.aside:
+            yield from _chosen(self._good(), self.source, self.made)
+
+    def result(self, rows: list[_Item]) -> LoadResult[_Item]:
+        """Say what the source gave, once it has been gone through.
+
+        Args:
+            rows: what came of it, where the caller held it.
+
+        Raises:
+            DataError: if nothing came.
+        """
+        read = self._accepted + self.aside.count
+        if not rows:
+            raise DataError(_nothing_left(self.source, read, self._accepted, self._passed_over, self.aside))
+        return LoadResult(
+            rows,
+            read,
+            self.aside.count,
+            self.aside.reasons,
+            self.aside.path if self.aside.count else None,
+            self.source.describe(),
+            self.reading.layout_name if self.reading else None,
+            self._passed_over,
+        )
+
+    def _good(self) -> Iterator[_Item]:
+        aside, first = self.aside, dict[str, Place]()
+        for row in self._rows:
             if isinstance(row, BadRow):
                 aside.add(row.place, row.code, row.reason, row.text)
                 continue
-            if reading is not None and reading.passes_over(row.value):
-                passed_over += 1
+            if self.reading is not None and self.reading.passes_over(row.value):
+                self._passed_over += 1
                 continue
-            item = parse(row.value)
+            item = self._parse(row.value)
             if isinstance(item, Rejection):
                 aside.add(row.place, item.code, item.reason, row.value)
                 continue
-            if key is not None and (earlier := first.setdefault(key(item), row.place)) is not row.place:
+            if self._partition is not None and self._partition.holds_out(item) != self._held_out:
+                continue
+            if self._key is not None and (earlier := first.setdefault(self._key(item), row.place)) is not row.place:
                 aside.add(row.place, Code.DUPLICATE, f"repeats {earlier} (id '{item.id}')", row.value)
                 continue
-            accepted += 1
+            self._accepted += 1
             yield item
 
-    with aside:
-        chosen = _chosen(good(), source, made)
-    read = accepted + aside.count
-    if not chosen:
-        raise DataError(_nothing_left(source, read, accepted, passed_over, aside))
-    where = quarantine if aside.count else None
-    layout = reading.layout_name if reading else None
-    return LoadResult(chosen, read, aside.count, aside.reasons, where, source.describe(), layout, passed_over)
 
-
-def _chosen(items: Iterator[_Item], source: ProblemsSource | TracesSource, made: bool) -> list[_Item]:
+def _chosen(items: Iterator[_Item], source: ProblemsSource | TracesSource, made: bool) -> Iterator[_Item]:
     """Take the rows that skip, count and seed ask for; a seed draws by hash, so that memory holds them alone.
 
     Rows that were made have been drawn by the seed already.
     """
     stop = None if source.count is None else source.skip + source.count
     if made or source.seed is None:
-        return list(islice(items, source.skip, stop))
+        return islice(items, source.skip, stop)
 
     def lot(item: _Item) -> str:
         return content_hash(source.seed, item.model_dump_json())
 
     drawn = sorted(items, key=lot) if stop is None else heapq.nsmallest(stop, items, key=lot)
-    return drawn[source.skip :]
+    return iter(drawn[source.skip :])
 
 
 def _nothing_left(

@@ -26,6 +26,7 @@ from magistral_recipe.machine import World, device_name
 from magistral_recipe.models.config import ModelConfig
 from magistral_recipe.models.load import generation_stop_ids
 from magistral_recipe.models.loaded import load_ready, load_words
+from magistral_recipe.models.paths import find_model
 from magistral_recipe.schema import StrictModel
 from magistral_recipe.writing.chat_format import ChatFormat
 from magistral_recipe.writing.thinking import Thinking
@@ -108,15 +109,24 @@ def load_for(request: EvaluationRequest) -> Subject:
     from magistral_recipe.generation.vllm import VLLMGenerator
 
     tokenizer, chat = load_words(config, request.chat, request.weights)
+    source = find_model(path)
+    base = find_model(config.path) if source.adapter else source
     generator = VLLMGenerator.load(
-        path,
+        base.location if base.gguf_file is None else f"{base.location}/{base.gguf_file}",
         tokenizer,
         dtype=config.dtype,
+        quantization=config.quantization,
+        adapter=source.adapter,
         revision=config.revision,
         trust_remote_code=config.trust_remote_code,
         stop_ids=generation_stop_ids(path, tokenizer, config),
     )
-    return Subject(None, tokenizer, chat, generator, _stored_weights(path, config.revision))
+    weights = _stored_weights(path, config.revision)
+    return Subject(None, tokenizer, chat, generator, _with_quantization(weights, config.quantization))
+
+
+def _with_quantization(weights: str, quantization: str) -> str:
+    return weights if quantization == "none" else f"{weights} in {quantization}"
 
 
 def _stored_weights(path: str, revision: str | None) -> str:
@@ -167,6 +177,8 @@ def run_request(
     problems: Sequence[Problem] | None = None,
     name: str | None = None,
     expected: Mapping[str, Any] | None = None,
+    more: Mapping[str, Any] | None = None,
+    earlier: Sequence[Path] = (),
 ) -> Scores:
     """Evaluate.
 
@@ -179,6 +191,8 @@ def run_request(
         problems: the request's, where they are loaded already.
         name: what progress is called; by default the problems' source.
         expected: settings of a result file that is repeated; what differs is refused.
+        more: what else the result shall say.
+        earlier: see `evaluate_model`.
 
     Returns:
         The scores.
@@ -212,7 +226,13 @@ def run_request(
         progress=progress,
         generator=loaded.generator,
         weights=loaded.weights,
-        about={"request": request.model_dump(mode="json"), "command": command, "device": _device(loaded)},
+        earlier=earlier,
+        about={
+            "request": request.model_dump(mode="json"),
+            "command": command,
+            "device": _device(loaded),
+            **(more or {}),
+        },
     )
 
 

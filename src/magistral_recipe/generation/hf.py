@@ -23,8 +23,12 @@ from magistral_recipe.writing.chat_format import stop_token_ids
 
 _LENGTH_STEP = 16
 _ROW_STEP = 8
-_CPU_TOKEN_BUDGET = 32_768
-_MAX_ROWS = 256
+CPU_TOKENS = 32_768
+"""Tokens that a batch holds at most where there is no CUDA device."""
+LEAST_TOKENS = 4_096
+"""Tokens that a batch may hold on a CUDA device, however little of it is free."""
+MAX_ROWS = 256
+"""Sequences that a batch holds at most."""
 
 
 class HFGenerator(Backend):
@@ -39,7 +43,7 @@ class HFGenerator(Backend):
     """
 
     def __init__(
-        self, model: Any, tokenizer: Any, *, token_budget: int | None = None, max_rows: int = _MAX_ROWS
+        self, model: Any, tokenizer: Any, *, token_budget: int | None = None, max_rows: int = MAX_ROWS
     ) -> None:
         super().__init__(tokenizer, stop_token_ids(tokenizer, model))
         self.model = model
@@ -158,13 +162,13 @@ def default_token_budget(model: Any) -> int:
         Tokens a batch, at least 4,096; 32,768 for a model that is not on a CUDA device.
     """
     if model.device.type != "cuda":
-        return _CPU_TOKEN_BUDGET
+        return CPU_TOKENS
     config = model.config.get_text_config()
     heads = getattr(config, "num_key_value_heads", None) or config.num_attention_heads
     width = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
     bytes_a_token = 2 * config.num_hidden_layers * heads * width * torch.finfo(model.dtype).bits // 8
     free, _ = torch.cuda.mem_get_info(model.device)
-    return max(4096, free // 2 // bytes_a_token)
+    return max(LEAST_TOKENS, free // 2 // bytes_a_token)
 
 
 def _round_up(value: int, step: int) -> int:

@@ -124,6 +124,21 @@ def other_parts(model: Any) -> list[str]:
     return list(_outside(model, _text_modules(model), ""))
 
 
+def kept_whole(model: Any) -> list[str]:
+    """Name the modules of an image-text model that are not quantized: its head, and the parts that stay as published.
+
+    Args:
+        model: see `other_parts`.
+
+    Returns:
+        Their names; empty for a text model, of which transformers knows by itself what to leave out.
+    """
+    if model.config.get_text_config() is model.config:
+        return []
+    head = model.get_output_embeddings()
+    return [*other_parts(model), *(name for name, module in model.named_modules() if module is head)]
+
+
 def freeze_other_parts(model: Any) -> None:
     """Leave a model's language model and head as they are, and freeze every other parameter.
 

@@ -10,6 +10,7 @@ from typing import Any
 
 from magistral_recipe import __version__
 from magistral_recipe.data.benchmarks.catalogue import find
+from magistral_recipe.data.overlap import is_held_out, told_shared
 from magistral_recipe.data.sources import ProblemsSource
 from magistral_recipe.errors import DataError
 from magistral_recipe.machine import versions
@@ -96,7 +97,7 @@ def _dataset(scores: Mapping[str, Any]) -> tuple[str, str]:
     try:
         source = ProblemsSource.model_validate(request["problems"] if isinstance(request, Mapping) else None)
     except (KeyError, ValueError):  # of another version, or none
-        return "custom", "held-out problems"
+        return "custom", "held-out problems" if is_held_out(scores) else "problems"
     path = source.path
     if path is None and source.benchmark is not None:
         try:
@@ -148,7 +149,11 @@ def _scores(scores: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
     if not metrics:
         yield "Not evaluated."
         return
-    yield "Shares in percent, with 95% intervals, on held-out problems.\n"
+    held_out = "held-out " if all(is_held_out(data) for data in scores.values()) else ""
+    yield f"Shares in percent, with 95% intervals, on {held_out}problems.\n"
+    told = dict.fromkeys(line for data in scores.values() for line in told_shared(data, "the evaluation"))
+    for line in told:
+        yield f"**Not held out**: {line}.\n"
     yield f"| model | problems | {' | '.join(metrics)} |"
     yield f"| --- | --- | {' | '.join('---' for _ in metrics)} |"
     for label, row in rows.items():

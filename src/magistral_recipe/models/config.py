@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, SerializerFunctionWrapHandler, model_serializer, model_validator
 
 from magistral_recipe.models.precision import Dtype, full_training_mistake
 from magistral_recipe.schema import StrictModel
@@ -30,7 +30,11 @@ class ModelConfig(StrictModel):
     """The base model, its precision, and whether adapters or all weights are trained."""
 
     path: str = Field(min_length=1)
-    """A hub id, a folder, a GGUF file, `package:module/file.gguf`, or `tiny` (the embedded model)."""
+    """A hub id, a folder (of a model, or of a LoRA adapter), a GGUF file, `package:module/file.gguf`, or `tiny` (the
+    embedded model)."""
+    adapter: Literal["attach", "merge"] = "attach"
+    """Where `path` is the folder of an adapter: `attach` goes on training it, `merge` folds it into its base first, and
+    what is trained is a new adapter (`lora`) or all weights."""
     revision: str | None = None
     """Branch, tag or commit on the hub."""
     dtype: Dtype = "float32"
@@ -44,6 +48,14 @@ class ModelConfig(StrictModel):
     """transformers' attention kernel (`sdpa`, `flash_attention_2`, …); by default its own choice."""
     trust_remote_code: bool = False
     """Run Python code that comes with the model."""
+
+    @model_serializer(mode="wrap")
+    def _as_known(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Write what an earlier version knew as it wrote it: the fingerprints of its runs are made of this."""
+        fields: dict[str, Any] = handler(self)
+        if fields.get("adapter") == "attach":
+            fields.pop("adapter")
+        return fields
 
     @model_validator(mode="after")
     def _possible(self) -> ModelConfig:

@@ -20,14 +20,15 @@ from magistral_recipe.models.architecture import (
     auto_class,
     checkpoint_mistake,
     freeze_other_parts,
-    other_parts,
+    kept_whole,
     require_harmless,
     without_other_parts,
 )
 from magistral_recipe.models.config import LoraSettings, ModelConfig
+from magistral_recipe.models.gguf import header_read_once
 from magistral_recipe.models.merge import SHARD_BYTES, fold, save_merged
 from magistral_recipe.models.mistral import load_mistral_tokenizer
-from magistral_recipe.models.paths import ModelSource, find_model, readable_errors
+from magistral_recipe.models.paths import ModelSource, find_model, readable_errors, weights_of
 from magistral_recipe.models.quantization import forget_quantization, is_adapter, is_quantized, quantization_options
 from magistral_recipe.models.tied import tied_mistake
 from magistral_recipe.writing.chat_format import ChatFormat, stop_token_ids
@@ -62,12 +63,14 @@ def load_tokenizer(
     from transformers import AutoTokenizer
 
     source = find_model(path)
-    location = str(source.adapter) if source.adapter and not _has_tokenizer(Path(source.location)) else source.location
+    if source.adapter:
+        source = _words_of(source, config)
+    location = source.location
     options: dict[str, Any] = {} if source.gguf_file is None else {"gguf_file": source.gguf_file}
     with readable_errors("tokenizer of model", location):
-        tokenizer = None if source.gguf_file else load_mistral_tokenizer(location, _hub_options(config))
+        tokenizer = None if source.gguf_file else load_mistral_tokenizer(location, _hub_options(config, source))
         if tokenizer is None:
-            tokenizer = AutoTokenizer.from_pretrained(location, **options, **_hub_options(config))
+            tokenizer = AutoTokenizer.from_pretrained(location, **options, **_hub_options(config, source))
     if tokenizer.pad_token is None:
         tokenizer.pad_token = _padding_token(tokenizer)
     if chat is not None:
@@ -91,17 +94,30 @@ def generation_stop_ids(
     from transformers import AutoConfig, GenerationConfig
 
     source = find_model(path)
+    if source.adapter and not (Path(source.location) / "generation_config.json").is_file():
+        source = _base_of(source, config)
     if source.gguf_file:
         return stop_token_ids(tokenizer)
-    options = _hub_options(config)
+    options = _hub_options(config, source)
     try:
         generation = GenerationConfig.from_pretrained(source.location, **options)
     except OSError:  # not every model has one: transformers then makes it of the config
-        if source.adapter:
-            return stop_token_ids(tokenizer)
         with readable_errors("model", source.location):
             generation = AutoConfig.from_pretrained(source.location, **options)
     return stop_token_ids(tokenizer, generation)
+
+
+def _words_of(source: ModelSource, config: ModelConfig | None) -> ModelSource:
+    """Where an adapter's tokenizer is: beside it, else with the model whose weights it stands on."""
+    for folder in (Path(source.location), source.adapter):
+        if folder is not None and _has_tokenizer(folder):
+            return ModelSource(str(folder))
+    return _base_of(source, config)
+
+
+def _base_of(source: ModelSource, config: ModelConfig | None) -> ModelSource:
+    """Whose weights an adapter stands on: those of the recipe's model; without a recipe, of the base that it names."""
+    return weights_of(source if config is None else find_model(config.path))
 
 
 def _has_tokenizer(folder: Path) -> bool:
@@ -118,10 +134,11 @@ def _padding_token(tokenizer: PreTrainedTokenizerBase) -> str | None:
     return tokenizer.eos_token
 
 
-def _hub_options(config: ModelConfig | None) -> dict[str, Any]:
+def _hub_options(config: ModelConfig | None, source: ModelSource) -> dict[str, Any]:
+    revision = (config.revision if config else None) or source.revision
     if config is None:
-        return {"trust_remote_code": False}
-    return {"revision": config.revision or "main", "trust_remote_code": config.trust_remote_code}
+        return {"trust_remote_code": False} | ({"revision": revision} if revision else {})
+    return {"revision": revision or "main", "trust_remote_code": config.trust_remote_code}
 
 
 # ----------------------------------------------------------------------------------------------------- model
@@ -142,20 +159,36 @@ def load_model(config: ModelConfig, path: str | Path | None = None, trainable: b
     Raises:
         DataError: if there is no such model, or it can't be loaded as the config says.
     """
-    source = find_model(config.path if path is None else path)
     if trainable:
         mistakes = [f"model.{key}: {message}" for key, message in config.training_mistakes()]
         if mistakes:
             raise DataError(mistakes)
-    base = find_model(config.path) if source.adapter else source
-    model = _load_base(config, base, is_base=path is None or source.adapter is not None, trainable=trainable)
-    if source.adapter:
-        return _attach(model, source.adapter, trainable=trainable, folded=config.quantization == "none")
+    start = find_model(config.path)
+    source = start if path is None else find_model(path)
+    if path is not None and source.adapter is None:  # a whole model that a stage made
+        model = _load_base(config, source, is_base=False, trainable=trainable)
+    else:
+        model = _load_start(config, start, trainable)
+        own = start.adapter if config.adapter == "attach" else None
+        attached = own if path is None else source.adapter
+        if attached:
+            return _attach(model, attached, trainable=trainable, folded=config.quantization == "none")
     if trainable and config.lora is not None:
         return add_lora(model, config.lora)
     if trainable:
         freeze_other_parts(model)
     return model
+
+
+def _load_start(config: ModelConfig, start: ModelSource, trainable: bool) -> PreTrainedModel:
+    """The recipe's own model; where it is an adapter, its base, with the adapter folded in if that is asked for."""
+    model = _load_base(config, weights_of(start), is_base=True, trainable=trainable)
+    if start.adapter is None or config.adapter == "attach":
+        return model
+    if is_quantized(model):
+        raise DataError("model.adapter: merge does not go with quantization: an adapter is folded into whole weights")
+    merged = _attach(model, start.adapter, trainable=False, folded=True)
+    return merged.requires_grad_(trainable)  # PEFT had frozen it
 
 
 def _load_base(config: ModelConfig, source: ModelSource, is_base: bool, trainable: bool) -> PreTrainedModel:
@@ -167,10 +200,13 @@ def _load_base(config: ModelConfig, source: ModelSource, is_base: bool, trainabl
     options: dict[str, Any] = {"dtype": getattr(torch, config.dtype)}
     if config.attn_implementation:
         options["attn_implementation"] = config.attn_implementation
-    hub = _hub_options(config) if is_base else {"trust_remote_code": config.trust_remote_code}
+    hub = _hub_options(config, source) if is_base else {"trust_remote_code": config.trust_remote_code}
     with readable_errors("model", source.location):
         if source.gguf_file:
-            model = AutoModelForCausalLM.from_pretrained(source.location, gguf_file=source.gguf_file, **options, **hub)
+            with header_read_once():
+                model = AutoModelForCausalLM.from_pretrained(
+                    source.location, gguf_file=source.gguf_file, **options, **hub
+                )
             forget_quantization(model)
             return model
         shape = AutoConfig.from_pretrained(source.location, **hub)
@@ -184,15 +220,12 @@ def _load_base(config: ModelConfig, source: ModelSource, is_base: bool, trainabl
 
 
 def _kept_whole(shape: Any, chosen: Any) -> list[str]:
-    """What of an image-text model is not quantized: its head, and the parts that are saved as they were published."""
     import torch
 
     if shape.get_text_config() is shape:
         return []
     with torch.device("meta"):
-        model = chosen.from_config(shape)
-    head = model.get_output_embeddings()
-    return [*other_parts(model), *(name for name, module in model.named_modules() if module is head)]
+        return kept_whole(chosen.from_config(shape))
 
 
 def add_lora(model: PreTrainedModel, lora: LoraSettings) -> PreTrainedModel:
@@ -230,7 +263,11 @@ def _attach(model: PreTrainedModel, adapter: Path, trainable: bool, folded: bool
     from peft import PeftModel
 
     with readable_errors("adapter", adapter):
-        wrapped = PeftModel.from_pretrained(model, str(adapter), is_trainable=trainable)
+        try:
+            wrapped = PeftModel.from_pretrained(model, str(adapter), is_trainable=trainable)
+        except RuntimeError as error:  # what torch says of shapes that differ
+            last = str(error).strip().splitlines()[-1].strip()
+            raise DataError(f"adapter {str(adapter)!r} does not fit its base {model.name_or_path!r}: {last}") from error
     return fold(wrapped) if folded and not trainable else wrapped
 
 

@@ -6,12 +6,14 @@ this is light.
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from magistral_recipe.machine import best_device
 from magistral_recipe.models.config import ModelConfig
+from magistral_recipe.models.gguf import header_read_once
 from magistral_recipe.models.load import load_model, load_tokenizer
 from magistral_recipe.models.quantization import is_quantized
 from magistral_recipe.writing.chat_format import ChatFormat
@@ -61,6 +63,13 @@ def load_ready(
     Raises:
         DataError: if there is no such model, or it can't be loaded as the config says.
     """
+    with header_read_once() if config.is_gguf and weights is None else nullcontext():
+        return _load_ready(config, chat, weights, train_seed)
+
+
+def _load_ready(
+    config: ModelConfig, chat: ChatFormat, weights: str | Path | None, train_seed: int | None
+) -> LoadedModel:
     tokenizer, chat = load_words(config, chat, weights, lenient=train_seed is None)
     if train_seed is not None:
         from transformers import set_seed

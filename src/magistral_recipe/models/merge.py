@@ -25,6 +25,7 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 from magistral_recipe.errors import DataError
+from magistral_recipe.lora import find, layers, obstacle, to_fold, with_update
 from magistral_recipe.models.precision import BYTES, Dtype
 from magistral_recipe.models.quantization import forget_quantization, without_quantization
 
@@ -66,15 +67,15 @@ def fold(model: PreTrainedModel) -> PreTrainedModel:
     import torch
 
     with torch.no_grad():
-        for layer in _layers(model.get_base_model()):
-            if _obstacle(layer) is not None:
+        for layer in layers(model.get_base_model()):
+            if obstacle(layer) is not None:
                 continue  # PEFT's own merge knows it
             base = layer.get_base_layer()
             for name in ("weight", "bias"):
                 value = getattr(base, name, None)
                 if value is not None:
-                    value.data.copy_(_with_update(value.data, layer, name))
-            layer.merged_adapters.extend(_to_fold(layer))
+                    value.data.copy_(with_update(value.data, layer, name))
+            layer.merged_adapters.extend(to_fold(layer))
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=".*already merged")
         return model.merge_and_unload()
@@ -98,7 +99,7 @@ def save_merged(
         DataError: if an adapter is of a kind that can't be folded so; nothing is written then.
     """
     base = model.get_base_model()
-    if obstacles := sorted({text for layer in _layers(base) if (text := _obstacle(layer)) is not None}):
+    if obstacles := sorted({text for layer in layers(base) if (text := obstacle(layer)) is not None}):
         raise DataError(
             f"an adapter with {' and '.join(obstacles)} can't be merged into quantized weights: set lora.handover: "
             "carry, or train without"
@@ -151,11 +152,11 @@ class _Folded(Mapping[str, Any]):
     def __getitem__(self, name: str) -> Tensor:
         import torch
 
-        module, leaf, layer = _find(self._base, name)
+        module, leaf, layer = find(self._base, name)
         with torch.no_grad():
             value, changed = _plain_values(module, leaf)
-            if layer is not None and _to_fold(layer):
-                value, changed = _with_update(value, layer, leaf), True
+            if layer is not None and to_fold(layer):
+                value, changed = with_update(value, layer, leaf), True
             return (value.to(self._dtype) if changed else value).contiguous()
 
     def __iter__(self) -> Iterator[str]:
@@ -163,23 +164,6 @@ class _Folded(Mapping[str, Any]):
 
     def __len__(self) -> int:
         return len(self._names)
-
-
-def _find(base: nn.Module, name: str) -> tuple[Any, str, Any]:
-    """The module that holds a plain model's tensor, the tensor's name in it, and the adapter around it, if any."""
-    from peft.utils.other import ModulesToSaveWrapper
-
-    *path, leaf = name.split(".")
-    module: Any = base
-    layer = None
-    for part in path:
-        module, layer = getattr(module, part), None
-        if isinstance(module, ModulesToSaveWrapper):  # a whole module that was trained beside the adapters
-            module = module.modules_to_save[module.active_adapters[0]]
-        elif _is_layer(module):
-            layer = module
-            module = module.get_base_layer()
-    return module, leaf, layer
 
 
 def _plain_values(module: Any, leaf: str) -> tuple[Tensor, bool]:
@@ -195,74 +179,6 @@ def _plain_values(module: Any, leaf: str) -> tuple[Tensor, bool]:
         return functional.dequantize_4bit(module.weight.data, module.weight.quant_state).cpu(), True
     scale = module.state.SCB if module.state.SCB is not None else value.SCB
     return functional.int8_vectorwise_dequant(value.data, scale.to(value.device)).cpu(), True
-
-
-def _with_update(value: Tensor, layer: Any, name: str) -> Tensor:
-    """A weight or bias with the update of a layer's adapters, in float32 where there is one.
-
-    Args:
-        value: the base layer's, any type.
-        layer: PEFT's.
-        name: `weight` or `bias`.
-
-    Returns:
-        float32 on the value's device; the value itself where nothing is added.
-    """
-    import torch
-
-    result = value
-    for adapter in _to_fold(layer):
-        scale = float(layer.scaling[adapter])
-        embedding = adapter in layer.lora_embedding_A
-        if name == "bias":
-            if not layer.lora_bias.get(adapter):
-                continue
-            result = result.float().add(layer.lora_B[adapter].bias.float().to(value.device), alpha=scale)
-            continue
-        if embedding:
-            down, up = layer.lora_embedding_A[adapter], layer.lora_embedding_B[adapter]
-        else:
-            down, up = layer.lora_A[adapter].weight, layer.lora_B[adapter].weight
-        factors = (up.detach().float().to(value.device), down.detach().float().to(value.device))
-        if embedding or layer.fan_in_fan_out:
-            factors = (factors[1].T, factors[0].T)
-        # `addmm_` adds into the copy: the update itself never takes a weight's room.
-        result = result.to(torch.float32, copy=result is value).addmm_(*factors, alpha=scale)
-    return result
-
-
-def _layers(base: nn.Module) -> Iterator[Any]:
-    return (module for module in base.modules() if _is_layer(module))
-
-
-def _is_layer(module: Any) -> bool:
-    from peft.tuners.tuners_utils import BaseTunerLayer
-
-    return isinstance(module, BaseTunerLayer)
-
-
-def _to_fold(layer: Any) -> list[str]:
-    """A layer's active adapters that are not in its weights yet."""
-    held = {*getattr(layer, "lora_A", ()), *getattr(layer, "lora_embedding_A", ())}
-    return [name for name in layer.active_adapters if name in held and name not in layer.merged_adapters]
-
-
-def _obstacle(layer: Any) -> str | None:
-    """Say what about a layer's adapter is more than W + s·B·A."""
-    import torch
-    from peft.tuners.lora import LoraLayer
-    from transformers.pytorch_utils import Conv1D
-
-    if not isinstance(layer, LoraLayer):
-        return f"PEFT's {type(layer).__name__}"
-    variants = [type(layer.lora_variant[name]).__name__ for name in _to_fold(layer) if name in layer.lora_variant]
-    if variants:
-        return f"PEFT's {variants[0]}"
-    base = layer.get_base_layer()
-    if not isinstance(base, torch.nn.Linear | torch.nn.Embedding | Conv1D):
-        return f"a {type(base).__name__} layer"
-    biased = [name for name in _to_fold(layer) if layer.lora_bias.get(name)]
-    return "a bias on a layer without one" if biased and getattr(base, "bias", None) is None else None
 
 
 def _empty_copy(base: PreTrainedModel, dtype: Any) -> PreTrainedModel:

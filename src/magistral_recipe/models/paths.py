@@ -9,15 +9,20 @@ from __future__ import annotations
 import importlib.util
 import json
 import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from pickle import UnpicklingError
+from typing import Any
 
 from magistral_recipe import layout
 from magistral_recipe.errors import DataError, MagistralRecipeError
 from magistral_recipe.files import read_json, whole_folder
+from magistral_recipe.suggest import did_you_mean
+
+_CONFIGS = ("config.json", "adapter_config.json")
 
 TINY = "tiny"
 """The name of the embedded model."""
@@ -28,14 +33,17 @@ class ModelSource:
     """A model path, looked up.
 
     Attributes:
-        location: what transformers' `from_pretrained` takes: a folder or a hub id.
+        location: what transformers' `from_pretrained` takes: a folder or a hub id. Of an adapter the folder that was
+            named; `weights_of` says whose weights it stands on.
         gguf_file: the file in it, for GGUF.
         adapter: the folder of an adapter that stands on another base, if this is one.
+        revision: of a base on the hub, where the adapter names one.
     """
 
     location: str
     gguf_file: str | None = None
     adapter: Path | None = None
+    revision: str | None = None
 
 
 def find_model(path: str | Path) -> ModelSource:
@@ -72,6 +80,50 @@ def find_model(path: str | Path) -> ModelSource:
     return ModelSource(text)
 
 
+def weights_of(source: ModelSource) -> ModelSource:
+    """Find the model whose weights a source stands on: its own, or an adapter's base.
+
+    Args:
+        source: from `find_model`.
+
+    Returns:
+        A source without an adapter.
+
+    Raises:
+        DataError: if the adapter names no base, or one that is not there.
+    """
+    if source.adapter is None:
+        return source
+    settings = adapter_settings(source.adapter)
+    base, revision = settings.get("base_model_name_or_path"), settings.get("revision")
+    where = f"adapter {str(source.adapter)!r}: its adapter_config.json"
+    if not isinstance(base, str) or not base:
+        raise DataError(f"{where} names no base (base_model_name_or_path): write the base's hub id or folder there")
+    try:
+        found = find_model(base)
+    except DataError as error:
+        remedy = "correct base_model_name_or_path there"
+        raise DataError([f"{where} names as its base: {line}; {remedy}" for line in error.problems]) from None
+    if found.adapter is not None:
+        raise DataError(f"{where} names another adapter as its base, {base!r}: merge that one first")
+    return replace(found, revision=revision if isinstance(revision, str) else None)
+
+
+def adapter_settings(adapter: Path) -> dict[str, Any]:
+    """Read an adapter's `adapter_config.json`.
+
+    Args:
+        adapter: its folder.
+
+    Raises:
+        DataError: if it can't be read.
+    """
+    settings = read_json(adapter / "adapter_config.json")
+    if not isinstance(settings, dict):
+        raise DataError(f"adapter {str(adapter)!r}: its adapter_config.json can't be read")
+    return settings
+
+
 def hub_id(path: str) -> str | None:
     """Name the hub's repository that a model comes from.
 
@@ -82,7 +134,7 @@ def hub_id(path: str) -> str | None:
         Its id; ``None`` for a local model, the embedded one, or one that is no longer where it was.
     """
     try:
-        location = find_model(path).location
+        location = weights_of(find_model(path)).location
     except DataError:
         return None
     return None if Path(location).exists() else location
@@ -102,8 +154,32 @@ def why_no_model(folder: Path) -> str | None:
         weights = sorted(place.glob("*.safetensors"))
         if not weights:
             return "it has no weights"
+        index = read_json(place / "model.safetensors.index.json")
+        listed = index.get("weight_map") if isinstance(index, dict) else None
+        for name in sorted(set(listed.values())) if isinstance(listed, dict) else ():
+            if not (place / str(name)).is_file():
+                return f"{name}, which its index lists, is missing"
         return next((f"{file.name} can't be read" for file in weights if not _whole_safetensors(file)), None)
     return "there is none"
+
+
+def why_not_here(path: str) -> str | None:
+    """Say why a local folder holds no weights that can be loaded.
+
+    Args:
+        path: see `ModelConfig.path`; a local one absolute.
+
+    Returns:
+        The reason; ``None`` where there are weights, and for the hub's, a GGUF file or an adapter on another base.
+
+    Raises:
+        DataError: if it is a local path where no model is.
+    """
+    source = find_model(path)
+    folder = Path(source.location)
+    if source.gguf_file or source.adapter or not folder.exists() or any(folder.glob("pytorch_model*.bin")):
+        return None
+    return why_no_model(folder)
 
 
 def _whole_safetensors(file: Path) -> bool:
@@ -137,6 +213,52 @@ def lasting_path(path: str, base: Path) -> str:
     return str(local.absolute()) if path != TINY and local.exists() else path
 
 
+def missing_model(path: str, base: Path, revision: str | None = None) -> str | None:
+    """Say that a recipe's model is no file or folder, where one was meant: else the hub would be asked for it.
+
+    `models/mine` may name a model of the hub; where there is a folder `models` beside the recipe, it is taken for a
+    path, unless a `revision` says that the hub's is meant, or it was fetched before.
+
+    Args:
+        path: see `ModelConfig.path`.
+        base: the folder that a relative path starts from.
+        revision: the recipe's own.
+
+    Returns:
+        What is wrong, with what is there instead; ``None`` where nothing is.
+    """
+    local = base / Path(path).expanduser()
+    if path == TINY or path.startswith("package:") or revision is not None or local.exists():
+        return None
+    if Path(path).exists():
+        right = os.path.relpath(path, base)
+        return f"no such file or folder beside the recipe, where its paths start; the working folder's is {right}"
+    parts = path.split("/")
+    beside = len(parts) > 1 and (base / parts[0]).is_dir()
+    named = len(parts) <= 2 and all(re.fullmatch(r"\w[\w.-]*", part) for part in parts)  # as the hub's are
+    if named and (not beside or _was_fetched(path)):
+        return None
+    if len(parts) == 3 and path.lower().endswith(".gguf") and not beside:
+        return None
+    start = "" if Path(path).expanduser().is_absolute() else " (paths start at the recipe's folder)"
+    hub = "; if the model of that name on the hub is meant, say so with revision: main" if named else ""
+    return f"no such file or folder: {local}{start}.{_instead(local)}{hub}"
+
+
+def _instead(local: Path) -> str:
+    """What is there in place of a model that isn't."""
+    if not local.parent.is_dir():
+        return f" There is no folder {local.parent}"
+    there = [child.name for child in local.parent.iterdir() if child.is_dir() or child.suffix.lower() == ".gguf"]
+    return did_you_mean(local.name, there)
+
+
+def _was_fetched(name: str) -> bool:
+    from huggingface_hub import constants
+
+    return (Path(constants.HF_HUB_CACHE) / f"models--{name.replace('/', '--')}").is_dir()
+
+
 def _in_package(text: str) -> Path:
     module, _, name = text.removeprefix("package:").partition("/")
     spec = importlib.util.find_spec(module) if module.isidentifier() else None
@@ -156,9 +278,14 @@ def _find_in_folder(folder: Path) -> ModelSource:
         if (adapter / "adapter_config.json").is_file():
             return ModelSource(str(folder), adapter=adapter)
     inside = sorted(str(child.relative_to(folder)) for child in folder.glob("*/model") if child.is_dir())
+    nested = sorted(
+        {str(file.parent.relative_to(folder)) for name in _CONFIGS for file in folder.glob(f"*/{name}")} - {"."}
+    )
     ggufs = sorted(child.name for child in folder.glob("*.gguf"))
     if inside:
         hint = f"; this looks like a run folder: name one of its models ({', '.join(inside)})"
+    elif nested:
+        hint = f"; name one of the models in it ({', '.join(nested)})"
     elif ggufs:
         hint = f"; name the GGUF file in it ({', '.join(ggufs)})"
     else:

@@ -10,19 +10,22 @@ imports live inside `run`.
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, ClassVar, Literal, Protocol
+from typing import Any, ClassVar, Literal, Protocol, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, SerializerFunctionWrapHandler, model_serializer, model_validator
 
 from magistral_recipe import layout
-from magistral_recipe.data.sources import ProblemsSource
+from magistral_recipe.data.declared import with_held_out
+from magistral_recipe.data.sources import ProblemsSource, TracesSource
 from magistral_recipe.models.config import ModelConfig
 from magistral_recipe.models.paths import why_no_model
 from magistral_recipe.recipe.document import Document, KeyPath, key_text
+from magistral_recipe.rewards.registry import module_of
 from magistral_recipe.schema import StrictModel
+from magistral_recipe.writing.template import AUTO_TEMPLATE, PACKAGE_TEMPLATE
 
 BASE = "base"
 """The name by which stages call the recipe's base model."""
@@ -40,8 +43,16 @@ class ThinkingConfig(StrictModel):
     """The closing tag."""
     system_prompt: str = "magistral"
     """`magistral` (the package's, after Magistral §2.2.4), `none`, or the text itself."""
-    template: str = "magistral"
-    """`magistral` (the package's), `tokenizer` (the model's own), or a path to a Jinja file."""
+    template: str = "auto"
+    """`auto` (the model's own chat template where it keeps thoughts and prompts as they are, else the package's; which
+    one is said), `magistral` (the package's), `tokenizer` (the model's own), or a path to a Jinja file."""
+
+    @model_serializer(mode="wrap")
+    def _as_known(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Write what an earlier version knew as it wrote it: the fingerprints of its runs are made of this."""
+        fields: dict[str, Any] = handler(self)  # the package's was the default, before the tokenizer was looked at
+        known = {AUTO_TEMPLATE: PACKAGE_TEMPLATE, PACKAGE_TEMPLATE: f"{PACKAGE_TEMPLATE}, whatever the tokenizer has"}
+        return {**fields, "template": known.get(self.template, self.template)}
 
 
 class LaunchConfig(StrictModel):
@@ -63,6 +74,7 @@ class Inputs:
         paths: further files or folders, relative to the recipe.
         named: what may be a file that a trainer opens, relative to the working folder.
         rewards: names of rewards, whose code it runs where it is not this package's.
+        transforms: names of functions over rows that no set of problems names.
     """
 
     models: tuple[str, ...] = ()
@@ -70,10 +82,12 @@ class Inputs:
     paths: tuple[str, ...] = ()
     named: tuple[str, ...] = ()
     rewards: tuple[str, ...] = ()
+    transforms: tuple[str, ...] = ()
 
 
-Role = Literal["imitation", "reinforcement", "evaluation", "other"]
-"""What a stage does, for a reader: it learns from traces, learns from rewards, evaluates, or none of these."""
+Role = Literal["imitation", "reinforcement", "evaluation", "curation", "other"]
+"""What a stage does, for a reader: it learns from traces, learns from rewards, evaluates, makes data, or none of
+these."""
 
 
 class Stage(StrictModel):
@@ -86,8 +100,14 @@ class Stage(StrictModel):
     """Its name in recipes."""
     makes_model: ClassVar[bool] = False
     """Whether it leaves a model that later stages can start from."""
+    makes_problems: ClassVar[bool] = False
+    """Whether it leaves a set of problems of its own name, `problems.jsonl`, that later stages can name."""
+    makes_traces: ClassVar[bool] = False
+    """Whether it leaves traces, `traces.jsonl`, that later SFT stages can name."""
     shares_work: ClassVar[bool] = False
     """Whether it runs in every process of a launch; others run in the first alone."""
+    libraries: ClassVar[tuple[str, ...]] = ()
+    """Modules that its process loads before anything else, heavy ones first of all."""
     role: ClassVar[Role] = "other"
     """How the report shows it; written into the run folder."""
 
@@ -96,10 +116,18 @@ class Stage(StrictModel):
     launch: LaunchConfig | None = None
     """Other launch settings than the recipe's."""
 
+    costs: ClassVar[tuple[str, ...]] = ()
+    """Keys, dotted, that decide what it takes of the machine and not what it does: changed, a stage goes on."""
+
     @model_validator(mode="before")
     @classmethod
     def _named(cls, data: Any) -> Any:
         return {**data, "name": cls.kind} if isinstance(data, dict) and data.get("name") is None else data
+
+    @property
+    def made_from(self) -> str:
+        """The set that it makes its own from, where it makes one."""
+        return ""
 
     @property
     def asks_for_model(self) -> str | None:
@@ -116,13 +144,38 @@ class Stage(StrictModel):
         """
         yield from ()
 
-    def warnings(self) -> Mistakes:
-        """Find what is allowed and still not likely to be meant; `check` and `run` say it and go on."""
+    def settled(self, recipe: Recipe) -> Stage:
+        """Return it with those keys filled in whose defaults depend on the rest of the recipe; all of it holds."""
+        return self
+
+    def warnings(self, folder: Path) -> Mistakes:
+        """Find what is allowed and still not likely to be meant; `check` and `run` say it and go on.
+
+        Args:
+            folder: where relative paths start.
+        """
         yield from ()
 
     @abstractmethod
     def inputs(self, start: str) -> Inputs:
         """Say what flows into the stage, which starts from the model called `start`."""
+
+    def as_begun(self, began: Mapping[str, Any]) -> Self:
+        """Return this stage with its `costs` as they were: it is the one that began, if nothing else has changed.
+
+        Args:
+            began: all keys of the stage that began, from `keys_of`.
+        """
+        update: dict[str, Any] = {}
+        for key in self.costs:
+            holder, _, leaf = key.rpartition(".")
+            if not holder:
+                update[leaf] = began.get(key, type(self).model_fields[leaf].default)
+                continue
+            section = update.setdefault(holder, dict(getattr(self, holder)))
+            section.pop(leaf, None)
+            section |= {leaf: began[key]} if key in began else {}
+        return self.model_copy(update=update)
 
     def missing(self, folder: Path, start: str) -> Iterator[str]:
         """Name what it promised and has not left, or not so that it can be read: without it no stage is complete.
@@ -133,6 +186,18 @@ class Stage(StrictModel):
         """
         if self.makes_model and (reason := why_no_model(folder / layout.MODEL)):
             yield f"{layout.MODEL}: {reason}"
+
+    def goes_on_from(self, before: Mapping[str, Any], folder: Path) -> str | None:
+        """Say how it goes on with what it left when it asked for less, such as fewer steps.
+
+        Args:
+            before: the keys that it was made of and that differ now, dotted, with their values then.
+            folder: its own.
+
+        Returns:
+            What a person is told; ``None`` where it has to start anew.
+        """
+        return None
 
     @abstractmethod
     def describe(self, recipe: Recipe) -> str:
@@ -148,6 +213,21 @@ class Stage(StrictModel):
         Returns:
             Results for the manifest, JSON values; `summary` is one line for people.
         """
+
+
+def keys_of(stage: Stage) -> dict[str, Any]:
+    """All keys of a stage but its name and launch, dotted, with their values as JSON has them."""
+    return flat(stage.model_dump(mode="json", exclude={"name", "launch"}))
+
+
+def flat(data: Any, name: str = "") -> dict[str, Any]:
+    """Flatten nested mappings to dotted keys; lists and plain values are leaves."""
+    if isinstance(data, Mapping) and data:
+        found: dict[str, Any] = {}
+        for key, value in data.items():
+            found |= flat(value, f"{name}.{key}" if name else str(key))
+        return found
+    return {name: data}
 
 
 class Recipe(StrictModel):
@@ -166,13 +246,57 @@ class Recipe(StrictModel):
     launch: LaunchConfig = LaunchConfig()
     """How Accelerate starts the stages."""
     problems: dict[str, ProblemsSource] = Field(default_factory=dict)
-    """Named sets of problems."""
+    """Named sets of problems; one with `split: {heldout: 0.2}` brings NAME_heldout along."""
     stages: list[Stage]
     """What to run, in order."""
+
+    @model_validator(mode="after")
+    def _with_held_out(self) -> Self:
+        self.problems.update(with_held_out(self.problems))
+        return self
+
+    def source_of(self, name: str) -> ProblemsSource | None:
+        """Return where a named set comes from; of one that a stage makes, the set that it is made from."""
+        return self.problems.get(self.origin_of(name))
+
+    def origin_of(self, name: str) -> str:
+        """Return the name of the set that stands for a named one before any stage has run.
+
+        That is the set itself; of one that a stage makes, the set that the stage makes it from: its rows are of the
+        same kind, and there are more of them.
+        """
+        seen: set[str] = set()
+        while name not in self.problems and name not in seen:
+            seen.add(name)
+            maker = next(
+                (stage for stage in self.stages if stage and stage.makes_problems and stage.name == name), None
+            )
+            if maker is None:
+                break
+            name = maker.made_from
+        return name
+
+    def with_made(self, made: Mapping[str, Path]) -> Recipe:
+        """Return it with the sets of problems that stages have made among the others, by the stages' names."""
+        makers = {stage.name for stage in self.stages if stage.makes_problems}
+        sets = {name: ProblemsSource(path=str(file)) for name, file in made.items() if name in makers}
+        return self.model_copy(update={"problems": {**self.problems, **sets}})
+
+    def made_by_stages(self, names: Iterable[str]) -> tuple[str, ...]:
+        """Return those of the named sets that stages of the recipe make."""
+        made = {stage.name for stage in self.stages if stage and (stage.makes_problems or stage.makes_traces)}
+        return tuple(name for name in names if name in made and name not in self.problems)
 
     def launch_of(self, stage: Stage) -> LaunchConfig:
         """Return the launch that a stage asks for: its own, else the recipe's. Its fingerprint knows this one."""
         return stage.launch or self.launch
+
+    def code_of(self, stage: Stage) -> list[str]:
+        """Return the names in a recipe whose code a stage runs: a person's own, or an installed package's."""
+        used = stage.inputs(BASE)
+        sources = [self.problems[name].transform for name in used.problems if name in self.problems]
+        named = [*(name for name in used.rewards if module_of(name)), *(name for name in sources if name)]
+        return list(dict.fromkeys([*named, *used.transforms]))
 
     def started_as(self, stage: Stage) -> LaunchConfig:
         """Return the launch that the stage's processes are really started with.
@@ -181,6 +305,10 @@ class Recipe(StrictModel):
         own: an evaluation shares its work only where it is asked to.
         """
         return self.launch_of(stage) if stage.makes_model or stage.launch else LaunchConfig()
+
+    def code_named(self) -> list[str]:
+        """Name all code of the user's, or of an installed package, that a recipe runs."""
+        return list(dict.fromkeys(name for stage in self.stages for name in self.code_of(stage)))
 
 
 @dataclass(frozen=True)
@@ -227,6 +355,7 @@ class StageContext:
         emit: reports progress.
         results: what the earlier stages gave, by name.
         processes: how many processes the recipe asks for.
+        made: stage name to the file of the set that it made.
         confirm: called once all that the stage reads is loaded: what its record tells of is what it works on.
     """
 
@@ -239,6 +368,17 @@ class StageContext:
     results: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     processes: int = 1
     confirm: Callable[[], None] = lambda: None
+    made: Mapping[str, Path] = field(default_factory=dict)
+
+    def source(self, name: str) -> ProblemsSource:
+        """Where a named set is read: of one that an earlier stage made, its file."""
+        return self.recipe.problems[name]
+
+    def traces(self, asked: TracesSource) -> TracesSource:
+        """Where traces are read: of a stage that made some, its file, in which hard ones may be repeated."""
+        if asked.stage is None:
+            return asked
+        return TracesSource(path=str(self.made[asked.stage]), repeats="keep", malformed="keep")
 
     @property
     def run_folder(self) -> Path:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Literal
 
+from magistral_recipe.data.overlap import told_shared
 from magistral_recipe.evaluation.statistics import problems_needed
 from magistral_recipe.report.collect import Evaluation, Run, Stage
 from magistral_recipe.report.curves import reward_parts
@@ -23,6 +24,7 @@ from magistral_recipe.training.health import (
     Curve,
     Trouble,
     entropy_gone,
+    evaluation_fallen,
     fallen_reward,
     first_judged,
     flat_groups,
@@ -148,6 +150,15 @@ def falling_reward(run: Run) -> Iterator[RunWarning]:
             yield _of_health(stage, trouble, "serious")
 
 
+def falling_heldout(run: Run) -> Iterator[RunWarning]:
+    """The last score of the evaluations while training lies below the first by more than chance."""
+    for stage in run.stages:
+        if stage.heldout_problems and (
+            trouble := evaluation_fallen(stage.heldout, stage.heldout_problems, "score while training")
+        ):
+            yield _of_health(stage, trouble, "serious")
+
+
 def entropy_collapse(run: Run) -> Iterator[RunWarning]:
     """Entropy at the end below a quarter of what it was, or next to none (what Clip-Higher is for, Magistral §2.1)."""
     for stage in _rl(run):
@@ -226,7 +237,7 @@ def format_hacking(run: Run) -> Iterator[RunWarning]:
 
 
 def language_drift(run: Run) -> Iterator[RunWarning]:
-    """The language reward ends five points below its best and its noise, or held-out fidelity falls between models."""
+    """The language reward ends five points below its best and its noise, or its fidelity falls between models."""
     for stage in _rl(run):
         values = _part(stage, "language")
         window = max(3, len(values) // 10)
@@ -238,7 +249,7 @@ def language_drift(run: Run) -> Iterator[RunWarning]:
     for before, after in _neighbours(run):
         a, b = before.interval("language_fidelity"), after.interval("language_fidelity")
         if a and b and a.low > b.high:
-            yield _drift(f"Held out: {a.mean:.0%} {before.name}, {b.mean:.0%} {after.name}.")
+            yield _drift(f"Evaluated: {a.mean:.0%} {before.name}, {b.mean:.0%} {after.name}.")
             return
 
 
@@ -296,6 +307,22 @@ def _last_evaluation(run: Run) -> Evaluation | None:
 def _neighbours(run: Run) -> Iterator[tuple[Evaluation, Evaluation]]:
     evaluations = run.evaluated.evaluations if run.evaluated else []
     yield from pairwise(evaluations)
+
+
+def not_held_out(run: Run) -> Iterator[RunWarning]:
+    """Some problems of an evaluation were trained on."""
+    told: dict[str, None] = {}
+    for stage in run.stages:
+        for evaluation in stage.evaluations:
+            told |= dict.fromkeys(told_shared(evaluation.scores, f"'{stage.name}'"))
+    if told:
+        yield RunWarning(
+            "overlap",
+            "serious",
+            "The evaluation is not held out",
+            f"{'; '.join(told)}. What it scores is partly what was learnt by heart.",
+            "Part the source with `split: {heldout: 0.2, seed: 0}`, or evaluate on another set.",
+        )
 
 
 def wide_intervals(run: Run) -> Iterator[RunWarning]:
@@ -365,6 +392,7 @@ def undecided_verdicts(run: Run) -> Iterator[RunWarning]:
 
 CHECKS: tuple[Check, ...] = (
     falling_reward,
+    falling_heldout,
     entropy_collapse,
     length_limit,
     saturated_part,
@@ -373,6 +401,7 @@ CHECKS: tuple[Check, ...] = (
     uninformative_groups,
     idle_clipping,
     sampler_gap,
+    not_held_out,
     wide_intervals,
     lost_scores,
     undecided_verdicts,

@@ -63,7 +63,7 @@ def stage_charts(stage: Stage, prefix: str) -> list[Chart]:
 
 def _imitation_plots(stage: Stage) -> list[Plot]:
     return [
-        Plot("Loss", {"loss": "training", "eval_loss": "held out"}),
+        Plot("Loss", {"loss": "training", "eval_loss": "evaluation"}),
         Plot("Tokens predicted right", {"mean_token_accuracy": "share"}, "share"),
         Plot("Entropy, nats a token", {"entropy": "entropy"}),
         Plot("Learning rate", {"learning_rate": "rate"}, exact=True),
@@ -114,6 +114,7 @@ _PLOTS: Mapping[Role, Callable[[Stage], list[Plot]]] = {
     "imitation": _imitation_plots,
     "reinforcement": _reinforcement_plots,
     "evaluation": _other_plots,
+    "curation": _other_plots,
     "other": _other_plots,
 }
 

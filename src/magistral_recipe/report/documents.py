@@ -10,7 +10,7 @@ from magistral_recipe.jsonlines import Record
 from magistral_recipe.report.advice import RunWarning
 from magistral_recipe.report.collect import Run, Stage
 from magistral_recipe.report.curves import number
-from magistral_recipe.report.tables import Cell, Table, headline, score_name, stage_scores
+from magistral_recipe.report.tables import Cell, Table, claimed_score, headline, stage_scores
 from magistral_recipe.report.values import as_float, as_mapping
 from magistral_recipe.writing.figures import percent
 
@@ -101,7 +101,8 @@ def _head(run: Run) -> Iterator[str]:
         yield f"\n{_plain(run.description)}"
     told = " → ".join(f"{percent(interval.mean)}% {_plain(name)}" for name, interval in headline(run))
     if told and run.evaluated:
-        yield f"\nHeld-out {score_name(run.evaluated.evaluations)}: **{told}**."
+        claim = claimed_score(run.evaluated.evaluations)
+        yield f"\n{claim[0].upper()}{claim[1:]}: **{told}**."
     if run.missing:
         yield "\n" + "\n".join(f"- missing: {_plain(line)}" for line in run.missing)
 

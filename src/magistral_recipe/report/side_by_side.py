@@ -65,7 +65,7 @@ _REINFORCEMENT_CURVES = (
 )
 _IMITATION_CURVES = (
     Overlay("Loss", "loss", "number"),
-    Overlay("Held-out loss", "eval_loss", "number"),
+    Overlay("Evaluation loss", "eval_loss", "number"),
     Overlay("Tokens predicted right", "mean_token_accuracy", "share"),
 )
 _OVERLAID: tuple[tuple[Role, str, tuple[Overlay, ...]], ...] = (

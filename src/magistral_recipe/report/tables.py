@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import NamedTuple
 
+from magistral_recipe.data.overlap import is_held_out
 from magistral_recipe.evaluation.paired import Paired, compare_paired
 from magistral_recipe.evaluation.statistics import Interval
 from magistral_recipe.jsonlines import Record
@@ -300,6 +301,12 @@ def score_name(evaluations: Sequence[Evaluation]) -> str:
     return leading_metric(evaluations).replace("_", " ")
 
 
+def claimed_score(evaluations: Sequence[Evaluation]) -> str:
+    """Name the score, and that its problems were held out where every evaluation was compared and that is true."""
+    held_out = bool(evaluations) and all(is_held_out(each.scores) for each in evaluations)
+    return f"{'held-out ' if held_out else ''}{score_name(evaluations)}"
+
+
 def cell(interval: Interval | None, metric: str) -> Cell:
     """Write a figure with its interval."""
     if interval is None:
@@ -310,7 +317,7 @@ def cell(interval: Interval | None, metric: str) -> Cell:
 
 
 def headline(run: Run) -> list[tuple[str, Interval]]:
-    """Return each model's held-out pass@1 by the last evaluating stage, with the models' names."""
+    """Return each model's pass@1 by the last evaluating stage, with the models' names."""
     evaluated = run.evaluated.evaluations if run.evaluated else []
     metric = leading_metric(evaluated) if evaluated else ""
     return [(e.name, interval) for e in evaluated if (interval := e.interval(metric)) is not None]

@@ -11,15 +11,17 @@ here, with its reason beside it where the client keeps one.
 
 from __future__ import annotations
 
-import asyncio
 import re
 import sys
 from collections.abc import Awaitable, Mapping, Sequence
+from functools import partial
 from typing import Any, Self
 
 from magistral_recipe.rewards.base import Reward
+from magistral_recipe.rewards.batch import ANSWER_COLUMNS
 from magistral_recipe.rewards.magistral import magistral_reward
 from magistral_recipe.rewards.reasons import Score
+from magistral_recipe.rewards.threads import in_thread
 
 __all__ = ["areal", "ms_swift", "openrlhf", "reward_func", "verifiers", "verl"]
 
@@ -48,6 +50,11 @@ class Adapter:
         row = {name: [value] for name, value in self.columns(answer, columns).items()}
         prompts, completion_ids = (None if each is None else [each] for each in (prompt, ids))
         return self.reward.scores([completion], prompts, completion_ids, row)[0]
+
+    def reference(self, row: Mapping[str, Any]) -> Any:
+        """Return the reference that a row of a data set holds, ``None`` where it holds none."""
+        keys = (self.reward.answer_column,) if self.reward.answer_column else ANSWER_COLUMNS
+        return next((row[key] for key in keys if row.get(key) is not None), None)
 
     def columns(self, answer: Any, more: Mapping[str, Any]) -> dict[str, Any]:
         """Return a row's columns: its reference under the reward's name for it, and of the rest what rewards read."""
@@ -192,20 +199,19 @@ class ArealAdapter(Adapter):
         """
         if isinstance(prompt, Reward):
             return self.for_reward(prompt)
-        keys = (self.reward.answer_column,) if self.reward.answer_column else ("answer", "solution", "ground_truth")
-        answer = next((data[key] for key in keys if data.get(key) is not None), None)
         problem = data.get("messages") or asked(prompt)
-        return self.score(completions, answer, problem, data, completion_ids).value
+        return self.score(completions, self.reference(data), problem, data, completion_ids).value
 
 
 class VerifiersAdapter(Adapter):
-    """A reward function of a rubric of verifiers, and so of prime-rl: ``vf.Rubric(funcs=[adapters.verifiers])``.
+    """The reward function that verifiers, and so prime-rl, takes: by its path from 0.4, in a rubric before that.
 
-    Its parameters are singular, by which verifiers tells it from a function of a whole group.
+    Its parameters are named one by one and singular: verifiers hands over what a function names, and tells by them a
+    function of one rollout from one of a whole group.
     """
 
     def __call__(
-        self, completion: Any = None, answer: Any = None, prompt: Any = None, info: Any = None
+        self, completion: Any = None, answer: Any = None, prompt: Any = None, info: Any = None, trace: Any = None
     ) -> Self | Awaitable[float]:
         """Score one completion, in a thread, so that the event loop goes on.
 
@@ -214,17 +220,23 @@ class VerifiersAdapter(Adapter):
             answer: its reference.
             prompt: a string or messages.
             info: further columns, such as ``tests``, ``kind`` and ``language``.
+            trace: from 0.4 in place of all these: what was said, and the task's data with its reference.
 
         Returns:
             The value, to be awaited.
         """
         if isinstance(completion, Reward):
             return self.for_reward(completion)
+        if trace is not None:
+            data = dict(trace.task.data)
+            said = trace.assistant_messages if trace.root_reply is None else trace.root_reply
+            more = {**data, "truncated": trace.is_truncated}
+            return self._awaited(_messages(said), self.reference(data), _messages(data.get("prompt")), more)
         columns = info if isinstance(info, Mapping) else {}
         return self._awaited(_messages(completion), answer, _messages(prompt), columns)
 
     async def _awaited(self, completion: Any, answer: Any, prompt: Any, columns: Mapping[str, Any]) -> float:
-        return (await asyncio.to_thread(self.score, completion, answer, prompt, columns)).value
+        return (await in_thread(partial(self.score, completion, answer, prompt, columns))).value
 
 
 def _messages(value: Any) -> Any:
@@ -245,10 +257,18 @@ def _numbers(values: Sequence[float]) -> Any:
     return list(values) if torch is None else torch.tensor(values)
 
 
+_TAIL = 64
+"""Characters of a prompt's end by which it is known where its beginning was cut off."""
+
+
 def without_prompt(text: str, prompt: Any) -> str:
-    """Return what a model wrote, of a text that begins with its prompt; a start token may stand before that."""
-    at = text.find(prompt) if isinstance(prompt, str) and prompt else -1
-    return text if at < 0 else text[at + len(str(prompt)) :]
+    """Return what a model wrote, of a text that begins with its prompt, or with the end of one that was too long."""
+    if not isinstance(prompt, str) or not prompt:
+        return text
+    for known in (prompt, prompt[-_TAIL:]):
+        if (at := text.find(known)) >= 0:
+            return text[at + len(known) :]
+    return text
 
 
 _USER_TURN = re.compile(

@@ -7,7 +7,7 @@ earns a number, an unreadable reference or a broken machine gives ``None``, a ca
 
 from __future__ import annotations
 
-import asyncio
+import inspect
 from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
@@ -19,6 +19,7 @@ from magistral_recipe.rewards.decoding import Tokenizer, decoded, tokenizer_of
 from magistral_recipe.rewards.facts import RewardFacts
 from magistral_recipe.rewards.logs import Means, log_reasons, mark_cut
 from magistral_recipe.rewards.reasons import MACHINE_REASONS, Grade, Reason, Score
+from magistral_recipe.rewards.threads import in_thread
 from magistral_recipe.rewards.watch import FailureWatch, MalformedWatch
 from magistral_recipe.writing.thinking import Thinking
 
@@ -73,6 +74,7 @@ class Reward(ABC):
         pays_perfect: whether a perfect answer that can be made from a problem's reference must earn ``maximum``; where
             that depends on the problem, override `must_pay_perfect`.
         expects_thoughts: whether a completion without the tags can't earn what it could.
+        by_completion: whether it looks at one completion at a time, so that a trainer may call it for each as it ends.
 
     Raises:
         ValueError: for a tokenizer that can't decode.
@@ -85,11 +87,14 @@ class Reward(ABC):
     decides: ClassVar[bool] = False
     pays_perfect: ClassVar[bool] = False
     expects_thoughts: bool = True
+    by_completion: ClassVar[bool] = True
     answer_column: str | None = None
 
     def __new__(cls, *args: Any, **kwargs: Any) -> Self:
         """Make an instance; a call with completions is a slip, the class in place of an instance."""
-        if "completions" in kwargs or "completion" in kwargs:
+        named = "completions" in kwargs or "completion" in kwargs
+        listed = bool(args) and isinstance(args[0], (list, tuple))  # ms-swift has completions first
+        if named or (listed and not kwargs.keys() <= inspect.signature(cls.__init__).parameters.keys()):
             from magistral_recipe import rewards
 
             ready = cls.default_name
@@ -233,7 +238,7 @@ class Reward(ABC):
         **columns: Any,
     ) -> Score:
         """Score one completion in a thread, so that the event loop goes on; see `score`."""
-        return await asyncio.to_thread(
+        return await in_thread(
             partial(self.score, completion, answer, prompt, completion_ids=completion_ids, **columns)
         )
 
@@ -291,6 +296,8 @@ class Reward(ABC):
         """Gather the arguments of a call; raise ValueError where their lengths differ."""
         if completions is None:
             raise ValueError(f"{self.name}: missing argument 'completions'")
+        if isinstance(completions, (str, Mapping)):
+            raise ValueError("completions must be a list; for one there is `score`")
         for argument, values in (("prompts", prompts), ("completion_ids", completion_ids)):
             if values is not None and len(values) != len(completions):
                 raise ValueError(f"{argument} has {len(values)} values for {len(completions)} completions")

@@ -169,7 +169,7 @@ class Batch:
                 f"missing a column of references, one of {names}, or the one that answer_column= names; "
                 f"{_listing(self._given())}"
             )
-        filled = [name for name, values in found.items() if any(value is not None for value in values)] or list(found)
+        filled = [name for name, values in found.items() if not all(map(_blank, values))] or list(found)
         if len(filled) > 1:
             self.foreign.tell_choice(filled[0], filled[1:])
         return found[filled[0]]
@@ -234,6 +234,10 @@ class Batch:
 
     def _given(self) -> list[str]:
         return [name for name in self.columns if name not in self.added]
+
+
+def _blank(reference: Any) -> bool:
+    return reference is None or (isinstance(reference, str) and not reference.strip())
 
 
 def _holds_something(value: Any) -> bool:

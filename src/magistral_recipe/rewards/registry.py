@@ -1,7 +1,8 @@
 """Rewards by name: a table of dotted paths, so that listing them imports none.
 
-A recipe names a reward by a name of the table, by ``package.module:name``, or by an entry point of the
-group ``magistral_recipe.rewards`` that an installed package declares.
+A recipe names a reward by a name of the table, by ``my_rewards.py:name`` or ``package.module:name`` (`own_code` says
+where those are looked for), or by an entry point of the group ``magistral_recipe.rewards`` that an installed package
+declares.
 
 A recipe can name code, and importing a module runs it. What is no reward is refused before it is called: one takes
 `completions`, and none is the standard library's.
@@ -12,13 +13,14 @@ from __future__ import annotations
 import contextlib
 import difflib
 import functools
-import importlib
 import inspect
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from importlib.metadata import entry_points
+from pathlib import Path
 from typing import Any, NamedTuple
 
+from magistral_recipe import own_code
 from magistral_recipe.errors import RunError
 from magistral_recipe.foreign import guarded, only_names
 from magistral_recipe.rewards.base import Reward
@@ -26,6 +28,10 @@ from magistral_recipe.writing.thinking import Thinking
 
 RewardFunction = Callable[..., Sequence[float | None]]
 ENTRY_POINTS = "magistral_recipe.rewards"
+
+GIVEN_BY_TRAINER = ("prompts", "completions", "completion_ids", "trainer_state", "log_extra", "log_metric")
+"""What every trainer calls a reward with, beside its columns."""
+_WEIGHTS = {"weight", "reward_weight", "weights", "coefficient", "scale"}
 
 
 class Registered(NamedTuple):
@@ -77,13 +83,19 @@ def names() -> list[str]:
     return [*TABLE, *sorted(_entry_points())]
 
 
-def build(name: str, options: Mapping[str, Any] | None = None, thinking: Thinking | None = None) -> RewardFunction:
+def build(
+    name: str,
+    options: Mapping[str, Any] | None = None,
+    thinking: Thinking | None = None,
+    folder: Path | None = None,
+) -> RewardFunction:
     """Make the reward of a name.
 
     Args:
-        name: of the table or of an entry point, or ``package.module:name``.
+        name: of the table or of an entry point, or ``my_rewards.py:name``, or ``package.module:name``.
         options: keyword arguments of a class's constructor, or to be fixed for a function.
         thinking: the tags, for classes that take a ``thinking`` argument and were not given one in `options`.
+        folder: the recipe's, where own files are looked for first.
 
     Returns:
         A callable with TRL's signature.
@@ -91,7 +103,7 @@ def build(name: str, options: Mapping[str, Any] | None = None, thinking: Thinkin
     Raises:
         ValueError: for an unknown name, an import that fails, what is no reward, or options that it does not take.
     """
-    target = locate(name)
+    target = locate(name, folder)
     options = dict(options or {})
     if not isinstance(target, type):
         return _bind(name, target, options)
@@ -100,23 +112,35 @@ def build(name: str, options: Mapping[str, Any] | None = None, thinking: Thinkin
         options.setdefault("thinking", thinking)
     if "strict" in parameters and issubclass(target, Reward):
         options.setdefault("strict", True)  # a recipe's columns are ours
-    _check_options(name, parameters, options)
+    _check_options(name, target, options)
     with _told(name, "its constructor"):
         return target(**options)
 
 
-def mistake(name: str, options: Mapping[str, Any] | None = None) -> str | None:
+def mistake(
+    name: str,
+    options: Mapping[str, Any] | None = None,
+    folder: Path | None = None,
+    columns: Sequence[str] | None = None,
+) -> str | None:
     """Say what is wrong with a reward that a recipe names: it is made, or, within `foreign.naming_only`, looked up.
 
     Args:
         name: as for `build`.
         options: as for `build`.
+        folder: as for `build`.
+        columns: the columns that it will be called with; a function that needs others could never be called.
     """
     try:
         if not (only_names() and name not in TABLE):
-            build(name, options, Thinking())
-        elif ":" in name:
-            _refuse_library(name, name.partition(":")[0])
+            built = build(name, options, Thinking(), folder)
+            return None if columns is None else _uncallable(name, built, options or {}, columns)
+        if ":" in name:
+            module = own_code.split_name(name).module
+            if missing := own_code.why_no_file(module, folder):
+                raise ValueError(f"reward {name!r}: {missing}")
+            if own_code.file_of(module, folder) is None:
+                _refuse_library(name, module)
         elif name not in _entry_points():
             raise ValueError(_unknown(name))
     except (ValueError, TypeError) as error:
@@ -124,15 +148,32 @@ def mistake(name: str, options: Mapping[str, Any] | None = None) -> str | None:
     return None
 
 
-def locate(name: str) -> Any:
+def _uncallable(name: str, reward: Any, options: Mapping[str, Any], columns: Sequence[str]) -> str | None:
+    """What of a function's arguments nobody gives, or a column would take the place of."""
+    inner = reward.func if isinstance(reward, functools.partial) else reward
+    if not inspect.isfunction(inner):
+        return None
+    if hidden := [option for option in options if option in columns]:
+        return f"reward {name!r}: the data have a column {hidden[0]!r}, which goes before the option; call it otherwise"
+    missing = own_code.missing_arguments(inner, [*GIVEN_BY_TRAINER, *columns, *options])
+    if not missing:
+        return None
+    wanted = ", ".join(missing)
+    return (
+        f"reward {name!r} needs {wanted}, and nothing gives it: there is no such column (columns: "
+        f"{', '.join(columns)}); give it as an option, or a default"
+    )
+
+
+def locate(name: str, folder: Path | None = None) -> Any:
     """Import what a name stands for: a class, a ready instance, or a function; raise ValueError if there is none."""
     if name in TABLE:
-        return _import(name, TABLE[name].path)
+        return _import(name, TABLE[name].path, None)
     if ":" in name:
-        return _import(name, name)
+        return _import(name, name, folder)
     installed = _entry_points()
     if name in installed:
-        return _import(name, installed[name])
+        return _import(name, installed[name], None)
     raise ValueError(_unknown(name))
 
 
@@ -141,33 +182,30 @@ def module_of(name: str) -> str | None:
     if name in TABLE:
         return None
     path = name if ":" in name else _entry_points().get(name, "")
-    return path.partition(":")[0] or None
+    return own_code.split_name(path).module or None
 
 
 def _unknown(name: str) -> str:
     near = difflib.get_close_matches(name, names(), n=1)
     hint = f"Did you mean {near[0]!r}? " if near else ""
-    return f"unknown reward {name!r}. {hint}Known: {', '.join(names())}, or package.module:name"
+    return f"unknown reward {name!r}. {hint}Known: {', '.join(names())}, or my_rewards.py:name, or package.module:name"
 
 
 def _entry_points() -> dict[str, str]:
     return {point.name: point.value for point in entry_points(group=ENTRY_POINTS)}
 
 
-def _import(name: str, path: str) -> Any:
-    module_name, _, attribute = path.partition(":")
-    _refuse_library(name, module_name)
+def _import(name: str, path: str, folder: Path | None) -> Any:
+    module = own_code.split_name(path).module
+    if own_code.file_of(module, folder) is None:
+        _refuse_library(name, module)
     try:
-        with _told(name, f"the import of {module_name!r}"):
-            target: Any = importlib.import_module(module_name)
+        with _told(name, f"the import of {module!r}"):
+            target: Any = own_code.import_attribute(path, folder)
     except ImportError as error:
-        raise ValueError(f"reward {name!r}: cannot import {module_name!r}: {error}") from error
-    for part in attribute.split("."):
-        if not hasattr(target, part):
-            near = difflib.get_close_matches(part, dir(target), n=1)
-            hint = f"; did you mean {near[0]!r}?" if near else ""
-            raise ValueError(f"reward {name!r}: {module_name!r} has no {part!r}{hint}")
-        target = getattr(target, part)
+        found = isinstance(error, own_code.NoSuchNameError) or own_code.why_no_file(module, folder)
+        told = str(error) if found else f"cannot import {module!r}: {error}"
+        raise ValueError(f"reward {name!r}: {told}") from error
     if not callable(target):
         raise ValueError(f"reward {name!r}: {path} is a {type(target).__name__}, not a function or class")
     _require_reward(name, path, target)
@@ -183,7 +221,7 @@ def _told(name: str, what: str) -> Iterator[None]:
     except (ImportError, ValueError, TypeError):
         raise
     except Exception as error:
-        told = str(error) if isinstance(error, RunError) else f"{what} raised {type(error).__name__}: {error}"
+        told = str(error) if isinstance(error, RunError) else own_code.told_failure(what, error)
         raise ValueError(f"reward {name!r}: {told}") from error
 
 
@@ -224,17 +262,16 @@ def _bind(name: str, function: Any, options: Mapping[str, Any]) -> RewardFunctio
         return function
     if not inspect.isfunction(function):
         raise ValueError(f"reward {name!r} is ready made and takes no options ({', '.join(options)}); name its class")
-    _check_options(name, inspect.signature(function).parameters, options)
+    _check_options(name, function, options)
     bound = functools.partial(function, **options)
     bound.__name__ = function.__name__  # type: ignore[attr-defined]  # TRL logs rewards under it
     return bound
 
 
-def _check_options(name: str, parameters: Mapping[str, inspect.Parameter], options: Mapping[str, Any]) -> None:
-    if any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters.values()):
+def _check_options(name: str, target: Any, options: Mapping[str, Any]) -> None:
+    wrong = own_code.option_mistake(target, options, GIVEN_BY_TRAINER)
+    if wrong is None:
         return
-    for option in options:
-        if option not in parameters:
-            near = difflib.get_close_matches(option, parameters, n=1)
-            hint = f" Did you mean {near[0]!r}?" if near else ""
-            raise ValueError(f"reward {name!r} takes no option {option!r}.{hint} It takes: {', '.join(parameters)}")
+    unknown = next((option for option in options if option in _WEIGHTS and f"no option {option!r}" in wrong), None)
+    hint = "" if unknown is None else ". How much a reward counts is the trainer's: reward_weights: [..], one a reward"
+    raise ValueError(f"reward {name!r} {wrong}{hint}")

@@ -13,10 +13,12 @@ from pydantic import Field
 
 from magistral_recipe import layout
 from magistral_recipe.data.benchmarks.catalogue import find, prompt_of
+from magistral_recipe.data.overlap import SCORES_KEY
 from magistral_recipe.data.sources import ProblemsSource
 from magistral_recipe.errors import DataError
 from magistral_recipe.files import read_json
 from magistral_recipe.recipe.sections import Inputs, Mistakes, Recipe, Stage, StageContext
+from magistral_recipe.stages.held_out import shared_with_training
 from magistral_recipe.stages.training import base_model_config, chat_format, check_problems
 from magistral_recipe.stages.work import problem_rows
 from magistral_recipe.suggest import did_you_mean
@@ -30,6 +32,7 @@ class EvaluateStage(Stage):
     """The `evaluate` stage."""
 
     kind = "evaluate"
+    costs = ("tokens_per_batch",)
     role = "evaluation"
     shares_work = True
 
@@ -55,6 +58,11 @@ class EvaluateStage(Stage):
     def mistakes(self, recipe: Recipe, models: Sequence[str], folder: Path) -> Mistakes:
         """References to problems and models."""
         yield from check_problems(("problems",), self.problems, recipe)
+        if self.backend == "vllm" and recipe.model:
+            from magistral_recipe.generation.vllm import quantization_mistake
+
+            if mistake := quantization_mistake(recipe.model.quantization):
+                yield ("backend",), mistake
         for index, name in enumerate(self.models or []):
             if name not in models:
                 yield ("models", index), f"no model '{name}' before this stage.{did_you_mean(name, models)}"
@@ -74,7 +82,7 @@ class EvaluateStage(Stage):
         """The stage in a few words, for the plan."""
         models = ", ".join(self.models) if self.models else "the last model"
         try:
-            drawn = self.drawn(recipe.problems.get(self.problems), Path())
+            drawn = self.drawn(recipe.source_of(self.problems), Path())
         except DataError:  # a benchmark in a file beside the recipe, which a plan needn't open
             drawn = self.model_dump()
         greedy = " and greedy" if drawn["greedy"] else ""
@@ -94,6 +102,11 @@ class EvaluateStage(Stage):
 
         problems: list[Problem] = problem_rows(context, self.problems)
         context.confirm()
+        shared = shared_with_training(context, self, self.problems, problems)
+        for each in shared:
+            if each.shared:
+                context.emit({"type": "warning", "text": f"not held out: {each.line(repr(self.problems))}"})
+        compared = {SCORES_KEY: [each.as_dict() for each in shared]}
         scores = {}
         for name in self.models or [context.start_model]:
             request = self.request(context, name)
@@ -105,13 +118,15 @@ class EvaluateStage(Stage):
                 tell=context.emit,
                 problems=problems,
                 name=f"evaluating {name}",
+                earlier=[folder / name for folder in _replaced(context.folder)],
+                more=compared,
             )
         for name, found in scores.items():
             for warning in found.about.get("warnings", []):
                 context.emit({"type": "warning", "text": f"{name}: {warning}"})
         parts = [_in_words(name, found.summary()) for name, found in scores.items()]
         summaries = {name: found.summary() for name, found in scores.items()}
-        return {"scores": summaries, "problems": len(problems), "summary": "pass@1 " + ", ".join(parts)}
+        return {"scores": summaries, "problems": len(problems), **compared, "summary": "pass@1 " + ", ".join(parts)}
 
     def request(self, context: StageContext, name: str) -> EvaluationRequest:
         """Put down all that is asked of one of the models."""
@@ -120,7 +135,7 @@ class EvaluateStage(Stage):
 
         recipe = context.recipe
         chat, folder = chat_format(recipe, context.base), context.models[name]
-        source = recipe.problems[self.problems]
+        source = context.source(self.problems)
         drawn = self.drawn(source, context.base)
         return EvaluationRequest(
             model=base_model_config(recipe, context.base),
@@ -148,6 +163,13 @@ class EvaluateStage(Stage):
 
         given = {name: getattr(self, name) for name in names if name in self.model_fields_set}
         return sampling_of(find(source.benchmark, base).row, given)
+
+
+def _replaced(folder: Path) -> list[Path]:
+    """Where the chain put this stage's folder when it ran again, in their order: what has not changed is there."""
+    return sorted(
+        (folder.parent / layout.REPLACED).glob(f"{folder.name}.*"), key=lambda each: (len(each.name), each.name)
+    )
 
 
 def _in_words(name: str, values: Mapping[str, float]) -> str:

@@ -6,16 +6,20 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from pydantic import Field, field_validator
+from pydantic import Field, SerializerFunctionWrapHandler, field_validator, model_serializer
 
 from magistral_recipe import layout
-from magistral_recipe.data.sources import first_rows, load_problems
+from magistral_recipe.data.problems import PROBLEM_FIELDS
+from magistral_recipe.data.sources import ProblemsSource, first_rows, load_problems
 from magistral_recipe.foreign import only_names
 from magistral_recipe.recipe.sections import Inputs, Mistakes, Recipe, StageContext
 from magistral_recipe.rewards import registry
 from magistral_recipe.schema import StrictModel
+from magistral_recipe.stages.before_rl import tell_baseline
+from magistral_recipe.stages.held_out import compare_with_evaluations
 from magistral_recipe.stages.training import TrainingStage, check_problems, run_arguments
 from magistral_recipe.stages.work import best_keeper, load_start, problem_rows, train_and_save
+from magistral_recipe.training.correction import Correction
 from magistral_recipe.training.schedule import ScheduleEntry
 from magistral_recipe.writing.thinking import Thinking
 
@@ -23,18 +27,39 @@ if TYPE_CHECKING:
     from datasets import Dataset
 
     from magistral_recipe.data.problems import Problem
+    from magistral_recipe.models.config import ModelConfig
     from magistral_recipe.writing.chat_format import ChatFormat
 
 
 class RolloutsConfig(StrictModel):
     """Who generates the completions that RL learns from."""
 
-    backend: Literal["transformers", "vllm"] = "transformers"
-    """`vllm` is TRL's own integration; it needs a GPU and the extra `magistral-recipe[vllm]`."""
+    backend: Literal["auto", "generate", "compiled", "continuous", "vllm"] = "auto"
+    """`generate` is transformers' own, `compiled` a loop that drops rows which have ended and captures its step as a
+    CUDA graph, `continuous` transformers' continuous batching; `auto` takes the fastest of these that works with the
+    model. `vllm` runs under TRL's integration; it needs a GPU and the extra `magistral-recipe[vllm]`."""
     mode: Literal["colocate", "server"] = "colocate"
     """vLLM inside the training process, or a server of its own."""
+    sync: Literal["adapter", "merged"] | None = None
+    """What vLLM is handed after a step: the adapter alone, which leaves its weights as they are, or weights with the
+    adapter added; by default the adapter, where it is one that vLLM takes as it is."""
+    correction: Correction = "token_truncate"
+    """What becomes of a token's importance weight, the trainer's probability over the sampler's, outside its bounds
+    (`vllm_importance_sampling_clip_max`, 3): `token_truncate` the bound, `token_mask` 0, `sequence_…` the same of the
+    whole completion's; `none` corrects nothing."""
     log_every: int = Field(10, ge=1)
     """Optimizer steps between batches of rollouts written to `rollouts.jsonl`."""
+
+    @model_serializer(mode="wrap")
+    def _as_known(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Write what an earlier version knew as it wrote it: the fingerprints of its runs are made of this."""
+        fields: dict[str, Any] = handler(self)
+        for name, unused in (("sync", None), ("correction", "token_truncate")):
+            if fields.get(name) == unused:
+                fields.pop(name, None)
+        if fields.get("backend") == "auto":
+            fields["backend"] = "transformers"
+        return fields
 
 
 class GrpoStage(TrainingStage):
@@ -42,11 +67,20 @@ class GrpoStage(TrainingStage):
 
     kind = "grpo"
     role = "reinforcement"
+    libraries = ("magistral_recipe.training.grpo",)
+    costs = (
+        *TrainingStage.costs,
+        "trainer.max_tokens_per_microbatch",
+        "trainer.max_tokens_per_generation",
+        "trainer.vllm_gpu_memory_utilization",
+        "trainer.vllm_enable_sleep_mode",
+    )
 
     problems: str
     """Name of the set of problems to train on."""
     rewards: list[str | dict[str, dict[str, Any] | None]] = Field(["magistral"], min_length=1)
-    """Rewards by name (`magistral-recipe rewards --list`), as `package.module:name`, or with options:
+    """Rewards by name (`magistral-recipe rewards --list`), your own as `my_rewards.py:name` (beside the recipe, or in
+    the working folder) or `package.module:name`, each with options where it takes any:
     `- magistral: {weights: {language: 1.0}}`."""
     rollouts: RolloutsConfig = RolloutsConfig()
     """Who generates."""
@@ -71,16 +105,11 @@ class GrpoStage(TrainingStage):
         yield from check_problems(("problems",), self.problems, recipe)
         yield from super().mistakes(recipe, models, folder)
         for index, (name, options) in enumerate(self.named_rewards()):
-            if wrong := registry.mistake(name, options):
+            if wrong := registry.mistake(name, options, folder, PROBLEM_FIELDS):
                 yield ("rewards", index), wrong
-        if self.rollouts.backend == "vllm" and recipe.model and recipe.model.quantization != "none":
-            yield (
-                ("rollouts", "backend"),
-                f"vllm does not go with quantization: {recipe.model.quantization}: TRL's hand-over of quantized "
-                "weights to vLLM is broken; use backend: transformers, or bfloat16 weights with LoRA",
-            )
+        yield from vllm_mistakes(self.rollouts, recipe.model)
 
-    def warnings(self) -> Mistakes:
+    def warnings(self, folder: Path) -> Mistakes:
         """Rewards that would punish length, had anybody told them from where on (§2.2.3)."""
         zones = [self.trainer.get("overlong_cache"), *(entry.overlong_cache for entry in self.schedule)]
         if any(zone is not None for zone in zones):
@@ -88,7 +117,7 @@ class GrpoStage(TrainingStage):
         for name, options in self.named_rewards():
             if only_names() and name not in registry.TABLE:
                 continue
-            reward = registry.build(name, options, Thinking())
+            reward = registry.build(name, options, Thinking(), folder)
             if hasattr(reward, "set_limits") and getattr(reward, "limits", None) is None:
                 text = (
                     f"'{name}' punishes no length: set it, e.g. to a quarter of max_completion_length, or give the "
@@ -100,6 +129,11 @@ class GrpoStage(TrainingStage):
         """What flows into the stage."""
         rewards = tuple(name for name, _ in self.named_rewards())
         return Inputs((start,), (self.problems, *self.watched()), named=self.named(), rewards=rewards)
+
+    def learns_from(self, recipe: Recipe) -> tuple[str, ProblemsSource] | None:
+        """Its problems."""
+        source = recipe.problems.get(self.problems)
+        return None if source is None else (f"'{self.problems}'", source)
 
     def describe(self, recipe: Recipe) -> str:
         """The stage in a few words, for the plan."""
@@ -124,23 +158,28 @@ class GrpoStage(TrainingStage):
         own: dict[str, Any] = {
             "rollouts_every": self.rollouts.log_every,
             "rollouts_file": str(Path(given["output_dir"]).parent / layout.ROLLOUTS),
+            "sampler_correction": self.rollouts.correction,
         }
         if self.rollouts.backend == "vllm":
-            own |= {"use_vllm": True, "vllm_mode": self.rollouts.mode}
+            own |= {"use_vllm": True, "vllm_mode": self.rollouts.mode, "vllm_sync": self.rollouts.sync}
+        else:
+            own["rollout_backend"] = self.rollouts.backend
         if self.schedule:
             own["schedule"] = [entry.model_dump(by_alias=True, exclude_none=True) for entry in self.schedule]
         return {**given, **own, **self.trainer}
 
-    def build_rewards(self, thinking: Thinking) -> list[Callable[..., Any]]:
-        """Make the stage's rewards for the tags of the run."""
+    def build_rewards(self, thinking: Thinking, base: Path) -> list[Callable[..., Any]]:
+        """Make the stage's rewards for the tags of the run, own ones from the recipe's folder."""
         named = self.named_rewards()
         if only_names():
             named = [(name, options) for name, options in named if name in registry.TABLE]
-        return [registry.build(name, options, thinking) for name, options in named]
+        return [registry.build(name, options, thinking, base) for name, options in named]
 
     def proof_problems(self, recipe: Recipe, base: Path, count: int) -> Sequence[Problem]:
         """Load its first problems; what cannot be used is counted and kept by the stage when it trains."""
-        return load_problems(first_rows(recipe.problems[self.problems], count), base, None).rows
+        source = recipe.source_of(self.problems)
+        assert source is not None  # a reference that the schema held
+        return load_problems(first_rows(source, count), base, None).rows
 
     def run(self, context: StageContext) -> dict[str, Any]:
         """Train with RL.
@@ -156,8 +195,9 @@ class GrpoStage(TrainingStage):
 
         start = load_start(context)
         problems = problem_rows(context, self.problems)
-        rewards = self.build_rewards(start.chat.thinking)
+        rewards = self.build_rewards(start.chat.thinking, context.base)
         require_sandboxes(rewards, problems)
+        shared = compare_with_evaluations(self, context, problems)
         args = self.arguments(run_arguments(context.folder / layout.CHECKPOINTS, context.recipe, self.trainer))
         trainer = MagistralGRPOTrainer(
             model=start.model,
@@ -165,11 +205,45 @@ class GrpoStage(TrainingStage):
             args=MagistralGRPOConfig(**args),
             train_dataset=prompt_dataset(problems, start.chat),
             processing_class=start.tokenizer,
-            callbacks=best_keeper(self, context, start),
+            callbacks=best_keeper(self, context, start, shared),
         )
         trainer.health.tell = lambda line: context.emit({"type": "warning", "text": line})
+        baseline = tell_baseline(trainer, context, start, problems)
         results = train_and_save(trainer, context, start)
-        return {**results, "problems": len(problems)}
+        return {**results, "problems": len(problems), **shared, **baseline}
+
+
+def vllm_mistakes(rollouts: RolloutsConfig, model: ModelConfig | None) -> Mistakes:
+    """What of a model vLLM can't be handed as a recipe asks.
+
+    Args:
+        rollouts: who generates.
+        model: the recipe's model section.
+
+    Yields:
+        Keys below the stage, and what is wrong with them.
+    """
+    if rollouts.backend != "vllm":
+        if rollouts.sync is not None:
+            yield ("rollouts", "sync"), f"says what vLLM is handed; {rollouts.backend} generates with the trainer's own"
+        return
+    if model is None:
+        return
+    alone = "needs model.lora: all weights are trained here" if model.lora is None else None
+    if model.lora is not None and rollouts.mode == "server":
+        alone = "a server is handed weights, no adapters: leave it out, or use mode: colocate"
+    if rollouts.sync == "adapter" and alone:
+        yield ("rollouts", "sync"), f"adapter: {alone}"
+    if model.quantization == "int8":
+        text = "vllm quantizes what it loads to 4 bits, not to 8: use model.quantization: nf4, or backend: auto"
+        yield ("rollouts", "backend"), text
+    elif model.quantization == "nf4" and (rollouts.mode == "server" or rollouts.sync == "merged"):
+        key, value = ("mode", "server") if rollouts.mode == "server" else ("sync", "merged")
+        yield (
+            ("rollouts", key),
+            f"{value} hands over weights, which on a 4-bit model would have to be quantized anew at every step: use "
+            "mode: colocate with sync: adapter, which hands over the adapter alone",
+        )
 
 
 def require_sandboxes(rewards: Sequence[Any], problems: Sequence[Problem]) -> None:

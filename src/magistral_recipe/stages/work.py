@@ -12,7 +12,9 @@ from magistral_recipe.errors import RunError
 from magistral_recipe.files import folder_atomically
 from magistral_recipe.models.loaded import LoadedModel, load_ready
 from magistral_recipe.recipe.sections import StageContext
+from magistral_recipe.stages.held_out import is_clean
 from magistral_recipe.stages.training import TrainingStage, base_model_config, chat_format
+from magistral_recipe.writing.chat_format import stop_token_ids
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, Trainer, TrainerCallback
@@ -22,7 +24,7 @@ if TYPE_CHECKING:
 
 def problem_rows(context: StageContext, name: str) -> list[Problem]:
     """Load a named set of problems, and say which layout they have and how many rows were set aside."""
-    loaded = load_problems(context.recipe.problems[name], context.base, context.quarantine(name))
+    loaded = load_problems(context.source(name), context.base, context.quarantine(name))
     report_set_aside(context, f"problems '{name}'", loaded)
     return loaded.rows
 
@@ -43,25 +45,38 @@ def load_start(context: StageContext) -> LoadedModel:
     Returns:
         Model, tokenizer and format.
     """
-    return load_ready(
+    start = load_ready(
         base_model_config(context.recipe, context.base),
         chat_format(context.recipe, context.base),
         context.models[context.start_model],
         train_seed=context.recipe.seed,
     )
+    # Where a turn ends on another token than a text does, as in Qwen's base models, trainers are to stop on it too.
+    start.model.generation_config.eos_token_id = stop_token_ids(start.tokenizer, start.model)
+    context.emit({"type": "note", "text": f"chat template: {start.chat.told}"})
+    return start
 
 
-def best_keeper(stage: TrainingStage, context: StageContext, start: LoadedModel) -> list[TrainerCallback]:
-    """The callbacks of a stage's `evaluate` section; none without one."""
+def best_keeper(
+    stage: TrainingStage, context: StageContext, start: LoadedModel, shared: Mapping[str, Any]
+) -> list[TrainerCallback]:
+    """The callbacks of a stage's `evaluate` section; none without one.
+
+    Args:
+        stage: the stage.
+        context: where it runs.
+        start: what it starts from.
+        shared: what its rows share with the sets of problems (`held_out.compare_with_evaluations`).
+    """
     settings = stage.evaluate
     if settings is None:
         return []
     from magistral_recipe.evaluation.evaluate import quick_score
     from magistral_recipe.training.best import KeepBest
-    from magistral_recipe.training.health import held_out_fallen
+    from magistral_recipe.training.health import evaluation_fallen
 
     problems = problem_rows(context, settings.problems)[: settings.count]
-    prompt = prompt_of(context.recipe.problems[settings.problems].benchmark, context.base)
+    prompt = prompt_of(context.source(settings.problems).benchmark, context.base)
 
     def score(model: PreTrainedModel) -> float:
         return quick_score(
@@ -76,13 +91,22 @@ def best_keeper(stage: TrainingStage, context: StageContext, start: LoadedModel)
             prompt=prompt,
         )
 
+    name = "held-out score" if is_clean(shared, settings.problems) else f"score on '{settings.problems}'"
+
     def told(step: int, value: float) -> None:
-        context.emit({"type": "note", "text": f"step {step}: held-out score {value:.3f}"})
-        if trouble := held_out_fallen(keeper.scores, len(problems)):
+        context.emit({"type": "note", "text": f"step {step}: {name} {value:.3f}"})
+        if trouble := evaluation_fallen(keeper.scores, len(problems), name):
             context.emit({"type": "warning", "text": trouble.line()})
 
     restore = settings.keep == "best"
-    keeper = KeepBest(score, settings.every, context.folder / layout.BEST, restore=restore, on_score=told)
+    keeper = KeepBest(
+        score,
+        settings.every,
+        context.folder / layout.BEST,
+        restore=restore,
+        on_score=told,
+        problems=len(problems),
+    )
     return [keeper]
 
 

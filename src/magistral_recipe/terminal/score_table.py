@@ -8,6 +8,7 @@ from typing import Any
 
 from rich.table import Table
 
+from magistral_recipe.data.overlap import is_held_out
 from magistral_recipe.report.evaluations import METRICS, NAMES, figure, finished_evaluations
 from magistral_recipe.report.values import as_mapping
 from magistral_recipe.terminal.screen import plain
@@ -26,7 +27,8 @@ def score_table(run: Path) -> Table | None:
     evaluated = list(finished_evaluations(run))
     if not evaluated:
         return None
-    table = Table(title="held-out scores in percent, with 95% intervals over problems", title_justify="left")
+    held_out = "held-out " if all(is_held_out(scores) for _, scores in evaluated) else ""
+    table = Table(title=f"{held_out}scores in percent, with 95% intervals over problems", title_justify="left")
     table.add_column("")
     for label, _ in evaluated:
         table.add_column(plain(NAMES.get(label, label)), justify="right", no_wrap=True)

@@ -6,11 +6,14 @@ One step of RL, from prompts to weights. `grpo.py` takes it from the top (`train
       schedule.py        the limits and the difficulty band in force
       collector.py       draws, generates, drops groups without signal, draws again until the batch is full
         prompt_stream.py   which prompts come next
-        generating.py      TRL's generation, in chunks; from padded tensors to rollouts that every rank knows
-        scoring.py         the rewards, called while the next chunk is generated
+        generating.py      completions of all ranks; from padded tensors to rollouts that every rank knows
+        sampling.py        where they come from without vLLM: a copy of the weights (generation/rollouts/)
+        vllm.py            where they come from with it; handing_over.py: what it is handed after a step
+        scoring.py         the rewards, called while others are still being written
         rounds.py          which groups have a signal, and what the batch was like
       assembly.py        from groups to minibatches: advantages, normalizers, which rank trains what
       forward.py         log-probabilities under the weights that generated
+      correction.py      what completions weigh whose sampler was not quite the trainer
       rollouts.py        what a rollout is, and its line in rollouts.jsonl
 
     an optimizer step, once a minibatch
@@ -22,6 +25,7 @@ One step of RL, from prompts to weights. `grpo.py` takes it from the top (`train
     beside the steps
       config.py          the settings; checks.py, contract.py: what is refused before the first step
       health.py          is it getting worse? watch.py says so while it trains, the report afterwards
+      evidence.py        what a batch without signal showed, for the error that ends the run
       memory.py          what a checkpoint must keep; checkpoints.py, best.py: when one counts, and which is kept
 
 The rows of a step are `Rollout`s throughout. `docs/trainer.md` says what a user sees of it.

@@ -37,6 +37,7 @@ class KeepBest(TrainerCallback, ExportableState):
         restore: load the best weights into the model when training ends.
         at_start: evaluate before the first step too, so that training can only improve on it.
         on_score: told each step and score, for logs and displays.
+        problems: how many each score is of, where that is known; written beside the scores, which it gives their noise.
     """
 
     def __init__(
@@ -47,6 +48,7 @@ class KeepBest(TrainerCallback, ExportableState):
         restore: bool = False,
         at_start: bool = False,
         on_score: Callable[[int, float], None] | None = None,
+        problems: int | None = None,
     ) -> None:
         if every < 1:
             raise ValueError(f"every must be at least 1, not {every}")
@@ -56,6 +58,7 @@ class KeepBest(TrainerCallback, ExportableState):
         self._restore = restore
         self._at_start = at_start
         self._on_score = on_score
+        self._problems = problems
         self.scores: list[tuple[int, float]] = []
 
     @property
@@ -129,7 +132,8 @@ class KeepBest(TrainerCallback, ExportableState):
                 _save(model, self._folder / WEIGHTS)
             sizes, hashes = written(self._folder, [self._folder / WEIGHTS]) if is_best else (None, None)
             held = {"files": sizes, "hashes": hashes} if is_best else self._noted()
-            write_json(self._folder / layout.SCORES, {"best": self.best, "scores": self.scores, "weights": held})
+            told = {"best": self.best, "scores": self.scores, "problems": self._problems, "weights": held}
+            write_json(self._folder / layout.SCORES, told)
 
     def _noted(self) -> dict[str, Any]:
         """What was noted of the weights when they were kept."""

@@ -12,8 +12,12 @@ from typing import Any, Literal
 
 from trl import GRPOConfig
 
+from magistral_recipe.generation.rollouts.names import BACKENDS
 from magistral_recipe.machine import World
+from magistral_recipe.training.correction import CORRECTIONS
 from magistral_recipe.training.schedule import Schedule, ScheduleEntry
+
+_CORRECTED = "use `sampler_correction`, in a recipe `rollouts: {correction: …}`"
 
 _FIXED: dict[str, tuple[Any, str]] = {
     "loss_type": ("dapo", "the loss is the paper's; `loss_normalization` chooses what it is divided by"),
@@ -24,11 +28,24 @@ _FIXED: dict[str, tuple[Any, str]] = {
     "use_adaptive_entropy": (False, "`epsilon_high` keeps the entropy up"),
     "off_policy_mask_threshold": (None, "not part of this objective"),
     "delta": (None, "not part of this objective"),
+    "vllm_importance_sampling_correction": (False, _CORRECTED),
+    "vllm_importance_sampling_mode": ("sequence_mask", _CORRECTED),
     "auto_find_batch_size": (False, "lower `max_tokens_per_microbatch` instead"),
     "ignore_data_skip": (False, "an exact resume needs it off"),
     "logging_nan_inf_filter": (False, "it would hide a broken loss"),
     "group_by_length": (False, "microbatches are collated by length anyway"),
+    "use_transformers_continuous_batching": (False, "it casts the weights that train; use `rollout_backend`"),
 }
+
+_WHOLE_DISTRIBUTION: dict[str, tuple[Any, ...]] = {
+    "top_p": (1, None),
+    "top_k": (0, -1, None),
+    "min_p": (0, None),
+    "repetition_penalty": (1, None),
+    "presence_penalty": (0, None),
+    "frequency_penalty": (0, None),
+}
+"""Settings of sampling, and the values with which every token keeps its probability."""
 
 
 @dataclass
@@ -42,8 +59,10 @@ class MagistralGRPOConfig(GRPOConfig):
             and 2 is a synchronous trainer's stand-in for that.
         max_tokens_per_microbatch: most tokens of one forward and backward pass, prompts, completions and padding
             together. A single longer sequence still trains, alone.
-        max_tokens_per_generation: most tokens of KV cache while generating with transformers: a batch that needs
-            more is generated in chunks, and a chunk is verified while the next is generated. ``None``: one chunk.
+        rollout_backend: what samples rollouts without vLLM: `auto` takes the fastest that works with the model; see
+            `generation.rollouts`.
+        max_tokens_per_generation: most tokens of KV cache while generating with transformers: completions of a batch
+            that needs more wait for a place. ``None``: all at once, or half of them where memory runs out.
         overlong_cache: width in tokens of the soft penalty zone below `max_completion_length`, handed to rewards
             that have `set_limits`. ``None`` leaves the rewards their own limits.
         advantage_normalization: `minibatch` (Magistral §2.1), `group` (GRPO: over the group's std), or `none`.
@@ -64,7 +83,15 @@ class MagistralGRPOConfig(GRPOConfig):
         reward_seconds: how long a reward may take for one call (a batch, or a chunk of one): one that hangs ends the
             run by its name. 0 for as long as it likes.
         sampler_gap_limit: mean absolute distance in nats between the sampler's log-probabilities and the trainer's
-            above which the run stops; measured where the sampler records its own (vLLM, a `rollout_func`).
+            above which the run stops, before the batch has trained; measured where the sampler records its own (all
+            but FSDP's). ``None``: 0.05, on quantized weights 0.15.
+        sampler_correction: what a token's importance weight, the trainer's probability over the sampler's, becomes
+            outside `vllm_importance_sampling_clip_min` and `_max`: `token_truncate` the bound, `token_mask` 0,
+            `sequence_truncate` and `sequence_mask` the same of the whole completion's product; `none` corrects nothing.
+        vllm_sync: what vLLM is handed after a step: the `adapter` alone, or `merged` weights. ``None``: the adapter
+            where it is one that vLLM takes as it is.
+        vllm_step_seconds: longest that a vLLM server may take for one batch or one hand-over of weights before the run
+            ends. 0 for as long as it likes.
 
     Raises:
         ValueError: if sizes do not divide, or a setting is one that this trainer does not have.
@@ -91,7 +118,10 @@ class MagistralGRPOConfig(GRPOConfig):
     prompts_per_batch: int = field(default=32, metadata={"help": "Prompts of a generation batch."})
     minibatches_per_batch: int = field(default=2, metadata={"help": "Optimizer steps a generation batch."})
     max_tokens_per_microbatch: int = field(default=16_384, metadata={"help": "Token budget of a microbatch."})
-    max_tokens_per_generation: int | None = field(default=None, metadata={"help": "Token budget of a chunk."})
+    rollout_backend: Literal["auto", "generate", "compiled", "continuous"] = field(
+        default="auto", metadata={"help": "What samples rollouts without vLLM; auto: the fastest that works."}
+    )
+    max_tokens_per_generation: int | None = field(default=None, metadata={"help": "Token budget of the KV cache."})
     overlong_cache: int | None = field(default=None, metadata={"help": "Width of the soft length penalty."})
     advantage_normalization: Literal["minibatch", "group", "none"] = field(
         default="minibatch", metadata={"help": "What advantages are divided by."}
@@ -112,7 +142,13 @@ class MagistralGRPOConfig(GRPOConfig):
     rollouts_file: str | None = field(default=None, metadata={"help": "Where rollouts are written."})
     probe_rewards: bool = field(default=True, metadata={"help": "Try each reward once at the start."})
     reward_seconds: float = field(default=1800.0, metadata={"help": "Longest call of a reward; 0: no limit."})
-    sampler_gap_limit: float = field(default=0.5, metadata={"help": "Gap in nats that stops a run."})
+    sampler_gap_limit: float | None = field(default=None, metadata={"help": "Gap in nats that stops a run."})
+    sampler_correction: Literal["token_truncate", "token_mask", "sequence_truncate", "sequence_mask", "none"] = field(
+        default="token_truncate", metadata={"help": "What becomes of importance weights out of bounds."}
+    )
+    vllm_importance_sampling_correction: bool = field(default=False, metadata={"help": "See sampler_correction."})
+    vllm_sync: Literal["adapter", "merged"] | None = field(default=None, metadata={"help": "What vLLM is handed."})
+    vllm_step_seconds: float = field(default=3600.0, metadata={"help": "Longest step of a vLLM server; 0: no limit."})
 
     def __post_init__(self) -> None:
         """Derive TRL's sizes, and refuse what does not fit, all at once."""
@@ -123,7 +159,7 @@ class MagistralGRPOConfig(GRPOConfig):
         if isinstance(self.scale_rewards, bool):
             self.scale_rewards = "group" if self.scale_rewards else "none"
         processes = World.from_environment().size
-        mistakes = [*self._range_mistakes(), *self._fixed_mistakes()]
+        mistakes = [*self._range_mistakes(), *self._fixed_mistakes(), *self._sampling_mistakes()]
         mistakes = mistakes or self._schedule_mistakes() or self._size_mistakes(processes)
         if mistakes:
             raise ValueError("; ".join(mistakes))
@@ -180,19 +216,25 @@ class MagistralGRPOConfig(GRPOConfig):
         mistakes += [
             f"{name} must be above 0, not {getattr(self, name)}"
             for name in ("temperature", "sampler_gap_limit")
-            if not getattr(self, name) > 0
+            if getattr(self, name) is not None and not getattr(self, name) > 0
         ]
-        if not self.reward_seconds >= 0:
-            mistakes.append(f"reward_seconds must be at least 0, not {self.reward_seconds}")
+        mistakes += [
+            f"{name} must be at least 0, not {getattr(self, name)}"
+            for name in ("reward_seconds", "vllm_step_seconds")
+            if not getattr(self, name) >= 0
+        ]
         if not isinstance(self.num_generations, int) or self.num_generations < 2:
             mistakes.append(f"a group of {self.num_generations} has no advantages: num_generations must be at least 2")
         choices = {
             "advantage_normalization": ("minibatch", "group", "none"),
             "loss_normalization": ("minibatch", "group"),
+            "rollout_backend": BACKENDS,
+            "sampler_correction": CORRECTIONS,
+            "vllm_sync": (None, "adapter", "merged"),
         }
         for name, allowed in choices.items():
             if getattr(self, name) not in allowed:
-                mistakes.append(f"{name}={getattr(self, name)!r} is not one of {', '.join(allowed)}")
+                mistakes.append(f"{name}={getattr(self, name)!r} is not one of {', '.join(map(str, allowed))}")
         if not 0 <= self.epsilon <= 1:
             mistakes.append(f"epsilon must be in [0, 1], not {self.epsilon}")
         if self.epsilon_high is not None and self.epsilon_high < 0:
@@ -203,6 +245,16 @@ class MagistralGRPOConfig(GRPOConfig):
                 f"max_completion_length={self.max_completion_length}"
             )
         return mistakes
+
+    def _sampling_mistakes(self) -> list[str]:
+        """Settings with which completions would be drawn from another distribution than the one that trains."""
+        given = {name: getattr(self, name, None) for name in _WHOLE_DISTRIBUTION} | dict(self.generation_kwargs or {})
+        return [
+            f"{name}={given[name]!r} does not go with RL: completions are drawn from the whole distribution, whose "
+            "log-probabilities train; only temperature shapes it. Leave it out"
+            for name, neutral in _WHOLE_DISTRIBUTION.items()
+            if given.get(name) not in neutral
+        ]
 
     def _fixed_mistakes(self) -> list[str]:
         mistakes = [

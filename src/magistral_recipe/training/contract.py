@@ -8,6 +8,7 @@ what moved if one is installed all the same.
 from __future__ import annotations
 
 import inspect
+import sys
 
 import trl
 
@@ -28,6 +29,13 @@ SIGNATURES: dict[str, tuple[str, ...]] = {
     "get_train_dataloader": ("self",),
     "log": ("self", "logs", "start_time"),
 }  # fmt: skip
+SAMPLER: dict[str, tuple[str, ...]] = {
+    "_init_vllm": ("self",),
+    "_iter_named_params": ("self",),
+    "sync_weights": ("self",),
+    "generate": ("self", "prompts", "images", "num_generations", "profiler"),
+}
+"""The same of the class that talks to vLLM."""
 LOGPS_ARGUMENTS = (
     "self",
     "model",
@@ -45,7 +53,6 @@ OPTIONAL_KEYS = frozenset(
     {
         "old_per_token_logps",
         "ref_per_token_logps",
-        "importance_sampling_ratio",
         "sampling_per_token_logps",
         "tool_mask",
     }
@@ -70,6 +77,12 @@ def check_trl(trainer: type) -> None:
             moved.append(f"{name}{actual}" if actual else f"{name} (gone)")
     if _arguments(trainer, "_get_per_token_logps_and_entropies")[: len(LOGPS_ARGUMENTS)] != LOGPS_ARGUMENTS:
         moved.append("_get_per_token_logps_and_entropies")
+    sampler = getattr(sys.modules[trainer.__module__], "VLLMGeneration", None)
+    if sampler is None:
+        moved.append("VLLMGeneration (gone)")
+    else:
+        changed = (name for name, expected in SAMPLER.items() if _arguments(sampler, name) != expected)
+        moved += [f"VLLMGeneration.{name}" for name in changed]
     if moved:
         raise RunError(f"TRL {trl.__version__} is installed, tested is {TESTED}: moved are {', '.join(moved)}")
 

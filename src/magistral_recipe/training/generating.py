@@ -1,13 +1,15 @@
-"""Rounds of generation: TRL generates and calls rewards, this class sees to what comes in and what comes out.
+"""Rounds of generation: TRL tokenizes and calls rewards, this class sees to what comes in and what comes out.
 
-Text keeps its thinking tags, a batch too large for the KV cache is generated in chunks that are verified
-meanwhile, and what TRL returns as one padded batch becomes rollouts without padding, known to every rank.
+Without vLLM completions come from `RolloutSource`, and are verified while others are still being written: each as soon
+as it has ended, or with its group where a reward does not say that it looks at one completion at a time. Text keeps
+its thinking tags, and what TRL returns as one padded batch becomes rollouts without padding, known to every rank.
 """
 
 from __future__ import annotations
 
 import time
 from collections import defaultdict
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -16,6 +18,8 @@ from accelerate.utils import gather_object
 from torch import Tensor
 from trl import GRPOTrainer
 
+from magistral_recipe.generation.rollouts.interface import Sample
+from magistral_recipe.generation.rollouts.weights import is_sharded
 from magistral_recipe.training import checks
 from magistral_recipe.training.batching import Microbatch, TokenSequence, generation_chunks
 from magistral_recipe.training.config import MagistralGRPOConfig
@@ -23,8 +27,13 @@ from magistral_recipe.training.contract import check_scored
 from magistral_recipe.training.forward import row_logps, unpadded_logps
 from magistral_recipe.training.rollouts import Completion, Rollout
 from magistral_recipe.training.rounds import Round
+from magistral_recipe.training.sampling import RolloutSource, drawing_of
 from magistral_recipe.training.scoring import Scorer, check_columns
+from magistral_recipe.training.vllm import in_place_of_trls
 from magistral_recipe.writing.chat_format import decode_completion
+
+_PARTS = 16
+"""Rewards are called early for at least this part of a round: a call may take long to start."""
 
 
 @dataclass
@@ -37,6 +46,8 @@ class Stash:
         texts: completions as rewards see them.
         rewards: `[N, F]`, those of all ranks.
         parts: columns that rewards logged.
+        groups: each completion's group.
+        early: completions in the order in which they went to the rewards, where that was before all had ended.
     """
 
     inputs: list[dict[str, Any]] = field(default_factory=list)
@@ -45,6 +56,8 @@ class Stash:
     texts: list[str] = field(default_factory=list)
     rewards: Tensor = field(default_factory=lambda: torch.zeros(0, 0))
     parts: dict[str, list[Any]] = field(default_factory=dict)
+    groups: list[int] = field(default_factory=list)
+    early: list[int] = field(default_factory=list)
 
 
 class RoundGenerator(GRPOTrainer):
@@ -54,38 +67,40 @@ class RoundGenerator(GRPOTrainer):
     reward_funcs: list[Any]
 
     def __init__(self, **arguments: Any) -> None:
-        super().__init__(**arguments)
+        args = arguments["args"]
+        with in_place_of_trls(args.vllm_sync, args.vllm_step_seconds):
+            super().__init__(**arguments)
+        if self.use_vllm:
+            self.vllm_generation.stop_on(self.eos_token_ids)
         self._stash = Stash()
         self._skip_logps = False
         self._scorer = Scorer(self.reward_funcs, self.reward_func_names, self.args.reward_seconds or None)
         self._seconds: dict[str, float] = defaultdict(float)
+        self._source: RolloutSource | None = None
 
     def generate_round(self, problems: list[dict[str, Any]]) -> Round:
         """Generate and score one round over all ranks."""
         everything = [dict(problem) for problem in problems for _ in range(self.num_generations)]
         size = len(everything) // self.accelerator.num_processes
         first = size * self.accelerator.process_index
-        self._stash = Stash(everything[first : first + size])
+        rows = range(first, first + size)
+        self._stash = Stash([everything[row] for row in rows], groups=[row // self.num_generations for row in rows])
         outer, self._metrics["train"] = self._metrics["train"], defaultdict(list)
-        # TRL would compute the old log-probabilities of all rows now; only rows that train need them, and
-        # of those only the later minibatches'. With vLLM's correction they are needed for every row.
-        corrected = self.use_vllm and self.vllm_importance_sampling_correction
-        self._skip_logps = self.args.steps_per_generation * self.num_iterations > 1 and not corrected
+        # TRL would compute the old log-probabilities of all rows now; only rows that train need them.
+        self._skip_logps = self.args.steps_per_generation * self.num_iterations > 1
         try:
             output = self._generate_and_score_completions(self._stash.inputs)
         finally:
             figures, self._metrics["train"] = self._metrics["train"], outer
             self._skip_logps = False
         check_scored(set(output))
-        sequences = self._sequences(output, keep_old=corrected)
+        sequences = self._sequences(output)
         return Round(self._gathered(problems, sequences, first), self.num_generations, figures)
 
-    def _sequences(self, output: dict[str, Any], keep_old: bool) -> list[TokenSequence]:
+    def _sequences(self, output: dict[str, Any]) -> list[TokenSequence]:
         """Take TRL's padded batch apart."""
         mask = output["completion_mask"] * output.get("tool_mask", 1)
         padded = {
-            "weight": output.get("importance_sampling_ratio"),
-            "old_logps": output.get("old_per_token_logps") if keep_old else None,
             "ref_logps": output.get("ref_per_token_logps"),
             "sampler_logps": output.get("sampling_per_token_logps"),
         }
@@ -150,26 +165,65 @@ class RoundGenerator(GRPOTrainer):
     def _generate_single_turn(
         self, prompt_ids: Any, images: Any, multimodal_fields: Any, num_generations: int, has_tool_images: bool = False
     ) -> Any:
-        chunks = self._chunks(prompt_ids) if self._may_chunk(images) else [range(len(prompt_ids))]
-        if len(chunks) == 1:
-            return super()._generate_single_turn(
-                prompt_ids, images, multimodal_fields, num_generations, has_tool_images
-            )
-        completion_ids: list[list[int]] = []
-        for chunk in chunks:
-            ids, _ = super()._generate_single_turn([prompt_ids[i] for i in chunk], None, {}, num_generations)
-            completion_ids += ids
-            if self._scorer.all_plain:
-                inputs = self._stash.inputs[chunk.start : chunk.stop]
-                completions = self._shaped([row["prompt"] for row in inputs], ids)[1]
-                arguments = checks.reward_arguments(inputs, completions, ids, self._stop_ids, self.state)
-                self._scorer.submit(len(chunk), arguments)
-        return completion_ids, None
+        if self.use_vllm or images is not None or self.is_fsdp_enabled or is_sharded(self.model):
+            return self._generated_by_trl(prompt_ids, images, multimodal_fields, num_generations, has_tool_images)
+        source = self._source = self._source or self._make_source()
+        done: dict[int, Sample] = {}
+        groups = self._make_groups() if self._may_score_early() else None
+        for samples in source.sample(prompt_ids, self.max_completion_length):
+            done |= {sample.row: sample for sample in samples}
+            if groups is not None and len(done) < len(prompt_ids) and (rows := groups.take(done)):
+                self._score_early(rows, done)
+        if groups is not None and self._stash.early:
+            self._score_early(groups.take(done, all_of_them=True), done)
+        for name, value in source.sampler.figures.items():
+            self._metrics["train" if self.model.training else "eval"][name].append(value)
+        return [done[row].ids for row in range(len(done))], [done[row].logps for row in range(len(done))]
+
+    def _generated_by_trl(self, prompt_ids: Any, images: Any, *others: Any) -> Any:
+        chunks = [range(len(prompt_ids))] if self.use_vllm or images is not None else self._chunks(prompt_ids)
+        parts = [
+            super(RoundGenerator, self)._generate_single_turn([prompt_ids[i] for i in chunk], images, *others)
+            for chunk in chunks
+        ]
+        if len(parts) == 1:
+            return parts[0]
+        return [ids for part, _ in parts for ids in part], None
+
+    @property
+    def _sampled_exactly(self) -> bool:
+        return self._source is not None and self._source.exact
+
+    def _make_groups(self) -> _WholeGroups:
+        rows = len(self._stash.groups)
+        if self._scorer.by_completion:
+            return _WholeGroups(list(range(rows)), rows // _PARTS)
+        return _WholeGroups(self._stash.groups, rows // _PARTS)
+
+    def _make_source(self) -> RolloutSource:
+        args = self.args
+        return RolloutSource(
+            self.accelerator.unwrap_model(self.model_wrapped),
+            args.rollout_backend,
+            drawing_of(self.generation_kwargs, self.eos_token_ids, self._tokenizer.pad_token_id),
+            self.accelerator.mixed_precision,
+            args.max_tokens_per_generation,
+        )
+
+    def _score_early(self, rows: list[int], done: dict[int, Sample]) -> None:
+        """Hand completions to the rewards while others are still being written."""
+        inputs, ids = [self._stash.inputs[row] for row in rows], [done[row].ids for row in rows]
+        completions = self._shaped([row["prompt"] for row in inputs], ids)[1]
+        self._stash.early += rows
+        arguments = checks.reward_arguments(inputs, completions, ids, self._stop_ids, self.state)
+        self._scorer.submit(len(rows), arguments)
 
     def _calculate_rewards(self, inputs: Any, prompts: Any, completions: Any, completion_ids_list: Any) -> Tensor:
         started = time.perf_counter()
         scores = self._scorer.collect(len(prompts))
-        if scores is None:
+        if scores is not None:
+            scores = scores.in_order(self._stash.early)
+        else:
             arguments = checks.reward_arguments(inputs, completions, completion_ids_list, self._stop_ids, self.state)
             if self.environments is not None:
                 arguments["environments"] = self.environments
@@ -235,12 +289,13 @@ class RoundGenerator(GRPOTrainer):
             return texts, [[{"role": "assistant", "content": text}] for text in texts]
         return texts, list(texts)
 
-    def _may_chunk(self, images: Any) -> bool:
+    def _may_score_early(self) -> bool:
         return (
             self.model.training
-            and images is None
-            and not (self.use_vllm or self.use_transformers_continuous_batching or self.tools)
+            and self._scorer.all_plain
+            and not self.tools
             and self.environments is None
+            and bool(self._stash.groups)
         )
 
     def _chunks(self, prompt_ids: list[list[int]]) -> list[range]:
@@ -257,3 +312,33 @@ class RoundGenerator(GRPOTrainer):
     def _most(self, number: int) -> int:
         """Return the largest of the ranks' numbers."""
         return max(gather_object([number])) if self.accelerator.num_processes > 1 else number
+
+
+class _WholeGroups:
+    """Tells which groups have ended: a reward may compare the completions of one.
+
+    Args:
+        groups: the group of each row.
+        least: rows to hand over at once, at least: a reward may take long to start.
+    """
+
+    def __init__(self, groups: list[int], least: int) -> None:
+        self._rows: dict[int, list[int]] = {}
+        for row, group in enumerate(groups):
+            self._rows.setdefault(group, []).append(row)
+        self._least = least
+
+    def take(self, done: Collection[int], all_of_them: bool = False) -> list[int]:
+        """Return the rows of groups that have ended and were not returned before.
+
+        Args:
+            done: rows that have ended.
+            all_of_them: also if they are few.
+        """
+        ended = [group for group, rows in self._rows.items() if all(row in done for row in rows)]
+        rows = [row for group in ended for row in self._rows[group]]
+        if not all_of_them and len(rows) < max(self._least, 1):
+            return []
+        for group in ended:
+            del self._rows[group]
+        return rows

@@ -13,6 +13,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -30,16 +31,17 @@ from magistral_recipe.training import checks
 from magistral_recipe.training.assembly import Minibatch, Plan, build_minibatches, exchange
 from magistral_recipe.training.batching import Microbatch, collate, masked_sequence
 from magistral_recipe.training.checkpoints import CheckpointGuard, latest_complete_checkpoint, sweep
-from magistral_recipe.training.collector import Collector
+from magistral_recipe.training.collector import Collector, GenerationBatch
 from magistral_recipe.training.config import MagistralGRPOConfig
 from magistral_recipe.training.contract import check_trl
+from magistral_recipe.training.correction import importance_weights
 from magistral_recipe.training.forward import cut_window, kl_penalty, row_logps
 from magistral_recipe.training.generating import RoundGenerator
 from magistral_recipe.training.memory import TrainerMemory, saved_state
-from magistral_recipe.training.metrics import StepSums, cut_after
+from magistral_recipe.training.metrics import MetricsWriter, StepSums, cut_after
 from magistral_recipe.training.objective import clipped_policy_loss
 from magistral_recipe.training.prompt_stream import PromptStream
-from magistral_recipe.training.rollouts import Group, broken_step_records, rollout_records
+from magistral_recipe.training.rollouts import Group, Rollout, broken_step_records, rollout_records
 from magistral_recipe.training.schedule import Schedule, Settings
 from magistral_recipe.training.scoring import reward_records
 from magistral_recipe.training.watch import HealthWatch, reward_metrics
@@ -100,6 +102,7 @@ class MagistralGRPOTrainer(RoundGenerator):
         self._memory = TrainerMemory(self._own_state, lambda: not self._pending)
         self._minibatch: Minibatch | None = None
         self._last_rollouts: int | None = None
+        self._told_of_cuts = False
         self._sums = StepSums(self.accelerator.device)
         if not any(isinstance(callback, CheckpointGuard) for callback in self.callback_handler.callbacks):
             self.add_callback(CheckpointGuard())
@@ -140,10 +143,17 @@ class MagistralGRPOTrainer(RoundGenerator):
         with contextlib.suppress(ValueError):
             self.remove_callback(self._memory)
         self.add_callback(self._memory)
+        if not any(isinstance(callback, MetricsWriter) for callback in self.callback_handler.callbacks):
+            self.add_callback(MetricsWriter(Path(self.args.output_dir) / layout.METRICS))
         output = super().train(resume_from_checkpoint=str(checkpoint) if checkpoint else None, **kwargs)
         if not self._updates:
-            raise RunError(f"{self.state.global_step} steps went by and none had anything to train on")
+            raise RunError(self._nothing_trained())
         return output
+
+    def _nothing_trained(self) -> str:
+        text = f"{self.state.global_step} steps went by and none had anything to train on"
+        showed = self._collector.showed
+        return f"{text}: in the last batch {showed}{self._collector.samples()}" if showed else text
 
     def get_train_dataloader(self) -> DataLoader:
         """Return a loader that only ticks, once an optimizer step; prompts come from the prompt stream."""
@@ -201,9 +211,6 @@ class MagistralGRPOTrainer(RoundGenerator):
         if self.entropy_coef:
             share = inputs.tokens / self.accelerator.num_processes
             loss = loss - self.entropy_coef * (entropy * inputs.mask).sum() / share
-        if inputs.sampler_logps is not None:
-            known = inputs.mask.bool() & ~inputs.sampler_logps.isnan()  # vLLM may leave a token unscored
-            self._sums.add(gap=(old - inputs.sampler_logps)[known].abs().sum(), gap_tokens=known.sum())
         self._sums.add(
             tokens=tokens,
             entropy=(entropy * inputs.mask).sum(),
@@ -233,13 +240,19 @@ class MagistralGRPOTrainer(RoundGenerator):
         self._seconds.clear()
         settings = self._collector.advance(self._step)
         self._apply(settings)
-        batch = self._collector.fill(settings, self.generate_round)
+        batch = self._collector.fill(settings, self.generate_round, self._write_flat_batch)
         minibatches = build_minibatches(batch.groups, self._plan)
         exchange(minibatches, self.accelerator.process_index, self.accelerator.num_processes)
+        scored = any(row.sequence is not None and row.sequence.sampler_logps is not None for row in _rows(minibatches))
+        recorded = bool(self._most(int(scored)))
+        # A sampler in the trainer's own precision has nothing to correct: the later minibatches' gap suffices.
+        all_of_them = recorded and (len(minibatches) == 1 or not self._sampled_exactly)
         for number, minibatch in enumerate(minibatches):
             # The first minibatch is trained by the weights that generated it: its ratio is 1 as it stands.
-            if number or self.num_iterations > 1:
+            if number or self.num_iterations > 1 or all_of_them:
                 self._remember_logps(minibatch)
+        if recorded:
+            self._correct(minibatches)
         self._pending = minibatches * self.num_iterations
         metrics = self._metrics["train"]
         for name, value in batch.figures.items():
@@ -248,7 +261,7 @@ class MagistralGRPOTrainer(RoundGenerator):
             metrics["tokens_per_second/generated"].append(batch.tokens / self._seconds["generating"])
         metrics["num_tokens"] = [self.state.num_input_tokens_seen]
         metrics["max_completion_length"].append(settings.max_completion_length)
-        self._write_rollouts(batch.groups)
+        self._write_rollouts(batch)
 
     @torch.no_grad()  # type: ignore[untyped-decorator]
     def _remember_logps(self, minibatch: Minibatch) -> None:
@@ -264,6 +277,37 @@ class MagistralGRPOTrainer(RoundGenerator):
             for sequence, values in zip(sequences, cut_window(logps, sequences) if sequences else [], strict=True):
                 sequence.old_logps = values
         self._seconds["old_logps"] += time.perf_counter() - started
+
+    def _correct(self, minibatches: list[Minibatch]) -> None:
+        """Weigh what a sampler of its own has drawn, and stop before it trains if that is another policy's."""
+        args, sums = self.args, StepSums(self.accelerator.device)
+        for minibatch in minibatches:
+            for sequence in minibatch.sequences(minibatch.shares[self.accelerator.process_index].rows):
+                if sequence.sampler_logps is None or sequence.old_logps is None:
+                    continue
+                found = importance_weights(
+                    sequence.old_logps.cpu(),
+                    sequence.sampler_logps,
+                    sequence.mask,
+                    args.sampler_correction,
+                    args.vllm_importance_sampling_clip_min,
+                    args.vllm_importance_sampling_clip_max,
+                )
+                if args.sampler_correction != "none":
+                    sequence.weight = found.weights
+                sums.add(tokens=sequence.mask.sum(), gap=found.gap.sum(), gap_tokens=found.known.sum())
+                sums.add(cut=found.cut.sum())
+        totals, metrics = sums.reduced(self.accelerator), self._metrics["train"]
+        gap, cut = totals["gap"] / max(totals["gap_tokens"], 1), totals["cut"] / max(totals["tokens"], 1)
+        metrics["sampling/gap"].append(gap)
+        limit = args.sampler_gap_limit or checks.gap_limit(self.model)
+        checks.check_gap(gap, limit, self.state.global_step)
+        if args.sampler_correction != "none":
+            metrics["sampling/cut_share"].append(cut)
+            line = checks.cut_warning(cut, gap, args.sampler_correction)
+            if line and not self._told_of_cuts and self.accelerator.is_main_process:
+                self._told_of_cuts = True
+                self.health.tell(f"step {self.state.global_step}: {line}")
 
     def _microbatch(self, minibatch: Minibatch, chosen: list[int]) -> Microbatch:
         pad, device = self._tokenizer.pad_token_id, self.accelerator.device
@@ -303,7 +347,8 @@ class MagistralGRPOTrainer(RoundGenerator):
         else:
             top = dict(zip(self.reward_func_names, tops, strict=True)).get(args.signal, 1.0)
         schedule = Schedule(args.schedule or [], base)
-        collector = Collector(args, stream, schedule, self.accelerator.num_processes, top)
+        processes = self.accelerator.num_processes
+        collector = Collector(args, stream, schedule, processes, top, self._rollouts_file)
         if self.tools or self.environment_factories:
             logger.warning("tools and environments: groups without signal are dropped, but not replaced")
             collector.rounds_allowed = 0
@@ -390,13 +435,24 @@ class MagistralGRPOTrainer(RoundGenerator):
         path.parent.mkdir(parents=True, exist_ok=True)
         write_json(path, reward_records(self.reward_funcs, self.reward_func_names))
 
-    def _write_rollouts(self, groups: list[Group]) -> None:
+    def _write_flat_batch(self, batch: GenerationBatch) -> None:
+        """Keep a batch without signal at once, whatever `rollouts_every` says: it may be the last, and says why."""
+        if not batch.groups:
+            self._last_rollouts = self._step
+            self._append_rollouts(batch.dropped[: self.args.rollouts_groups])
+
+    def _write_rollouts(self, batch: GenerationBatch) -> None:
         every = self.args.rollouts_every
         if not every or (self._last_rollouts is not None and self._last_rollouts // every == self._step // every):
             return
         self._last_rollouts = self._step
+        most = self.args.rollouts_groups
+        trained = batch.groups[: max(most - min(len(batch.dropped), most // 4), 0)]
+        self._append_rollouts([*trained, *batch.dropped[: most - len(trained)]])
+
+    def _append_rollouts(self, groups: list[Group]) -> None:
         if self.accelerator.is_main_process:
-            records = rollout_records(groups[: self.args.rollouts_groups], self._step)
+            records = rollout_records(groups, self._step)
             versions = (getattr(reward, "version", None) for reward in self.reward_funcs)
             grader = next((version for version in versions if isinstance(version, str)), None)
             append_lines(self._rollouts_file, [{**record, "grader": grader} for record in records])
@@ -416,9 +472,6 @@ class MagistralGRPOTrainer(RoundGenerator):
             "seconds/training": trained,
             "step_time": whole,
         }
-        if sums["gap_tokens"]:
-            figures["sampling/gap"] = sums["gap"] / sums["gap_tokens"]
-            checks.check_gap(figures["sampling/gap"], self.args.sampler_gap_limit, self.state.global_step)
         if self.beta:
             figures["kl"] = sums["kl"] / tokens
         for name, seconds in self._seconds.items():
@@ -432,3 +485,7 @@ class MagistralGRPOTrainer(RoundGenerator):
         if self.model.training:
             self.state.epoch = self._collector.epoch
         super().log(logs, start_time)
+
+
+def _rows(minibatches: list[Minibatch]) -> Iterator[Rollout]:
+    return (rollout for minibatch in minibatches for rollout in minibatch.rollouts)

@@ -127,8 +127,8 @@ def fallen(curve: Curve, name: str) -> Trouble | None:
     )
 
 
-def held_out_fallen(scores: Curve, problems: int) -> Trouble | None:
-    """Judge whether the last score on held-out problems lies below the first by more than chance.
+def evaluation_fallen(scores: Curve, problems: int, name: str = "held-out score") -> Trouble | None:
+    """Judge whether the last score of the evaluations on the way lies below the first by more than chance.
 
     Three standard errors of the difference of two shares, of independent problems: those of paired problems are
     smaller, so that this errs to the quiet side.
@@ -136,6 +136,7 @@ def held_out_fallen(scores: Curve, problems: int) -> Trouble | None:
     Args:
         scores: shares, in order; two are enough.
         problems: how many problems each is of.
+        name: what it is called.
 
     Returns:
         The fall, or ``None``.
@@ -149,7 +150,7 @@ def held_out_fallen(scores: Curve, problems: int) -> Trouble | None:
     since = next(int(step) for step, score in reversed(scores) if score >= first) if len(scores) > 2 else scores[0][0]
     return Trouble(
         "held-out",
-        "The held-out score is falling",
+        f"The {name} is falling",
         f"it began at {first:.1%} and is at {last:.1%} of {problems} problems",
         int(since),
         "Lower the learning rate, stop here, or leave the best weights with evaluate: {keep: best}",

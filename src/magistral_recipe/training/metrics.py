@@ -119,13 +119,13 @@ def _numbers(logs: Mapping[str, Any]) -> dict[str, int | float]:
 
 
 class StepSums:
-    """Sums over the microbatches of one optimizer step, reduced over ranks once.
+    """Sums over the microbatches of one optimizer step, or the rows of a batch, reduced over ranks once.
 
     Attributes:
         NAMES: what is summed; all but `tokens` are token-weighted.
     """
 
-    NAMES = ("tokens", "entropy", "low", "high", "kl", "gap", "gap_tokens")
+    NAMES = ("tokens", "entropy", "low", "high", "kl", "gap", "gap_tokens", "cut")
 
     def __init__(self, device: torch.device) -> None:
         exact = torch.float32 if device.type == "mps" else torch.float64  # Apple's GPUs have no float64

@@ -1,6 +1,6 @@
-"""Calling rewards: while the next chunk is still being generated, with the time they take, and by name when they fail.
+"""Calling rewards: while others are still being written, with the time they take, and by name when they fail.
 
-TRL calls rewards once, after the whole batch was generated. Here a chunk's completions go to the rewards as soon
+TRL calls rewards once, after the whole batch was generated. Here a group's completions go to the rewards as soon
 as they exist, in one thread (verifiers work in processes of their own, so the thread mostly waits); TRL's own
 pass over the rewards then finds the values ready.
 """
@@ -20,6 +20,7 @@ from typing import Any
 
 import torch
 
+from magistral_recipe import own_code
 from magistral_recipe.errors import RunError
 from magistral_recipe.foreign import called, late
 
@@ -43,6 +44,23 @@ class RewardScores:
     columns: dict[str, list[Any]] = field(default_factory=dict)
     metrics: dict[str, list[float]] = field(default_factory=dict)
     seconds: float = 0.0
+
+    def in_order(self, rows: Sequence[int]) -> RewardScores:
+        """Sort the values by completion.
+
+        Args:
+            rows: the place of each value's completion.
+
+        Returns:
+            The same scores, the first completion's first.
+        """
+        order = sorted(range(len(rows)), key=rows.__getitem__)
+        return RewardScores(
+            {index: [values[i] for i in order] for index, values in self.values.items()},
+            {name: [column[i] for i in order] for name, column in self.columns.items()},
+            self.metrics,
+            self.seconds,
+        )
 
 
 class Scorer:
@@ -69,6 +87,11 @@ class Scorer:
     def all_plain(self) -> bool:
         """Whether no reward is a model or a coroutine, so that chunks can be scored early."""
         return len(self._plain) == len(self._names)
+
+    @property
+    def by_completion(self) -> bool:
+        """Whether every reward says that it looks at one completion at a time (`by_completion`)."""
+        return all(getattr(function, "by_completion", False) for function in self._plain.values())
 
     def submit(self, count: int, arguments: Mapping[str, Any]) -> None:
         """Start scoring a chunk in the background; chunks are scored in the order of their submission.
@@ -133,7 +156,7 @@ class Scorer:
             except RunError:
                 raise
             except Exception as error:
-                raise _raised(name, error) from error
+                raise _raised(name, error, function, count, arguments) from error
             scores.values[index] = _checked(name, values, count)
             check_columns(scores.columns, count, f"reward '{name}' has logged")
         scores.seconds = time.perf_counter() - started
@@ -272,8 +295,14 @@ def _logging_into(scores: RewardScores) -> dict[str, Callable[[str, Any], None]]
     }
 
 
-def _raised(name: str, error: BaseException) -> RunError:
-    return RunError(f"reward '{name}' raised {type(error).__name__}: {error}")
+def _raised(
+    name: str,
+    error: BaseException,
+    function: Any = None,
+    count: int = 0,
+    arguments: Mapping[str, Any] | None = None,
+) -> RunError:
+    return RunError(own_code.reward_failure(name, error, function, count, arguments or {}))
 
 
 def _checked(name: str, values: Any, count: int) -> list[float | None]:

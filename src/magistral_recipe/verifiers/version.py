@@ -32,6 +32,7 @@ DECIDING = (
 ASIDE = (
     "rewards/adapters.py",
     "rewards/registry.py",
+    "rewards/threads.py",
     "rewards/watch.py",
     "verifiers/cores.py",
     "verifiers/sandbox/probe.py",

@@ -19,7 +19,18 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from magistral_recipe.errors import DataError
 from magistral_recipe.writing.completions import TURN_ENDS
-from magistral_recipe.writing.template import ChatTemplateError, Message, check_system_turn, prompt_opens_thinking
+from magistral_recipe.writing.template import (
+    AUTO_TEMPLATE,
+    PACKAGE_TEMPLATE,
+    TOKENIZER_TEMPLATE,
+    ChatTemplateError,
+    Message,
+    check_system_turn,
+    choose_template,
+    prompt_opens_thinking,
+    template_text,
+    turn_end_id,
+)
 from magistral_recipe.writing.thinking import Thinking
 
 if TYPE_CHECKING:
@@ -74,7 +85,8 @@ class ChatFormat:
         system_prompt: a name in `SYSTEM_PROMPTS`, a text of one's own (``{open}`` and ``{close}`` in it become the
             tags), or ``None`` for no system turn.
         template: ``None`` or ``"magistral"`` for the package's template, ``"tokenizer"`` for the tokenizer's own,
-            or the path of a Jinja file.
+            ``"auto"`` for its own where `choose_template` finds it fit, else the package's, or a Jinja file's path.
+        told: which template it has become and why, once it is installed.
 
     Raises:
         ValueError: if `system_prompt` is a single word that names no prompt: a slip, not a prompt.
@@ -83,6 +95,7 @@ class ChatFormat:
     thinking: Thinking = field(default_factory=Thinking)
     system_prompt: str | None = None
     template: str | None = None
+    told: str = field(default="", compare=False)
 
     def __post_init__(self) -> None:
         name = self.system_prompt
@@ -158,18 +171,20 @@ class ChatFormat:
             tokenizer: changed in place; saved with the model, it takes the template along.
 
         Returns:
-            This format, with `thinking` saying whether the template opens the tag for the model.
+            This format, with `thinking` saying whether the template opens the tag for the model, and `template` and
+            `told` which one it is.
 
         Raises:
             DataError: if the tokenizer has no end token, or the template file can't be read.
             ChatTemplateError: if the tokenizer has no template of its own where that is asked for, or the template
                 can't render a prompt of this format.
         """
-        from magistral_recipe.writing.template import template_text
-
         if tokenizer.eos_token is None:
             raise DataError("the tokenizer has no eos_token: a model could never learn to stop; set one and save it")
-        text = template_text(self.template)
+        template, told = self.template, {None: "the package's", PACKAGE_TEMPLATE: "the package's"}.get(self.template)
+        if template == AUTO_TEMPLATE:
+            template, told = choose_template(tokenizer, self.thinking, self.system_text)
+        text = template_text(template)
         if text is not None:
             tokenizer.chat_template = text
         elif not tokenizer.chat_template:
@@ -180,7 +195,9 @@ class ChatFormat:
         opened = prompt_opens_thinking(tokenizer, self.thinking)
         if self.system_text is not None:
             check_system_turn(tokenizer, self.system_text)
-        return dataclasses.replace(self, thinking=dataclasses.replace(self.thinking, opened_by_prompt=opened))
+        thinking = dataclasses.replace(self.thinking, opened_by_prompt=opened)
+        told = told or ("the tokenizer's own" if template == TOKENIZER_TEMPLATE else str(template))
+        return dataclasses.replace(self, thinking=thinking, template=template, told=told)
 
     def prompt_ids(self, tokenizer: PreTrainedTokenizerBase, problem: str) -> list[int]:
         """Tokenize a prompt up to where the model goes on.
@@ -267,7 +284,8 @@ def stop_token_ids(tokenizer: PreTrainedTokenizerBase, model_or_generation_confi
     """Find the tokens on which generation stops.
 
     Args:
-        tokenizer: its eos token always counts, as it does in TRL's trainers.
+        tokenizer: its eos token always counts, as it does in TRL's trainers, and so does the token with which its
+            chat template ends a turn.
         model_or_generation_config: a model or a generation config, whose ``eos_token_id`` may hold more.
 
     Returns:
@@ -276,5 +294,5 @@ def stop_token_ids(tokenizer: PreTrainedTokenizerBase, model_or_generation_confi
     config = getattr(model_or_generation_config, "generation_config", model_or_generation_config)
     more = getattr(config, "eos_token_id", None)
     listed = [] if more is None else [more] if isinstance(more, int) else list(more)
-    own = [] if tokenizer.eos_token_id is None else [tokenizer.eos_token_id]
+    own = [token for token in (tokenizer.eos_token_id, turn_end_id(tokenizer)) if token is not None]
     return list(dict.fromkeys(int(token) for token in (*own, *listed)))

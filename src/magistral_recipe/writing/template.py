@@ -20,6 +20,12 @@ from magistral_recipe.writing.thinking import Thinking
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
+PACKAGE_TEMPLATE = "magistral"
+TOKENIZER_TEMPLATE = "tokenizer"
+AUTO_TEMPLATE = "auto"
+NAMED_TEMPLATES = frozenset({PACKAGE_TEMPLATE, TOKENIZER_TEMPLATE, AUTO_TEMPLATE})
+"""What a recipe may call a template; anything else is the path of a file."""
+
 MAX_TEMPLATE_BYTES = 256 * 1024
 _OWN_TEMPLATE_HINT = "use the package's own template (leave `template` out)"
 
@@ -128,6 +134,74 @@ def inspect_template(tokenizer: PreTrainedTokenizerBase, thinking: Thinking) -> 
     )
 
 
+def choose_template(tokenizer: PreTrainedTokenizerBase, thinking: Thinking, system: str | None) -> tuple[str, str]:
+    """Choose between a tokenizer's own chat template and the package's: its own, where nothing is lost by it.
+
+    A model that was taught a conversation's form keeps it. But a template that strips the thoughts, renders a prompt
+    otherwise once its answer follows, drops the system prompt or ends a turn on no token of its own can't be trained
+    with.
+
+    Args:
+        tokenizer: as it was loaded, its own template in it, if it has one.
+        thinking: the tags.
+        system: the system prompt that goes with every problem; ``None`` for none.
+
+    Returns:
+        `tokenizer` or `magistral`, and the choice in words.
+    """
+    if not tokenizer.chat_template:
+        return PACKAGE_TEMPLATE, "the package's (the tokenizer has none of its own)"
+    if tokenizer.chat_template == template_text(PACKAGE_TEMPLATE):
+        return PACKAGE_TEMPLATE, "the package's, which was saved with the model"
+    reason = _why_not_its_own(tokenizer, thinking, system)
+    if reason is None:
+        return TOKENIZER_TEMPLATE, "the tokenizer's own"
+    return PACKAGE_TEMPLATE, f"the package's, in place of the tokenizer's own, which {reason}"
+
+
+def _why_not_its_own(tokenizer: PreTrainedTokenizerBase, thinking: Thinking, system: str | None) -> str | None:
+    try:
+        traits = inspect_template(tokenizer, thinking)
+        if not traits.keeps_thoughts:
+            return "strips or doubles the thoughts of an assistant turn"
+        if not traits.preserves_prompts:
+            return "renders a prompt otherwise once the assistant's turn follows"
+        if system is not None and traits.shows_system is None:
+            return "refuses a system turn (with `thinking.system_prompt: none` it would do)"
+        if system is not None and not traits.shows_system:
+            return "leaves the system prompt out (with `thinking.system_prompt: none` it would do)"
+    except ChatTemplateError as error:
+        return str(error).removeprefix("the chat template ").partition("; ")[0]
+    if turn_end_id(tokenizer) is None:
+        return "ends the assistant's turn on no token that generation could stop on"
+    return None
+
+
+def turn_end_id(tokenizer: PreTrainedTokenizerBase) -> int | None:
+    """Find the token with which a tokenizer's chat template ends an assistant's turn.
+
+    It need not be the tokenizer's end token: Qwen's base models end a text on one and a turn on another.
+
+    Args:
+        tokenizer: with its chat template set.
+
+    Returns:
+        The token's id; ``None`` where there is no template, it can't render a turn, or no special token follows it.
+    """
+    if not getattr(tokenizer, "chat_template", None):
+        return None
+    answer = "Four it is"
+    try:
+        row = _render(tokenizer, [{"role": "user", "content": "?"}, {"role": "assistant", "content": answer}])
+    except ChatTemplateError:
+        return None
+    rest = row.rpartition(answer)[2].strip() if answer in row else ""
+    ids = tokenizer(rest, add_special_tokens=False)["input_ids"] if rest else []
+    added = tokenizer.added_tokens_decoder
+    special = {*tokenizer.all_special_ids, *(index for index, token in added.items() if token.special)}
+    return int(ids[0]) if ids and ids[0] in special else None
+
+
 def require_bounded(tokenizer: PreTrainedTokenizerBase) -> None:
     """Make sure that the tokenizer's chat template comes to an end: a stranger's may loop, or build a giant string.
 
@@ -204,10 +278,6 @@ def _shows_system(tokenizer: PreTrainedTokenizerBase, user: Message) -> bool | N
 
 
 Message = dict[str, str]
-
-PACKAGE_TEMPLATE = "magistral"
-
-TOKENIZER_TEMPLATE = "tokenizer"
 
 
 def prompt_opens_thinking(tokenizer: PreTrainedTokenizerBase, thinking: Thinking) -> bool:

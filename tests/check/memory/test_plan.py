@@ -11,14 +11,16 @@ import pytest
 from rich.console import Console
 
 from magistral_recipe.check.memory import probe as probing
-from magistral_recipe.check.memory.devices import DEVICES, find_device
+from magistral_recipe.check.memory.devices import DEVICES, device_here, find_device
 from magistral_recipe.check.memory.hours import LAUNCH_SECONDS, PASS_SHARE, segments
-from magistral_recipe.check.memory.lengths import Lengths, measure_lengths
+from magistral_recipe.check.memory.lengths import Lengths
 from magistral_recipe.check.memory.moments import PARTS, TRAINING
 from magistral_recipe.check.memory.plan import plan_recipe
 from magistral_recipe.check.memory.table import render
-from magistral_recipe.check.plan import check_recipe, memory_of
+from magistral_recipe.check.plan import check_recipe
+from magistral_recipe.check.proof import words_of
 from magistral_recipe.check.recipe_file import load_recipe
+from magistral_recipe.data.sources import load_problems
 from magistral_recipe.machine import GIB
 
 RECIPE = """\
@@ -124,6 +126,17 @@ def test_what_does_not_fit_says_what_to_change(recipe):
     assert max(len(line) for line in text.splitlines()) <= 100
 
 
+def test_packed_rows_without_flash_attention_say_what_their_mask_costs(plan, recipe):
+    (note,) = plan.stages[0].notes
+    assert note.startswith("packed rows without FlashAttention take a dense mask of 4,096 × 4,096: ")
+    assert note.endswith("`model.attn_implementation: flash_attention_2` needs none")
+    flash = plan_recipe(recipe("model.attn_implementation=flash_attention_2", text=SFT), CARD).stages[0]
+    activations = [stage.memory.moments[0].parts["activations"] for stage in (plan.stages[0], flash)]
+    cost = float(note.split(": ")[1].split()[0])
+    assert cost == pytest.approx((activations[0] - activations[1]) / GIB, abs=0.02)
+    assert not flash.notes
+
+
 def test_disk_counts_checkpoints_models_and_rollouts(plan):
     sft, grpo, _, export = ({item.what: item.size for item in stage.disk} for stage in plan.stages)
     learned = sft["best weights"]
@@ -141,11 +154,12 @@ def test_an_adapter_that_is_carried_on_is_all_that_is_left(recipe):
     assert kept["2 checkpoints"] == 2 * 3 * kept["adapter"]
 
 
-def test_a_quantized_models_hand_over_is_two_files_of_the_machines_memory_and_nothing_of_the_cards(recipe):
+def test_a_quantized_models_hand_over_is_a_file_and_a_weight_of_the_machines_memory_and_nothing_of_the_cards(recipe):
     text = SFT.replace("Qwen3-0.6B-Base, dtype: bfloat16", "Qwen3-8B-Base, dtype: bfloat16, quantization: nf4")
     sft = plan_recipe(recipe(text=text), CARD).stages[0]
     handover = next(item for item in sft.host if "hand-over" in item.what)
-    assert handover.size == 2 * 5e9
+    head = 151_936 * 4096  # the largest weight: once in float32, once as it is saved, beside one file
+    assert handover.size == 2e9 + head * (4 + 2)
     assert "nothing on the GPU" in handover.what
     assert "hand-over" not in [moment.name for moment in sft.memory.moments]
 
@@ -222,10 +236,18 @@ def test_a_line_through_two_sizes_says_what_the_full_size_takes():
 
 
 def test_prompts_and_traces_are_measured_on_the_recipes_own_rows(recipe):
-    found = measure_lengths(load_recipe_of_tiny(recipe))
-    assert found.prompt % 64 == found.row % 64 == 0
-    assert found.row >= found.prompt > 0
-    assert "the longest of the first" in str(found)
+    loaded = load_recipe_of_tiny(recipe)
+    found = check_recipe(loaded, Console(quiet=True)).memory["prompt_tokens"]
+    assert not found["assumed"]
+    words = words_of(loaded)
+    problems = load_problems(loaded.recipe.problems["p"], loaded.folder, None).rows
+    rendered = [
+        words.tokenizer.apply_chat_template(words.chat.messages(p.problem), add_generation_prompt=True)["input_ids"]
+        for p in problems
+    ]
+    longest = max(map(len, rendered))
+    assert found["tokens"] == -(-longest // 64) * 64
+    assert "the longest of the first 128" in str(Lengths(found["tokens"]))
     assert "assumed" in str(Lengths())
 
 
@@ -261,6 +283,6 @@ def test_a_full_models_reference_is_a_second_model(recipe):
 
 
 def test_check_makes_the_plan_of_what_is_at_hand(recipe):
-    plan = memory_of(load_recipe_of_tiny(recipe))
-    assert plan.device.at_hand
-    assert plan.fits
+    outcome = check_recipe(load_recipe_of_tiny(recipe), Console(quiet=True))
+    assert outcome.memory["device"]["name"] == device_here().name
+    assert outcome.memory["fits"]

@@ -9,8 +9,8 @@ import pytest
 from magistral_recipe.check.memory.devices import find_device
 from magistral_recipe.check.memory.plan import plan_recipe
 from magistral_recipe.check.memory.verdict import Fit
-from magistral_recipe.check.plan import check_trainers
 from magistral_recipe.check.recipe_file import load_recipe
+from magistral_recipe.check.trainers import check_trainers
 
 HEAD = """\
 name: r

@@ -12,19 +12,14 @@ from magistral_recipe.check.memory.devices import Device
 from magistral_recipe.check.memory.dry_run import Pass, Trained
 from magistral_recipe.check.memory.generation import Batch
 from magistral_recipe.check.memory.lengths import ASSUMED_PROMPT, Lengths
+from magistral_recipe.check.memory.sharding import Sharding
+from magistral_recipe.generation.hf import CPU_TOKENS, LEAST_TOKENS, MAX_ROWS
 from magistral_recipe.models.config import ModelConfig
 from magistral_recipe.models.precision import Dtype
 from magistral_recipe.recipe.sections import Recipe, Stage
 from magistral_recipe.stages.evaluate import EvaluateStage
 from magistral_recipe.stages.grpo import GrpoStage
 from magistral_recipe.stages.training import TrainingStage, run_arguments
-
-_MOST_ROWS = 256
-"""`generation.hf` generates no more sequences at once."""
-_CPU_TOKENS = 32_768
-"""`generation.hf`'s token budget on a CPU."""
-_GPU_TOKENS = 4_096
-"""The least token budget that `generation.hf` takes on a GPU."""
 
 
 @dataclass(frozen=True)
@@ -39,6 +34,7 @@ class Case:
         device: where it would run.
         lengths: of the recipe's prompts and traces.
         processes: how many share the work.
+        sharding: how they share the model; ``None`` where each has a copy.
     """
 
     stage: Stage
@@ -48,6 +44,7 @@ class Case:
     device: Device
     lengths: Lengths = field(default_factory=Lengths)
     processes: int = 1
+    sharding: Sharding | None = None
 
     @property
     def prompt(self) -> int:
@@ -82,7 +79,7 @@ class Case:
         return Trained(
             shape=self.shape,
             key=self.shape.to_json_string(),
-            dtype=self.model.dtype,
+            dtype=(self.sharding and self.sharding.compute) or self.model.dtype,
             quantization=self.model.quantization,
             lora=None if adapters is None else adapters.model_dump_json(),
             autocast=autocast,
@@ -188,8 +185,8 @@ def evaluated_batch(case: Case, room: float, token: float) -> Batch | None:
         return None
     section = case.stage.evaluate
     wanted = -(-section.count // case.processes) * section.samples
-    budget = max(_GPU_TOKENS, int(room / 2 / token)) if case.device.gpu else _CPU_TOKENS
-    rows = min(_MOST_ROWS, wanted, max(budget // (case.prompt + section.max_new_tokens), 1))
+    budget = max(LEAST_TOKENS, int(room / 2 / token)) if case.device.gpu else CPU_TOKENS
+    rows = min(MAX_ROWS, wanted, max(budget // (case.prompt + section.max_new_tokens), 1))
     return Batch(rows, case.prompt, section.max_new_tokens)
 
 
@@ -203,7 +200,7 @@ def evaluation_batch(case: Case, drawn: Mapping[str, Any]) -> Batch:
     assert isinstance(case.stage, EvaluateStage)
     new = int(drawn["max_new_tokens"])
     rows = max(case.stage.tokens_per_batch // (case.prompt + new), 1)
-    source = case.recipe.problems.get(case.stage.problems)
+    source = case.recipe.source_of(case.stage.problems)
     if source is not None and source.count:
         rows = min(rows, source.count * max(int(drawn["samples"]), 1))
-    return Batch(min(rows, _MOST_ROWS), case.prompt, new)
+    return Batch(min(rows, MAX_ROWS), case.prompt, new)

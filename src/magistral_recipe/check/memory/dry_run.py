@@ -23,6 +23,7 @@ from magistral_recipe.check.memory.live import LiveStorages
 from magistral_recipe.check.memory.optimizer import TrainedTensor
 from magistral_recipe.check.memory.quantized import quantize_layers
 from magistral_recipe.check.memory.stand_ins import LOGPROBS, counted_head, quiet, readable, without_packing
+from magistral_recipe.models.architecture import freeze_other_parts
 from magistral_recipe.models.config import LoraSettings
 from magistral_recipe.models.load import add_lora
 from magistral_recipe.models.precision import Dtype, adapter_dtype
@@ -212,9 +213,7 @@ def build(trained: Trained, layers: int) -> Any:
     if trained.head_float32:
         model.get_output_embeddings().float()
     if trained.lora is None:
-        for name, parameter in model.named_parameters():
-            if "vision_tower" in name or "multi_modal_projector" in name:
-                parameter.requires_grad_(False)
+        freeze_other_parts(model)
         return model
     wrapped = add_lora(model, LoraSettings.model_validate_json(trained.lora))
     if trained.reference_adapter:

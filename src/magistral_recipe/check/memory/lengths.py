@@ -1,19 +1,21 @@
-"""How long a recipe's prompts and traces are: of the first rows, where they can be read without a network."""
+"""How long a recipe's prompts and traces are: of the first rows, where they could be looked at."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from magistral_recipe.data.sources import first_rows, load_problems
-from magistral_recipe.errors import DataError, RecipeError
-from magistral_recipe.recipe.sections import LoadedRecipe
-from magistral_recipe.stages.training import TrainingStage, base_model_config, chat_format
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
+
+    from magistral_recipe.data.problems import Problem, Trace
+    from magistral_recipe.writing.chat_format import ChatFormat
 
 ASSUMED_PROMPT = 512
 """Tokens of the longest prompt where none could be measured."""
-_ROWS = 128
-"""Rows that are looked at."""
+MEASURED_ROWS = 128
+"""Rows of each set that are measured."""
 _STEP = 64
 """Lengths are rounded up to a multiple of it: later rows may be somewhat longer."""
 
@@ -35,39 +37,26 @@ class Lengths:
         if self.prompt is None:
             told = f"prompts up to {ASSUMED_PROMPT:,} tokens (assumed)"
         else:
-            told = f"prompts up to {self.prompt:,} tokens (the longest of the first {_ROWS})"
+            told = f"prompts up to {self.prompt:,} tokens (the longest of the first {MEASURED_ROWS})"
         return told if self.row is None else f"{told}, traces up to {self.row:,} where there is no max_length"
 
 
-def measure_lengths(loaded: LoadedRecipe) -> Lengths:
-    """Measure a recipe's prompts and traces on its own tokenizer.
+def measure_lengths(
+    tokenizer: PreTrainedTokenizerBase, chat: ChatFormat, problems: Iterable[Problem], traces: Iterable[Trace]
+) -> Lengths:
+    """Measure prompts and traces.
 
     Args:
-        loaded: the recipe, its wiring proven: tokenizer and data can be read.
+        tokenizer: the model's, the chat template installed.
+        chat: the recipe's format.
+        problems: the first of each set.
+        traces: the first of each stage.
 
     Returns:
-        The lengths; without those that could not be read.
+        The lengths; without those that there are no rows for.
     """
-    from magistral_recipe.models.load import load_tokenizer
-
-    recipe, base = loaded.recipe, loaded.folder
-    config = base_model_config(recipe, base)
-    try:
-        tokenizer = load_tokenizer(config.path, None, config)
-        chat = chat_format(recipe, base).install(tokenizer)
-        prompts = [
-            _tokens(tokenizer, chat.messages(problem.problem))
-            for source in recipe.problems.values()
-            for problem in load_problems(first_rows(source, _ROWS), base, None).rows
-        ]
-        rows = [
-            len(chat.training_row(tokenizer, trace.problem, trace.text(chat.thinking)).ids)
-            for stage in recipe.stages
-            if isinstance(stage, TrainingStage)
-            for trace in stage.proof_traces(base, chat.thinking, _ROWS)
-        ]
-    except (DataError, RecipeError, ValueError):  # what can't be read here was said by the wiring proof
-        return Lengths()
+    prompts = [_tokens(tokenizer, chat.messages(problem.problem)) for problem in problems]
+    rows = [len(chat.training_row(tokenizer, trace.problem, trace.text(chat.thinking)).ids) for trace in traces]
     return Lengths(_rounded(prompts), _rounded(rows))
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -12,20 +12,23 @@ from magistral_recipe.check.memory.case import (
     evaluated_batch,
     evaluation_batch,
     largest_pass,
-    longest_completion,
     rollout_batch,
 )
+from magistral_recipe.check.memory.copied import copy_bytes, kept_cache_bytes
 from magistral_recipe.check.memory.dry_run import (
     ACTIVATIONS,
     ADAPTERS,
     GRADIENTS,
     WEIGHTS,
     DryRun,
+    Measured,
     dry_run,
 )
+from magistral_recipe.check.memory.engine import engine_needs, engine_weights, hands_over_adapters
 from magistral_recipe.check.memory.generation import CACHE, Batch, cache_bytes_a_token, generation_bytes
 from magistral_recipe.check.memory.optimizer import OptimizerBytes, optimizer_bytes
 from magistral_recipe.check.memory.quantized import DEQUANTIZED
+from magistral_recipe.check.memory.sharding import GATHERED, MASTER, Sharding, shares
 from magistral_recipe.check.memory.stand_ins import LOGPROBS
 from magistral_recipe.machine import GIB
 from magistral_recipe.models.precision import BYTES
@@ -35,8 +38,23 @@ from magistral_recipe.stages.grpo import GrpoStage
 from magistral_recipe.stages.training import TrainingStage
 
 OPTIMIZER, BUCKETS, REFERENCE, VLLM, WORK = "optimizer", "DDP buckets", "reference", "vLLM", "work"
+COPY = "rollout copy"
 PARTS = (
-    *(WEIGHTS, ADAPTERS, GRADIENTS, BUCKETS, OPTIMIZER, REFERENCE, ACTIVATIONS, DEQUANTIZED, LOGPROBS, CACHE, WORK),
+    *(
+        WEIGHTS,
+        ADAPTERS,
+        GATHERED,
+        GRADIENTS,
+        BUCKETS,
+        OPTIMIZER,
+        REFERENCE,
+        COPY,
+        ACTIVATIONS,
+        DEQUANTIZED,
+        LOGPROBS,
+        CACHE,
+        WORK,
+    ),
     VLLM,
 )
 """Every part, in the order in which they are shown."""
@@ -113,40 +131,40 @@ def _training(case: Case) -> StageMemory:
     values = case.arguments
     trained, spec = case.trained(), largest_pass(case)
     run = dry_run(trained, spec)
-    optimizer = _optimizer(str(values.get("optim")), run)
-    gradients = run.whole(lambda depth: depth.gradients)
-    resting = {
-        WEIGHTS: run.whole(lambda depth: depth.held[WEIGHTS]),
-        ADAPTERS: run.whole(lambda depth: depth.held[ADAPTERS]),
-        OPTIMIZER: optimizer.gpu,
-    }
+    optimizer = _optimizer(str(values.get("optim")), run, case.sharding)
+    resting, gradients, buckets, peak = _held(case, run)
+    ranks = case.sharding.ranks if case.sharding else 1
+    gathered = buckets if case.sharding else {}
+    resting[OPTIMIZER] = optimizer.gpu / ranks
     if values.get("beta") and case.model.lora is None and isinstance(case.stage, GrpoStage):
         resting[REFERENCE] = resting[WEIGHTS]
-    buckets = {BUCKETS: gradients} if case.processes > 1 else {}
+    if copied := copy_bytes(case):
+        resting[COPY] = copied
+    kept = {CACHE: held} if (held := kept_cache_bytes(case)) else {}
     share = _vllm_share(case)
     asleep = bool(values.get("vllm_enable_sleep_mode"))
     beside = {} if asleep or share is None else {VLLM: share}
-    peak, chunk = run.peak(), run.chunk()
+    chunk = run.chunk()
     words = f"a pass of {spec.rows} × {spec.width:,} tokens"
     if spec.dense_mask:
         words += ", with a dense attention mask"
     if peak.get(LOGPROBS, 0.0) < chunk / 2:
         words += f"; the log-probabilities' chunk of {chunk / GIB:.2f} GiB is gone by then"
     moments = [
-        Moment(TRAINING, {**resting, **peak, **buckets, **beside}, words),
+        Moment(TRAINING, {**resting, **peak, **buckets, **kept, **beside}, words),
         Moment(
             STEP,
-            {**resting, GRADIENTS: gradients, WORK: optimizer.step, **buckets, **beside},
+            {**resting, GRADIENTS: gradients, WORK: optimizer.step / ranks, **buckets, **kept, **beside},
             str(values["optim"]),
         ),
-        *_rollouts(case, resting, share),
-        *_evaluation_within(case, resting, beside),
+        *_rollouts(case, {**resting, **gathered}, share),
+        *_evaluation_within(case, {**resting, **gathered}, beside),
     ]
     shown = tuple(moment for moment in moments if moment.name != STEP or _highest(moments) is moment)
     return StageMemory(
         shown,
         optimizer,
-        gradients,
+        gradients * ranks,
         _count(case),
         run.whole(lambda depth: sum(tensor.numbers for tensor in depth.trained)),
     )
@@ -156,11 +174,31 @@ def _highest(moments: list[Moment]) -> Moment:
     return max(moments, key=lambda moment: moment.allocated + moment.share)
 
 
-def _optimizer(name: str, run: DryRun) -> OptimizerBytes:
+def _held(case: Case, run: DryRun) -> tuple[dict[str, float], float, dict[str, float], Mapping[str, float]]:
+    """What one card holds: at rest, of gradients, besides while it trains, and at the pass's highest point."""
+    if case.sharding is not None:
+        part = shares(run, case.sharding, case.model.dtype, full=case.model.lora is None)
+        return {WEIGHTS: part.weights, ADAPTERS: part.adapters}, part.gradients, {GATHERED: part.gathered}, part.peak
+    resting = {label: run.whole(_held_of(label)) for label in (WEIGHTS, ADAPTERS)}
+    gradients = run.whole(lambda depth: depth.gradients)
+    return resting, gradients, {BUCKETS: gradients} if case.processes > 1 else {}, run.peak()
+
+
+def _held_of(label: str) -> Callable[[Measured], float]:
+    return lambda depth: depth.held[label]
+
+
+def _optimizer(name: str, run: DryRun, sharding: Sharding | None) -> OptimizerBytes:
+    def of(depth: Measured) -> OptimizerBytes:
+        tensors = depth.trained
+        if sharding is not None:
+            tensors = tuple(tensor._replace(itemsize=MASTER) for tensor in tensors)
+        return optimizer_bytes(name, tensors)
+
     return OptimizerBytes(
-        run.whole(lambda depth: optimizer_bytes(name, depth.trained).gpu),
-        run.whole(lambda depth: optimizer_bytes(name, depth.trained).host),
-        run.whole(lambda depth: optimizer_bytes(name, depth.trained).step),
+        run.whole(lambda depth: of(depth).gpu),
+        run.whole(lambda depth: of(depth).host),
+        run.whole(lambda depth: of(depth).step),
     )
 
 
@@ -178,11 +216,10 @@ def _rollouts(case: Case, resting: Mapping[str, float], share: float | None) -> 
     if not isinstance(case.stage, GrpoStage):
         return
     if share is not None:
-        model = _count(case) * 2
         token = cache_bytes_a_token(case.read())
-        fits = max(share - model, 0) / token
+        fits = max(share - engine_weights(case, hands_over_adapters(case)), 0) / token
         about = f"vLLM's share holds the weights and keys and values of {fits:,.0f} tokens"
-        yield Moment(ROLLOUTS, {**resting, VLLM: share}, about, max(vllm_needs(case) - share, 0.0))
+        yield Moment(ROLLOUTS, {**resting, VLLM: share}, about, max(engine_needs(case) - share, 0.0))
     elif not case.arguments.get("use_vllm"):
         yield _generating(ROLLOUTS, case, resting, rollout_batch(case))
 
@@ -203,7 +240,7 @@ def _generating(name: str, case: Case, resting: Mapping[str, float], batch: Batc
 def _evaluating(case: Case, drawn: Mapping[str, Any]) -> StageMemory:
     assert isinstance(case.stage, EvaluateStage)
     if case.stage.backend == "vllm":
-        weights = _count(case) * BYTES[case.model.dtype]
+        weights = engine_weights(case, False, BYTES[case.model.dtype])
         about = "vLLM takes 90% of the card for itself"
         share = max(0.9 * case.device.total, weights)
         return StageMemory((Moment(EVALUATION, {VLLM: share}, about),), parameters=_count(case))
@@ -222,7 +259,12 @@ def _count(case: Case) -> float:
 
 def parameter_count(shape: Any) -> int:
     """Count a model's weights, tied ones once."""
-    return _counted(_Shape(shape, shape.to_json_string()))
+    return sum(_weights(_Shape(shape, shape.to_json_string())))
+
+
+def largest_weight(shape: Any) -> int:
+    """Count the numbers of a model's largest weight."""
+    return max(_weights(_Shape(shape, shape.to_json_string())))
 
 
 @dataclass(frozen=True)
@@ -232,11 +274,5 @@ class _Shape:
 
 
 @functools.lru_cache(maxsize=32)
-def _counted(shape: _Shape) -> int:
-    return sum(parameter.numel() for parameter in empty_model(shape.config).parameters())
-
-
-def vllm_needs(case: Case) -> float:
-    """Bytes that vLLM needs at least: the weights, and keys and values of one sequence of full length."""
-    length = int(case.arguments.get("vllm_max_model_length") or case.prompt + longest_completion(case))
-    return parameter_count(case.shape) * 2 + length * cache_bytes_a_token(case.read())
+def _weights(shape: _Shape) -> tuple[int, ...]:
+    return tuple(parameter.numel() for parameter in empty_model(shape.config).parameters())

@@ -4,22 +4,25 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from magistral_recipe.check.memory.case import Case
+from magistral_recipe.check.memory.case import Case, largest_pass
 from magistral_recipe.check.memory.devices import Device, device_here
+from magistral_recipe.check.memory.dry_run import dry_run
 from magistral_recipe.check.memory.hours import Hours, Speed, hours
 from magistral_recipe.check.memory.lengths import ASSUMED_PROMPT, Lengths
 from magistral_recipe.check.memory.moments import Moment, StageMemory, parameter_count, stage_memory
 from magistral_recipe.check.memory.optimizer import known_optimizer
 from magistral_recipe.check.memory.remedy import Change, find_remedy
+from magistral_recipe.check.memory.sharding import read_sharding
 from magistral_recipe.check.memory.storage import Item, disk, host_memory
 from magistral_recipe.check.memory.verdict import Fit, Verdict, judge, worst
 from magistral_recipe.errors import DataError
+from magistral_recipe.machine import GIB
 from magistral_recipe.models.paths import hub_id
-from magistral_recipe.models.shape import find_shape
+from magistral_recipe.models.shape import ModelShape, find_shape
 from magistral_recipe.recipe.sections import LoadedRecipe, Stage
 from magistral_recipe.stages.evaluate import EvaluateStage
 from magistral_recipe.stages.grpo import GrpoStage
@@ -136,6 +139,7 @@ def plan_recipe(
     device: Device | None = None,
     lengths: Lengths | None = None,
     *,
+    shape: ModelShape | None = None,
     probe: bool = False,
 ) -> RecipePlan | None:
     """Plan a recipe before a model is loaded.
@@ -144,6 +148,7 @@ def plan_recipe(
         loaded: the recipe.
         device: where it would run; by default what is at hand.
         lengths: of its prompts and traces, where known.
+        shape: the model's, where it is found already.
         probe: time a few passes and steps on the machine at hand, where that is the device.
 
     Returns:
@@ -151,19 +156,38 @@ def plan_recipe(
     """
     recipe = loaded.recipe
     model = base_model_config(recipe, loaded.folder)
-    found = find_shape(model)
+    found = shape or find_shape(model)
     if found is None:
         return None
     device, lengths = device or device_here(), lengths or Lengths()
     parameters = parameter_count(found.config)
     stages = []
     for stage in recipe.stages:
-        processes = recipe.started_as(stage).num_processes
-        case = Case(stage, model, recipe, found.config, device, lengths, processes)
+        case = case_of(loaded, stage, found, device, lengths)
         stages.append(_plan_stage(case, loaded, parameters, probe and device.at_hand))
     download = 2.0 * parameters if hub_id(model.path) else 0.0
     free = shutil.disk_usage(Path.cwd()).free
     return RecipePlan(device, found.origin, parameters, lengths, tuple(stages), download, free)
+
+
+def case_of(
+    loaded: LoadedRecipe, stage: Stage, shape: ModelShape, device: Device, lengths: Lengths | None = None
+) -> Case:
+    """A recipe's stage on a device.
+
+    Args:
+        loaded: the recipe.
+        stage: of the recipe.
+        shape: the model's.
+        device: where it would run.
+        lengths: of prompts and traces, where known.
+    """
+    recipe, model = loaded.recipe, base_model_config(loaded.recipe, loaded.folder)
+    launch = recipe.started_as(stage)
+    config = None if launch.config_file is None else loaded.folder / launch.config_file
+    sharding = read_sharding(config, launch.num_processes)
+    lengths = lengths or Lengths()
+    return Case(stage, model, recipe, shape.config, device, lengths, launch.num_processes, sharding)
 
 
 def _plan_stage(case: Case, loaded: LoadedRecipe, parameters: int, probe: bool) -> StagePlan:
@@ -199,7 +223,7 @@ def drawn_of(stage: Stage, loaded: LoadedRecipe) -> dict[str, Any]:
     if not isinstance(stage, EvaluateStage):
         return {}
     try:
-        return stage.drawn(loaded.recipe.problems.get(stage.problems), loaded.folder)
+        return stage.drawn(loaded.recipe.source_of(stage.problems), loaded.folder)
     except DataError:  # a benchmark in a file that isn't there: `check` has said so
         return stage.model_dump()
 
@@ -213,9 +237,29 @@ def _notes(case: Case) -> Iterator[str]:
         yield f"the states of optim: {name} are not known here and counted as AdamW's"
     if case.model.quantization == "int8":
         yield "int8 layers keep their inputs for the whole pass, which recomputing can't avoid: nf4 takes less"
-    if case.recipe.launch_of(case.stage).config_file is not None:
-        yield "an Accelerate config may shard the model; the plan is for whole copies"
+    if case.sharding is not None:
+        what = "weights, gradients and optimizer" if case.sharding.weights else "gradients and optimizer"
+        yield f"FSDP shares {what} out over {case.sharding.ranks} cards; the plan is for one of them, not measured"
+    elif case.recipe.launch_of(case.stage).config_file is not None:
+        yield "the Accelerate config shards nothing that is known here; the plan is for whole copies"
+    yield from _mask_note(case)
     if isinstance(case.stage, GrpoStage) and values.get("use_vllm") and values.get("vllm_mode") == "server":
         yield "vLLM's server has a card of its own, which is not in the plan"
     if isinstance(case.stage, GrpoStage) and values.get("vllm_enable_sleep_mode"):
         yield "what vLLM keeps while it sleeps (its CUDA graphs) is not counted"
+
+
+def _mask_note(case: Case) -> Iterator[str]:
+    """Say what it costs that attention without a fused kernel for packed or padded rows is given a mask."""
+    spec = largest_pass(case)
+    if not spec.dense_mask:
+        return
+    with_mask, without = (
+        sum(dry_run(case.trained(), each).peak().values()) for each in (spec, replace(spec, dense_mask=False))
+    )
+    rows = "packed rows" if case.arguments.get("packing") else "padded rows"
+    yield (
+        f"{rows} without FlashAttention take a dense mask of {spec.width:,} × {spec.width:,}: "
+        f"{(with_mask - without) / GIB:.2f} GiB more, and attention computes what it masks; "
+        "`model.attn_implementation: flash_attention_2` needs none"
+    )

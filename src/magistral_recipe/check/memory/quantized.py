@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from magistral_recipe.check.memory.live import counted_as
+from magistral_recipe.models.architecture import kept_whole
 from magistral_recipe.models.quantization import NF4_BLOCK
 
 DEQUANTIZED = "dequantized layer"
@@ -26,7 +27,7 @@ _CODE = 4 * (256 + 16 + 1)
 
 
 def quantize_layers(model: nn.Module, kind: str, compute: torch.dtype) -> nn.Module:
-    """Replace a meta model's linear layers by stand-ins for bitsandbytes', those that transformers would replace.
+    """Replace a meta model's linear layers by stand-ins for bitsandbytes', those that loading replaces.
 
     Args:
         model: on the meta device; changed in place.
@@ -38,7 +39,7 @@ def quantize_layers(model: nn.Module, kind: str, compute: torch.dtype) -> nn.Mod
     """
     from transformers.quantizers.base import get_keys_to_not_convert
 
-    replace_layers(model, kind, compute, get_keys_to_not_convert(model))
+    replace_layers(model, kind, compute, kept_whole(model) or get_keys_to_not_convert(model))
     model.is_loaded_in_4bit = kind == "nf4"  # type: ignore[assignment]
     model.is_loaded_in_8bit = kind == "int8"  # type: ignore[assignment]
     return model

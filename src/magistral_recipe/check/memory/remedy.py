@@ -14,15 +14,15 @@ from magistral_recipe.check.memory.case import (
     longest_row,
     rollout_batch,
 )
+from magistral_recipe.check.memory.engine import engine_needs, hands_over_adapters
 from magistral_recipe.check.memory.moments import (
     ROLLOUTS,
     STEP,
     TRAINING,
     Moment,
     stage_memory,
-    vllm_needs,
 )
-from magistral_recipe.check.memory.verdict import Fit, Verdict, worst
+from magistral_recipe.check.memory.verdict import Fit, Verdict, judge, worst
 from magistral_recipe.models.config import LoraSettings
 from magistral_recipe.stages.evaluate import EvaluateStage
 from magistral_recipe.stages.grpo import GrpoStage
@@ -34,6 +34,8 @@ _SHORTEST_ROW = 2048
 """Traces of reasoning are cut out below it, so that shorter rows are no remedy."""
 _WORTH = 0.97
 """A change that does not make a stage fit is kept only if it takes the need below this part of what it was."""
+_LOWER = 0.8
+"""What is left of the need of a moment that has run out of memory."""
 
 
 class Harm(IntEnum):
@@ -103,6 +105,33 @@ def find_remedy(case: Case, drawn: Mapping[str, Any] | None = None) -> tuple[Cha
         if found is not None:
             return _relaxed(case, drawn, found)
     return None
+
+
+def lower(case: Case, moment: Moment, drawn: Mapping[str, Any] | None = None, section: str = "") -> Change | None:
+    """Find the key that makes a moment of a stage need less, whatever the device: it ran out of memory there.
+
+    Args:
+        case: the stage.
+        moment: the moment that needs less.
+        drawn: sampling of an `evaluate` stage.
+        section: how the keys begin that may be changed.
+
+    Returns:
+        The least harmful change that takes a fifth off, else the one that takes off most; ``None`` without one.
+    """
+    now = judge(moment, case.device).needed
+    best: tuple[float, Change] | None = None
+    for _, ladder in sorted(_ladders(case, moment, drawn), key=lambda pair: pair[0]):
+        for change in ladder:
+            if not change.key.startswith(section):
+                continue
+            found = _again(change.apply(case), moment.name, drawn)
+            needed = 0.0 if found is None else found.needed
+            if needed <= _LOWER * now:
+                return change
+            if needed < _WORTH * now and (best is None or needed < best[0]):
+                best = needed, change
+    return best[1] if best else None
 
 
 def _search(case: Case, drawn: Mapping[str, Any] | None, allowed: Harm) -> list[tuple[Ladder, Change]] | None:
@@ -222,7 +251,7 @@ def _of_rl(case: Case, moment: Moment) -> Iterator[tuple[Harm, Ladder]]:
             budgets = _halves(batch.tokens, batch.prompt + batch.new)
             yield Harm.TIME, [_trainer(case, "max_tokens_per_generation", budget) for budget in budgets]
     elif values.get("vllm_mode") == "colocate" and case.device.gpu:
-        share, least = float(values["vllm_gpu_memory_utilization"]), vllm_needs(case) / case.device.total
+        share, least = float(values["vllm_gpu_memory_utilization"]), engine_needs(case) / case.device.total
         steps = [percent / 100 for percent in range(5, 100, 5) if percent / 100 >= least]
         key = "vllm_gpu_memory_utilization"
         if share < least:
@@ -236,11 +265,11 @@ def _of_rl(case: Case, moment: Moment) -> Iterator[tuple[Harm, Ladder]]:
 def _without_vllm(case: Case) -> Change:
     def apply(case: Case) -> Case:
         assert isinstance(case.stage, GrpoStage)
-        rollouts = case.stage.rollouts.model_copy(update={"backend": "transformers"})
+        rollouts = case.stage.rollouts.model_copy(update={"backend": "auto"})
         trainer = {key: value for key, value in case.stage.trainer.items() if key != "use_vllm"}
         return replace(case, stage=case.stage.model_copy(update={"rollouts": rollouts, "trainer": trainer}))
 
-    return Change(f"{case.stage.name}.rollouts.backend", "transformers", "vllm", apply)
+    return Change(f"{case.stage.name}.rollouts.backend", "auto", "vllm", apply)
 
 
 def _of_sft(case: Case) -> Iterator[tuple[Harm, Ladder]]:
@@ -272,7 +301,8 @@ def _less_held(case: Case) -> Iterator[tuple[Harm, Ladder]]:
         return
     if case.device.gpu and case.device.bfloat16 and model.dtype == "float32":
         yield Harm.ROUNDING, [_model(case, "dtype", "bfloat16")]
-    if case.device.gpu and model.quantization != "nf4" and not model.is_gguf and not values.get("use_vllm"):
+    sampled = not values.get("use_vllm") or hands_over_adapters(case)
+    if case.device.gpu and model.quantization != "nf4" and not model.is_gguf and sampled:
         yield Harm.METHOD, [_model(case, "quantization", "nf4")]
 
 

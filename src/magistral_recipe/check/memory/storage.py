@@ -5,14 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from magistral_recipe.check.memory.case import Case, longest_completion
-from magistral_recipe.check.memory.moments import StageMemory
+from magistral_recipe.check.memory.engine import engine_asleep
+from magistral_recipe.check.memory.moments import StageMemory, largest_weight
+from magistral_recipe.models.merge import merge_ram
 from magistral_recipe.models.precision import BYTES
 from magistral_recipe.stages.export import ExportStage
 from magistral_recipe.stages.grpo import GrpoStage
 from magistral_recipe.stages.training import TrainingStage
 
-SHARD = 5e9
-"""Bytes of a file that a merged model is written in, at most."""
+_HUB_FILE = 5e9
+"""Bytes of a file of weights as the hub has them, at most."""
 _CHARACTERS = 4
 """Bytes of text a token, about what English and mathematics take."""
 
@@ -42,19 +44,21 @@ def host_memory(case: Case, memory: StageMemory | None, parameters: float) -> tu
         The moments of loading and handing over, and what lasts; not their sum.
     """
     whole = parameters * BYTES[case.model.dtype]
-    shards = 2 * min(whole, SHARD)
     if isinstance(case.stage, ExportStage):
         return (Item("the exported model, on the CPU", parameters * BYTES[case.stage.dtype or case.model.dtype]),)
     quantized = case.model.quantization != "none"
-    items = [Item("loading, a file at a time", shards) if quantized else Item("loading", whole)]
+    items = [Item("loading, a file at a time", 2 * min(whole, _HUB_FILE)) if quantized else Item("loading", whole)]
     if isinstance(case.stage, TrainingStage):
         lora = case.model.lora
+        if asleep := engine_asleep(case):
+            items.append(Item("vLLM's weights while it sleeps", asleep))
         if memory is not None and memory.optimizer is not None and memory.optimizer.host:
             items.append(Item("the paged optimizer", memory.optimizer.host))
         if lora is not None and lora.handover == "carry":
             items.append(Item("hand-over: the adapter alone", memory.trained if memory else 0.0))
         elif lora is not None and quantized:
-            items.append(Item("hand-over: merged on the CPU a layer at a time, nothing on the GPU", shards))
+            ram = merge_ram(largest_weight(case.shape), int(parameters), case.model.dtype)
+            items.append(Item("hand-over: merged on the CPU a weight at a time, nothing on the GPU", ram))
         else:
             items.append(Item("hand-over: the model as it is written", whole))
     return tuple(items)

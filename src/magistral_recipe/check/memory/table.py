@@ -84,12 +84,13 @@ def _lines(stage: StagePlan) -> Iterator[RenderableType]:
             (f"{stage.name}: {told}", _COLOURS[verdict.fit]),
             f"{time} ({moment.name}: {moment.about})",
         )
-        yield from (Text(f"  {line}") for line in _remedy(stage))
+        yield from (Text(f"  {line}") for line in way_out(stage))
     for note in stage.notes:
         yield Text(f"  {note}", style="dim")
 
 
-def _remedy(stage: StagePlan) -> Iterator[str]:
+def way_out(stage: StagePlan) -> Iterator[str]:
+    """Say in a line what to change so that a stage fits; nothing where it does."""
     if stage.remedy is None:
         yield "no key tried here makes it fit: a smaller model or a larger card"
     elif stage.remedy:

@@ -30,8 +30,8 @@ const Samples = (() => {
     pushed: ["pushed up though wrong", c => c.right === false && c.advantage > 0],
   };
   const PLACES = {
-    all: ["held out and training", () => true],
-    evaluation: ["held out", c => data.occasions[c.occasion].kind === "evaluation"],
+    all: ["evaluation and training", () => true],
+    evaluation: ["evaluation", c => data.occasions[c.occasion].kind === "evaluation"],
     rollouts: ["training groups", c => data.occasions[c.occasion].kind === "rollouts"],
   };
   const SORTS = {

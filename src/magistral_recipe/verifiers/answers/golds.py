@@ -16,14 +16,24 @@ from magistral_recipe.writing.boxes import find_boxes
 GROUND_TRUTH = "ground_truth"
 """The key under which verl's rows hold their answer."""
 
-_BARE = re.compile(r"[^a-zA-Z#<]*")  # what most references are
+_BARE = re.compile(r"[^a-zA-Z#<答选]*")  # what most references are
+_NONE_THERE = re.compile(
+    r"(?:\\text ?\{)?\W*(?:proof|not ?found|see (?:the )?(?:solution|proof)|null|nan)\W*", re.IGNORECASE
+)
 _TAGGED = re.compile(r"<answer>(.*?)</answer>", re.DOTALL | re.IGNORECASE)
 _HASHES = re.compile(r"####[ \t]*([^\n]*\S)")
-_ANSWER_IS = re.compile(
-    r"(?<!\\text\{)\b(?:the\s+)?(?:final\s+|correct\s+)?answer(?:\s+is\s*[:=]?|\s*[:=])(?=[\s*]*([^\n]*\S))",
+_HEADING = re.compile(
+    r"(?:\d+[.)] *)?(?:step|part|case|solution|answer|final|explanation|method|approach|problem|question|conclusion|"
+    r"summary|verification|check|proof|note|given|result)\b",
     re.IGNORECASE,
 )
-_SENTENCE_END = re.compile(r"[.!?](?=\s+[A-Z]|\s*$)")
+_ANSWER_IS = re.compile(
+    r"(?:(?<!\\text\{)\b(?:the\s+)?(?:final\s+|correct\s+)?answer(?:\s+is\s*[:=]?|\s*[:=])|\bans\s*[.:=]"
+    r"|^(?:#+ *|\*\*)(?:final +)?answer *:? *(?:\*\*)? *$|答案\s*(?:是|为|[】:：])+|故选\s*[:：]?)(?=[\s*]*([^\n]*\S))",
+    re.IGNORECASE | re.MULTILINE,
+)
+_SENTENCE_END = re.compile(r"[.!?](?=\s+[A-Z]|\s*$)|。|,?\s+(?:because|since)\b")
+_EMPTY_MARK = re.compile(r"####\s*\Z|\\f?boxed ?\{\s*\}")
 _MARKUP = re.compile(r"\\(?:begin|end) ?\{[^{}]*\}|\\[a-zA-Z]+")
 _WORD = re.compile(r"[^\W\d_]{2,}")
 _NEXT_SENTENCE = re.compile(r"(?:[^\W\d_]{3}|[\d$)}\]])[.!?]\s+(?:[A-Z][A-Za-z]+\b|[$\\])")
@@ -45,20 +55,28 @@ def final_answer(text: str) -> str | None:
         text: a reference, as a data set has it.
 
     Returns:
-        The answer; the text itself where it holds none of these and may be an answer; ``None`` where it is prose.
+        The answer; the text itself where it holds none of these and may be an answer; ``None`` where it is prose, or
+        says that there is none (NuminaMath's ``proof``).
     """
     if _BARE.fullmatch(text):
         return text
+    if _NONE_THERE.fullmatch(text):
+        return None
     if tagged := [each for each in _TAGGED.findall(text) if each.strip()]:
         return final_answer(tagged[-1].strip())
     if "\\boxed" in text or "\\fbox" in text:
         boxes = [box for box in find_boxes(text) if box.strip()]
         if boxes:
             return boxes[-1]
-    for found in (_HASHES.findall(text), [_first_sentence(each) for each in _ANSWER_IS.findall(text)]):
+    marked = [
+        each[1]
+        for each in _HASHES.finditer(text)
+        if not (_HEADING.match(each[1]) and text[each.end() :].strip())  # one of Markdown's
+    ]
+    for found in (marked, [_first_sentence(each) for each in _ANSWER_IS.findall(text)]):
         if found and balanced(found[-1]):
             return None if is_prose(found[-1]) else found[-1]
-    return None if is_prose(text) else text
+    return None if _EMPTY_MARK.search(text) or "####" in text or is_prose(text) else text
 
 
 def _first_sentence(text: str) -> str:

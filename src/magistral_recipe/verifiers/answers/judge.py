@@ -6,8 +6,10 @@ and the boxes together are those parts.
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Callable, Mapping, Sequence
+from decimal import Decimal
 from numbers import Real
 from typing import Any
 
@@ -42,21 +44,43 @@ def references_of(reference: Any) -> list[str]:
         return [text for each in reference for text in references_of(each)]
     if isinstance(reference, bool) or reference is None:
         return []
+    if isinstance(reference, Decimal):
+        return [f"{reference:f}"] if reference.is_finite() else []
     if isinstance(reference, Real):
         try:
             number = float(reference)
         except OverflowError:  # an integer beyond what a float holds
             return [str(reference)]
-        if not math.isfinite(number):
-            return []
-        return [str(reference) if "e" not in str(reference) else f"{number:f}"]
+        return _written(reference, number) if math.isfinite(number) else []
     if not isinstance(reference, str) or not reference.strip():
         return []
+    if (wrapped := _unwrapped(reference)) is not None:
+        return references_of(wrapped)
     answer = final_answer(reference)
     if answer is None:
         return []
     shape = read(answer)
     return [] if isinstance(shape, Opaque) and shape.why == "broken" else [answer]
+
+
+def _written(reference: Real, number: float) -> list[str]:
+    """Return a number as it is written; where 0.1 + 0.2 brought a machine's last digits with it, without them too."""
+    if not isinstance(reference, float):
+        return [str(reference)]
+    short = float(f"{number:.12g}")
+    same = math.isclose(short, number, rel_tol=1e-15)
+    return list(dict.fromkeys(f"{Decimal(repr(each)):f}" for each in ((short, number) if same else (number,))))
+
+
+def _unwrapped(text: str) -> Mapping[str, Any] | None:
+    """Return what a text of JSON wraps as verl does, ``None`` for any other text."""
+    if not text.lstrip().startswith("{") or f'"{GROUND_TRUTH}"' not in text:
+        return None
+    try:
+        found = json.loads(text)
+    except ValueError:
+        return None
+    return found if isinstance(found, dict) and GROUND_TRUTH in found else None
 
 
 def judge(

@@ -93,6 +93,8 @@ class _Reader:
 
     def whole(self) -> str:
         names = [self.name()]
+        if self.peek() in (("cmd", "cap"), ("cmd", "cup")) and re.fullmatch(r"[A-Z](?:_\w+)?", names[0]):
+            return names[0] + self.next().value + _Reader(self.raw[self.position :]).whole()  # of sets
         while self.position < len(self.raw):
             sign = next((each for each in "+-:" if self.take(each)), None)
             if sign is None:

@@ -14,6 +14,7 @@ from magistral_recipe.verifiers.answers import units
 from magistral_recipe.verifiers.answers.brackets import outside, paired, split
 from magistral_recipe.verifiers.answers.clock import read_clock
 from magistral_recipe.verifiers.answers.compounds import read_compound
+from magistral_recipe.verifiers.answers.everyday import formal
 from magistral_recipe.verifiers.answers.expressions import (
     Node,
     UnreadableError,
@@ -90,7 +91,7 @@ _CONGRUENCE = re.compile(
     r"\(?\\?(?:pmod|bmod|mod)[{(]?(?P<modulus>[1-9]\d*)[})]*"
 )
 _UNIT_IN_BRACES = re.compile(r"(?<=\d) ?\{ ?([a-zA-Z]{1,4}|\\text\{[^{}]*\}) ?\}(?=\^|$)")
-_UNIT_BEHIND = re.compile(r"(-?\d[\d.,]*|\\frac ?\{-?\d+\} ?\{\d+\}) ([mshgLlJNWVAKCFTH])(?: ?\^ ?\{?([23])\}?)?")
+_UNIT_BEHIND = re.compile(r"(-?\d[\d.,]*|\\frac ?\{-?\d+\} ?\{\d+\}) ([mshgLlJNWVAKCFTH])(?:(?: ?\^ ?\{?)?([23])\}?)?")
 _ENDS = frozenset("mshgLlJNWVAKCFTH23} ")
 _PLAIN_NUMBER = re.compile(r"(-?)(\d{1,30}(?:\.\d{1,30})?)")
 _OR = word_set("or oder ou o или 或 或者 أو ou, ou bien")
@@ -188,7 +189,7 @@ _SPEED = re.compile(r"(?<=\d) ?((?:m|g|l|J|N|L|kg|km|cm|mi|ft|mol) ?/ ?(?:s|h|mi
 
 
 def _read_clean(text: str, thousands: bool | None = None) -> Shape:
-    text = without_lead(text)
+    text = without_lead(formal(text))
     compact = _compact(text)
     if shape := _read_form(text, compact):
         return shape
@@ -352,6 +353,8 @@ def _is_relation(token: Token) -> bool:
 
 def _bracketed(raw: list[Token], compact: str) -> Shape | None:
     first, last = raw[0], raw[-1]
+    if first == ("cmd", "pm") and len(raw) > 2:
+        return _both_signs(_bracketed(raw[1:], compact), compact)
     pair = {("\\{", "\\}"): "{}", ("(", ")"): "()", ("[", "]"): "[]", ("langle", "rangle"): "()"}.get(
         (first.value, last.value)
     )
@@ -373,6 +376,19 @@ def _bracketed(raw: list[Token], compact: str) -> Shape | None:
             return Opaque(compact, "unread")
         return Listing(compact, pair, tuple(_read_tokens(part, text_of(part)) for part in parts))
     return None
+
+
+def _both_signs(point: Shape | None, compact: str) -> Shape | None:
+    r"""``\pm(1,2)``: two points."""
+    if not isinstance(point, Listing) or point.brackets != "()":
+        return None
+    opposite = []
+    for item in point.items:
+        if not isinstance(item, Quantity):
+            return None
+        value = None if item.value is None else -item.value
+        opposite.append(replace(item, text=f"-({item.text})", node=Node("neg", (item.node,)), value=value))
+    return Listing(compact, "", (point, replace(point, text=f"-{point.text}", items=tuple(opposite))))
 
 
 def _quantity(raw: list[Token], compact: str) -> Shape:

@@ -47,7 +47,7 @@ _NAMES = {
     "day": "tag tage jour día giorno день дня дней 天", "week": "wk woche wochen semaine semana",
     "month": "monat mois mes", "year": "yr yrs jahr jahre an año год года лет 年", "deg": "degree ° grad",
     "rad": "radian", "percent": "% pct percentage", "usd": "dollar $ buck us$", "eur": "euro €",
-    "gbp": "£ quid", "jpy": "yen ¥", "inr": "₹ rupee", "cent": "¢ penny pennie", "kg": "kilo",
+    "gbp": "£ quid", "jpy": "yen ¥", "inr": "₹ rupee rs", "cent": "¢ penny pennie", "kg": "kilo",
     "person": "people", "child": "children", "man": "men", "woman": "women", "km": "километр 公里 千米",
     "cm": "сантиметр 厘米", "kW": "kw", "kWh": "kwh", "mL": "ml cc", "MHz": "mhz",
     "degC": "celsius centigrade", "degF": "fahrenheit", "kg ": "килограмм 公斤 千克", "mm": "毫米",

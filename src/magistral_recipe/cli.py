@@ -52,7 +52,7 @@ def _options(
 TRAINING_PACKAGES = frozenset(
     {
         *("torch", "transformers", "trl", "peft", "accelerate", "datasets", "evaluate", "bitsandbytes"),
-        *("jinja2", "numpy", "filelock", "huggingface_hub", "xxhash"),
+        *("jinja2", "numpy", "filelock", "huggingface_hub", "xxhash", "datasketch"),
     }
 )
 """What `pip install magistral-recipe` leaves to its extra `train`, by the names that are imported."""

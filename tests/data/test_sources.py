@@ -402,7 +402,7 @@ MAPPED = {"problem": "question", "answer": "solution"}
             ProblemsSource(gym="basic_arithmetik", count=1),
             [("gym", "no reasoning-gym task 'basic_arithmetik'. Did you mean 'basic_arithmetic'?")],
         ),
-        (TracesSource(), [("", "give exactly one of path, tiny or sums; got none of them")]),
+        (TracesSource(), [("", "give exactly one of path, tiny, sums or stage; got none of them")]),
         (TracesSource(tiny=True), [("count", "missing: generated traces are endless, say how many")]),
         (
             TracesSource(path="math.jsonl", columns={"problem": "question"}),

@@ -3,14 +3,10 @@
 from __future__ import annotations
 
 from pathlib import Path
-from types import SimpleNamespace
 
-import families
 import pytest
-from transformers import GenerationConfig
 
-from magistral_recipe.stages.grpo import GrpoStage, stop_at_turn_ends
-from magistral_recipe.writing.chat_format import ChatFormat, stop_token_ids
+from magistral_recipe.stages.grpo import GrpoStage
 
 
 def warned(**keys) -> list[tuple]:
@@ -34,18 +30,3 @@ def test_limits_may_come_from_the_trainer_the_schedule_or_the_reward():
 
 def test_rewards_without_limits_are_not():
     assert warned(rewards=["math"]) == []
-
-
-def test_rl_from_a_base_stops_where_the_template_ends_a_turn():
-    """As a base ships: its tokenizer and configs know the end of a text, its template ends turns with another token."""
-    tokenizer = families.qwen3()
-    tokenizer.eos_token = "<|endoftext|>"
-    chat = ChatFormat(template="tokenizer").install(tokenizer)
-    model = SimpleNamespace(generation_config=GenerationConfig(eos_token_id=tokenizer.eos_token_id))
-    start = SimpleNamespace(tokenizer=tokenizer, chat=chat, model=model)
-    assert "'<|im_end|>' too, with which the chat template ends a turn" in stop_at_turn_ends(start)
-    ends = tokenizer.convert_tokens_to_ids(["<|endoftext|>", "<|im_end|>"])
-    assert model.generation_config.eos_token_id == stop_token_ids(tokenizer, model) == ends
-    assert stop_at_turn_ends(start) is None  # known by now
-    tokenizer.chat_template = "{% for m in messages %}{{ m['content'] }}{% endfor %}"
-    assert chat.turn_end(tokenizer) is None

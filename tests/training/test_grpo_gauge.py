@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import pytest
 import torch
+from peft import LoraConfig
 from tiny_policy import letters_reward, logged, policy, problems, settings, tokenizer
 
 from magistral_recipe.errors import RunError
+from magistral_recipe.generation.rollouts.weights import RolloutCopy
 from magistral_recipe.training.grpo import MagistralGRPOTrainer
 
 
@@ -64,3 +66,39 @@ def test_another_temperature_stops_the_run(tmp_path, monkeypatch):
     monkeypatch.setenv("TRL_EXPERIMENTAL_SILENCE", "1")
     with pytest.raises(RunError, match=r"step 0: sampler and trainer differ by .*temperature"):
         run(tmp_path, sampler(lambda trainer: trainer.model, temperature=0.7))
+
+
+@pytest.mark.parametrize("backend", ["generate", "compiled", "continuous"])
+@pytest.mark.parametrize("adapter", [False, True])
+def test_every_backend_samples_by_the_weights_that_train(tmp_path, backend, adapter):
+    """After each of the updates: a copy that is stale, or an adapter folded wrongly, shows at once."""
+    lora = LoraConfig(r=4, target_modules="all-linear", exclude_modules=["lm_head"], task_type="CAUSAL_LM")
+    made = MagistralGRPOTrainer(
+        policy(),
+        letters_reward,
+        settings(tmp_path, rollout_backend=backend, max_steps=6, learning_rate=3e-2, sampler_correction="none"),
+        problems(),
+        processing_class=tokenizer(),
+        peft_config=lora if adapter else None,
+    )
+    made.train()
+    assert made._source.sampler.name == backend
+    gaps = logged(made, "sampling/gap")
+    assert len(gaps) == 3
+    assert max(gaps) < 1e-5
+    made._source.sampler.close()
+
+
+def test_a_copy_that_is_not_refreshed_stops_the_run(tmp_path, monkeypatch):
+    monkeypatch.setattr(RolloutCopy, "refresh", lambda self: False)
+    lora = LoraConfig(r=4, target_modules="all-linear", exclude_modules=["lm_head"], task_type="CAUSAL_LM")
+    made = MagistralGRPOTrainer(
+        policy(),
+        letters_reward,
+        settings(tmp_path, max_steps=12, learning_rate=0.2, sampler_gap_limit=1e-3),
+        problems(),
+        processing_class=tokenizer(),
+        peft_config=lora,
+    )
+    with pytest.raises(RunError, match="stale weights"):
+        made.train()

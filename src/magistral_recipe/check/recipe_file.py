@@ -239,7 +239,8 @@ def _build(document: Document) -> Recipe:
         kind, keys = _split_stage(stage)  # type: ignore[misc]
         stages.append(stage_class(kind).model_validate(keys))
     head = _head_model().model_validate(data)
-    return Recipe(**{name: getattr(head, name) for name in type(head).model_fields}, stages=stages)
+    recipe = Recipe(**{name: getattr(head, name) for name in type(head).model_fields}, stages=stages)
+    return recipe.model_copy(update={"stages": [stage.settled(recipe) for stage in stages]})
 
 
 def _build_what_holds(document: Document) -> Recipe:
@@ -343,6 +344,11 @@ def _chain_mistakes(loaded: LoadedRecipe) -> Iterator[str]:
             yield loaded.mistake((*path, *key), message)
         if link.makes_model:
             models.append(link.name)
+        if link.makes_problems and link.name in recipe.problems:
+            yield loaded.mistake(path, f"makes a set named '{link.name}', and there is one: give the stage a `name:`")
+        for name in stage.inputs(BASE).problems if stage else ():
+            if name in [other.name for other in links[index:] if other.makes_problems] and name not in recipe.problems:
+                yield loaded.mistake(path, f"'{name}' is a set that only a later stage makes")
 
 
 @dataclass(frozen=True)
@@ -352,11 +358,13 @@ class _Link:
     kind: str
     name: str
     makes_model: bool
+    makes_problems: bool
 
     @classmethod
     def of(cls, kind: str, keys: Any) -> _Link:
         name = keys.get("name") if isinstance(keys, dict) else None
-        return cls(kind, str(name or kind), kind in STAGES and stage_class(kind).makes_model)
+        made = stage_class(kind) if kind in STAGES else None
+        return cls(kind, str(name or kind), bool(made and made.makes_model), bool(made and made.makes_problems))
 
 
 def _launch_mistakes(loaded: LoadedRecipe) -> Iterator[str]:

@@ -25,6 +25,7 @@ from magistral_recipe.jsonlines import Damage, Record, read_lines
 from magistral_recipe.recipe.document import read_document
 from magistral_recipe.recipe.sections import Role
 from magistral_recipe.report.evaluations import NAMES, EvaluationFolder, figure, stage_evaluations
+from magistral_recipe.report.funnel import read_funnel
 from magistral_recipe.report.rewards import read_rewards
 from magistral_recipe.report.seen import Seen, read_rollouts_seen, read_samples_seen, sample_of
 from magistral_recipe.report.values import as_float, as_int, as_mapping
@@ -118,6 +119,7 @@ class Stage:
         rollouts: completions that RL learnt from, without the text.
         rollouts_path: their file.
         evaluations: of an evaluating stage.
+        funnel: of a curating stage, as it was written down.
     """
 
     name: str
@@ -134,6 +136,7 @@ class Stage:
     rollouts: list[Seen] = field(default_factory=list)
     rollouts_path: Path = Path()
     evaluations: list[Evaluation] = field(default_factory=list)
+    funnel: Record = field(default_factory=dict)
 
     @property
     def title(self) -> str:
@@ -316,6 +319,8 @@ def _read_stage(run: Path, entry: Record, thinking: Thinking, missing: list[str]
             missing.append(f"Stage {name} is complete, but its folder {folder.name} is gone.")
         return stage
     _read_training(stage, folder, thinking, missing)
+    if stage.role == "curation":
+        stage.funnel = read_funnel(folder)
     if stage.role == "evaluation":
         found = [_read_evaluation(each, thinking, missing) for each in stage_evaluations(folder)]
         stage.evaluations = [evaluation for evaluation in found if evaluation is not None]

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from pydantic import Field, field_validator
+from pydantic import Field, SerializerFunctionWrapHandler, field_validator, model_serializer
 
 from magistral_recipe import layout
 from magistral_recipe.data.problems import PROBLEM_FIELDS
@@ -21,7 +21,6 @@ from magistral_recipe.stages.training import TrainingStage, check_problems, run_
 from magistral_recipe.stages.work import best_keeper, load_start, problem_rows, train_and_save
 from magistral_recipe.training.correction import Correction
 from magistral_recipe.training.schedule import ScheduleEntry
-from magistral_recipe.writing.chat_format import stop_token_ids
 from magistral_recipe.writing.thinking import Thinking
 
 if TYPE_CHECKING:
@@ -29,7 +28,6 @@ if TYPE_CHECKING:
 
     from magistral_recipe.data.problems import Problem
     from magistral_recipe.models.config import ModelConfig
-    from magistral_recipe.models.loaded import LoadedModel
     from magistral_recipe.writing.chat_format import ChatFormat
 
 
@@ -39,8 +37,7 @@ class RolloutsConfig(StrictModel):
     backend: Literal["auto", "generate", "compiled", "continuous", "vllm"] = "auto"
     """`generate` is transformers' own, `compiled` a loop that drops rows which have ended and captures its step as a
     CUDA graph, `continuous` transformers' continuous batching; `auto` takes the fastest of these that works with the
-    model. `vllm` runs under TRL's integration; it
-    needs a GPU and the extra `magistral-recipe[vllm]`."""
+    model. `vllm` runs under TRL's integration; it needs a GPU and the extra `magistral-recipe[vllm]`."""
     mode: Literal["colocate", "server"] = "colocate"
     """vLLM inside the training process, or a server of its own."""
     sync: Literal["adapter", "merged"] | None = None
@@ -52,6 +49,17 @@ class RolloutsConfig(StrictModel):
     whole completion's; `none` corrects nothing."""
     log_every: int = Field(10, ge=1)
     """Optimizer steps between batches of rollouts written to `rollouts.jsonl`."""
+
+    @model_serializer(mode="wrap")
+    def _as_known(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Write what an earlier version knew as it wrote it: the fingerprints of its runs are made of this."""
+        fields: dict[str, Any] = handler(self)
+        for name, unused in (("sync", None), ("correction", "token_truncate")):
+            if fields.get(name) == unused:
+                fields.pop(name, None)
+        if fields.get("backend") == "auto":
+            fields["backend"] = "transformers"
+        return fields
 
 
 class GrpoStage(TrainingStage):
@@ -169,7 +177,9 @@ class GrpoStage(TrainingStage):
 
     def proof_problems(self, recipe: Recipe, base: Path, count: int) -> Sequence[Problem]:
         """Load its first problems; what cannot be used is counted and kept by the stage when it trains."""
-        return load_problems(first_rows(recipe.problems[self.problems], count), base, None).rows
+        source = recipe.source_of(self.problems)
+        assert source is not None  # a reference that the schema held
+        return load_problems(first_rows(source, count), base, None).rows
 
     def run(self, context: StageContext) -> dict[str, Any]:
         """Train with RL.
@@ -184,8 +194,6 @@ class GrpoStage(TrainingStage):
         from magistral_recipe.training.grpo import MagistralGRPOTrainer
 
         start = load_start(context)
-        if text := stop_at_turn_ends(start):
-            context.emit({"type": "note", "text": text})
         problems = problem_rows(context, self.problems)
         rewards = self.build_rewards(start.chat.thinking, context.base)
         require_sandboxes(rewards, problems)
@@ -236,22 +244,6 @@ def vllm_mistakes(rollouts: RolloutsConfig, model: ModelConfig | None) -> Mistak
             f"{value} hands over weights, which on a 4-bit model would have to be quantized anew at every step: use "
             "mode: colocate with sync: adapter, which hands over the adapter alone",
         )
-
-
-def stop_at_turn_ends(start: LoadedModel) -> str | None:
-    """Let generation stop where the template ends a turn: many a base's own configs know the end of a text alone.
-
-    Args:
-        start: the model; its generation config gets the token, and takes it along when it is saved.
-
-    Returns:
-        What was added, in words; ``None`` where nothing was missing.
-    """
-    stops, end = stop_token_ids(start.tokenizer, start.model), start.chat.turn_end(start.tokenizer)
-    if end is None or end in stops:
-        return None
-    start.model.generation_config.eos_token_id = [*stops, end]
-    return f"generation stops on {start.tokenizer.decode([end])!r} too, with which the chat template ends a turn"
 
 
 def require_sandboxes(rewards: Sequence[Any], problems: Sequence[Problem]) -> None:

@@ -234,19 +234,6 @@ class ChatFormat:
         lost = str(tokenizer.decode(prompt[start:])) if start < len(prompt) else ""
         return TrainingRow(row, [0] * start + [1] * (len(row) - start), lost)
 
-    def turn_end(self, tokenizer: PreTrainedTokenizerBase) -> int | None:
-        """Find the token with which the template ends what the model says.
-
-        Args:
-            tokenizer: with this format's template installed.
-
-        Returns:
-            The last control token of a rendered turn; ``None`` where a turn ends in plain text.
-        """
-        ids = self.training_row(tokenizer, "1+1?", "2").completion_ids
-        last = next((token for token in reversed(ids) if str(tokenizer.decode([token])).strip()), None)
-        return last if last in _control_ids(tokenizer) else None
-
 
 def _without_end(text: str, end: str | None) -> str:
     text = text.rstrip()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import time
 
 import pytest
 from accelerate.commands.config.config_args import BaseConfig, ClusterConfig, SageMakerConfig
@@ -38,7 +39,8 @@ def test_every_setting_whose_name_says_so_is_one():
     "name",
     ["hub_token", "push_to_hub_token", "HF_TOKEN", "hfToken", "token", "use_auth_token", "access-token", "api_key",
      "apiKey", "OPENAI_API_KEY", "wandb_key", "password", "db_passwd", "client_secret", "aws_secret_access_key",
-     "aws_access_key_id", "private_key", "ssh_key", "credentials", "encryption_keys", "Authorization", "bearer"],
+     "aws_access_key_id", "private_key", "ssh_key", "credentials", "encryption_keys", "Authorization", "bearer",
+     "hftoken", "accesskey", "hub_tokens", "basic_auth", "creds", "session_cookie", "jwt"],
 )  # fmt: skip
 def test_names_that_say_so(name):
     assert is_secret_name(name)
@@ -48,7 +50,8 @@ def test_names_that_say_so(name):
     "name",
     ["eos_token", "pad_token", "think_open_token", "max_tokens", "max_completion_length", "top_k", "keys",
      "average_tokens_across_devices", "include_num_input_tokens_seen", "tokenizer", "tokenizer_name", "keep", "monkey",
-     "stop_token_ids", "per_token", "key", "secretary", "keyword", "answer", "", "1"],
+     "stop_token_ids", "per_token", "key", "secretary", "max_tokens_per_microbatch", "added_tokens", "author",
+     "keyword", "answer", "", "1"],
 )  # fmt: skip
 def test_names_that_do_not(name):
     assert not is_secret_name(name)
@@ -58,7 +61,9 @@ def test_names_that_do_not(name):
     "value",
     [TOKEN, f"say {TOKEN} aloud", "sk-" + "a1" * 20, "ghp_" + "a1" * 18, "github_pat_" + "a1" * 20,
      "AKIA" + "A1" * 8, "xoxb-1234567890-abc", "https://me:pass@host/x", "-----BEGIN RSA PRIVATE KEY-----",
-     "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0In0.abcdefghijk"],
+     "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0In0.abcdefghijk", "https://host/x?api_key=abcdefgh1234&y=1",
+     "lr=1,token=abcdefgh1234", "Bearer abcdefgh12345678", "Basic dXNlcjpwYXNzd29yZDEyMw==", "https://abcdefgh1234@host/x",
+     "npm_" + "a1" * 18, "pypi-" + "a1" * 20, "ASIA" + "A1" * 8, "https://hooks.slack.com/services/T0/B0/" + "a1" * 12],
 )  # fmt: skip
 def test_values_that_look_like_one(value):
     assert looks_secret(value)
@@ -66,7 +71,21 @@ def test_values_that_look_like_one(value):
 
 
 @pytest.mark.parametrize(
-    "value", ["hf_model", "https://huggingface.co/x", "sk-learn", "0123456789abcdef" * 4, "Qwen/Qwen3-1.7B", 5, None]
+    "value",
+    [
+        "hf_model",
+        "https://huggingface.co/x",
+        "sk-learn",
+        "0123456789abcdef" * 4,
+        "Qwen/Qwen3-1.7B",
+        5,
+        None,
+        "ssh://git@host/x",
+        "say token=x",
+        "sort_by=abcdefgh1234",
+        "max_tokens=123456789",
+        "eos_token=<|im_end|>",
+    ],
 )
 def test_values_that_do_not(value):
     assert not looks_secret(value)
@@ -201,3 +220,15 @@ def test_check_says_it_once(tmp_path):
         load_telling_all(file, [])
     assert len(raised.value.problems) == 1
     assert "s3cr3t" not in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    "text", ["a", "eyJaaaaaaaaaaa", "a ", "://a:", "aB", "-----BEGIN A ", "Bearer ", "a:'", "sk-", "a=a"]
+)
+def test_a_long_text_is_looked_through_in_its_length(text):
+    long = text * (256 * 1024 // len(text))
+    before = time.process_time()
+    looks_secret(long)
+    masked_text(long)
+    is_secret_name(long)
+    assert time.process_time() - before < 5

@@ -21,6 +21,7 @@ def test_every_name_is_there():
         "Thinking",
         "__version__",
         "load_recipe",
+        "run_recipe",
     ]
     for name in magistral_recipe.__all__:
         assert getattr(magistral_recipe, name) is not None

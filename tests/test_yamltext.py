@@ -20,6 +20,14 @@ def doubled(rows: int, line: str) -> str:
 
 
 ATTACKS = {
+    "a list as a key": "? [[a]]\n: b\n",
+    "a mapping as a key": "? {a: b}\n: c\n",
+    "an ordered map that names a key twice": "x: !!omap [a: 1, a: 2]\n",
+    "an ordered map that is none": "x: !!omap [[a]]\n",
+    "a set of lists": "x: !!set {[a]}\n",
+    "pairs that are none": "x: !!pairs 5\n",
+    "a number that is a list": "x: !!int [1]\n",
+    "a time of day that is a mapping": "x: !!timestamp {a: b}\n",
     "a bomb of lists": doubled(40, "a{n}: &a{n} [*a{before}, *a{before}]\n"),
     "a bomb of mappings": doubled(40, "a{n}: &a{n} {{x: *a{before}, y: *a{before}}}\n"),
     "nine laughs": doubled(10, "a{n}: &a{n} [" + ", ".join(["*a{before}"] * 9) + "]\n"),

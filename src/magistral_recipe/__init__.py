@@ -11,6 +11,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from magistral_recipe.chain.from_python import run as run_recipe
     from magistral_recipe.check.recipe_file import load_recipe
     from magistral_recipe.rewards.magistral import MagistralReward
     from magistral_recipe.training.config import MagistralGRPOConfig
@@ -19,21 +20,31 @@ if TYPE_CHECKING:
 
 __version__ = "0.1.0"
 
-__all__ = ["MagistralGRPOConfig", "MagistralGRPOTrainer", "MagistralReward", "Thinking", "__version__", "load_recipe"]
+__all__ = [
+    "MagistralGRPOConfig",
+    "MagistralGRPOTrainer",
+    "MagistralReward",
+    "Thinking",
+    "__version__",
+    "load_recipe",
+    "run_recipe",
+]
 
 _MODULES = {
-    "MagistralGRPOConfig": "training.config",
-    "MagistralGRPOTrainer": "training.grpo",
-    "MagistralReward": "rewards.magistral",
-    "Thinking": "writing.thinking",
-    "load_recipe": "check.recipe_file",
+    "MagistralGRPOConfig": "training.config:MagistralGRPOConfig",
+    "MagistralGRPOTrainer": "training.grpo:MagistralGRPOTrainer",
+    "MagistralReward": "rewards.magistral:MagistralReward",
+    "Thinking": "writing.thinking:Thinking",
+    "load_recipe": "check.recipe_file:load_recipe",
+    "run_recipe": "chain.from_python:run",
 }
 
 
 def __getattr__(name: str) -> Any:
     if name not in _MODULES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(importlib.import_module(f"{__name__}.{_MODULES[name]}"), name)
+    module, _, attribute = _MODULES[name].partition(":")
+    return getattr(importlib.import_module(f"{__name__}.{module}"), attribute)
 
 
 def __dir__() -> list[str]:

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from magistral_recipe import __version__
-from magistral_recipe.commands import chat, check, compare, doctor, evaluate, keys, recipes, report, rewards, run
+from magistral_recipe.commands import chat, check, compare, doctor, evaluate, init, keys, recipes, report, rewards, run
 from magistral_recipe.foreign import leave
 from magistral_recipe.terminal.shown import log_visibly, say, write_traceback
 
@@ -20,7 +20,19 @@ app = typer.Typer(
     rich_markup_mode="rich",
 )
 
-for command in (run, check, recipes, keys, evaluate, compare, report, rewards, doctor, chat):  # each is light to import
+for command in (
+    run,
+    check,
+    init,
+    recipes,
+    keys,
+    evaluate,
+    compare,
+    report,
+    rewards,
+    doctor,
+    chat,
+):  # each is light to import
     command.register(app)
 
 
@@ -40,7 +52,7 @@ def _options(
 TRAINING_PACKAGES = frozenset(
     {
         *("torch", "transformers", "trl", "peft", "accelerate", "datasets", "evaluate", "bitsandbytes"),
-        *("jinja2", "numpy", "filelock", "huggingface_hub", "xxhash"),
+        *("jinja2", "numpy", "filelock", "huggingface_hub", "xxhash", "datasketch"),
     }
 )
 """What `pip install magistral-recipe` leaves to its extra `train`, by the names that are imported."""

@@ -15,7 +15,8 @@ MASK = "(withheld)"
 _ALWAYS = frozenset(
     {
         *("password", "passwd", "passphrase", "pwd", "secret", "secrets", "credential", "credentials", "apikey"),
-        *("bearer", "authorization"),
+        *("bearer", "authorization", "cred", "creds", "cookie", "cookies", "passcode", "jwt", "accesskey", "secretkey"),
+        *("privatekey", "authkey", "hftoken", "hubtoken", "accesstoken", "authtoken", "apitoken", "refreshtoken"),
     }
 )
 # What a model's tokens are called: none of these is a secret's name.
@@ -35,9 +36,14 @@ _OF_KEYS = frozenset(
 _WORDS = re.compile(r"[a-z]+|[A-Z]+(?![a-z])|[A-Z][a-z]+")
 _LOOKS = re.compile(
     r"hf_[A-Za-z0-9]{16,}|sk-[A-Za-z0-9_-]{20,}|gh[pousr]_[A-Za-z0-9]{20,}|github_pat_\w{20,}|glpat-[\w-]{16,}"
-    r"|xox[abprs]-[\w-]{10,}|AKIA[0-9A-Z]{16}|AIza[\w-]{30,}|eyJ[\w-]{10,}\.eyJ[\w-]{10,}\.[\w-]{10,}"
-    r"|-----BEGIN [A-Z ]*PRIVATE KEY-----|(?<=://)[^/\s:@]+:[^/\s:@]+(?=@)"
+    r"|xox[abprs]-[\w-]{10,}|AKIA[0-9A-Z]{16}|AIza[\w-]{30,}|(?<![\w-])eyJ[\w-]{10,}\.eyJ[\w-]{10,}\.[\w-]{10,}"
+    r"|npm_[A-Za-z0-9]{30,}|pypi-[\w-]{16,}|nvapi-[\w-]{16,}|r8_[A-Za-z0-9]{30,}|gsk_[A-Za-z0-9]{20,}|ya29\.[\w-]{20,}"
+    r"|ASIA[0-9A-Z]{16}|dop_v1_[0-9a-f]{32,}|(?<=hooks\.slack\.com/services/)[\w/]{20,}"
+    r"|(?<=Bearer )[\w.~+/=-]{16,}|(?<=Basic )[A-Za-z0-9+/]{16,}=*"
+    r"|-----BEGIN [A-Z ]*PRIVATE KEY-----|(?<=://)(?:[^/\s:@]+:[^/\s:@]+|[^/\s:@]{8,})(?=@)"
 )
+_GIVEN = re.compile(r"(?<![\w-])(?P<name>[A-Za-z][\w-]*)=(?P<value>[^\s&;,\"'<>{}]{8,})")
+"""A value given by a name inside a text, as in an address's query or in `optim_args`."""
 _ENVIRONMENT = {
     "wandb": "WANDB_API_KEY",
     "aws": "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY",
@@ -59,6 +65,10 @@ def is_secret_name(name: str, strict: bool = True) -> bool:
         return True
     if "key" in words or "keys" in words:
         return bool(_OF_KEYS & set(words)) or (strict and words[-1] == "key" and len(words) > 1)
+    if words[-1] == "auth":
+        return strict or len(words) > 1
+    if words[-1] == "tokens":  # a number of tokens, but for those of services
+        return len(words) > 1 and words[-2] in _OF_KEYS
     if words[-1] != "token":
         return False
     before = words[:-1]
@@ -67,7 +77,15 @@ def is_secret_name(name: str, strict: bool = True) -> bool:
 
 def looks_secret(value: object) -> bool:
     """Whether a text holds what services give out as tokens and keys, or an address with a password."""
-    return isinstance(value, str) and _LOOKS.search(value) is not None
+    if not isinstance(value, str):
+        return False
+    if _LOOKS.search(value) is not None:
+        return True
+    return any(_gives_secret(match) for match in _GIVEN.finditer(value))
+
+
+def _gives_secret(match: re.Match[str]) -> bool:
+    return is_secret_name(match["name"]) or match["name"] == "sig"
 
 
 def way_out(name: str) -> str:
@@ -122,7 +140,7 @@ def masked_data(data: Any) -> Any:
 
 
 _PAIR = re.compile(
-    r"""(?P<name>[\w-]+)(?P<between>["']?\s*[:=]\s*)"""
+    r"""(?<![\w-])(?P<name>[\w-]+)(?P<between>["']?\s*[:=]\s*)"""
     r"""(?P<value>"[^"\n]*"|'[^'\n]*'|[^\s,{}\[\]#][^,}\]\n#]*)"""
 )
 _NO_SECRETS = frozenset({"", "null", "~", "true", "false", MASK})
@@ -136,4 +154,7 @@ def masked_text(text: str) -> str:
             return match[0]
         return match["name"] + match["between"] + MASK
 
-    return _LOOKS.sub(MASK, _PAIR.sub(of_name, text))
+    def given(match: re.Match[str]) -> str:
+        return f"{match['name']}={MASK}" if _gives_secret(match) else match[0]
+
+    return _GIVEN.sub(given, _LOOKS.sub(MASK, _PAIR.sub(of_name, text)))

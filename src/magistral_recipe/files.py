@@ -17,6 +17,8 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from magistral_recipe.errors import DataError
+
 
 @contextlib.contextmanager
 def replaced_atomically(path: Path) -> Iterator[BinaryIO]:
@@ -123,6 +125,26 @@ _KINDS: tuple[tuple[Callable[[int], bool], str], ...] = (
     (stat.S_ISBLK, "a device"),
     (stat.S_ISSOCK, "a socket"),
 )
+
+
+def require_replaceable(path: Path, ours: Callable[[str], bool]) -> None:
+    """See that no file of the user's stands where one of ours is to be written.
+
+    Args:
+        path: the file to write; links are followed.
+        ours: whether a file that begins so is one that an earlier call has written.
+
+    Raises:
+        DataError: in a line.
+    """
+    if not os.path.lexists(path):
+        return
+    begin = ""
+    if (why := why_no_file(path)) is None:
+        with contextlib.suppress(OSError), open(path, "rb") as stream:
+            begin = stream.read(4096).decode("utf-8", errors="replace")
+    if why is not None or not ours(begin):
+        raise DataError(f"{path}: {why or 'is a file that this command has not written'}; give another --output")
 
 
 def read_text_within(path: Path, most: int) -> str:

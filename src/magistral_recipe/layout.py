@@ -10,9 +10,12 @@ runs/NAME/
     checkpoints/     what a half-done stage goes on from
     best/            the best model of a stage that is evaluated while it trains
     metrics.jsonl    what its trainer logged
-    rollouts.jsonl   completions that RL learnt from
+    baseline.jsonl   a few completions of the model that RL starts from
+    rollouts.jsonl   completions that RL learnt from, and of groups that it dropped (`dropped` says why)
     set-aside-….jsonl  rows of data that could not be used
     log.txt          what libraries printed
+    problems.jsonl   of a stage that makes a set: the set, or traces.jsonl; funnel.json says how it came about, steps/
+                     holds what each step left, ratings/ the samples
   03-evaluate/MODEL/   the evaluation of one model: samples.jsonl, scores.json, settings.json, …
   replaced/          stages whose config changed, as they were
   report.html  report.md  metrics.json   what a report writes
@@ -30,8 +33,11 @@ MANIFEST = "manifest.json"
 STAGE = "stage.json"
 MODEL, ADAPTER, CHECKPOINTS, BEST = "model", "adapter", "checkpoints", "best"
 METRICS, ROLLOUTS, REWARDS, LOG = "metrics.jsonl", "rollouts.jsonl", "rewards.json", "log.txt"
+BASELINE = "baseline.jsonl"
 SAMPLES, SCORES, PARTIAL_SCORES = "samples.jsonl", "scores.json", "scores.partial.json"
 SETTINGS, PROBLEMS = "settings.json", "problems.jsonl"
+TRACES = "traces.jsonl"
+FUNNEL, STEPS, RATINGS, RATED = "funnel.json", "steps", "ratings", "rated.json"
 REPLACED = "replaced"
 SET_ASIDE = "set-aside.jsonl"
 SET_ASIDE_FILES = "set-aside-*.jsonl"

@@ -29,8 +29,8 @@ class YamlTextError(Exception):
     """
 
     def __init__(self, problem: str, line: int = 1, duplicate: bool = False) -> None:
-        super().__init__(problem)
         self.problem, self.line, self.duplicate = " ".join(problem.split()), line, duplicate
+        super().__init__(self.problem)
 
 
 def parse_yaml(text: str, kind: str = "safe") -> Any:
@@ -65,6 +65,8 @@ def parse_yaml(text: str, kind: str = "safe") -> Any:
         raise YamlTextError(str(error)) from None
     except RecursionError:
         raise YamlTextError("nested too deeply") from None
+    except (TypeError, AttributeError, LookupError, AssertionError) as error:  # a list as a key, a tag that isn't so
+        raise YamlTextError(f"a key or a tag that can't be read ({str(error) or type(error).__name__})") from None
 
 
 @dataclass

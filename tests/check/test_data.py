@@ -91,3 +91,38 @@ def test_weights_that_cannot_be_trained_are_told_from_the_config(tmp_path, recor
     (mistake,) = document(tmp_path, recipe)["mistakes"]
     assert (mistake["key"], mistake["line"]) == ("model.path", 2)
     assert said in mistake["message"]
+
+
+def spoil_config(model):
+    config = json.loads((model / "config.json").read_text())
+    (model / "config.json").write_text(json.dumps({**config, "model_type": "zeppelin"}))
+
+
+def lose_a_shard(model):
+    (model / "model.safetensors.index.json").write_text(json.dumps({"weight_map": {"a": "model-2-of-2.safetensors"}}))
+
+
+@pytest.mark.parametrize(
+    ("spoil", "said"),
+    [
+        (lambda model: [file.unlink() for file in model.glob("*.safetensors")], "model 'model': it has no weights"),
+        (lose_a_shard, "model-2-of-2.safetensors, which its index lists, is missing"),
+        (spoil_config, "model type `zeppelin`"),
+        (lambda model: [file.unlink() for file in model.glob("token*")], "can't be loaded"),
+        (lambda model: (model / "config.json").write_text("{"), "config.json"),
+    ],
+)
+def test_a_local_model_that_could_not_be_loaded_is_a_mistake(tmp_path, spoil, said):
+    model = tmp_path / "model"
+    model.mkdir()
+    for file in tiny.model_path().iterdir():
+        (model / file.name).write_bytes(file.read_bytes())
+    spoil(model)
+    recipe = (
+        "name: x\nmodel: {path: model}\nproblems: {p: {tiny: train, count: 8}}\nstages: [evaluate: {problems: p}]\n"
+    )
+    found = document(tmp_path, recipe)
+    assert found["exit_code"] == 2
+    (mistake,) = found["mistakes"]
+    assert (mistake["key"], mistake["line"]) == ("model.path", 2)
+    assert said in mistake["message"]

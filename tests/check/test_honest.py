@@ -17,6 +17,11 @@ from magistral_recipe.rewards import MagistralReward, MathCorrectness
 from magistral_recipe.writing.chat_format import ChatFormat, stop_token_ids
 
 
+def told(report):
+    """What a report notes, but for the chat template, which it always names."""
+    return tuple(note for note in report.notes if not note.startswith("chat template"))
+
+
 @pytest.mark.parametrize(
     ("reference", "first"),
     [
@@ -69,14 +74,14 @@ def test_references_that_no_honest_answer_equals_stop_the_run_with_three_of_them
 def test_references_that_hold_their_answer_are_proven_by_the_answer_alone(reference):
     report = prove([reference] * 3)
     assert report.proven
-    assert not report.notes
+    assert not told(report)
     assert "\\boxed{46}" in report.completion
 
 
 def test_a_few_such_references_are_counted_and_named_and_stop_nothing():
     report = prove(["46", "46", "46", "see figure 3", "n/a"])
     assert report.proven
-    assert report.notes[0] == (
+    assert told(report)[0] == (
         "math_correctness: no short answer equals 2 of 5 references: 'see figure 3' (a person would box '3': wrong); "
         "'n/a' (nothing in it could be boxed). The answer column holds the answer alone (`columns: {answer: …}` names "
         "it, `answer_in:` says where in it the answer stands); a problem without a short answer can't be graded"
@@ -87,7 +92,7 @@ def test_tags_that_are_lost_are_no_fault_of_the_references():
     wrong = MathCorrectness(thinking=ChatFormat().thinking.__class__("[THINK]", "[/THINK]"))
     report = prove(["46", "47"], [wrong])
     assert Fault.HONEST_NOT_PAID not in [finding.fault for finding in report.findings]
-    assert not report.notes
+    assert not told(report)
 
 
 def same_text(completions, answer, **_):
@@ -96,11 +101,11 @@ def same_text(completions, answer, **_):
 
 def test_whoever_compares_by_himself_is_told_that_answers_are_worked_solutions():
     report = prove(["36 + 10 = 46\n#### 46"] * 60, [same_text])
-    assert report.notes == (
+    assert told(report) == (
         "same_text is given the whole answer, and 60 of 60 contain ####: `answer_in: hashes` hands it what stands "
         "there alone",
     )
-    assert not prove(["46"] * 60, [same_text]).notes
+    assert not told(prove(["46"] * 60, [same_text]))
 
 
 RECIPE = """\

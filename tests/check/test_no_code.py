@@ -68,7 +68,7 @@ def test_without_code_nothing_is_imported_and_that_is_said(check, tmp_path):
     ],
 )
 def test_a_reward_that_exits_or_hangs_in_the_proof_is_an_error(check, tmp_path, monkeypatch, end, said):
-    monkeypatch.setattr("magistral_recipe.check.wiring._PATIENCE", 0.3)
+    monkeypatch.setattr("magistral_recipe.check.trials._PATIENCE", 0.3)
     name = "ends_in_proof_" + str(abs(hash(end)))
     (tmp_path / f"{name}.py").write_text(f"import sys, time\ndef reward(completions, **_):\n    {end}\n")
     result = check(reward=f"{name}:reward")

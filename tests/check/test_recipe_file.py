@@ -138,7 +138,7 @@ def test_booleans_stay_where_they_are_meant(tmp_path):
 
 def test_a_recipe_without_stages_says_what_there_is(tmp_path):
     assert lines_of(tmp_path, "name: x\nmodel: {path: tiny}\n") == [
-        "r.yaml:1: stages: missing: a recipe needs a list of stages (sft, grpo, evaluate, export)"
+        "r.yaml:1: stages: missing: a recipe needs a list of stages (curate, sft, grpo, traces, evaluate, export)"
     ]
 
 

@@ -126,3 +126,25 @@ def test_the_list_names_every_reward():
     assert len(names()) == 8
     for name in names():
         assert f"{name} " in result.output
+
+
+@pytest.mark.parametrize("kind", ["itself", "a link to itself", "notes", "notes by default"])
+def test_scores_are_written_over_no_file_of_the_users(tmp_path, kind):
+    path, notes = tmp_path / "f.jsonl", tmp_path / ("f.scores.jsonl" if kind == "notes by default" else "notes")
+    row = json.dumps({"completion": RIGHT, "answer": "4"})
+    path.write_text(row)
+    notes.write_text("mine")
+    (tmp_path / "link").symlink_to(path)
+    target = {"itself": path, "a link to itself": tmp_path / "link", "notes": notes}.get(kind)
+    result = CliRunner().invoke(app, ["rewards", str(path), *(["--output", str(target)] if target else [])])
+    assert result.exit_code == 2
+    assert "is the file of completions itself" in result.output or "has not written" in result.output
+    assert (path.read_text(), notes.read_text()) == (row, "mine")
+
+
+def test_scores_are_written_over_earlier_ones(tmp_path):
+    path = tmp_path / "f.jsonl"
+    path.write_text(json.dumps({"completion": RIGHT, "answer": "4"}))
+    for _ in range(2):
+        result = CliRunner().invoke(app, ["rewards", str(path)])
+        assert result.exit_code == 0, result.output

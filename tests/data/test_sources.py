@@ -402,7 +402,7 @@ MAPPED = {"problem": "question", "answer": "solution"}
             ProblemsSource(gym="basic_arithmetik", count=1),
             [("gym", "no reasoning-gym task 'basic_arithmetik'. Did you mean 'basic_arithmetic'?")],
         ),
-        (TracesSource(), [("", "give exactly one of path, tiny or sums; got none of them")]),
+        (TracesSource(), [("", "give exactly one of path, tiny, sums or stage; got none of them")]),
         (TracesSource(tiny=True), [("count", "missing: generated traces are endless, say how many")]),
         (
             TracesSource(path="math.jsonl", columns={"problem": "question"}),
@@ -569,7 +569,7 @@ def test_the_sources_in_the_documentation_are_valid():
     page = (EXAMPLES.parents[1] / "docs" / "data.md").read_text(encoding="utf-8")
     document = YAML(typ="safe").load(re.search(r"```yaml\n(.*?)```", page, re.DOTALL)[1])
     sources = {name: ProblemsSource(**keys) for name, keys in document["problems"].items()}
-    assert set(sources) == {"train", "heldout", "gsm", "sums", "tiny"}
+    assert set(sources) == {"train", "gsm", "sums", "tiny"}
     for name, source in sources.items():
         mistaken = ["path"] if name in ("train", "heldout") else []  # files that a reader would have
         assert [key for key, _ in source.check(EXAMPLES)] == mistaken

@@ -124,6 +124,19 @@ def test_the_command(tmp_path):
     assert set(overall["difference"]) == {"mean", "low", "high"}
     assert overall["difference"]["mean"] == 0.25
     assert max(map(len, done.output.splitlines()[2:])) <= 110
+    assert CliRunner().invoke(app, arguments).exit_code == 0  # its own file is written anew
+
+
+@pytest.mark.parametrize("mine", ["[1, 2]", '{"name": 1}', '[{"name": "x", "score": 1}]', "notes", ""])
+def test_the_command_writes_over_no_file_of_the_users(tmp_path, mine):
+    write(tmp_path / "a" / "aime24", A)
+    write(tmp_path / "b" / "aime24", B)
+    (tmp_path / "mine.json").write_text(mine)
+    arguments = ["compare", str(tmp_path / "a"), str(tmp_path / "b"), "--output", str(tmp_path / "mine.json")]
+    done = CliRunner().invoke(app, arguments)
+    assert done.exit_code == 2
+    assert "mine.json: is a file that this command has not written" in done.output
+    assert (tmp_path / "mine.json").read_text() == mine
 
 
 def test_what_was_drawn_differently_is_said(tmp_path):

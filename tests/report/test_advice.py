@@ -237,7 +237,7 @@ def test_an_evaluation_on_what_was_trained_on_is_said(tmp_path):
 
 
 def test_every_check_is_in_the_table_and_says_what_to_try(tmp_path):
-    assert len(CHECKS) == 13
+    assert len(CHECKS) == 14
     bad = HEALTHY | {"entropy": falling(0.5, 0.01), "sampling/gap": flat(0.3), "clip_ratio/high_mean": flat(0.0)}
     bad["clip_ratio/low_mean"] = flat(0.0)
     found = findings(run_of(tmp_path, stage_of(**bad)))

@@ -486,4 +486,4 @@ def test_held_out_scores_of_the_training_are_read_and_a_fall_is_on_the_page(run,
     scores.parent.mkdir()
     scores.write_text(damaged or json.dumps({"scores": [[10, 0.6], [20, 0.2]], "problems": 64, "best": [10, 0.6]}))
     assert ("held-out" in {finding.id for finding in findings(collect(run))}) is (damaged is None)
-    assert ("The held-out score is falling" in page_of(run)) is (damaged is None)
+    assert ("The score while training is falling" in page_of(run)) is (damaged is None)

@@ -9,7 +9,7 @@ import shutil
 import pytest
 from fabricated import keep_greedy, make_run
 
-from magistral_recipe.errors import DataError, RunError
+from magistral_recipe.errors import DataError
 from magistral_recipe.evaluation.samples import read_samples
 from magistral_recipe.evaluation.statistics import paired_difference
 from magistral_recipe.recipe.document import to_yaml
@@ -64,8 +64,18 @@ def test_where_a_comparison_cannot_be_written_is_said(runs, tmp_path):
     with pytest.raises(DataError, match=r"a folder; give the page's file, such as .*compare-a-b\.html"):
         build_comparison(runs, tmp_path)
     (tmp_path / "page.md").mkdir()
-    with pytest.raises(RunError, match=r"page\.md: the comparison cannot be written there: Is a directory"):
+    with pytest.raises(DataError, match=r"page\.md: is a folder, expected a file"):
         build_comparison(runs, tmp_path / "page.html")
+
+
+@pytest.mark.parametrize("name", ["page.html", "page.md"])
+def test_a_comparison_is_written_over_itself_and_over_nothing_else(runs, tmp_path, name):
+    page = tmp_path / "page.html"
+    assert build_comparison(runs, page) == build_comparison(runs, page)
+    (tmp_path / name).write_text("# notes\n")
+    with pytest.raises(DataError, match=f"{name}: is a file that this command has not written"):
+        build_comparison(runs, page)
+    assert (tmp_path / name).read_text() == "# notes\n"
 
 
 def test_runs_of_other_problems_are_not_subtracted(runs):

@@ -84,13 +84,13 @@ def test_the_report_shows_it(run, recipe):
 
 
 def test_every_kind_in_the_table_is_a_whole_stage():
-    assert sorted(STAGES) == ["evaluate", "export", "grpo", "sft"]
+    assert sorted(STAGES) == ["curate", "evaluate", "export", "grpo", "sft", "traces"]
     for kind in STAGES:
         found = stage_class(kind)
         assert found.kind == kind
         assert issubclass(found, Stage)
         assert not found.__abstractmethods__
-        assert found.role in {"imitation", "reinforcement", "evaluation", "other"}
+        assert found.role in {"imitation", "reinforcement", "evaluation", "curation", "other"}
         assert found.__doc__
         assert all(info.description for name, info in found.model_fields.items()), kind
 

@@ -34,6 +34,8 @@ ATTACKS = {
     "clipboard": "\x1b]52;c;ZXZpbA==\x07",
     "clear screen": "\x1b[2J\x1b[H",
     "title": "\x1b]0;owned\x1b\\",
+    "a text in tags": "harmless" + "".join(chr(0xE0000 + ord(letter)) for letter in "and not"),
+    "marks of direction": "a\u061cb\u200ec\u200f",
     "answer back": "\x1b[c\x1b[6n",
     "one byte CSI": "\x9b31m",
     "device control": "\x90q\x9c",
@@ -47,7 +49,10 @@ ATTACKS = {
     "another line": "a\u2028b\x85c\x0bd\x0ce",
     "half a pair": "\ud800",
 }
-HARMFUL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+HARMFUL = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff"
+    "\ufff9-\ufffb\U000e0000-\U000e007f]"
+)
 OURS = re.compile(r"\x1b\[[0-9;]*m|\x1b\[\?25[lh]|\x1b\[[0-9]*[AK]|\r")  # colours; a bar that is drawn over itself
 
 
@@ -261,7 +266,9 @@ def test_nothing_writes_to_a_terminal_but_through_visible():
     assert found == {"chain/stage_process.py": found.get("chain/stage_process.py")}, found  # into the stage's own log
 
 
-TYPES_ONLY = {"terminal/progress.py", "terminal/evaluation_display.py", "check/plan.py"}
+TYPES_ONLY = {f"check/{name}.py" for name in ("baseline", "plan", "proof")} | {
+    f"terminal/{name}.py" for name in ("evaluation_display", "progress")
+}
 
 
 def test_the_modules_that_name_a_console_make_none():

@@ -124,8 +124,14 @@ def scored(*rewards):
 @pytest.mark.parametrize(
     ("rewards", "said"),
     [
-        ([0.0, 0.0], "nothing to learn from. Check the rewards on a few completions, or choose easier problems"),
-        ([1.0, 1.0], "nothing to learn from. Check the rewards on a few completions, or choose harder problems"),
+        (
+            [0.0, 0.0],
+            "every one of 16 completions earned 0.00, and the rewards don't say why: read them;",
+        ),
+        (
+            [1.0, 1.0],
+            "every one of 16 completions earned 1.00, all right: there is nothing left to learn here",
+        ),
         (
             [(1.0, 0.0), (0.6, 0.0), 0.0, 0.0],
             "the policy has collapsed. The first batch earned 0.50 a completion, this one",
@@ -135,7 +141,7 @@ def scored(*rewards):
             "the policy has collapsed. The first batch earned 0.50 a completion, this one 0.10",
         ),
         ([(1.0, 0.0), 1.0, 1.0], "these problems are learnt. Choose harder ones"),
-        ([NONE, NONE], "no reward applied to any of them"),
+        ([NONE, NONE], "no reward applied to any of 16 completions. Do the rows have the columns"),
     ],
 )
 def test_a_run_with_nothing_to_learn_says_which_kind_it_is(tmp_path, rewards, said):

@@ -21,8 +21,9 @@ def rollouts(folder):
     return [json.loads(line) for line in (folder / "rollouts.jsonl").read_text().splitlines()]
 
 
-def groups_of(records):
+def groups_of(records, dropped=False):
     groups = {}
+    records = [record for record in records if bool(record.get("dropped")) == dropped]
     for record in records:
         groups.setdefault((record["step"], record["group"]), []).append(record["reward"])
     return list(groups.values())
@@ -34,6 +35,9 @@ def test_only_groups_with_signal_train_and_others_take_their_place(tmp_path):
     groups = groups_of(rollouts(tmp_path))
     assert len(groups) == 8
     assert all(len(group) == 4 and len(set(group)) > 1 for group in groups)
+    dropped = groups_of(rollouts(tmp_path), dropped=True)  # what they replaced is kept to look at
+    assert dropped
+    assert all(group == [0.0] * 4 for group in dropped)
     assert logged(run, "groups/trained") == [4, 4]
     assert min(logged(run, "groups/refill_rounds")) >= 1
     assert len(logged(run, "groups/uninformative")) == len(logged(run, "groups/extra_tokens")) == 2
@@ -80,9 +84,10 @@ def test_the_signal_may_be_one_reward_or_a_logged_column(tmp_path):
         rewards, changes = [letters_reward, starts_with_a], {"max_refill_rounds": 60, "max_steps": 2}
         run = trainer(tmp_path / signal, rewards, signal=signal, rollouts_every=1, **changes)
         run.train()
-        assert len(rollouts(tmp_path / signal)) == 16
+        records = [record for record in rollouts(tmp_path / signal) if not record.get("dropped")]
+        assert len(records) == 16
         for start in range(0, 16, 4):
-            group = rollouts(tmp_path / signal)[start : start + 4]
+            group = records[start : start + 4]
             source = "rewards" if signal == "starts_with_a" else "parts"
             assert len({record[source][signal] for record in group}) > 1
 
@@ -127,8 +132,16 @@ def test_a_run_without_one_update_is_a_failure(tmp_path):
     def flat(completions, **_):
         return [1.0] * len(completions)
 
-    with pytest.raises(RunError, match="none had anything to train on"):
-        trainer(tmp_path, flat, max_empty_batches=9, max_refill_rounds=0, max_steps=2).train()
+    with pytest.raises(RunError) as caught:
+        trainer(tmp_path, flat, max_empty_batches=9, max_refill_rounds=0, max_steps=2, rollouts_every=0).train()
+    assert str(caught.value) == (
+        "2 steps went by and none had anything to train on: in the last batch every one of 16 completions earned 1.00, "
+        "all right: there is nothing left to learn here; choose harder problems. Its samples are in "
+        f"{tmp_path / 'rollouts.jsonl'}"
+    )
+    records = rollouts(tmp_path)  # the evidence is kept even where no rollouts were asked for
+    assert {record["dropped"] for record in records} == {"all right"}
+    assert {record["step"] for record in records} == {0}
 
 
 def test_an_empty_batch_leaves_the_weights_alone(tmp_path):

@@ -18,7 +18,8 @@ def backends(bench: Bench, found: Findings) -> None:
     """Each in turn on the same model; vLLM has sections of its own."""
     from magistral_recipe.stages.grpo import RolloutsConfig
 
-    names = [name for name in typing.get_args(RolloutsConfig.model_fields["backend"].annotation) if name != "vllm"]
+    every = typing.get_args(RolloutsConfig.model_fields["backend"].annotation)
+    names = [name for name in every if name not in ("auto", "vllm")]  # `auto` is one of the others
     found.figures["backends"] = {}
     peaks = []
     for name in names:

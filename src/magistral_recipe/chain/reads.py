@@ -47,7 +47,7 @@ def files_read(loaded: LoadedRecipe, stage: Stage, start: str) -> dict[str, Path
         if place is not None and place.is_dir():
             found.add("the adapter's base", _adapted(place))
     for name in used.problems:
-        for place in _source(recipe.problems[name], base):
+        for place in _source(recipe.problems[name], base) if name in recipe.problems else ():
             found.add(None, place)
     for path in used.paths:
         found.add(path, base / Path(path).expanduser())

@@ -40,6 +40,8 @@ class StageRecord(BaseModel):
     """Every file that it reads, by what a person calls it, with its hash; ``None`` likewise."""
     seen: dict[str, str] = Field(default_factory=dict)
     """Size and time of those files: while they hold, nothing needs to be hashed again."""
+    failure: str | None = None
+    """Why its last attempt failed, with paths from the run folder on; ``None`` where it did not."""
     results: dict[str, Any] = Field(default_factory=dict)
     """What it found; complete ones alone."""
     outputs: dict[str, int] = Field(default_factory=dict)

@@ -8,6 +8,7 @@ decides and writes, the others follow what it wrote down; the runner itself hold
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 import time
 from collections.abc import Callable, Sequence
@@ -31,6 +32,8 @@ from magistral_recipe.machine import World, versions
 from magistral_recipe.recipe.document import to_yaml
 from magistral_recipe.recipe.sections import LoadedRecipe
 from magistral_recipe.terminal.progress import Display
+
+logger = logging.getLogger(__name__)
 
 Execute = Callable[[StagePlan], dict[str, Any]]
 
@@ -87,9 +90,11 @@ def run_recipe(loaded: LoadedRecipe, options: RunOptions, display: Display | Non
             for index in range(len(plans)):
                 plans[index] = _as_of_now(folder, plans[index], display)
                 _run_one(folder, plans[index], execute, display)
-        except BaseException:
+        except BaseException as error:
             with contextlib.suppress(OSError):
                 write_manifest(folder, plans)
+            if isinstance(error, Exception):
+                _report_of_failure(path, display)
             raise
         write_manifest(folder, plans)
         _report(path, display)
@@ -180,7 +185,8 @@ def _run_one(folder: RunFolder, plan: StagePlan, execute: Execute, display: Disp
     except BaseException as error:
         display.failed()
         with contextlib.suppress(OSError):  # on a full disk the reason matters more than the time
-            folder.add_seconds(plan, time.monotonic() - started)
+            why = str(error) if isinstance(error, Exception) else None
+            folder.note_failure(plan, time.monotonic() - started, why)
         if isinstance(error, UserError):
             raise
         if isinstance(error, MagistralRecipeError):
@@ -315,6 +321,18 @@ def _require_promised(plan: StagePlan) -> None:
 def _listed(reasons: Sequence[str]) -> str:
     shown = "; ".join(reasons[:6])
     return f"{shown}; and {len(reasons) - 6} more" if len(reasons) > 6 else shown
+
+
+def _report_of_failure(path: Path, display: Display) -> None:
+    """Leave a report of how far a run came: nothing that goes wrong with it may hide why the run failed."""
+    from magistral_recipe.report.build import build_report
+
+    try:
+        report = build_report(path)
+    except Exception as error:  # noqa: BLE001 - the run's own failure is raised right after
+        logger.warning("no report could be written: %s", error)
+    else:
+        display.line(f"report of what there is: {report}")
 
 
 def _report(path: Path, display: Display) -> None:

@@ -139,7 +139,8 @@ class RunFolder:
             files = files_read(self.loaded, place.stage, place.start_model)
             reads = {label: self.hashes.of(path) for label, path in files.items()}
             seen = {label: self.hashes.signature(path) for label, path in files.items()}
-            models = [name for name in place.stage.inputs(place.start_model).models if name in identities]
+            used = place.stage.inputs(place.start_model)
+            models = [name for name in (*used.models, *self._made(used)) if name in identities]
             reads |= {f"{MODEL_OF} '{name}'": identities[name] for name in models}
             made_of = self._made_of(begun)
             verdict = self._decide(place, fingerprint, made_of, reads, by_word.intersection(models), read)
@@ -150,7 +151,7 @@ class RunFolder:
             if verdict.decision == "resume" and begun != place.stage:
                 given = [{key: v for key, v in keys_of(stage).items() if v != {}} for stage in (begun, place.stage)]
                 verdict = replace(verdict, why=(*verdict.why, *differences(*given)))
-            if place.stage.makes_model:
+            if place.stage.makes_model or place.stage.makes_problems or place.stage.makes_traces:
                 prints[place.stage.name] = fingerprint
                 identities[place.stage.name] = _hash_of_text([fingerprint, sorted(reads.items())])
                 if verdict.by_word:
@@ -230,7 +231,7 @@ class RunFolder:
     def _made_of(self, stage: Stage) -> dict[str, Any]:
         recipe = self.loaded.recipe
         used = stage.inputs(BASE)
-        problems = {name: recipe.problems[name].model_dump(mode="json") for name in used.problems}
+        problems = {name: recipe.problems[name].model_dump(mode="json") for name in self._given(used)}
         keys = keys_of(stage)
         keys |= flat({"model": recipe.model.model_dump(mode="json"), "thinking": recipe.thinking.model_dump()})
         keys |= flat(problems, "problems")
@@ -249,16 +250,24 @@ class RunFolder:
             "seed": recipe.seed,
             "model": recipe.model.model_dump(mode="json"),
             "thinking": recipe.thinking.model_dump(mode="json"),
-            "models": {name: prints.get(name, "") for name in used.models},
-            "problems": {name: recipe.problems[name].model_dump(mode="json") for name in used.problems},
+            "models": {name: prints.get(name, "") for name in (*used.models, *self._made(used))},
+            "problems": {name: recipe.problems[name].model_dump(mode="json") for name in self._given(used)},
             "files": {name: self.hashes.of(self.loaded.folder / name) for name in self._local_files(used)},
         }
         return _hash_of_text(parts)
 
     def _local_files(self, used: Inputs) -> list[str]:
-        sources = [self.loaded.recipe.problems[name] for name in used.problems]
+        sources = [self.loaded.recipe.problems[name] for name in self._given(used)]
         named = [path for source in sources for path in (source.path, source.layout)]
         return sorted({str(path) for path in [*used.paths, *named] if path and (self.loaded.folder / path).exists()})
+
+    def _made(self, used: Inputs) -> tuple[str, ...]:
+        """The sets that earlier stages make: they are known by their stages, as models are."""
+        return self.loaded.recipe.made_by_stages(used.problems)
+
+    def _given(self, used: Inputs) -> list[str]:
+        """The sets that the recipe says where to find."""
+        return [name for name in used.problems if name in self.loaded.recipe.problems]
 
     def _model_print(self) -> str:
         path = self.loaded.folder / self.loaded.recipe.model.path
@@ -342,11 +351,13 @@ class RunFolder:
         }
         write_record(plan.record, record.model_copy(update=update))
 
-    def add_seconds(self, plan: StagePlan, seconds: float) -> None:
-        """Note the time that a failed attempt took."""
+    def note_failure(self, plan: StagePlan, seconds: float, why: str | None) -> None:
+        """Note the time that a failed attempt took, and why it failed; ``None`` where somebody stopped it."""
         record = read_record(plan.record)
         if record:
-            write_record(plan.record, record.model_copy(update={"seconds": round(record.seconds + seconds, 3)}))
+            told = why and why.replace(f"{self.path.resolve()}/", "").replace(f"{self.path}/", "")
+            update = {"seconds": round(record.seconds + seconds, 3), "failure": told}
+            write_record(plan.record, record.model_copy(update=update))
 
     def start_afresh(self) -> None:
         """Remove all that earlier runs left in the folder, and nothing else that lies there.
@@ -381,7 +392,12 @@ def _hash_of_text(parts: Any) -> str:
 
 def _outputs(folder: Path) -> Iterator[Path]:
     """The files that later stages read. Not the words beside a model, which people write."""
-    for path in (folder / layout.MODEL, *folder.glob(f"*/{layout.SCORES}")):
+    for path in (
+        folder / layout.MODEL,
+        folder / layout.PROBLEMS,
+        folder / layout.TRACES,
+        *folder.glob(f"*/{layout.SCORES}"),
+    ):
         for file in path.rglob("*") if path.is_dir() else [path]:
             if file.is_file() and file.suffix != ".md":
                 yield file

@@ -43,14 +43,19 @@ def run_stage(loaded: LoadedRecipe, run: Path, index: int, emit: Callable[[Mappi
     places = places_of(loaded.recipe, run)
     place = places[index]
     models: dict[str, Path | None] = {BASE: None}
+    made: dict[str, Path] = {}
     results: dict[str, Mapping[str, Any]] = {}
     for earlier in places[:index]:
         if earlier.stage.makes_model:
             models[earlier.stage.name] = earlier.folder / layout.MODEL
+        if earlier.stage.makes_problems:
+            made[earlier.stage.name] = earlier.folder / layout.PROBLEMS
+        if earlier.stage.makes_traces:
+            made[earlier.stage.name] = earlier.folder / layout.TRACES
         told = read_record(earlier.record)
         results[earlier.stage.name] = told.results if told else {}
     context = StageContext(
-        recipe=loaded.recipe,
+        recipe=loaded.recipe.with_made(made),
         base=loaded.folder,
         folder=place.folder,
         models=models,
@@ -59,6 +64,7 @@ def run_stage(loaded: LoadedRecipe, run: Path, index: int, emit: Callable[[Mappi
         results=results,
         processes=loaded.recipe.launch_of(place.stage).num_processes,
         confirm=lambda: _confirm(loaded, place),
+        made=made,
     )
     with warnings_told(emit):
         return place.stage.run(context)

@@ -152,7 +152,7 @@ def _sources(loaded: LoadedRecipe) -> Iterator[tuple[KeyPath, ProblemsSource | T
     for name, problems in loaded.recipe.problems.items():
         yield ("problems", name), problems, name
     for index, stage in enumerate(loaded.recipe.stages):
-        if isinstance(stage, SftStage):
+        if isinstance(stage, SftStage) and stage.traces.stage is None:
             yield ("stages", index, stage.kind, "traces"), stage.traces, index
 
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Console
 from rich.table import Table
 
+from magistral_recipe.check.baseline import probe_baseline
 from magistral_recipe.check.data import hub_data, look_at_data
 from magistral_recipe.check.hub import HubLooks, NotLooked
 from magistral_recipe.check.machine_facts import VLLM_REMEDY
@@ -19,7 +20,14 @@ from magistral_recipe.check.outcome import Outcome
 from magistral_recipe.check.proof import prove_wiring_of, words_of
 from magistral_recipe.check.recipe_file import line_of, load_recipe
 from magistral_recipe.check.shared import shared_sets
-from magistral_recipe.check.trainers import model_mistakes, section_mistakes, training_stages, vllm_keys, vllm_mistakes
+from magistral_recipe.check.trainers import (
+    local_shape,
+    model_mistakes,
+    section_mistakes,
+    training_stages,
+    vllm_keys,
+    vllm_mistakes,
+)
 from magistral_recipe.errors import DataError, RecipeError
 from magistral_recipe.foreign import only_names
 from magistral_recipe.machine import GIB, describe_device, version_of, versions
@@ -95,7 +103,7 @@ def check_recipe(
         if vllm_keys(loaded):
             outcome.mistakes += _vllm(loaded, device, looks)
         with looks.as_reached():
-            shape, lengths = _look(loaded, console, looks, outcome)
+            shape, lengths = _look(loaded, console, looks, outcome, probe)
     except RecipeError as error:
         outcome.mistakes += error.problems
         return _told(outcome, looks, console)
@@ -127,9 +135,9 @@ def check_recipe(
 
 
 def _look(
-    loaded: LoadedRecipe, console: Console, looks: HubLooks, outcome: Outcome
+    loaded: LoadedRecipe, console: Console, looks: HubLooks, outcome: Outcome, probe: bool
 ) -> tuple[ModelShape | None, Lengths | None]:
-    """Look at trainers, model and data, and run the wiring proof where all of it is there.
+    """Look at trainers, model and data, and run the wiring proof where all of it is there; sample, if asked.
 
     Returns:
         The model's shape, and the lengths of prompts and traces, as far as they could be looked at.
@@ -140,15 +148,20 @@ def _look(
     config, name = base_model_config(loaded.recipe, loaded.folder), _hub_model(loaded)
     training = bool(training_stages(loaded))
     mistakes = [*section_mistakes(loaded)]
-    shape = looks.look(f"model {name}", name, "model", partial(find_shape, config)) if name else find_shape(config)
-    mistakes += model_mistakes(loaded, shape) if training else ()
+    wrong: list[str] = []
+    if name:
+        shape = looks.look(f"model {name}", name, "model", partial(find_shape, config))
+    else:
+        shape, wrong = local_shape(loaded)
+    mistakes += [*wrong, *(model_mistakes(loaded, shape) if training else ())]
     data = look_at_data(loaded, chat_format(loaded.recipe, loaded.folder).thinking, looks)
     mistakes += [loaded.mistake(path, message) for path, message in data.mistakes]
     outcome.data = data.counts
     outcome.warnings += [loaded.mistake(path, message) for path, message in shared_sets(loaded, data)]
     words, find = None, partial(words_of, loaded)
     try:
-        words = looks.look(f"model {name}", name, "model", find) if name else find()
+        if not wrong:  # else it would be said twice
+            words = looks.look(f"model {name}", name, "model", find) if name else find()
     except RecipeError as error:
         mistakes += error.problems
     except DataError as error:
@@ -160,6 +173,8 @@ def _look(
     try:
         if training:
             prove_wiring_of(loaded, console, words, data, outcome.wiring)
+        if probe:
+            probe_baseline(loaded, data.problems, console, outcome)
     except SandboxError as error:  # its line names the remedy
         looks.not_looked.append(NotLooked("programs", "they can't be run here", str(error)))
     problems = [row for rows in data.problems.values() for row in rows[:MEASURED_ROWS]]

@@ -111,7 +111,7 @@ def prove_wiring_of(
     stages, chat = training_stages(loaded), words.chat
     whole, traces = True, tuple[Trace, ...]()
     for index, stage in stages:
-        if data is not None and isinstance(stage, SftStage):
+        if data is not None and isinstance(stage, SftStage) and stage.traces.stage is None:
             rows = data.traces.get(index)
             whole = whole and rows is not None
         else:
@@ -120,7 +120,7 @@ def prove_wiring_of(
     proofs: list[WiringReport] = []
     for _, stage in stages:
         if data is not None and isinstance(stage, GrpoStage):
-            problems = data.problems.get(stage.problems)
+            problems = data.problems.get(loaded.recipe.origin_of(stage.problems))
             whole = whole and problems is not None
         else:
             problems = stage.proof_problems(loaded.recipe, loaded.folder, ROWS)

@@ -23,7 +23,7 @@ from magistral_recipe.data.sources import ProblemsSource
 from magistral_recipe.errors import RecipeError
 from magistral_recipe.models.adapters import start_mistakes
 from magistral_recipe.models.paths import lasting_path, missing_model
-from magistral_recipe.recipe.document import Document, KeyPath, key_text, read_document
+from magistral_recipe.recipe.document import Document, KeyPath, apply_override, key_text, read_document
 from magistral_recipe.recipe.sections import (
     BASE,
     LaunchConfig,
@@ -53,6 +53,30 @@ def load_recipe(file: Path | str, overrides: list[str] | None = None, *, folder:
     """
     document = read_document(Path(file), overrides)
     document.folder = folder or document.folder
+    return _validated(document)
+
+
+def recipe_of(data: dict[str, Any], folder: Path, overrides: list[str] | None = None) -> LoadedRecipe:
+    """Validate a recipe that is in memory.
+
+    Args:
+        data: what would stand in its file.
+        folder: where relative paths start.
+        overrides: as `load_recipe` takes them.
+
+    Returns:
+        The recipe.
+
+    Raises:
+        RecipeError: with every mistake found, one line each.
+    """
+    document = Document(data, Path("recipe"), folder=folder)
+    for override in overrides or []:
+        apply_override(document, override)
+    return _validated(document)
+
+
+def _validated(document: Document) -> LoadedRecipe:
     mistakes = list(_withheld(document))  # first: no other message may repeat what stood there
     mistakes += _schema_mistakes(document)
     # What did validate is held against the rest all the same, so that every mistake is told at once.
@@ -215,7 +239,8 @@ def _build(document: Document) -> Recipe:
         kind, keys = _split_stage(stage)  # type: ignore[misc]
         stages.append(stage_class(kind).model_validate(keys))
     head = _head_model().model_validate(data)
-    return Recipe(**{name: getattr(head, name) for name in type(head).model_fields}, stages=stages)
+    recipe = Recipe(**{name: getattr(head, name) for name in type(head).model_fields}, stages=stages)
+    return recipe.model_copy(update={"stages": [stage.settled(recipe) for stage in stages]})
 
 
 def _build_what_holds(document: Document) -> Recipe:
@@ -319,6 +344,11 @@ def _chain_mistakes(loaded: LoadedRecipe) -> Iterator[str]:
             yield loaded.mistake((*path, *key), message)
         if link.makes_model:
             models.append(link.name)
+        if link.makes_problems and link.name in recipe.problems:
+            yield loaded.mistake(path, f"makes a set named '{link.name}', and there is one: give the stage a `name:`")
+        for name in stage.inputs(BASE).problems if stage else ():
+            if name in [other.name for other in links[index:] if other.makes_problems] and name not in recipe.problems:
+                yield loaded.mistake(path, f"'{name}' is a set that only a later stage makes")
 
 
 @dataclass(frozen=True)
@@ -328,11 +358,13 @@ class _Link:
     kind: str
     name: str
     makes_model: bool
+    makes_problems: bool
 
     @classmethod
     def of(cls, kind: str, keys: Any) -> _Link:
         name = keys.get("name") if isinstance(keys, dict) else None
-        return cls(kind, str(name or kind), kind in STAGES and stage_class(kind).makes_model)
+        made = stage_class(kind) if kind in STAGES else None
+        return cls(kind, str(name or kind), bool(made and made.makes_model), bool(made and made.makes_problems))
 
 
 def _launch_mistakes(loaded: LoadedRecipe) -> Iterator[str]:

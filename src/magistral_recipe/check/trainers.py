@@ -11,7 +11,8 @@ from magistral_recipe.check.trainer_fields import trainer_mistakes
 from magistral_recipe.errors import DataError, RecipeError
 from magistral_recipe.machine import version_of, vllm_four_bits_mistake, wanted_by
 from magistral_recipe.models.architecture import checkpoint_mistake
-from magistral_recipe.models.shape import ModelShape, empty_model, find_shape
+from magistral_recipe.models.paths import why_not_here
+from magistral_recipe.models.shape import ModelShape, empty_model, find_shape, read_shape
 from magistral_recipe.recipe.document import KeyPath
 from magistral_recipe.recipe.sections import LoadedRecipe
 from magistral_recipe.stages.evaluate import EvaluateStage
@@ -90,6 +91,26 @@ def vllm_mistakes(loaded: LoadedRecipe) -> Iterator[str]:
             yield loaded.mistake(path, f"{wrong}: {VLLM_REMEDY}, or set another backend")
         elif loaded.recipe.model.quantization == "nf4" and (wrong := vllm_four_bits_mistake()):
             yield loaded.mistake(path, f"{wrong}, or set another backend")
+
+
+def local_shape(loaded: LoadedRecipe) -> tuple[ModelShape | None, list[str]]:
+    """Read the shape of a model that is no repository of the hub, and see that its weights are there.
+
+    Args:
+        loaded: the recipe.
+
+    Returns:
+        The shape, if it can be read; and what is wrong, one line each.
+    """
+    config, path = base_model_config(loaded.recipe, loaded.folder), ("model", "path")
+    try:
+        reason = why_not_here(config.path)
+        shape = read_shape(config)
+    except DataError as error:
+        return None, [loaded.mistake(path, line) for line in error.problems]
+    except ImportError:  # the package that reads GGUF: the plan says what it could not look at
+        return None, []
+    return shape, [loaded.mistake(path, f"model {loaded.recipe.model.path!r}: {reason}")] if reason else []
 
 
 def model_mistakes(loaded: LoadedRecipe, shape: ModelShape | None) -> Iterator[str]:

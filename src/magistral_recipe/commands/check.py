@@ -24,7 +24,7 @@ DeviceName = Annotated[
     str | None,
     typer.Option("--device", metavar="CARD", help="Plan for another card: rtx4090, a100-40, h100, 24GiB, …"),
 ]
-Probe = Annotated[bool, typer.Option("--probe", help="Time a few passes here, for the plan's hours.")]
+Probe = Annotated[bool, typer.Option("--probe", help="Sample the model on RL's problems, and time a few passes here.")]
 
 
 def check(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import asdict
 from itertools import islice
 from pathlib import Path
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
     from magistral_recipe.terminal.screen import Screen
 
 _MOST_GROUPS = 40
+_OURS = re.compile(r'\[\s*(\]|\{\s*"name": .*\s*"metric": )')
+"""How a file begins that `--output` has written."""
 
 
 def register(app: typer.Typer) -> None:
@@ -36,7 +39,7 @@ def compare(
 ) -> None:
     """Compare two runs on the problems that both have: B minus A, with 95% intervals for the difference."""
     from magistral_recipe.evaluation.comparison import compare_runs
-    from magistral_recipe.files import write_json
+    from magistral_recipe.files import require_replaceable, write_json
     from magistral_recipe.terminal.screen import Screen
 
     with told_errors():
@@ -44,6 +47,8 @@ def compare(
             raise DataError(f"--output {output}: no such folder {output.resolve().parent}")
         if output is not None and output.is_dir():
             raise DataError(f"--output {output}: is a folder; expected the name of a JSON file")
+        if output is not None:
+            require_replaceable(output, lambda begin: bool(_OURS.match(begin)))
         comparisons = compare_runs(run_a, run_b, metric)
         console = Screen()
         console.print(f"A: {run_a}\nB: {run_b}", soft_wrap=True)

@@ -20,6 +20,7 @@ import typer
 from magistral_recipe import own_code
 from magistral_recipe.data.readers import BadRow, read_json_lines
 from magistral_recipe.errors import DataError, MagistralRecipeError
+from magistral_recipe.files import require_replaceable
 from magistral_recipe.jsonlines import lines_text
 from magistral_recipe.rewards.registry import TABLE, RewardFunction, build, names
 from magistral_recipe.terminal.console import told_errors
@@ -190,8 +191,11 @@ def rewards(
         elif file is None:
             raise DataError("name a JSONL file of completions, or --list")
         else:
-            scored = score_file(file, _built(reward, option or [], thinking))
             target = output or file.with_name(f"{_without_ending(file.name)}.scores.jsonl")
+            if target.exists() and file.exists() and target.samefile(file):
+                raise DataError(f"--output {target}: is the file of completions itself")
+            require_replaceable(target, lambda begin: begin.startswith('{"line":'))
+            scored = score_file(file, _built(reward, option or [], thinking))
             write_scores(scored, target)
             _print_scores(scored, target)
 

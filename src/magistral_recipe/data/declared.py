@@ -99,8 +99,8 @@ class FileSource(StrictModel):
     def _as_known(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
         """Write what an earlier version knew as it wrote it: the fingerprints of its runs are made of this."""
         fields: dict[str, Any] = handler(self)
-        unused_values = {"layout": None, "where": {}, "transform": None, "sums": None, "terms": None}
-        for name, unused in unused_values.items():
+        unset: dict[str, Any] = {"layout": None, "where": {}, "transform": None, "sums": None, "terms": None}
+        for name, unused in {**unset, "stage": None, "repeats": "set_aside"}.items():
             if fields.get(name) == unused:
                 fields.pop(name, None)
         if "answer_in" in fields:  # `whole` was the default, before a layout could say otherwise
@@ -369,6 +369,10 @@ class TracesSource(FileSource):
     """Generated sums of many terms, worked line by line."""
     terms: tuple[int, int] | None = None
     """Fewest and most terms of a sum; 2 and 16 unless told."""
+    stage: str | None = None
+    """The `traces` stage before this one that makes them; its name alone, in place of a section, says the same."""
+    repeats: Literal["set_aside", "keep"] = "set_aside"
+    """What to do with a trace that stands in a file twice."""
     malformed: Literal["set_aside", "keep"] = "set_aside"
     """What to do with traces of a file that don't have exactly one pair of the recipe's thinking tags, in front."""
 
@@ -386,7 +390,7 @@ class TracesSource(FileSource):
         Returns:
             (key, message) for every mistake.
         """
-        mistakes = _one_of(self, ("path", "tiny", "sums")) + _term_mistakes(self)
+        mistakes = _one_of(self, ("path", "tiny", "sums", "stage")) + _term_mistakes(self)
         if self.path is not None:
             return mistakes + self._check_file(self.wish("traces", base), TRACE_FIELDS, _TRACE_SOUGHT, thinking)
         mistakes += _no_file_keys(self)
@@ -406,6 +410,8 @@ class TracesSource(FileSource):
 
     def describe(self) -> str:
         """Name the source in a few words."""
+        if self.stage is not None:
+            return f"the traces of '{self.stage}'"
         return self._named_path() or ("worked sums" if self.sums else "tiny traces")
 
 

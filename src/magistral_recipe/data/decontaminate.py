@@ -119,7 +119,7 @@ def find_overlaps(
         raise ValueError(f"ngram must be at least 1, got {ngram}")
     if not 0.0 <= min_share <= 1.0:
         raise ValueError(f"min_share must be within 0 and 1, got {min_share}")
-    index = _Index(heldout, ngram)
+    index = OverlapIndex(heldout, ngram)
     found = (index.look_up(number, item.problem, min_share) for number, item in enumerate(train))
     return [overlap for overlap in found if overlap is not None]
 
@@ -144,7 +144,7 @@ def decontaminate(
     return Decontaminated(kept, overlaps, len({overlap.heldout for overlap in overlaps}))
 
 
-class _Index:
+class OverlapIndex:
     """The held-out problems by their words and by their n-grams."""
 
     def __init__(self, heldout: Sequence[Posed], ngram: int) -> None:

@@ -8,6 +8,7 @@ their phrases, not learnt; a sentence with arithmetic in it is never taken for a
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
 # Where a sentence ends, a label or a line does; and before a clause that says what to do with the answer.
 _BREAK = re.compile(
@@ -26,6 +27,7 @@ _PHRASES = (
     r"\bthink (?:carefully|hard|about it|it through|before)\b|\btake your time\b|\breason carefully\b",
     r"\b(?:the|this) (?:following |next |given )?(?:\w+ )?(?:problem|question|exercise|task|puzzle)s?\b(?=[^\w]*$)",
     r"\b(?:solve|answer|consider|work out|tackle) (?:the|this|these) (?:following\b|below\b)",
+    r"\b(?:problem|question|exercise|task|puzzle)s? (?:below|above|that follows?)\b",
     r"^\W*(?:problem|question|exercise|task|example|instructions?|input|query|prompt|user|human|q|answer|solution|"
     r"response|output|assistant)(?:\s+(?:no\.?\s*)?\d+)?\W*$",
     r"^\W*you are (?:a|an|the)\b",
@@ -66,6 +68,11 @@ def problem_parts(text: str) -> list[str]:
     Returns:
         Its sentences, instructions and words of politeness taken out.
     """
+    return list(_problem_parts(text))
+
+
+@lru_cache(maxsize=16)  # whoever looks for equal and for similar problems asks twice for each
+def _problem_parts(text: str) -> tuple[str, ...]:
     found = parts(text)
     kept = [polished for part in found if not is_instruction(part) and (polished := _POLITE.sub(" ", part)).strip()]
-    return kept or found
+    return tuple(kept or found)

@@ -31,6 +31,7 @@ from magistral_recipe.writing.thinking import Thinking
 
 __all__ = [
     "LoadResult",
+    "Loading",
     "Mistake",
     "Preview",
     "ProblemsSource",
@@ -38,6 +39,7 @@ __all__ = [
     "first_rows",
     "load_problems",
     "load_traces",
+    "stream_problems",
 ]
 
 _Item = TypeVar("_Item", Problem, Trace)
@@ -112,9 +114,26 @@ def load_problems(
     Raises:
         DataError: if the source cannot be read, or nothing is left of it.
     """
+    loading = stream_problems(source, base, quarantine, raw=raw)
+    return loading.result(list(loading))
 
+
+def stream_problems(
+    source: ProblemsSource, base: Path, quarantine: Path | None, *, raw: Iterable[RawRow | BadRow] | None = None
+) -> Loading[Problem]:
+    """Load the problems of a source one after the other, so that a million of them needn't be held.
+
+    Args:
+        source: as in `load_problems`.
+        base: as in `load_problems`.
+        quarantine: as in `load_problems`.
+        raw: as in `load_problems`.
+
+    Returns:
+        The problems, to be gone through once.
+    """
     if source.benchmark is not None:
-        return _load_benchmark(source, base, quarantine)
+        return _benchmark(source, base, quarantine)
     wish = source.wish("problems", base)
 
     def key(problem: Problem) -> str:
@@ -123,7 +142,7 @@ def load_problems(
     if source.path is not None:
         reading, rows = opened(source.rows(base) if raw is None else raw, wish, source.describe())
         partition = _partition(source, base, reading)
-        return _load(source, rows, reading.problem, key, quarantine, False, reading, partition)
+        return Loading(source, rows, reading.problem, key, quarantine, False, reading, partition)
     wanted = source.skip + (source.count or 1)
     if source.tiny is not None:
         from magistral_recipe.data import tiny
@@ -138,10 +157,10 @@ def load_problems(
     else:
         raise DataError("a source of problems without path, benchmark, tiny, sums or gym")
     made_rows = _numbered(made, source.describe())
-    return _load(source, made_rows, Reading(wish).problem, key, quarantine, made=True)
+    return Loading(source, made_rows, Reading(wish).problem, key, quarantine, made=True)
 
 
-def _load_benchmark(source: ProblemsSource, base: Path, quarantine: Path | None) -> LoadResult[Problem]:
+def _benchmark(source: ProblemsSource, base: Path, quarantine: Path | None) -> Loading[Problem]:
     from magistral_recipe.data.benchmarks import loaders
 
     chosen = catalogue.find(str(source.benchmark), base)
@@ -152,7 +171,7 @@ def _load_benchmark(source: ProblemsSource, base: Path, quarantine: Path | None)
         return loaders.parse(row, source.max_characters)
 
     made = source.path is None and bool(chosen.row.data.tiny or chosen.row.data.gym)
-    return _load(source, rows, parse, lambda problem: problem.id, quarantine, made)
+    return Loading(source, rows, parse, lambda problem: problem.id, quarantine, made)
 
 
 def load_traces(
@@ -188,19 +207,24 @@ def load_traces(
 
     if source.path is not None:
         reading, rows = opened(source.rows(base) if raw is None else raw, wish, source.describe(), thinking)
+        unique = key if source.repeats == "set_aside" else None
         partition = _partition(source, base, reading)
-        return _load(source, rows, reading.trace, key, quarantine, False, reading, partition)
+        loading = Loading(source, rows, reading.trace, unique, quarantine, False, reading, partition)
+        return loading.result(list(loading))
     wanted = source.skip + (source.count or 1)
     if source.sums is not None:
         from magistral_recipe.data import sums
 
-        worked = sums.traces(wanted, source.seed or 0, source.terms or sums.TERMS)
-        return _load(source, _numbered(worked, source.describe()), Reading(wish).trace, key, quarantine, made=True)
+        worked = _numbered(sums.traces(wanted, source.seed or 0, source.terms or sums.TERMS), source.describe())
+        summed = Loading(source, worked, Reading(wish).trace, key, quarantine, made=True)
+        return summed.result(list(summed))
     from magistral_recipe.data import tiny
 
     made = tiny.traces(wanted, seed=source.seed or 0, thinking=tags)
     # Made ones repeat by chance, as the generator means them to.
-    return _load(source, _numbered(made, source.describe()), Reading(wish).trace, None, quarantine, made=True)
+    numbered = _numbered(made, source.describe())
+    made_ones = Loading(source, numbered, Reading(wish).trace, None, quarantine, made=True)
+    return made_ones.result(list(made_ones))
 
 
 def _partition(source: ProblemsSource | TracesSource, base: Path, reading: Reading) -> Partition | None:
@@ -222,67 +246,103 @@ def _numbered(made: Iterable[object], label: str) -> Iterator[RawRow]:
         yield RawRow(Place(label, "row", number), row)
 
 
-def _load(
-    source: ProblemsSource | TracesSource,
-    rows: Iterable[RawRow | BadRow],
-    parse: Callable[[object], _Item | Rejection],
-    key: Callable[[_Item], str] | None,
-    quarantine: Path | None,
-    made: bool,
-    reading: Reading | None = None,
-    partition: Partition | None = None,
-) -> LoadResult[_Item]:
-    """Parse rows one at a time, set the bad ones aside, and hold on to the chosen ones alone."""
-    accepted = passed_over = 0
-    aside = Quarantine(quarantine)
-    held_out = source.parted is not None and source.parted.part == "heldout"
+class Loading(Generic[_Item]):
+    """A source that is being read: rows are parsed one at a time, the bad ones set aside, the chosen ones given out.
 
-    def good() -> Iterator[_Item]:
-        nonlocal accepted, passed_over
-        first: dict[str, Place] = {}
-        for row in rows:
+    Args:
+        source: what it reads.
+        rows: its raw rows.
+        parse: makes a problem or a trace of a raw row, or says why it is none.
+        key: what two rows must not share; ``None`` where they may repeat.
+        quarantine: the file for rows that cannot be used; ``None`` only counts them.
+        made: the rows were made, and the seed has drawn them already.
+        reading: what decides which rows are wanted at all.
+        partition: parts them into what is held out and what is not.
+    """
+
+    def __init__(
+        self,
+        source: ProblemsSource | TracesSource,
+        rows: Iterable[RawRow | BadRow],
+        parse: Callable[[object], _Item | Rejection],
+        key: Callable[[_Item], str] | None,
+        quarantine: Path | None,
+        made: bool,
+        reading: Reading | None = None,
+        partition: Partition | None = None,
+    ) -> None:
+        self.source, self.made, self.reading = source, made, reading
+        self.aside = Quarantine(quarantine)
+        self._rows = rows
+        self._parse: Callable[[object], _Item | Rejection] = parse
+        self._key: Callable[[_Item], str] | None = key
+        self._accepted = self._passed_over = 0
+        self._partition = partition
+        self._held_out = source.parted is not None and source.parted.part == "heldout"
+
+    def __iter__(self) -> Iterator[_Item]:
+        with self.aside:
+            yield from _chosen(self._good(), self.source, self.made)
+
+    def result(self, rows: list[_Item]) -> LoadResult[_Item]:
+        """Say what the source gave, once it has been gone through.
+
+        Args:
+            rows: what came of it, where the caller held it.
+
+        Raises:
+            DataError: if nothing came.
+        """
+        read = self._accepted + self.aside.count
+        if not rows:
+            raise DataError(_nothing_left(self.source, read, self._accepted, self._passed_over, self.aside))
+        return LoadResult(
+            rows,
+            read,
+            self.aside.count,
+            self.aside.reasons,
+            self.aside.path if self.aside.count else None,
+            self.source.describe(),
+            self.reading.layout_name if self.reading else None,
+            self._passed_over,
+        )
+
+    def _good(self) -> Iterator[_Item]:
+        aside, first = self.aside, dict[str, Place]()
+        for row in self._rows:
             if isinstance(row, BadRow):
                 aside.add(row.place, row.code, row.reason, row.text)
                 continue
-            if reading is not None and reading.passes_over(row.value):
-                passed_over += 1
+            if self.reading is not None and self.reading.passes_over(row.value):
+                self._passed_over += 1
                 continue
-            item = parse(row.value)
+            item = self._parse(row.value)
             if isinstance(item, Rejection):
                 aside.add(row.place, item.code, item.reason, row.value)
                 continue
-            if partition is not None and partition.holds_out(item) != held_out:
+            if self._partition is not None and self._partition.holds_out(item) != self._held_out:
                 continue
-            if key is not None and (earlier := first.setdefault(key(item), row.place)) is not row.place:
+            if self._key is not None and (earlier := first.setdefault(self._key(item), row.place)) is not row.place:
                 aside.add(row.place, Code.DUPLICATE, f"repeats {earlier} (id '{item.id}')", row.value)
                 continue
-            accepted += 1
+            self._accepted += 1
             yield item
 
-    with aside:
-        chosen = _chosen(good(), source, made)
-    read = accepted + aside.count
-    if not chosen:
-        raise DataError(_nothing_left(source, read, accepted, passed_over, aside))
-    where = quarantine if aside.count else None
-    layout = reading.layout_name if reading else None
-    return LoadResult(chosen, read, aside.count, aside.reasons, where, source.describe(), layout, passed_over)
 
-
-def _chosen(items: Iterator[_Item], source: ProblemsSource | TracesSource, made: bool) -> list[_Item]:
+def _chosen(items: Iterator[_Item], source: ProblemsSource | TracesSource, made: bool) -> Iterator[_Item]:
     """Take the rows that skip, count and seed ask for; a seed draws by hash, so that memory holds them alone.
 
     Rows that were made have been drawn by the seed already.
     """
     stop = None if source.count is None else source.skip + source.count
     if made or source.seed is None:
-        return list(islice(items, source.skip, stop))
+        return islice(items, source.skip, stop)
 
     def lot(item: _Item) -> str:
         return content_hash(source.seed, item.model_dump_json())
 
     drawn = sorted(items, key=lot) if stop is None else heapq.nsmallest(stop, items, key=lot)
-    return drawn[source.skip :]
+    return iter(drawn[source.skip :])
 
 
 def _nothing_left(

@@ -105,8 +105,8 @@ def evaluate_model(
             known = {"settings": asked, "samples_wanted": total, "processes": shard.size, "seconds": seconds}
             return {**(about or {}), **known}
 
-        backend = generator or _own_generator(model, tokenizer, settings)
-        batches = _sampled(backend, by_id, chat, settings, {sample.key for sample in done}, shard)
+        backend = generator or own_generator(model, tokenizer, settings)
+        batches = drawn_samples(backend, by_id, chat, settings, {sample.key for sample in done}, shard)
         try:
             _write(batches, SampleWriter(shard.samples_file(output)), shard, len(done), total, progress)
         except BaseException:
@@ -223,8 +223,8 @@ def quick_score(
     settings = EvaluationSettings(samples, temperature, 1.0, max_new_tokens, greedy=False, seed=seed, prompt=prompt)
     world = World.joined()
     share = _by_id(problems[world.rank :: world.size]) if len(problems) > world.rank else {}
-    generator = _own_generator(model, tokenizer, settings)
-    rows = [sample for batch in _sampled(generator, share, chat, settings, set(), Shard()) for sample in batch]
+    generator = own_generator(model, tokenizer, settings)
+    rows = [sample for batch in drawn_samples(generator, share, chat, settings, set(), Shard()) for sample in batch]
     right: dict[str, list[float]] = {}
     for sample in rows:
         if sample.right is not None:
@@ -233,13 +233,35 @@ def quick_score(
     return mean_interval(scores).mean if scores else 0.0
 
 
-def _own_generator(model: Any, tokenizer: Any, settings: EvaluationSettings) -> Generator:
+def sampled(
+    model: Any, tokenizer: Any, problems: Sequence[Problem], chat: ChatFormat, settings: EvaluationSettings
+) -> list[Sample]:
+    """Draw and grade samples in this process alone, nothing written; see `quick_score` for what stays as it is.
+
+    Args:
+        model: unwrapped, on its device.
+        tokenizer: chat template installed.
+        problems: ids unique.
+        chat: how problems are put to the model.
+        settings: what is drawn.
+
+    Returns:
+        The samples: the first of every problem, then the second ones.
+    """
+    generator = own_generator(model, tokenizer, settings)
+    drawn = drawn_samples(generator, _by_id(problems), chat, settings, set(), Shard())
+    place = {problem.id: number for number, problem in enumerate(problems)}
+    return sorted((each for batch in drawn for each in batch), key=lambda each: (each.sample, place[each.problem]))
+
+
+def own_generator(model: Any, tokenizer: Any, settings: EvaluationSettings) -> Generator:
+    """Generate with transformers, in batches of the tokens that the settings allow."""
     from magistral_recipe.generation.hf import HFGenerator
 
     return HFGenerator(model, tokenizer, token_budget=settings.tokens_per_batch)
 
 
-def _sampled(
+def drawn_samples(
     generator: Generator,
     problems: Mapping[str, Problem],
     chat: ChatFormat,
@@ -247,7 +269,19 @@ def _sampled(
     done: set[tuple[str, int, bool]],
     shard: Shard,
 ) -> Iterator[list[Sample]]:
-    """Draw and grade what is not done yet, batch by batch."""
+    """Draw and grade what is not done yet.
+
+    Args:
+        generator: what generates.
+        problems: id → problem; several processes give the same, and each draws its share.
+        chat: how problems are put to the model.
+        settings: what is drawn.
+        done: keys of the samples that are there.
+        shard: this process.
+
+    Yields:
+        The samples of a batch, as it is finished.
+    """
     scorer = Scorer(chat.thinking if settings.tags else None)
     prompts = {id_: settings.put(problem, chat) for id_, problem in problems.items()}
     for sampling, count, greedy in settings.passes():

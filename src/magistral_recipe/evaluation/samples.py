@@ -6,7 +6,7 @@ One JSON object a line, written as batches finish. A kill leaves at most a half 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
@@ -106,15 +106,22 @@ def read_samples(path: Path) -> list[Sample]:
     Returns:
         The samples, each once, in the file's order.
     """
-    found: dict[tuple[str, int, bool], Sample] = {}
+    return list({sample.key: sample for sample in read_sample_lines(path)}.values())
+
+
+def read_sample_lines(path: Path) -> Iterator[Sample]:
+    """Read a file of samples one at a time; half-written and foreign lines are left out, a key may come twice.
+
+    Args:
+        path: the file, which may be missing.
+    """
     for _, row in read_lines(path):
         try:
             sample = Sample(**{name: value for name, value in row.items() if name in _NAMES})
         except TypeError:  # a field is missing
             continue
         if _well_typed(sample):
-            found[sample.key] = sample
-    return list(found.values())
+            yield sample
 
 
 def _well_typed(sample: Sample) -> bool:

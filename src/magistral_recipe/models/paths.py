@@ -154,8 +154,32 @@ def why_no_model(folder: Path) -> str | None:
         weights = sorted(place.glob("*.safetensors"))
         if not weights:
             return "it has no weights"
+        index = read_json(place / "model.safetensors.index.json")
+        listed = index.get("weight_map") if isinstance(index, dict) else None
+        for name in sorted({str(file) for file in listed.values()}) if isinstance(listed, dict) else ():
+            if not (place / name).is_file():
+                return f"{name}, which its index lists, is missing"
         return next((f"{file.name} can't be read" for file in weights if not _whole_safetensors(file)), None)
     return "there is none"
+
+
+def why_not_here(path: str) -> str | None:
+    """Say why a local folder holds no weights that can be loaded.
+
+    Args:
+        path: see `ModelConfig.path`; a local one absolute.
+
+    Returns:
+        The reason; ``None`` where there are weights, and for the hub's, a GGUF file or an adapter on another base.
+
+    Raises:
+        DataError: if it is a local path where no model is.
+    """
+    source = find_model(path)
+    folder = Path(source.location)
+    if source.gguf_file or source.adapter or not folder.exists() or any(folder.glob("pytorch_model*.bin")):
+        return None
+    return why_no_model(folder)
 
 
 def _whole_safetensors(file: Path) -> bool:

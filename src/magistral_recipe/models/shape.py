@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 from magistral_recipe.errors import DataError
 from magistral_recipe.models.architecture import auto_class, require_harmless
 from magistral_recipe.models.config import ModelConfig
-from magistral_recipe.models.paths import ModelSource, find_model, weights_of
+from magistral_recipe.models.paths import ModelSource, find_model, readable_errors, weights_of
 
 
 class ModelShape(NamedTuple):
@@ -40,12 +40,26 @@ def find_shape(config: ModelConfig) -> ModelShape | None:
         The shape, or ``None`` where there is no such model or the hub can't tell.
     """
     try:
-        source = weights_of(find_model(config.path))
-        shape = _read_shape(config, source)
-        require_harmless(shape.config, config.path, config.trust_remote_code)
-        return shape
-    except (OSError, ValueError, ImportError, DataError):
+        return read_shape(config)
+    except (ImportError, DataError):
         return None
+
+
+def read_shape(config: ModelConfig) -> ModelShape:
+    """Read a model's transformers config; the hub is asked last.
+
+    Args:
+        config: names the model.
+
+    Raises:
+        DataError: there is no such model, its config can't be read, or transformers doesn't know it.
+        ImportError: a package that its format needs is missing.
+    """
+    source = weights_of(find_model(config.path))
+    with readable_errors("model", source.location):
+        shape = _read_shape(config, source)
+    require_harmless(shape.config, config.path, config.trust_remote_code)
+    return shape
 
 
 def _read_shape(config: ModelConfig, source: ModelSource) -> ModelShape:

@@ -76,7 +76,7 @@ def read_document(file: Path, overrides: list[str] | None = None) -> Document:
     """
     document = _read_with_bases(Path(file), seen=())
     for override in overrides or []:
-        _apply_override(document, override)
+        apply_override(document, override)
     return document
 
 
@@ -188,7 +188,8 @@ def _plain_scalar(node: Any) -> Any:
     return str(node)  # dates: a recipe has none, so they are words
 
 
-def _apply_override(document: Document, override: str) -> None:
+def apply_override(document: Document, override: str) -> None:
+    """Change a document's key as `--set` does; raise RecipeError where it fits nowhere."""
     told = masked_text(override)
     place = f"--set {told if len(told) <= _MOST_SHOWN else told[:_MOST_SHOWN] + '…'}"
     name, equals, text = override.partition("=")

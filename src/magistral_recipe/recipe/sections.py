@@ -10,7 +10,7 @@ imports live inside `run`.
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar, Literal, Protocol, Self
@@ -19,7 +19,7 @@ from pydantic import Field, SerializerFunctionWrapHandler, model_serializer, mod
 
 from magistral_recipe import layout
 from magistral_recipe.data.declared import with_held_out
-from magistral_recipe.data.sources import ProblemsSource
+from magistral_recipe.data.sources import ProblemsSource, TracesSource
 from magistral_recipe.models.config import ModelConfig
 from magistral_recipe.models.paths import why_no_model
 from magistral_recipe.recipe.document import Document, KeyPath, key_text
@@ -85,8 +85,9 @@ class Inputs:
     transforms: tuple[str, ...] = ()
 
 
-Role = Literal["imitation", "reinforcement", "evaluation", "other"]
-"""What a stage does, for a reader: it learns from traces, learns from rewards, evaluates, or none of these."""
+Role = Literal["imitation", "reinforcement", "evaluation", "curation", "other"]
+"""What a stage does, for a reader: it learns from traces, learns from rewards, evaluates, makes data, or none of
+these."""
 
 
 class Stage(StrictModel):
@@ -99,6 +100,10 @@ class Stage(StrictModel):
     """Its name in recipes."""
     makes_model: ClassVar[bool] = False
     """Whether it leaves a model that later stages can start from."""
+    makes_problems: ClassVar[bool] = False
+    """Whether it leaves a set of problems of its own name, `problems.jsonl`, that later stages can name."""
+    makes_traces: ClassVar[bool] = False
+    """Whether it leaves traces, `traces.jsonl`, that later SFT stages can name."""
     shares_work: ClassVar[bool] = False
     """Whether it runs in every process of a launch; others run in the first alone."""
     libraries: ClassVar[tuple[str, ...]] = ()
@@ -120,6 +125,11 @@ class Stage(StrictModel):
         return {**data, "name": cls.kind} if isinstance(data, dict) and data.get("name") is None else data
 
     @property
+    def made_from(self) -> str:
+        """The set that it makes its own from, where it makes one."""
+        return ""
+
+    @property
     def asks_for_model(self) -> str | None:
         """The name of the model that it wants to start from; ``None`` for the last one that a stage made."""
         return None
@@ -133,6 +143,10 @@ class Stage(StrictModel):
             folder: where relative paths start.
         """
         yield from ()
+
+    def settled(self, recipe: Recipe) -> Stage:
+        """Return it with those keys filled in whose defaults depend on the rest of the recipe; all of it holds."""
+        return self
 
     def warnings(self, folder: Path) -> Mistakes:
         """Find what is allowed and still not likely to be meant; `check` and `run` say it and go on.
@@ -241,6 +255,38 @@ class Recipe(StrictModel):
         self.problems.update(with_held_out(self.problems))
         return self
 
+    def source_of(self, name: str) -> ProblemsSource | None:
+        """Return where a named set comes from; of one that a stage makes, the set that it is made from."""
+        return self.problems.get(self.origin_of(name))
+
+    def origin_of(self, name: str) -> str:
+        """Return the name of the set that stands for a named one before any stage has run.
+
+        That is the set itself; of one that a stage makes, the set that the stage makes it from: its rows are of the
+        same kind, and there are more of them.
+        """
+        seen: set[str] = set()
+        while name not in self.problems and name not in seen:
+            seen.add(name)
+            maker = next(
+                (stage for stage in self.stages if stage and stage.makes_problems and stage.name == name), None
+            )
+            if maker is None:
+                break
+            name = maker.made_from
+        return name
+
+    def with_made(self, made: Mapping[str, Path]) -> Recipe:
+        """Return it with the sets of problems that stages have made among the others, by the stages' names."""
+        makers = {stage.name for stage in self.stages if stage.makes_problems}
+        sets = {name: ProblemsSource(path=str(file)) for name, file in made.items() if name in makers}
+        return self.model_copy(update={"problems": {**self.problems, **sets}})
+
+    def made_by_stages(self, names: Iterable[str]) -> tuple[str, ...]:
+        """Return those of the named sets that stages of the recipe make."""
+        made = {stage.name for stage in self.stages if stage and (stage.makes_problems or stage.makes_traces)}
+        return tuple(name for name in names if name in made and name not in self.problems)
+
     def launch_of(self, stage: Stage) -> LaunchConfig:
         """Return the launch that a stage asks for: its own, else the recipe's. Its fingerprint knows this one."""
         return stage.launch or self.launch
@@ -309,6 +355,7 @@ class StageContext:
         emit: reports progress.
         results: what the earlier stages gave, by name.
         processes: how many processes the recipe asks for.
+        made: stage name to the file of the set that it made.
         confirm: called once all that the stage reads is loaded: what its record tells of is what it works on.
     """
 
@@ -321,6 +368,17 @@ class StageContext:
     results: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     processes: int = 1
     confirm: Callable[[], None] = lambda: None
+    made: Mapping[str, Path] = field(default_factory=dict)
+
+    def source(self, name: str) -> ProblemsSource:
+        """Where a named set is read: of one that an earlier stage made, its file."""
+        return self.recipe.problems[name]
+
+    def traces(self, asked: TracesSource) -> TracesSource:
+        """Where traces are read: of a stage that made some, its file, in which hard ones may be repeated."""
+        if asked.stage is None:
+            return asked
+        return TracesSource(path=str(self.made[asked.stage]), repeats="keep", malformed="keep")
 
     @property
     def run_folder(self) -> Path:

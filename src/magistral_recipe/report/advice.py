@@ -24,10 +24,10 @@ from magistral_recipe.training.health import (
     Curve,
     Trouble,
     entropy_gone,
+    evaluation_fallen,
     fallen_reward,
     first_judged,
     flat_groups,
-    held_out_fallen,
     mean,
     noise,
     unpaid,
@@ -151,9 +151,11 @@ def falling_reward(run: Run) -> Iterator[RunWarning]:
 
 
 def falling_heldout(run: Run) -> Iterator[RunWarning]:
-    """The last score on held-out problems while training lies below the first by more than chance."""
+    """The last score of the evaluations while training lies below the first by more than chance."""
     for stage in run.stages:
-        if stage.heldout_problems and (trouble := held_out_fallen(stage.heldout, stage.heldout_problems)):
+        if stage.heldout_problems and (
+            trouble := evaluation_fallen(stage.heldout, stage.heldout_problems, "score while training")
+        ):
             yield _of_health(stage, trouble, "serious")
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import get_args
@@ -25,6 +25,7 @@ from magistral_recipe.jsonlines import Damage, Record, read_lines
 from magistral_recipe.recipe.document import read_document
 from magistral_recipe.recipe.sections import Role
 from magistral_recipe.report.evaluations import NAMES, EvaluationFolder, figure, stage_evaluations
+from magistral_recipe.report.funnel import read_funnel
 from magistral_recipe.report.rewards import read_rewards
 from magistral_recipe.report.seen import Seen, read_rollouts_seen, read_samples_seen, sample_of
 from magistral_recipe.report.values import as_float, as_int, as_mapping
@@ -118,6 +119,7 @@ class Stage:
         rollouts: completions that RL learnt from, without the text.
         rollouts_path: their file.
         evaluations: of an evaluating stage.
+        funnel: of a curating stage, as it was written down.
     """
 
     name: str
@@ -134,6 +136,7 @@ class Stage:
     rollouts: list[Seen] = field(default_factory=list)
     rollouts_path: Path = Path()
     evaluations: list[Evaluation] = field(default_factory=list)
+    funnel: Record = field(default_factory=dict)
 
     @property
     def title(self) -> str:
@@ -211,10 +214,11 @@ def collect(folder: Path) -> Run:
     _refuse_what_is_no_run(folder)
     missing: list[str] = []
     manifest = as_mapping(read_json(folder / layout.MANIFEST))
-    if not manifest:
+    alone = not manifest and (folder / layout.METRICS).is_file()
+    if not manifest and not alone:
         missing.append("manifest.json is absent or unreadable: versions, hardware and durations are not known.")
     recipe = _own_text(folder / layout.RECIPE)
-    if recipe is None:
+    if recipe is None and not alone:
         elsewhere = " or lies elsewhere" if (folder / layout.RECIPE).is_symlink() else ""
         missing.append(f"recipe.yaml is absent{elsewhere}: what was asked for is not known.")
     thinking = _thinking(folder)
@@ -236,7 +240,8 @@ def _refuse_what_is_no_run(folder: Path) -> None:
         names = [path.name for path in folder.iterdir()]
     except OSError as error:
         raise DataError(f"{folder}: {error.strerror}") from error
-    known = [name for name in names if name in (layout.MANIFEST, layout.RECIPE) or layout.stage_name(name)]
+    listed = (layout.MANIFEST, layout.RECIPE, layout.METRICS)  # the last of a trainer that was used alone
+    known = [name for name in names if name in listed or layout.stage_name(name)]
     others = any(not name.startswith(".") and name not in layout.REPORTS for name in names)
     # A report of nothing may be written again; a page and figures that no report wrote are somebody's.
     told = "format" in as_mapping(read_json(folder / layout.REPORT_METRICS))
@@ -259,7 +264,19 @@ def _entries(folder: Path, manifest: Record) -> list[Record]:
             record = as_mapping(read_json(path / layout.STAGE))
             known = {"status": "unknown", **record, "kind": record.get("kind", name)}
             found.append({**known, "name": name, "folder": path.name})
-    return found
+    return found or [*_trainer_alone(folder)]
+
+
+def _trainer_alone(folder: Path) -> Iterator[Record]:
+    """The output folder of `MagistralGRPOTrainer`, used without a recipe: one stage, which is the folder itself."""
+    metrics = (
+        [record for _, record in read_lines(folder / layout.METRICS)] if (folder / layout.METRICS).is_file() else []
+    )
+    if metrics:
+        ended = "train_runtime" in metrics[-1]
+        seconds = as_float(metrics[-1].get("train_runtime")) or 0.0
+        status = "complete" if ended else "unknown"
+        yield {"name": "grpo", "kind": "grpo", "status": status, "seconds": seconds, "folder": ""}
 
 
 def _brought_up_to_date(folder: Path, entry: Record) -> Record:
@@ -267,7 +284,7 @@ def _brought_up_to_date(folder: Path, entry: Record) -> Record:
     record = as_mapping(read_json(folder / _folder_of(entry) / layout.STAGE))
     if not record or record.get("fingerprint") != entry.get("fingerprint"):
         return entry
-    return {**entry, **{key: record[key] for key in ("status", "seconds", "results") if key in record}}
+    return {**entry, **{key: record[key] for key in ("status", "seconds", "results", "failure") if key in record}}
 
 
 def _folder_of(entry: Record) -> str:
@@ -282,7 +299,10 @@ def _read_stage(run: Path, entry: Record, thinking: Thinking, missing: list[str]
     stage.seconds = as_float(entry.get("seconds")) or 0.0
     stage.results, stage.summary = results, str(results.get("summary", ""))
     folder = run / _folder_of(entry)
-    if stage.status == "running" and _has_died(run, folder):
+    if stage.status == "running" and isinstance(failure := entry.get("failure"), str):
+        stage.status = "stopped"
+        missing.append(f"Stage {name} failed: {masked_text(failure)}")
+    elif stage.status == "running" and _has_died(run, folder):
         stage.status = "stopped"
         missing.append(
             f"Stage {name} has not come to its end, and nothing is working on it: the run was stopped, or died. Its "
@@ -299,6 +319,8 @@ def _read_stage(run: Path, entry: Record, thinking: Thinking, missing: list[str]
             missing.append(f"Stage {name} is complete, but its folder {folder.name} is gone.")
         return stage
     _read_training(stage, folder, thinking, missing)
+    if stage.role == "curation":
+        stage.funnel = read_funnel(folder)
     if stage.role == "evaluation":
         found = [_read_evaluation(each, thinking, missing) for each in stage_evaluations(folder)]
         stage.evaluations = [evaluation for evaluation in found if evaluation is not None]

@@ -114,6 +114,7 @@ _PLOTS: Mapping[Role, Callable[[Stage], list[Plot]]] = {
     "imitation": _imitation_plots,
     "reinforcement": _reinforcement_plots,
     "evaluation": _other_plots,
+    "curation": _other_plots,
     "other": _other_plots,
 }
 

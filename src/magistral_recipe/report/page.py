@@ -14,6 +14,7 @@ from magistral_recipe.report.advice import RunWarning, judged
 from magistral_recipe.report.collect import Run, Stage
 from magistral_recipe.report.curves import from_to, number, reward_parts, stage_charts
 from magistral_recipe.report.data import Chart, PageData, Unit
+from magistral_recipe.report.funnel import FunnelSection, funnel_section
 from magistral_recipe.report.languages import language_grids
 from magistral_recipe.report.sampling import fill
 from magistral_recipe.report.tables import (
@@ -109,6 +110,7 @@ class Page:
         scores: evaluating stages.
         score_warnings: of a comparison, what the evaluations said against their own scores.
         trainings: training stages.
+        funnels: curating stages.
         facts: what was run, by name.
         recipes: (name, text) of each run's recipe.
         data: for the scripts.
@@ -128,6 +130,7 @@ class Page:
     scores: list[ScoreSection] = field(default_factory=list)
     score_warnings: list[str] = field(default_factory=list)
     trainings: list[Training] = field(default_factory=list)
+    funnels: list[FunnelSection] = field(default_factory=list)
     facts: list[tuple[str, str]] = field(default_factory=list)
     recipes: list[tuple[str, str]] = field(default_factory=list)
     data: PageData = field(default_factory=lambda: PageData(""))
@@ -157,6 +160,11 @@ def run_page(run: Run, findings: Sequence[RunWarning]) -> Page:
         training(stage.title, charts, f"training-{position}")
         for position, stage in enumerate(run.stages)
         if stage.role != "evaluation" and (charts := stage_charts(stage, f"training-{position}"))
+    ]
+    page.funnels = [
+        section
+        for position, stage in enumerate(run.stages)
+        if (section := funnel_section(stage.funnel, f"funnel-{position}", stage.title))
     ]
     page.facts = facts(run)
     page.recipes = [("The recipe", run.recipe)] if run.recipe else []
@@ -228,6 +236,7 @@ _FIGURES: Mapping[Role, Callable[[Stage], list[tuple[str, str]]]] = {
     "imitation": _imitation_figures,
     "reinforcement": _reinforcement_figures,
     "evaluation": _evaluation_figures,
+    "curation": _summary,
     "other": _summary,
 }
 """What a card says of a stage; its summary where nothing of that is known."""

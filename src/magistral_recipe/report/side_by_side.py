@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from magistral_recipe.errors import FULL, DataError, RunError
+from magistral_recipe.files import require_replaceable
 from magistral_recipe.recipe.sections import Role
 from magistral_recipe.report.advice import findings
 from magistral_recipe.report.build import render, write_page
@@ -85,7 +86,8 @@ def build_comparison(folders: Sequence[Path], output: Path | None = None) -> Pat
         The page's file.
 
     Raises:
-        DataError: if a folder is not a run's, or one is given twice, or the page can't be put where it is wanted.
+        DataError: if a folder is not a run's, or one is given twice, or the page can't be put where it is wanted, or it
+            or the text beside it would replace what is not a comparison.
         RunError: if the files cannot be written.
     """
     resolved = [folder.resolve() for folder in folders]
@@ -102,8 +104,12 @@ def build_comparison(folders: Sequence[Path], output: Path | None = None) -> Pat
         )
     if not target.parent.is_dir():
         raise DataError(f"--output {target}: no folder {target.parent}")
-    _write(target, render(page))
     title = " | ".join(name for name, _ in runs)
+    require_replaceable(
+        target, lambda begin: begin.lower().startswith("<!doctype html>") and "magistral-recipe" in begin
+    )
+    require_replaceable(target.with_suffix(".md"), lambda begin: begin.startswith(f"# {title}\n"))
+    _write(target, render(page))
     tables = [line for table in page.comparison for line in (f"\n## {table.title}", *markdown_table(table))]
     _write(target.with_suffix(".md"), "\n".join([f"# {title}", *tables, ""]))
     return target

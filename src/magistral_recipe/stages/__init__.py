@@ -11,8 +11,10 @@ import importlib
 from magistral_recipe.recipe.sections import Stage
 
 STAGES: dict[str, str] = {
+    "curate": "magistral_recipe.stages.curate:CurateStage",
     "sft": "magistral_recipe.stages.sft:SftStage",
     "grpo": "magistral_recipe.stages.grpo:GrpoStage",
+    "traces": "magistral_recipe.stages.traces:TracesStage",
     "evaluate": "magistral_recipe.stages.evaluate:EvaluateStage",
     "export": "magistral_recipe.stages.export:ExportStage",
 }

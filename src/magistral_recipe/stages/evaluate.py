@@ -82,7 +82,7 @@ class EvaluateStage(Stage):
         """The stage in a few words, for the plan."""
         models = ", ".join(self.models) if self.models else "the last model"
         try:
-            drawn = self.drawn(recipe.problems.get(self.problems), Path())
+            drawn = self.drawn(recipe.source_of(self.problems), Path())
         except DataError:  # a benchmark in a file beside the recipe, which a plan needn't open
             drawn = self.model_dump()
         greedy = " and greedy" if drawn["greedy"] else ""
@@ -135,7 +135,7 @@ class EvaluateStage(Stage):
 
         recipe = context.recipe
         chat, folder = chat_format(recipe, context.base), context.models[name]
-        source = recipe.problems[self.problems]
+        source = context.source(self.problems)
         drawn = self.drawn(source, context.base)
         return EvaluationRequest(
             model=base_model_config(recipe, context.base),

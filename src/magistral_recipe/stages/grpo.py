@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from pydantic import Field, field_validator
+from pydantic import Field, SerializerFunctionWrapHandler, field_validator, model_serializer
 
 from magistral_recipe import layout
 from magistral_recipe.data.problems import PROBLEM_FIELDS
@@ -15,6 +15,7 @@ from magistral_recipe.foreign import only_names
 from magistral_recipe.recipe.sections import Inputs, Mistakes, Recipe, StageContext
 from magistral_recipe.rewards import registry
 from magistral_recipe.schema import StrictModel
+from magistral_recipe.stages.before_rl import tell_baseline
 from magistral_recipe.stages.held_out import compare_with_evaluations
 from magistral_recipe.stages.training import TrainingStage, check_problems, run_arguments
 from magistral_recipe.stages.work import best_keeper, load_start, problem_rows, train_and_save
@@ -36,8 +37,7 @@ class RolloutsConfig(StrictModel):
     backend: Literal["auto", "generate", "compiled", "continuous", "vllm"] = "auto"
     """`generate` is transformers' own, `compiled` a loop that drops rows which have ended and captures its step as a
     CUDA graph, `continuous` transformers' continuous batching; `auto` takes the fastest of these that works with the
-    model. `vllm` runs under TRL's integration; it
-    needs a GPU and the extra `magistral-recipe[vllm]`."""
+    model. `vllm` runs under TRL's integration; it needs a GPU and the extra `magistral-recipe[vllm]`."""
     weights: Literal["copy", "trained"] = "copy"
     """Without vLLM: sampled from a copy of the weights in the precision of sampling, adapters folded in, or from the
     `trained` ones as they stand, which takes no memory and more time."""
@@ -52,6 +52,17 @@ class RolloutsConfig(StrictModel):
     whole completion's; `none` corrects nothing."""
     log_every: int = Field(10, ge=1)
     """Optimizer steps between batches of rollouts written to `rollouts.jsonl`."""
+
+    @model_serializer(mode="wrap")
+    def _as_known(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Write what an earlier version knew as it wrote it: the fingerprints of its runs are made of this."""
+        fields: dict[str, Any] = handler(self)
+        for name, unused in (("sync", None), ("correction", "token_truncate"), ("weights", "copy")):
+            if fields.get(name) == unused:
+                fields.pop(name, None)
+        if fields.get("backend") == "auto":
+            fields["backend"] = "transformers"
+        return fields
 
 
 class GrpoStage(TrainingStage):
@@ -169,7 +180,9 @@ class GrpoStage(TrainingStage):
 
     def proof_problems(self, recipe: Recipe, base: Path, count: int) -> Sequence[Problem]:
         """Load its first problems; what cannot be used is counted and kept by the stage when it trains."""
-        return load_problems(first_rows(recipe.problems[self.problems], count), base, None).rows
+        source = recipe.source_of(self.problems)
+        assert source is not None  # a reference that the schema held
+        return load_problems(first_rows(source, count), base, None).rows
 
     def run(self, context: StageContext) -> dict[str, Any]:
         """Train with RL.
@@ -198,8 +211,9 @@ class GrpoStage(TrainingStage):
             callbacks=best_keeper(self, context, start, shared),
         )
         trainer.health.tell = lambda line: context.emit({"type": "warning", "text": line})
+        baseline = tell_baseline(trainer, context, start, problems)
         results = train_and_save(trainer, context, start)
-        return {**results, "problems": len(problems), **shared}
+        return {**results, "problems": len(problems), **shared, **baseline}
 
 
 def vllm_mistakes(rollouts: RolloutsConfig, model: ModelConfig | None) -> Mistakes:

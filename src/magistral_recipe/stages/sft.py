@@ -10,7 +10,9 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self
+
+from pydantic import BeforeValidator
 
 from magistral_recipe import layout
 from magistral_recipe.data.sources import TracesSource, first_rows, load_traces
@@ -19,6 +21,7 @@ from magistral_recipe.recipe.sections import Inputs, Mistakes, Recipe, StageCont
 from magistral_recipe.stages.held_out import compare_with_evaluations
 from magistral_recipe.stages.training import TrainingStage, run_arguments
 from magistral_recipe.stages.work import best_keeper, load_start, report_set_aside, train_and_save
+from magistral_recipe.suggest import did_you_mean
 from magistral_recipe.writing.template import AUTO_TEMPLATE, PACKAGE_TEMPLATE
 from magistral_recipe.writing.thinking import Thinking
 
@@ -33,6 +36,10 @@ IGNORED = -100
 """The label on which transformers takes no loss."""
 
 
+def _named_stage(value: object) -> object:
+    return {"stage": value} if isinstance(value, str) else value
+
+
 class SftStage(TrainingStage):
     """The `sft` stage."""
 
@@ -41,27 +48,35 @@ class SftStage(TrainingStage):
     libraries = ("trl.trainer.sft_trainer",)
     trainer_choices: ClassVar[Mapping[str, tuple[object, ...]]] = {"loss_type": ("nll", "dft", "chunked_nll")}
 
-    traces: TracesSource
-    """The reasoning traces to imitate."""
+    traces: Annotated[TracesSource, BeforeValidator(_named_stage, json_schema_input_type=TracesSource | str)]
+    """The reasoning traces to imitate: where they are, or the name of a `traces` stage before this one."""
     overlong: Literal["drop", "refuse"] = "drop"
     """What becomes of traces longer than `trainer.max_length` tokens (by default the model's context): left out and
     counted, or an error. They are never cut."""
 
     def mistakes(self, recipe: Recipe, models: Sequence[str], folder: Path) -> Mistakes:
         """Mistakes that need the rest of the recipe or the disk."""
-        for key, message in self.traces.check(folder, _own_tags(recipe)):
-            yield ("traces", *key.split(".")) if key else ("traces",), message
+        if self.traces.stage is not None:
+            makers = [stage.name for stage in recipe.stages if stage and stage.makes_traces]
+            if self.traces.stage not in makers:
+                wrong = f"no `traces` stage '{self.traces.stage}'.{did_you_mean(self.traces.stage, makers)}"
+                yield ("traces",), f"{wrong} A file is given as `{{path: FILE}}`"
+        else:
+            for key, message in self.traces.check(folder, _own_tags(recipe)):
+                yield ("traces", *key.split(".")) if key else ("traces",), message
         yield from super().mistakes(recipe, models, folder)
 
     def inputs(self, start: str) -> Inputs:
         """What flows into the stage."""
+        if self.traces.stage is not None:
+            return Inputs((start,), (self.traces.stage, *self.watched()), named=self.named())
         paths = tuple(path for path in (self.traces.path, self.traces.layout) if path)
         transforms = (self.traces.transform,) if self.traces.transform else ()
         return Inputs((start,), self.watched(), paths, named=self.named(), transforms=transforms)
 
     def learns_from(self, recipe: Recipe) -> tuple[str, TracesSource] | None:
         """Its traces."""
-        return f"the traces of '{self.name}'", self.traces
+        return None if self.traces.stage else (f"the traces of '{self.name}'", self.traces)
 
     def describe(self, recipe: Recipe) -> str:
         """The stage in a few words, for the plan."""
@@ -94,6 +109,8 @@ class SftStage(TrainingStage):
 
     def proof_traces(self, base: Path, thinking: Thinking, count: int) -> Sequence[Trace]:
         """Load its first traces; what cannot be used is counted and kept by the stage when it trains."""
+        if self.traces.stage is not None:
+            return ()  # the run makes them
         return load_traces(first_rows(self.traces, count), base, None, thinking).rows
 
     def run(self, context: StageContext) -> dict[str, Any]:
@@ -109,7 +126,7 @@ class SftStage(TrainingStage):
 
         start = load_start(context)
         thinking = start.chat.thinking
-        traces = load_traces(self.traces, context.base, context.quarantine("traces"), thinking)
+        traces = load_traces(context.traces(self.traces), context.base, context.quarantine("traces"), thinking)
         report_set_aside(context, "traces", traces)
         shared = compare_with_evaluations(self, context, traces.rows)
         args = self.arguments(run_arguments(context.folder / layout.CHECKPOINTS, context.recipe, self.trainer))

@@ -221,8 +221,9 @@ def run_arguments(output: Path, recipe: Recipe, trainer: Mapping[str, Any]) -> d
 
 def check_problems(path: tuple[str | int, ...], name: str, recipe: Recipe) -> Mistakes:
     """A reference to a set of problems that must exist."""
-    if name not in recipe.problems:
-        if recipe.problems:
-            yield path, f"no set of problems '{name}'.{did_you_mean(name, recipe.problems)}"
+    if name not in recipe.problems and not recipe.made_by_stages([name]):
+        made = [stage.name for stage in recipe.stages if stage and stage.makes_problems]
+        if there := [*recipe.problems, *made]:
+            yield path, f"no set of problems '{name}'.{did_you_mean(name, there)}"
         else:
             yield path, f"no set of problems '{name}': the recipe has no `problems:` section"

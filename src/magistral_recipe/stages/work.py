@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 def problem_rows(context: StageContext, name: str) -> list[Problem]:
     """Load a named set of problems, and say which layout they have and how many rows were set aside."""
-    loaded = load_problems(context.recipe.problems[name], context.base, context.quarantine(name))
+    loaded = load_problems(context.source(name), context.base, context.quarantine(name))
     report_set_aside(context, f"problems '{name}'", loaded)
     return loaded.rows
 
@@ -76,7 +76,7 @@ def best_keeper(
     from magistral_recipe.training.health import evaluation_fallen
 
     problems = problem_rows(context, settings.problems)[: settings.count]
-    prompt = prompt_of(context.recipe.problems[settings.problems].benchmark, context.base)
+    prompt = prompt_of(context.source(settings.problems).benchmark, context.base)
 
     def score(model: PreTrainedModel) -> float:
         return quick_score(

@@ -16,8 +16,11 @@ import traceback
 import typer
 
 # All but tab and line feed of the control characters of ASCII and Latin-1 (where 0x9b is what ESC [ is), what turns
-# the direction of writing around, the separators of lines that are none here, and halves of surrogate pairs.
-_HIDDEN = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+# the direction of writing around, the separators of lines that are none here, halves of surrogate pairs, and what
+# nobody sees: annotations and the tags in which a text can carry another one.
+_HIDDEN = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff\ufff9-\ufffb\U000e0000-\U000e007f]"
+)
 
 
 def visible(text: str) -> str:
@@ -36,6 +39,8 @@ def visible(text: str) -> str:
 
 def _written_out(match: re.Match[str]) -> str:
     number = ord(match[0])
+    if number > 0xFFFF:
+        return f"\\U{number:08x}"
     return f"\\x{number:02x}" if number < 0x100 else f"\\u{number:04x}"
 
 

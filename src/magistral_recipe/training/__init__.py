@@ -25,6 +25,7 @@ One step of RL, from prompts to weights. `grpo.py` takes it from the top (`train
     beside the steps
       config.py          the settings; checks.py, contract.py: what is refused before the first step
       health.py          is it getting worse? watch.py says so while it trains, the report afterwards
+      evidence.py        what a batch without signal showed, for the error that ends the run
       memory.py          what a checkpoint must keep; checkpoints.py, best.py: when one counts, and which is kept
 
 The rows of a step are `Rollout`s throughout. `docs/trainer.md` says what a user sees of it.

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import logging
-import math
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from magistral_recipe.errors import DataError, RunError
 from magistral_recipe.training.config import MagistralGRPOConfig
+from magistral_recipe.training.evidence import what_it_showed
 from magistral_recipe.training.prompt_stream import PromptStream
 from magistral_recipe.training.rollouts import Group
 from magistral_recipe.training.rounds import Kept, Round, batch_figures, select
@@ -18,9 +19,10 @@ logger = logging.getLogger(__name__)
 
 
 class GenerationBatch(NamedTuple):
-    """A filled generation batch: the groups that train, figures over all that was generated, and its tokens."""
+    """A filled generation batch: the groups that train and those that don't, figures over all, and its tokens."""
 
     groups: list[Group]
+    dropped: list[Group]
     figures: dict[str, float]
     tokens: int
 
@@ -34,16 +36,28 @@ class Collector:
         schedule: what changes while training.
         processes: ranks; every round must divide over them.
         top: the most that the signal reaches: what a perfect completion earns.
+        evidence: the file to which the rollouts of a batch without signal are written, for messages.
+
+    Attributes:
+        showed: what the last batch without signal showed; empty where there was none.
     """
 
     def __init__(
-        self, config: MagistralGRPOConfig, stream: PromptStream, schedule: Schedule, processes: int, top: float
+        self,
+        config: MagistralGRPOConfig,
+        stream: PromptStream,
+        schedule: Schedule,
+        processes: int,
+        top: float,
+        evidence: Path | None = None,
     ) -> None:
         self._config = config
         self._stream = stream
         self._schedule = schedule
         self._processes = processes
         self._top = top
+        self._evidence = evidence
+        self.showed = ""
         self._empty_in_a_row = 0
         self._first_reward: float | None = None
         self._batches_with_signal = 0
@@ -79,12 +93,18 @@ class Collector:
             self._stream.set_band(band)
         return settings
 
-    def fill(self, settings: Settings, generate: Callable[[list[dict[str, Any]]], Round]) -> GenerationBatch:
+    def fill(
+        self,
+        settings: Settings,
+        generate: Callable[[list[dict[str, Any]]], Round],
+        keep: Callable[[GenerationBatch], None] = lambda batch: None,
+    ) -> GenerationBatch:
         """Generate until the batch is full or the rounds are used up.
 
         Args:
             settings: what is in force.
             generate: from problems to a scored round.
+            keep: is handed the batch before it is judged, so that one that ends the run leaves something behind.
 
         Returns:
             The batch; smaller, or empty, when too few groups had a signal.
@@ -106,8 +126,17 @@ class Collector:
             if len(rounds) > self.rounds_allowed:
                 break
         figures = batch_figures(rounds, kept, len(groups))
+        dropped = [group for each in kept for group in each.dropped]
+        batch = GenerationBatch(groups, dropped, figures, sum(round_.completion_tokens for round_ in rounds))
+        keep(batch)
+        if not groups:
+            self.showed = what_it_showed([rollout for group in dropped for rollout in group])
         self._note(figures, bool(groups))
-        return GenerationBatch(groups, figures, sum(round_.completion_tokens for round_ in rounds))
+        return batch
+
+    def samples(self) -> str:
+        """Say where the rollouts of batches without signal are."""
+        return f". Its samples are in {self._evidence}" if self._evidence is not None else ""
 
     def state_dict(self) -> dict[str, Any]:
         """Return what a checkpoint must keep."""
@@ -152,17 +181,16 @@ class Collector:
             raise RunError(
                 f"{self._empty_in_a_row} generation batches in a row had no group with two different rewards "
                 f"(all right {figures['groups/all_right']:.0%}, all wrong {figures['groups/all_wrong']:.0%}, "
-                f"other {figures['groups/other_flat']:.0%}): {self._why_nothing(figures)}"
+                f"other {figures['groups/other_flat']:.0%}): {self._why_nothing(figures)}{self.samples()}"
             )
         if not useful:
             logger.warning("no group of this generation batch had two different rewards: nothing is trained on it")
+            logger.info("it showed: %s", self.showed)
 
     def _why_nothing(self, figures: dict[str, float]) -> str:
         """Tell apart what never had a signal, what has learnt all there is, and what training has destroyed."""
         reward, first = figures["reward"], self._first_reward
         right, wrong = figures["groups/all_right"], figures["groups/all_wrong"]
-        if math.isnan(reward):
-            return "no reward applied to any of them. Do the rows have the columns that the rewards need?"
         if self._batches_with_signal and first is not None and right < 0.5 and reward < first:
             return (
                 f"the policy has collapsed. The first batch earned {first:.2f} a completion, this one {reward:.2f}, "
@@ -172,8 +200,4 @@ class Collector:
             )
         if self._batches_with_signal and right > wrong:
             return "these problems are learnt. Choose harder ones, or end the training here"
-        return (
-            "nothing to learn from. Check the rewards on a few completions, or choose "
-            f"{'harder' if right > wrong else 'easier'} problems; a model that does not know the format yet needs "
-            "SFT first"
-        )
+        return f"in the last one {self.showed}"

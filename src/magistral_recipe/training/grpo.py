@@ -31,14 +31,14 @@ from magistral_recipe.training import checks
 from magistral_recipe.training.assembly import Minibatch, Plan, build_minibatches, exchange
 from magistral_recipe.training.batching import Microbatch, collate, masked_sequence
 from magistral_recipe.training.checkpoints import CheckpointGuard, latest_complete_checkpoint, sweep
-from magistral_recipe.training.collector import Collector
+from magistral_recipe.training.collector import Collector, GenerationBatch
 from magistral_recipe.training.config import MagistralGRPOConfig
 from magistral_recipe.training.contract import check_trl
 from magistral_recipe.training.correction import importance_weights
 from magistral_recipe.training.forward import cut_window, kl_penalty, row_logps
 from magistral_recipe.training.generating import RoundGenerator
 from magistral_recipe.training.memory import TrainerMemory, saved_state
-from magistral_recipe.training.metrics import StepSums, cut_after
+from magistral_recipe.training.metrics import MetricsWriter, StepSums, cut_after
 from magistral_recipe.training.objective import clipped_policy_loss
 from magistral_recipe.training.prompt_stream import PromptStream
 from magistral_recipe.training.rollouts import Group, Rollout, broken_step_records, rollout_records
@@ -143,10 +143,17 @@ class MagistralGRPOTrainer(RoundGenerator):
         with contextlib.suppress(ValueError):
             self.remove_callback(self._memory)
         self.add_callback(self._memory)
+        if not any(isinstance(callback, MetricsWriter) for callback in self.callback_handler.callbacks):
+            self.add_callback(MetricsWriter(Path(self.args.output_dir) / layout.METRICS))
         output = super().train(resume_from_checkpoint=str(checkpoint) if checkpoint else None, **kwargs)
         if not self._updates:
-            raise RunError(f"{self.state.global_step} steps went by and none had anything to train on")
+            raise RunError(self._nothing_trained())
         return output
+
+    def _nothing_trained(self) -> str:
+        text = f"{self.state.global_step} steps went by and none had anything to train on"
+        showed = self._collector.showed
+        return f"{text}: in the last batch {showed}{self._collector.samples()}" if showed else text
 
     def get_train_dataloader(self) -> DataLoader:
         """Return a loader that only ticks, once an optimizer step; prompts come from the prompt stream."""
@@ -233,7 +240,7 @@ class MagistralGRPOTrainer(RoundGenerator):
         self._seconds.clear()
         settings = self._collector.advance(self._step)
         self._apply(settings)
-        batch = self._collector.fill(settings, self.generate_round)
+        batch = self._collector.fill(settings, self.generate_round, self._write_flat_batch)
         minibatches = build_minibatches(batch.groups, self._plan)
         exchange(minibatches, self.accelerator.process_index, self.accelerator.num_processes)
         scored = any(row.sequence is not None and row.sequence.sampler_logps is not None for row in _rows(minibatches))
@@ -254,7 +261,7 @@ class MagistralGRPOTrainer(RoundGenerator):
             metrics["tokens_per_second/generated"].append(batch.tokens / self._seconds["generating"])
         metrics["num_tokens"] = [self.state.num_input_tokens_seen]
         metrics["max_completion_length"].append(settings.max_completion_length)
-        self._write_rollouts(batch.groups)
+        self._write_rollouts(batch)
 
     @torch.no_grad()  # type: ignore[untyped-decorator]
     def _remember_logps(self, minibatch: Minibatch) -> None:
@@ -340,7 +347,8 @@ class MagistralGRPOTrainer(RoundGenerator):
         else:
             top = dict(zip(self.reward_func_names, tops, strict=True)).get(args.signal, 1.0)
         schedule = Schedule(args.schedule or [], base)
-        collector = Collector(args, stream, schedule, self.accelerator.num_processes, top)
+        processes = self.accelerator.num_processes
+        collector = Collector(args, stream, schedule, processes, top, self._rollouts_file)
         if self.tools or self.environment_factories:
             logger.warning("tools and environments: groups without signal are dropped, but not replaced")
             collector.rounds_allowed = 0
@@ -427,13 +435,24 @@ class MagistralGRPOTrainer(RoundGenerator):
         path.parent.mkdir(parents=True, exist_ok=True)
         write_json(path, reward_records(self.reward_funcs, self.reward_func_names))
 
-    def _write_rollouts(self, groups: list[Group]) -> None:
+    def _write_flat_batch(self, batch: GenerationBatch) -> None:
+        """Keep a batch without signal at once, whatever `rollouts_every` says: it may be the last, and says why."""
+        if not batch.groups:
+            self._last_rollouts = self._step
+            self._append_rollouts(batch.dropped[: self.args.rollouts_groups])
+
+    def _write_rollouts(self, batch: GenerationBatch) -> None:
         every = self.args.rollouts_every
         if not every or (self._last_rollouts is not None and self._last_rollouts // every == self._step // every):
             return
         self._last_rollouts = self._step
+        most = self.args.rollouts_groups
+        trained = batch.groups[: max(most - min(len(batch.dropped), most // 4), 0)]
+        self._append_rollouts([*trained, *batch.dropped[: most - len(trained)]])
+
+    def _append_rollouts(self, groups: list[Group]) -> None:
         if self.accelerator.is_main_process:
-            records = rollout_records(groups[: self.args.rollouts_groups], self._step)
+            records = rollout_records(groups, self._step)
             versions = (getattr(reward, "version", None) for reward in self.reward_funcs)
             grader = next((version for version in versions if isinstance(version, str)), None)
             append_lines(self._rollouts_file, [{**record, "grader": grader} for record in records])

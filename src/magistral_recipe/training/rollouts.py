@@ -12,6 +12,9 @@ from typing import Any
 
 from magistral_recipe.training.batching import TokenSequence
 
+ALL_RIGHT, ALL_WRONG, FLAT = "all right", "all wrong", "flat"
+"""How a group without signal was: at the top of the reward, at its bottom, or between (or without any reward)."""
+
 _SHOWN = ("id", "problem", "language", "category", "answer")  # the data set's columns that a rollout repeats
 
 
@@ -46,6 +49,8 @@ class Rollout(Completion):
         reward: their weighted sum; NaN where none applies.
         centred: the reward minus its group's mean, in float32; `select` fills it in.
         advantage: what it trains with; 0 where it doesn't train. `build_minibatches` fills it in.
+        dropped: why its group doesn't train (`ALL_RIGHT`, `ALL_WRONG`, `FLAT`); empty where it does. `select` fills it
+            in.
         sequence: its tokens, on the ranks that hold them.
     """
 
@@ -54,6 +59,7 @@ class Rollout(Completion):
     reward: float
     centred: float = 0.0
     advantage: float = 0.0
+    dropped: str = ""
     sequence: TokenSequence | None = None
 
     @property
@@ -89,6 +95,7 @@ def rollout_records(groups: Iterable[Group], step: int) -> list[dict[str, Any]]:
             "rewards": rollout.rewards,
             "parts": rollout.parts,
             "advantage": rollout.advantage,
+            **({"dropped": rollout.dropped} if rollout.dropped else {}),
         }
         for number, group in enumerate(groups)
         for rollout in group

@@ -7,6 +7,7 @@ order: those of rank 0 first, groups contiguous.
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
@@ -18,7 +19,7 @@ from magistral_recipe.errors import RunError
 from magistral_recipe.suggest import did_you_mean
 from magistral_recipe.training.metrics import mean, quantile, spread
 from magistral_recipe.training.objective import group_advantages, informative_groups
-from magistral_recipe.training.rollouts import Group, Rollout
+from magistral_recipe.training.rollouts import ALL_RIGHT, ALL_WRONG, FLAT, Group, Rollout
 
 
 @dataclass
@@ -79,9 +80,10 @@ class Round:
 
 
 class Kept(NamedTuple):
-    """What a round's groups were: those with signal, and how the others were flat."""
+    """What a round's groups were: those with signal, those without that don't train, and how many were flat how."""
 
     groups: list[Group]
+    dropped: list[Group]
     all_right: int
     all_wrong: int
     other: int
@@ -98,7 +100,8 @@ def select(round_: Round, signal: str, keep_all: bool, top: float = 1.0) -> Kept
             at one quarter and below as all wrong.
 
     Returns:
-        Kept groups in order, and the flat ones by kind. Every rollout's `centred` is filled in.
+        Kept groups and dropped ones in order, and the flat ones by kind. Every rollout's `centred` is filled in, and
+        `dropped` of those that don't train.
     """
     size = round_.group_size
     values = round_.signal(signal)
@@ -106,11 +109,17 @@ def select(round_: Round, signal: str, keep_all: bool, top: float = 1.0) -> Kept
     for rollout, centred in zip(round_.rollouts, group_advantages(round_.rewards, size).tolist(), strict=True):
         rollout.centred = centred
     levels = values.reshape(-1, size).nanmean(dim=1).tolist()
-    flat = [level for level, good in zip(levels, informative, strict=True) if not good]
-    right = sum(level >= 0.75 * top for level in flat)
-    wrong = sum(level <= 0.25 * top for level in flat)
-    groups = [group for group, good in zip(round_.groups, informative, strict=True) if good or keep_all]
-    return Kept(groups, right, wrong, len(flat) - right - wrong)
+    groups, dropped, kinds = [], [], Counter[str]()
+    for group, level, good in zip(round_.groups, levels, informative, strict=True):
+        kind = "" if good else ALL_RIGHT if level >= 0.75 * top else ALL_WRONG if level <= 0.25 * top else FLAT
+        kinds[kind] += 1
+        if good or keep_all:
+            groups.append(group)
+            continue
+        dropped.append(group)
+        for rollout in group:
+            rollout.dropped = kind
+    return Kept(groups, dropped, kinds[ALL_RIGHT], kinds[ALL_WRONG], kinds[FLAT])
 
 
 def batch_figures(rounds: Sequence[Round], kept: Sequence[Kept], used: int) -> dict[str, float]:

@@ -31,7 +31,7 @@ from trl.trainer.utils import ensure_master_addr_port
 
 from magistral_recipe import lora
 from magistral_recipe.errors import RunError
-from magistral_recipe.machine import vllm_four_bits_mistake
+from magistral_recipe.machine import LOCAL_RANK, RANK, WORLD_SIZE, vllm_four_bits_mistake
 from magistral_recipe.training.handing_over import (
     adapter_folder,
     adapter_mistake,
@@ -172,9 +172,9 @@ class VLLMRollouts(VLLMGeneration):
         if width > 1:
             groups = [list(range(first, first + width)) for first in range(0, accelerator.num_processes, width)]
             self.tp_group, _ = torch.distributed.new_subgroups_by_enumeration(groups)
-        os.environ["RANK"] = str(accelerator.process_index)
-        os.environ["LOCAL_RANK"] = str(accelerator.local_process_index)
-        os.environ["WORLD_SIZE"] = str(accelerator.num_processes)
+        os.environ[RANK] = str(accelerator.process_index)
+        os.environ[LOCAL_RANK] = str(accelerator.local_process_index)
+        os.environ[WORLD_SIZE] = str(accelerator.num_processes)
         ensure_master_addr_port()
 
     def _engine_options(self) -> dict[str, Any]:

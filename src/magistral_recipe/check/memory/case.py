@@ -200,7 +200,7 @@ def evaluation_batch(case: Case, drawn: Mapping[str, Any]) -> Batch:
     assert isinstance(case.stage, EvaluateStage)
     new = int(drawn["max_new_tokens"])
     rows = max(case.stage.tokens_per_batch // (case.prompt + new), 1)
-    source = case.recipe.problems.get(case.stage.problems)
+    source = case.recipe.source_of(case.stage.problems)
     if source is not None and source.count:
         rows = min(rows, source.count * max(int(drawn["samples"]), 1))
     return Batch(min(rows, MAX_ROWS), case.prompt, new)

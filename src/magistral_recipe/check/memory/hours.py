@@ -168,7 +168,7 @@ def _evaluation_work(case: Case, drawn: Mapping[str, Any]) -> Work:
     assert isinstance(case.stage, EvaluateStage)
     from magistral_recipe.check.memory.case import evaluation_batch
 
-    source = case.recipe.problems.get(case.stage.problems)
+    source = case.recipe.source_of(case.stage.problems)
     if source is None or not source.count:
         return Work(0, 0, "how many problems there are isn't known before they are read: set their count")
     completions = source.count * (int(drawn["samples"]) + bool(drawn["greedy"])) / case.processes

@@ -223,7 +223,7 @@ def drawn_of(stage: Stage, loaded: LoadedRecipe) -> dict[str, Any]:
     if not isinstance(stage, EvaluateStage):
         return {}
     try:
-        return stage.drawn(loaded.recipe.problems.get(stage.problems), loaded.folder)
+        return stage.drawn(loaded.recipe.source_of(stage.problems), loaded.folder)
     except DataError:  # a benchmark in a file that isn't there: `check` has said so
         return stage.model_dump()
 

@@ -1,0 +1,47 @@
+"""`magistral-recipe init`: a recipe for your own file, model and card, to be read and changed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from magistral_recipe.errors import DataError
+from magistral_recipe.terminal.console import quieten_libraries, told_errors
+from magistral_recipe.terminal.shown import say
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command to the program."""
+    app.command(name="init")(init)
+
+
+def init(
+    data: Annotated[
+        Path | None, typer.Option(help="Your problems (or traces): JSONL, JSON, CSV, Parquet or a folder of them.")
+    ] = None,
+    traces: Annotated[Path | None, typer.Option(help="Your reasoning traces, for SFT before RL.")] = None,
+    model: Annotated[str, typer.Option(help="A hub id, a folder, an adapter's folder, or tiny (embedded).")] = "tiny",
+    card: Annotated[str | None, typer.Option(help="Draft for another card: rtx4090, h100, 24GiB, …")] = None,
+    output: Annotated[Path, typer.Option(help="The new recipe.")] = Path("recipe.yaml"),
+) -> None:
+    """Look at a file and a model, and write a commented recipe for them that `check` takes."""
+    from magistral_recipe.check.draft import draft_recipe
+    from magistral_recipe.check.plan import load_telling_all
+
+    with told_errors():
+        quieten_libraries()
+        if output.exists():
+            raise DataError(f"{output}: is there already; give --output another name")
+        name = "".join(letter if letter.isalnum() or letter in "._-" else "-" for letter in output.stem).strip("._-")
+        draft = draft_recipe(data, model, card, output.absolute().parent, traces, name or "mine")
+        output.parent.mkdir(parents=True, exist_ok=True)
+        output.write_text(draft.text, encoding="utf-8")
+        for note in draft.notes:
+            say(note)
+        say(f"wrote {output}")
+        load_telling_all(output, [])
+        device = f" --device {card}" if card else ""
+        say(f"next:  magistral-recipe check {output}{device}")
+        say(f"       magistral-recipe run {output}")

@@ -1,0 +1,20 @@
+"""The numbers that recipes of curation fall back on, where importing them costs nothing."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+MultipleChoice = Literal["rewrite", "drop", "keep"]
+"""What becomes of multiple choice: ask for the value at the right letter, drop it, or leave it."""
+
+MIN_LIKENESS = 0.7
+"""Share of the shingles of two problems that duplicates have in common."""
+
+MIN_CONTAINED = 0.7
+"""Share of an evaluation problem's shingles that a disguised copy holds."""
+
+NGRAM, MIN_NGRAM_SHARE = 8, 0.5
+"""Length of the word runs that are compared (open-r1's), and the share of them that makes a leak."""
+
+SAMPLES_A_PROBLEM = 16
+"""The paper's number, in both passes (§4)."""

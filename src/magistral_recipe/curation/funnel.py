@@ -1,0 +1,154 @@
+"""Running steps one after another over files: each leaves its rows, what it dropped and a count; a kill loses one step.
+
+In a folder, for each step:
+
+    00-loaded.jsonl           the rows that go on
+    00-loaded.dropped.jsonl   those that don't, each with the reason
+    00-loaded.json            written last: the step's line of the funnel
+
+Rows in are rows out and rows dropped; that is checked where the line is written.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from magistral_recipe.curation.rows import Dropped, Outcome, RowFile
+from magistral_recipe.files import json_text, read_json, replaced_atomically, write_json
+from magistral_recipe.jsonlines import read_lines
+
+STEPS = "steps"
+EXAMPLES = 3
+"""Dropped rows of each reason that a report shows."""
+
+
+@dataclass(frozen=True)
+class Count:
+    """What a step did: one line of the funnel.
+
+    Attributes:
+        name: the step's.
+        rows_in: rows that came.
+        rows_out: rows that went on.
+        dropped: rows that did not, by reason.
+        added: rows that it made (translations, programs in another language).
+        note: a line for people: what it was done with.
+    """
+
+    name: str
+    rows_in: int
+    rows_out: int
+    dropped: Mapping[str, int] = field(default_factory=dict)
+    added: int = 0
+    note: str = ""
+
+    def __post_init__(self) -> None:
+        if self.rows_in + self.added != self.rows_out + sum(self.dropped.values()):
+            raise ValueError(
+                f"step '{self.name}': {self.rows_in} rows in and {self.added} added, but {self.rows_out} out and "
+                f"{sum(self.dropped.values())} dropped"
+            )
+
+    def line(self) -> str:
+        """Say it in one line."""
+        gone = ", ".join(f"{count:,} {reason}" for reason, count in Counter(self.dropped).most_common())
+        more = f"; {self.added:,} added" if self.added else ""
+        return f"{self.name}: {self.rows_in:,} → {self.rows_out:,}{more}" + (f" ({gone})" if gone else "")
+
+
+class Funnel:
+    """The steps of one curation, in a folder.
+
+    Args:
+        folder: where the files are written.
+        tell: called with each step's line when it is done, or found done.
+    """
+
+    def __init__(self, folder: Path, tell: Callable[[Count, bool], None] | None = None) -> None:
+        self.folder = folder
+        self.counts: list[Count] = []
+        self.rows: Path | None = None
+        self._tell = tell or (lambda count, before: None)
+        folder.mkdir(parents=True, exist_ok=True)
+
+    def run(
+        self,
+        name: str,
+        outcomes: Callable[[RowFile | None], Iterable[Outcome]],
+        note: str = "",
+        aside: Callable[[], Mapping[str, int]] = dict,
+    ) -> RowFile:
+        """Run a step, or take what it left when it was run before.
+
+        Args:
+            name: the step's.
+            outcomes: makes what becomes of each row, from the rows of the step before; ``None`` for the first.
+            note: a line for people.
+            aside: says, after the rows, how many never became rows, by reason.
+
+        Returns:
+            The rows that go on.
+        """
+        place = f"{len(self.counts):02d}-{name}"
+        kept, gone, record = (self.folder / f"{place}.{end}" for end in ("jsonl", "dropped.jsonl", "json"))
+        before = _read_count(record)
+        if before is not None and kept.is_file():
+            count = before
+        else:
+            source = RowFile(self.rows) if self.rows else None
+            count = _write(name, outcomes(source), len(source) if source is not None else None, kept, gone, note, aside)
+            write_json(record, asdict(count))
+            if source is not None:
+                source.close()
+        self.counts.append(count)
+        self.rows = kept
+        self._tell(count, before is not None)
+        return RowFile(kept)
+
+    def examples(self) -> Iterator[tuple[str, str, list[dict[str, Any]]]]:
+        """Yield (step, reason, a few of the rows that were dropped for it), in the order of the funnel."""
+        for index, count in enumerate(self.counts):
+            found: dict[str, list[dict[str, Any]]] = {}
+            for _, row in read_lines(self.folder / f"{index:02d}-{count.name}.dropped.jsonl"):
+                reason = str(row.get("dropped", {}).get("reason"))
+                if len(found.setdefault(reason, [])) < EXAMPLES:
+                    found[reason].append(row)
+            for reason in sorted(found, key=lambda reason: -count.dropped.get(reason, 0)):
+                yield count.name, reason, found[reason]
+
+
+def _write(
+    name: str,
+    outcomes: Iterable[Outcome],
+    rows_in: int | None,
+    kept: Path,
+    gone: Path,
+    note: str,
+    aside: Callable[[], Mapping[str, int]],
+) -> Count:
+    out, dropped = 0, Counter[str]()
+    with replaced_atomically(kept) as stays, replaced_atomically(gone) as goes:
+        for outcome in outcomes:
+            line = (json_text(outcome.as_json()) + "\n").encode("utf-8", errors="backslashreplace")
+            if isinstance(outcome, Dropped):
+                dropped[outcome.reason] += 1
+                goes.write(line)
+            else:
+                out += 1
+                stays.write(line)
+        dropped.update(aside())
+    seen = out + sum(dropped.values())
+    came = seen if rows_in is None else rows_in
+    return Count(name, came, out, dict(dropped), added=max(0, seen - came), note=note)
+
+
+def _read_count(record: Path) -> Count | None:
+    found = read_json(record)
+    try:
+        return Count(**found) if isinstance(found, dict) else None
+    except (TypeError, ValueError):
+        return None

@@ -1,0 +1,124 @@
+"""Training problems that are evaluation problems in disguise: word n-grams, and near likeness.
+
+Three things are a leak. The same words (`decontaminate` finds them, and short problems that stand inside others). The
+same problem with other names, punctuation, order of sentences or instructions: what decides is equal and most of the
+words are (see `likeness`). A long run of words in common, word 8-grams as open-r1 counts them, where the training
+problem says all that the other says, its numbers and signs included: what problems of one template share is no leak.
+Another
+wording or another language is not found.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+from magistral_recipe.curation.defaults import MIN_CONTAINED, MIN_NGRAM_SHARE, NGRAM
+from magistral_recipe.curation.likeness import Likeness, likeness
+from magistral_recipe.curation.rows import Dropped, Outcome, Row
+from magistral_recipe.data.decontaminate import Overlap, OverlapIndex, Posed
+
+LEAK = {
+    "exact": "the words of an evaluation problem",
+    "contained": "holds an evaluation problem",
+    "near": "an evaluation problem in disguise",
+    "ngram": "shares a long run of words with an evaluation problem",
+}
+
+
+@dataclass(frozen=True)
+class Heldout:
+    """An evaluation problem, and the set that it is of."""
+
+    id: str
+    problem: str
+    source: str
+
+
+class Leaks:
+    """The evaluation problems, ready to be looked for; they are held in memory.
+
+    Args:
+        heldout: the problems of all sets.
+        min_contained: share of an evaluation problem's shingles that a disguised copy holds, above 0 to 1.
+        ngram: length of the word runs that are compared.
+        min_ngram_share: share of an evaluation problem's runs that a training problem must have, above 0 to 1.
+    """
+
+    def __init__(
+        self,
+        heldout: Sequence[Heldout],
+        *,
+        min_contained: float = MIN_CONTAINED,
+        ngram: int = NGRAM,
+        min_ngram_share: float = MIN_NGRAM_SHARE,
+    ) -> None:
+        self.heldout = list(heldout)
+        self.min_contained = min_contained
+        self.min_ngram_share = min_ngram_share
+        self._overlaps = OverlapIndex(self.heldout, ngram)
+        self._texts = [likeness(each.problem) for each in self.heldout]
+        self._by_numbers: dict[tuple[tuple[str, ...], ...], list[int]] = defaultdict(list)
+        for number, text in enumerate(self._texts):
+            self._by_numbers[text.numbers].append(number)
+
+    def find(self, posed: Posed) -> tuple[Heldout, str, str] | None:
+        """Look for the evaluation problem that a training problem gives away.
+
+        Args:
+            posed: the training problem.
+
+        Returns:
+            That problem, the kind of leak (a key of `LEAK`), and some words that both share; ``None`` for none.
+        """
+        overlap = self._overlaps.look_up(0, posed.problem, self.min_ngram_share)
+        if overlap is not None and overlap.kind != "ngram":
+            return self.heldout[overlap.heldout], overlap.kind, overlap.example
+        text = likeness(posed.problem)
+        if (near := self._near(text)) is not None:
+            return self.heldout[near], "near", " ".join(sorted(self._texts[near].shingles & text.shingles)[-3:])
+        if overlap is not None and self._says_all(text, overlap):
+            return self.heldout[overlap.heldout], "ngram", overlap.example
+        return None
+
+    def _near(self, text: Likeness) -> int | None:
+        """The evaluation problem that decides alike and of which most words are here."""
+        best, found = 0.0, None
+        for number in self._by_numbers.get(text.numbers, ()):
+            there = self._texts[number]
+            if not there.shingles or not text.says_all_of(there):
+                continue
+            share = len(there.shingles & text.shingles) / len(there.shingles)
+            # Without a number in it, any two texts count alike: then more must agree.
+            least = self.min_contained if there.numbers else max(self.min_contained, _WORDS_ALONE)
+            if share >= least and share > best:
+                best, found = share, number
+        return found
+
+    def _says_all(self, text: Likeness, overlap: Overlap) -> bool:
+        there = self._texts[overlap.heldout]
+        return text.holds_numbers_of(there) and text.says_all_of(there)
+
+
+_WORDS_ALONE = 0.85
+
+
+def drop_leaks(rows: Iterable[Row], leaks: Leaks) -> Iterator[Outcome]:
+    """Drop the problems that give evaluation problems away.
+
+    Args:
+        rows: read one after the other.
+        leaks: of the evaluation sets.
+
+    Yields:
+        Every row, in order, kept or dropped with what it matched.
+    """
+    for row in rows:
+        found = leaks.find(row.problem)
+        if found is None:
+            yield row
+            continue
+        heldout, kind, shared = found
+        about = {"matches": heldout.id, "of": heldout.source, "there": heldout.problem, "shared": shared}
+        yield Dropped(row, LEAK[kind], about)

@@ -1,0 +1,72 @@
+"""Numbers written as words, in the languages of the paper's data (Magistral §2.2.4): "three" and "3" are one number.
+
+Words that are articles too (un, ein, один …) are left out. Chinese numerals are characters that count by themselves.
+"""
+
+from __future__ import annotations
+
+_FROM_TWO = {
+    "en": "two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen "
+    "eighteen nineteen twenty",
+    "fr": "deux trois quatre cinq six sept huit neuf dix onze douze treize quatorze quinze seize",
+    "es": "dos tres cuatro cinco seis siete ocho nueve diez once doce trece catorce quince dieciséis diecisiete "
+    "dieciocho diecinueve veinte",
+    "it": "due tre quattro cinque sei sette otto nove dieci undici dodici tredici quattordici quindici sedici "
+    "diciassette diciotto diciannove venti",
+    "de": "zwei drei vier fünf sechs sieben acht neun zehn elf zwölf dreizehn vierzehn fünfzehn sechzehn siebzehn "
+    "achtzehn neunzehn zwanzig",
+    "ru": "два три четыре пять шесть семь восемь девять десять одиннадцать двенадцать тринадцать четырнадцать "
+    "пятнадцать шестнадцать семнадцать восемнадцать девятнадцать двадцать",
+    "zh": "二 三 四 五 六 七 八 九 十",
+}
+_FURTHER = {
+    "one": 1,
+    "thirty": 30,
+    "forty": 40,
+    "fifty": 50,
+    "sixty": 60,
+    "seventy": 70,
+    "eighty": 80,
+    "ninety": 90,
+    "hundred": 100,
+    "thousand": 1000,
+    "million": 1_000_000,
+    "dozen": 12,
+    "zero": 0,
+    "vingt": 20,
+    "trente": 30,
+    "quarante": 40,
+    "cinquante": 50,
+    "soixante": 60,
+    "cent": 100,
+    "mille": 1000,
+    "treinta": 30,
+    "cuarenta": 40,
+    "cincuenta": 50,
+    "cien": 100,
+    "ciento": 100,
+    "mil": 1000,
+    "trenta": 30,
+    "quaranta": 40,
+    "cinquanta": 50,
+    "cento": 100,
+    "dreißig": 30,
+    "vierzig": 40,
+    "fünfzig": 50,
+    "hundert": 100,
+    "tausend": 1000,
+    "тридцать": 30,
+    "сорок": 40,
+    "пятьдесят": 50,
+    "сто": 100,
+    "тысяча": 1000,
+    "百": 100,
+    "千": 1000,
+    "两": 2,
+}
+
+NUMBER_WORDS: dict[str, str] = {
+    **{word: str(number) for words in _FROM_TWO.values() for number, word in enumerate(words.split(), start=2)},
+    **{word: str(number) for word, number in _FURTHER.items()},
+}
+"""Word → its number in digits."""

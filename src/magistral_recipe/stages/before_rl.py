@@ -1,0 +1,71 @@
+"""Before RL: what the model that it starts from does on training problems, told while nothing is lost yet."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+from magistral_recipe import layout
+from magistral_recipe.files import write_atomically
+from magistral_recipe.jsonlines import lines_text
+from magistral_recipe.recipe.sections import StageContext
+
+if TYPE_CHECKING:
+    from magistral_recipe.data.problems import Problem
+    from magistral_recipe.evaluation.baseline import Baseline
+    from magistral_recipe.models.loaded import LoadedModel
+    from magistral_recipe.training.grpo import MagistralGRPOTrainer
+
+
+def tell_baseline(
+    trainer: MagistralGRPOTrainer, context: StageContext, start: LoadedModel, problems: Sequence[Problem]
+) -> dict[str, Any]:
+    """Sample the model that RL starts from, keep the samples, and say what they show.
+
+    Nothing is drawn where RL goes on from a checkpoint, and where the model lies in parts on several processes.
+
+    Args:
+        trainer: ready to train; the first process samples.
+        context: where the stage runs.
+        start: tokenizer and format.
+        problems: to train on.
+
+    Returns:
+        For the stage's results.
+    """
+    from accelerate.utils import DistributedType
+
+    from magistral_recipe.evaluation.baseline import draw_baseline
+    from magistral_recipe.training.checkpoints import latest_complete_checkpoint
+
+    in_parts = trainer.accelerator.distributed_type in {DistributedType.DEEPSPEED, DistributedType.FSDP}
+    begun = latest_complete_checkpoint(context.folder / layout.CHECKPOINTS) is not None
+    if begun or in_parts or not trainer.is_world_process_zero():
+        return {}
+    baseline = draw_baseline(
+        trainer.model,
+        start.tokenizer,
+        problems,
+        start.chat,
+        max_new_tokens=trainer.args.max_completion_length,
+        temperature=trainer.args.temperature,
+        seed=context.recipe.seed,
+    )
+    write_atomically(context.folder / layout.BASELINE, lines_text(map(asdict, baseline.samples)))
+    told(baseline, context.emit)
+    return {"baseline": baseline.as_dict()}
+
+
+def told(baseline: Baseline, emit: Callable[[Mapping[str, Any]], None]) -> None:
+    """Say what a baseline shows, with a few of its completions where there is little to learn from.
+
+    Args:
+        baseline: the samples.
+        emit: takes events.
+    """
+    advice = baseline.advice()
+    text = f"{baseline.line()}{f': {advice}' if advice else ''}"
+    emit({"type": "warning" if advice else "note", "text": text})
+    for completion in baseline.completions() if advice else ():
+        emit({"type": "note", "text": f"it wrote: {completion}"})

@@ -1,0 +1,205 @@
+"""The `curate` stage: a named set of problems becomes a set worth training on (Magistral §4).
+
+Cleaned, without duplicates and without problems of the evaluation sets, rated by a model, without those that are too
+hard, too easy or wrongly labelled. What it makes is a set of its own name: `problems: curate` in a later stage. The
+paper filters twice: a second `curate` stage with `again: curate` takes what the first had cleaned, all of it, and rates
+it by a stronger model, as a rule the one that RL on the first's problems made.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import Field
+
+from magistral_recipe import layout
+from magistral_recipe.curation.defaults import (
+    MIN_CONTAINED,
+    MIN_LIKENESS,
+    MIN_NGRAM_SHARE,
+    NGRAM,
+    SAMPLES_A_PROBLEM,
+    MultipleChoice,
+)
+from magistral_recipe.recipe.sections import Inputs, Mistakes, Recipe, Stage, StageContext
+from magistral_recipe.schema import StrictModel
+from magistral_recipe.stages.training import check_problems
+from magistral_recipe.suggest import did_you_mean
+
+
+class CleanOptions(StrictModel):
+    """One spelling, and only problems whose answer can be checked."""
+
+    multiple_choice: MultipleChoice = "rewrite"
+    """`rewrite` asks for the value at the right letter where the question allows it, and drops the others; `drop` drops
+    all; `keep` leaves them."""
+
+
+class DuplicateOptions(StrictModel):
+    """Problems that stand in the set twice."""
+
+    min_likeness: float = Field(MIN_LIKENESS, gt=0, le=1)
+    """Share of the words and pairs of words of two problems that must be common, numbers and signs being equal."""
+
+
+class LeakOptions(StrictModel):
+    """Problems of the evaluation sets, in disguise."""
+
+    problems: list[str] | None = None
+    """Sets to keep out; by default all that `evaluate` stages and sections of the recipe name."""
+    min_contained: float = Field(MIN_CONTAINED, gt=0, le=1)
+    """Share of an evaluation problem's words and pairs that a disguised copy holds, numbers and signs being equal."""
+    ngram: int = Field(NGRAM, ge=1)
+    """Length of the runs of words that are compared."""
+    min_ngram_share: float = Field(MIN_NGRAM_SHARE, gt=0, le=1)
+    """Share of an evaluation problem's runs that a training problem must have, with all its numbers."""
+
+
+class DifficultyOptions(StrictModel):
+    """Pass rates by a model's samples."""
+
+    model: str | None = None
+    """The stage whose model samples, or `base`; by default the last model before this stage."""
+    samples: int = Field(SAMPLES_A_PROBLEM, ge=2)
+    """Completions a problem (the paper: 16, §4)."""
+    temperature: float = Field(0.7, gt=0)
+    """Sampling temperature."""
+    top_p: float = Field(1.0, gt=0, le=1)
+    """Nucleus sampling."""
+    max_new_tokens: int = Field(32_768, ge=1)
+    """Where a completion is cut, in tokens."""
+    above: float | None = Field(0.0, ge=0, lt=1)
+    """Pass rates that are not above this are dropped: never solved; null drops none of them."""
+    at_most: float = Field(0.9, gt=0, le=1)
+    """Pass rates above this are dropped: nearly always solved. Of 16 samples 0.9 lets 14 pass."""
+    tokens_per_batch: int = Field(65_536, ge=1)
+    """Prompt and completion tokens generated at once: what the memory holds."""
+    backend: Literal["hf", "vllm"] = "hf"
+    """What generates: transformers, or vLLM where it is installed."""
+
+
+class LabelOptions(StrictModel):
+    """References that the samples contradict."""
+
+    agreement: float = Field(0.75, gt=0.5, le=1)
+    """Share of a problem's samples that must agree on another answer than the reference."""
+
+
+class CurateStage(Stage):
+    """The `curate` stage."""
+
+    kind = "curate"
+    role = "curation"
+    makes_problems = True
+    shares_work = True
+
+    problems: str = ""
+    """Name of the set to curate."""
+    again: str | None = None
+    """An earlier `curate` stage, whose cleaned problems are all rated anew; in place of `problems`."""
+    clean: CleanOptions | None = CleanOptions()
+    """One spelling, and only answers that can be checked; null leaves it out, as in every section."""
+    duplicates: DuplicateOptions | None = DuplicateOptions()
+    """Problems that stand in the set twice."""
+    leaks: LeakOptions | None = LeakOptions()
+    """Problems of the evaluation sets, in disguise."""
+    difficulty: DifficultyOptions | None = DifficultyOptions()
+    """Pass rates by a model's samples."""
+    labels: LabelOptions | None = LabelOptions()
+    """References that the samples contradict; needs `difficulty`, whose samples vote."""
+
+    @property
+    def made_from(self) -> str:
+        """The set that it curates; of a second pass, the stage whose set it takes."""
+        return self.problems or str(self.again)
+
+    def settled(self, recipe: Recipe) -> CurateStage:
+        """Name the evaluation sets that are kept out."""
+        if self.leaks is None or self.again or self.leaks.problems is not None:
+            return self
+        names = [name for name in evaluation_sets(recipe) if name != self.problems]
+        return self.model_copy(update={"leaks": self.leaks.model_copy(update={"problems": names})})
+
+    @property
+    def asks_for_model(self) -> str | None:
+        """The model that samples, where the recipe names one."""
+        return self.difficulty.model if self.difficulty else None
+
+    def mistakes(self, recipe: Recipe, models: Sequence[str], folder: Path) -> Mistakes:
+        """References to sets, stages and models."""
+        if self.again is None:
+            if self.problems:
+                yield from check_problems(("problems",), self.problems, recipe)
+            else:
+                yield ("problems",), "missing: the set to curate, or `again:` with an earlier curate stage"
+        else:
+            earlier = [stage.name for stage in recipe.stages if isinstance(stage, CurateStage) and stage is not self]
+            if self.problems:
+                yield ("again",), "goes without `problems`: it takes what the earlier stage had cleaned"
+            if self.again not in earlier:
+                yield ("again",), f"no curate stage '{self.again}'.{did_you_mean(self.again, earlier)}"
+        for index, name in enumerate(self.leaks.problems or [] if self.leaks else []):
+            yield from check_problems(("leaks", "problems", index), name, recipe)
+        if self.difficulty and (self.difficulty.above or 0.0) >= self.difficulty.at_most:
+            yield ("difficulty", "above"), f"not below at_most ({self.difficulty.at_most:g}): nothing could be left"
+        if self.labels and "labels" in self.model_fields_set and not self.difficulty:
+            yield ("labels",), "needs `difficulty`, whose samples vote"
+
+    def inputs(self, start: str) -> Inputs:
+        """What flows into the stage."""
+        sets = (*([self.problems] if self.problems else []), *([self.again] if self.again else []))
+        heldout = tuple(self.leaks.problems or ()) if self.leaks and not self.again else ()
+        return Inputs((start,) if self.difficulty else (), (*sets, *(name for name in heldout if name not in sets)))
+
+    def missing(self, folder: Path, start: str) -> Iterator[str]:
+        """The set, and the funnel that tells how it came about."""
+        for name in (layout.PROBLEMS, layout.FUNNEL):
+            if not (folder / name).is_file():
+                yield name
+
+    def describe(self, recipe: Recipe) -> str:
+        """The stage in a few words, for the plan."""
+        steps = [name for name in ("clean", "duplicates", "leaks") if getattr(self, name) and not self.again]
+        what = f"what '{self.again}' had cleaned" if self.again else f"'{self.problems}'"
+        text = f"{what}: {', '.join(steps)}" if steps else what
+        if self.difficulty is None:
+            return text
+        labels = " and wrong labels" if self.labels else ""
+        return f"{text}; difficulty{labels} by {self.difficulty.samples} samples a problem"
+
+    def run(self, context: StageContext) -> dict[str, Any]:
+        """Curate; several processes share the samples.
+
+        Args:
+            context: where it runs.
+
+        Returns:
+            Rows in and out, and the summary.
+        """
+        from magistral_recipe.stages.curating import Curation
+
+        return Curation(self, context).run()
+
+    def kept_out(self) -> list[str]:
+        """Names of the sets whose problems must not be trained on."""
+        return list(self.leaks.problems or []) if self.leaks and not self.again else []
+
+
+def evaluation_sets(recipe: Recipe) -> list[str]:
+    """Names of the sets that a recipe evaluates on, in stages and while it trains.
+
+    Args:
+        recipe: the recipe; sections of it that don't hold are ``None``.
+    """
+    names: dict[str, None] = {}
+    for stage in recipe.stages:
+        if stage is None:
+            continue
+        keys: Mapping[str, Any] = stage.__dict__
+        if stage.role == "evaluation":
+            names[str(keys["problems"])] = None
+        elif watched := keys.get("evaluate"):
+            names[watched.problems] = None
+    return [name for name in names if name in recipe.problems]

@@ -1,0 +1,159 @@
+"""The work of a `curate` stage: its steps in order over files, the sampling shared by all processes.
+
+The first process alone runs what is cheap; the others wait, then draw their share of the samples. Each step is kept, so
+that a killed stage goes on behind the last one that was finished, and with the samples that were drawn.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from magistral_recipe import layout
+from magistral_recipe.curation.clean import clean
+from magistral_recipe.curation.duplicates import deduplicate
+from magistral_recipe.curation.funnel import Funnel
+from magistral_recipe.curation.leaks import Heldout, Leaks, drop_leaks
+from magistral_recipe.curation.ratings import Tally, drop_by_difficulty, drop_wrong_labels
+from magistral_recipe.curation.rows import Outcome, Row, RowFile
+from magistral_recipe.data.sources import stream_problems
+from magistral_recipe.errors import DataError
+from magistral_recipe.evaluation.shards import Shard
+from magistral_recipe.files import write_json
+from magistral_recipe.recipe.sections import StageContext
+from magistral_recipe.stages.sampled import leave, require_rows, results_of, sampled, tell
+from magistral_recipe.stages.work import problem_rows
+from magistral_recipe.verifiers.version import grader_version
+
+if TYPE_CHECKING:
+    from magistral_recipe.stages.curate import CurateStage
+
+LOADED = "loaded"
+SET_ASIDE = "set aside in loading: "
+
+
+class Curation:
+    """One run of the stage.
+
+    Args:
+        stage: its keys.
+        context: where it runs.
+    """
+
+    def __init__(self, stage: CurateStage, context: StageContext) -> None:
+        self.stage = stage
+        self.context = context
+        self.shard = Shard.here()
+        self.funnel = Funnel(context.folder / layout.STEPS, lambda count, before: tell(context, count, before))
+
+    def run(self) -> dict[str, Any]:
+        """Curate, and leave the set in the stage's folder.
+
+        Returns:
+            For the manifest.
+        """
+        if self.shard.first:
+            self._cheap_steps()
+        self.shard.wait()
+        if self.stage.difficulty is not None:
+            self._rate()
+        if self.shard.first:
+            leave(self.funnel, self.context.folder, layout.PROBLEMS)
+        self.shard.wait()
+        return results_of(self.funnel.counts, "problems")
+
+    # ------------------------------------------------------------------------------------------------ steps
+
+    def _cheap_steps(self) -> None:
+        """All that needs no model."""
+        stage, funnel = self.stage, self.funnel
+        if stage.again is not None:
+            before = self.context.made[stage.again].parent / layout.STEPS
+            cleaned = _cleaned_rows(before, stage.again)
+            funnel.run(LOADED, lambda _: cleaned, f"what '{stage.again}' had cleaned")
+            self.context.confirm()
+            return
+        loading = stream_problems(
+            self.context.source(stage.problems), self.context.base, self.context.quarantine(stage.problems)
+        )
+        funnel.run(
+            LOADED,
+            lambda _: map(Row, loading),
+            f"'{stage.problems}'",
+            aside=lambda: {f"{SET_ASIDE}{reason}": count for reason, count in loading.aside.reasons.items()},
+        )
+        if options := stage.clean:
+            funnel.run("clean", lambda rows: clean(_some(rows), multiple_choice=options.multiple_choice))
+        if twice := stage.duplicates:
+            place = self.context.folder
+            funnel.run(
+                "duplicates",
+                lambda rows: deduplicate(_some(rows), min_likeness=twice.min_likeness, folder=place),
+            )
+        names = stage.kept_out()
+        if names:
+            funnel.run("leaks", self._without_leaks, ", ".join(names))
+        elif stage.leaks is not None:
+            text = "the recipe evaluates on no set: nothing to keep out (`leaks.problems` names sets)"
+            self.context.emit({"type": "note", "text": text})
+        self.context.confirm()
+        require_rows(funnel)
+
+    def _without_leaks(self, rows: RowFile | None) -> Iterator[Outcome]:
+        options = self.stage.leaks
+        assert options is not None
+        heldout = [
+            Heldout(problem.id, problem.problem, name)
+            for name in self.stage.kept_out()
+            for problem in problem_rows(self.context, name)
+        ]
+        leaks = Leaks(
+            heldout,
+            min_contained=options.min_contained,
+            ngram=options.ngram,
+            min_ngram_share=options.min_ngram_share,
+        )
+        return drop_leaks(_some(rows), leaks)
+
+    def _rate(self) -> None:
+        """Draw the samples, all processes together; then the first judges by them."""
+        options = self.stage.difficulty
+        assert options is not None
+        rated = self.context.folder / layout.STEPS / layout.RATED
+        cleaned = sorted(path for path in (self.context.folder / layout.STEPS).glob("*.jsonl") if "." not in path.stem)
+        tallies: dict[str, Tally] = {}
+        if not rated.is_file():
+            problems = [row.problem for row in RowFile(cleaned[-1])]
+            tallies = sampled(self.context, options, problems, "rating")
+        if not self.shard.first:
+            return
+        if labels := self.stage.labels:
+            self.funnel.run(
+                "labels", lambda rows: drop_wrong_labels(_some(rows), tallies, agreement=labels.agreement), self._by()
+            )
+        self.funnel.run(
+            "difficulty",
+            lambda rows: drop_by_difficulty(_some(rows), tallies, above=options.above, at_most=options.at_most),
+            self._by(),
+        )
+        write_json(rated, {"grader": grader_version()})
+
+    def _by(self) -> str:
+        options = self.stage.difficulty
+        assert options is not None
+        return f"{options.samples} samples a problem by '{self.context.start_model}'"
+
+
+def _cleaned_rows(steps: Path, name: str) -> Iterable[Outcome]:
+    """What an earlier stage had cleaned: the rows in front of its ratings."""
+    files = [path for path in sorted(steps.glob("*.jsonl")) if "." not in path.stem]
+    cleaned = [path for path in files if path.stem[3:] not in ("labels", "difficulty")]
+    if not cleaned:
+        raise DataError(f"{steps}: the stage '{name}' left no cleaned problems; run it again")
+    return RowFile(cleaned[-1])
+
+
+def _some(rows: RowFile | None) -> RowFile:
+    assert rows is not None
+    return rows

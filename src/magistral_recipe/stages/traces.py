@@ -1,0 +1,122 @@
+"""The `traces` stage: traces for SFT, from published sets, or from a model's own verified completions (Magistral §5).
+
+`sft: {traces: NAME}` learns from what a stage of that name made. After an RL stage, `- traces: {model: grpo, problems:
+train}` gives the next SFT its data, as the paper's Small learnt from Medium's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import Field
+
+from magistral_recipe import layout
+from magistral_recipe.data.sources import TracesSource
+from magistral_recipe.recipe.sections import Inputs, Mistakes, Recipe, Stage, StageContext
+from magistral_recipe.schema import StrictModel
+from magistral_recipe.stages.training import check_problems
+
+
+class HardProblems(StrictModel):
+    """Which problems' traces are repeated."""
+
+    pass_rate: float = Field(0.25, gt=0, lt=1)
+    """Pass rates up to this are low."""
+    times: int = Field(2, ge=2)
+    """How often such a trace stands in the set."""
+
+
+class GeneralData(StrictModel):
+    """General instruction data, so that other abilities stay."""
+
+    traces: TracesSource
+    """Where they come from; the recipe's tags are not asked of them."""
+    share: float = Field(0.1, gt=0, lt=1)
+    """Their share of the whole (the paper: 10%, §5)."""
+
+
+class TracesStage(Stage):
+    """The `traces` stage."""
+
+    kind = "traces"
+    role = "curation"
+    makes_traces = True
+    shares_work = True
+
+    sets: list[TracesSource] = Field(default_factory=list)
+    """Traces that exist; each is held against our own rewards."""
+    problems: str = ""
+    """Name of the set whose problems the model is to solve."""
+    model: str | None = None
+    """The stage whose model solves them, or `base`; by default the last model before this stage."""
+    samples: int = Field(8, ge=1)
+    """Completions a problem."""
+    temperature: float = Field(0.7, ge=0)
+    """Sampling temperature."""
+    top_p: float = Field(1.0, gt=0, le=1)
+    """Nucleus sampling."""
+    max_new_tokens: int = Field(32_768, ge=1)
+    """Where a completion is cut, in tokens; what is cut is no trace."""
+    min_tokens: int = Field(0, ge=0)
+    """Shorter completions are left out (the paper leaves out early, short ones)."""
+    tokens_per_batch: int = Field(65_536, ge=1)
+    """Prompt and completion tokens generated at once: what the memory holds."""
+    backend: Literal["hf", "vllm"] = "hf"
+    """What generates: transformers, or vLLM where it is installed."""
+    per_problem: int = Field(2, ge=1)
+    """Traces kept of a problem, at most."""
+    hard: HardProblems | None = HardProblems()
+    """Traces of problems that are seldom solved are repeated; null leaves it out. Needs pass rates, so `problems`."""
+    general: GeneralData | None = None
+    """General instruction data to mix in."""
+
+    @property
+    def asks_for_model(self) -> str | None:
+        """The model that solves the problems, where the recipe names one."""
+        return self.model if self.problems else None
+
+    def mistakes(self, recipe: Recipe, models: Sequence[str], folder: Path) -> Mistakes:
+        """Where the traces are to come from."""
+        if bool(self.sets) == bool(self.problems):
+            yield (), "expected either `sets`, traces that exist, or `problems`, for a model to solve"
+        if self.problems:
+            yield from check_problems(("problems",), self.problems, recipe)
+        for index, source in enumerate(self.sets):
+            for key, message in source.check(folder):
+                yield ("sets", index, *(key.split(".") if key else [])), message
+        for key, message in self.general.traces.check(folder) if self.general else ():
+            yield ("general", "traces", *(key.split(".") if key else [])), message
+
+    def inputs(self, start: str) -> Inputs:
+        """What flows into the stage."""
+        sources = [*self.sets, *([self.general.traces] if self.general else [])]
+        paths = tuple(path for source in sources for path in (source.path, source.layout) if path)
+        return Inputs((start,) if self.problems else (), (self.problems,) if self.problems else (), paths)
+
+    def missing(self, folder: Path, start: str) -> Iterator[str]:
+        """The traces, and the funnel that tells how they came about."""
+        for name in (layout.TRACES, layout.FUNNEL):
+            if not (folder / name).is_file():
+                yield name
+
+    def describe(self, recipe: Recipe) -> str:
+        """The stage in a few words, for the plan."""
+        few = f"at most {self.per_problem} a problem"
+        if self.problems:
+            return f"{self.samples} samples a problem of '{self.problems}', those that are right; {few}"
+        return f"{', '.join(source.describe() for source in self.sets)}: those that are right; {few}"
+
+    def run(self, context: StageContext) -> dict[str, Any]:
+        """Make the traces; several processes share the samples.
+
+        Args:
+            context: where it runs.
+
+        Returns:
+            How many traces there are, the funnel's lines, and the summary.
+        """
+        from magistral_recipe.stages.tracing import Tracing
+
+        return Tracing(self, context).run()

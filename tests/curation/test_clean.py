@@ -1,0 +1,128 @@
+r"""Cleaning: what goes, what stays, and in which spelling. The cases are worded as published sets word theirs."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from magistral_recipe.curation import clean as cleaning
+from magistral_recipe.curation.choices import find_choices, letter_of
+from magistral_recipe.curation.clean import clean, spelled
+from magistral_recipe.curation.rows import Dropped, Row
+from magistral_recipe.data.problems import Problem
+
+
+def outcome(problem, answer="4", **fields):
+    (found,) = clean([Row(Problem(problem=problem, answer=answer, **fields))])
+    return found
+
+
+GOES = [
+    ("Prove that there are infinitely many primes.", "4", cleaning.PROOF),
+    ("Let $n$ be odd. Show that $n^2-1$ is divisible by 8.", "8", cleaning.PROOF),
+    ("Using induction, demonstrate the identity for every $n$.", "4", cleaning.PROOF),
+    ("Démontrer que $n^2 + n$ est pair.", "4", cleaning.PROOF),
+    ("Beweise, dass $\\sqrt 2$ irrational ist.", "4", cleaning.PROOF),
+    ("求证：$a^2+b^2 \\ge 2ab$。", "4", cleaning.PROOF),
+    ("(a) Find $x$. (b) Find $y$.", "3", cleaning.PARTS),
+    ("A square has side 3.\na) Find its area.\nb) What is its perimeter?", "9", cleaning.PARTS),
+    (
+        "A train covers 60 km in an hour. How far does it go in 2 h? How long does it need for 240 km?",
+        "4",
+        cleaning.PARTS,
+    ),
+    ("Part 1: Compute 3+4. Part 2: Compute 3-4.", "7", cleaning.PARTS),
+    ("Which of the following is prime? A. 4 B. 7 C. 9 D. 10", "B", cleaning.NO_STATEMENT),
+    ("Compute 3*4.\nA) 7\nB) 12\nC) 1\nD) none of these", "D", cleaning.NO_STATEMENT),
+    ("Find it.", "The function is increasing because its derivative is positive there", cleaning.PROSE),
+    ("Find it.", "see figure 3", cleaning.UNREADABLE),
+    ("Find it.", "N/A", cleaning.UNREADABLE),
+    ("Find it.", "Proof omitted.", cleaning.UNREADABLE),
+    ("?!", "4", cleaning.EMPTY),
+]
+STAYS = [
+    ("It is easy to show that $x>0$. Find $x$ if $x^2=4$.", "2"),
+    ("Find $f(1)$, where (i) $f(x+y)=f(x)+f(y)$ and (ii) $f(2)=4$.", "2"),
+    ("Points A, B and C lie on a line. AB = 3. Find BC.", "4"),
+    ("Who is the oldest?", "Alice"),
+    ("How many solutions are there?", "infinitely many"),
+    ("Find all $x$ with $x^2 = 4$.", "x = 2 \\text{ or } x = -2"),
+    ("Find the set of divisors of 6.", "\\{1, 2, 3, 6\\}"),
+    ("Can a proof of 12 lines be cut in 3 parts? How long is each?", "4"),
+]
+
+
+@pytest.mark.parametrize(("problem", "answer", "reason"), GOES)
+def test_goes(problem, answer, reason):
+    found = outcome(problem, answer)
+    assert isinstance(found, Dropped)
+    assert found.reason == reason
+
+
+@pytest.mark.parametrize(("problem", "answer"), STAYS)
+def test_stays(problem, answer):
+    found = outcome(problem, answer)
+    assert isinstance(found, Row), found.reason
+    assert (found.problem.problem, found.problem.answer) == (problem, answer)
+
+
+def test_problems_without_anything_that_decides_go():
+    assert outcome("Write a poem.", None, kind="text").reason == cleaning.NOTHING_DECIDES
+    kept = outcome(
+        "Add them.", None, kind="code", tests='{"type": "stdio", "cases": [{"input": "1 2", "output": "3"}]}'
+    )
+    assert isinstance(kept, Row)
+
+
+CHOICES = [
+    "What is 2+2? (A) 3 (B) 4 (C) 5 (D) 6",
+    "What is 2+2?\nA. 3\nB. 4\nC. 5\nD. 6",
+    "What is 2+2?\nA) 3\nB) 4\nC) 5",
+    "What is 2+2?\n$\\textbf{(A)}\\ 3\\qquad\\textbf{(B)}\\ 4\\qquad\\textbf{(C)}\\ 5\\qquad\\textbf{(D)}\\ 6$",
+    "What is 2+2? $\\mathrm{(A)\\ } 3 \\qquad \\mathrm{(B)\\ } 4 \\qquad \\mathrm{(C)\\ } 5$",
+]
+
+
+@pytest.mark.parametrize("problem", CHOICES)
+@pytest.mark.parametrize("answer", ["B", "(B)", "\\text{(B)}", "$\\textbf{(B)}$"])
+def test_multiple_choice_is_asked_for_its_value(problem, answer):
+    found = outcome(problem, answer)
+    assert isinstance(found, Row)
+    assert (found.problem.problem, found.problem.answer) == ("What is 2+2?", "4")
+    assert found.notes["options"]["A"] == "3"
+
+
+def test_multiple_choice_by_option():
+    row = Row(Problem(problem=CHOICES[0], answer="B"))
+    assert next(clean([row], multiple_choice="drop")).reason == cleaning.CHOICE
+    assert next(clean([row], multiple_choice="keep")) == row
+
+
+def test_a_value_in_place_of_the_letter_stays_the_answer():
+    assert outcome(CHOICES[0], "4").problem.answer == "4"
+
+
+def test_options_need_their_letters_in_order():
+    assert find_choices("Let (A) be open and (C) closed, B. Smith says.") is None
+    assert letter_of("A square") is None
+
+
+def test_spelling():
+    assert (
+        spelled("Half:\u200b \\\\frac{1}{2}\u00a0\r\n\r\n\r\n\r\n ３＋4 &lt; 9  ") == "Half: \\frac{1}{2}\n\n 3+4 < 9"
+    )
+    assert spelled("\\dfrac12 + \\tfrac{1}{3}") == "\\frac12 + \\frac{1}{3}"
+    matrix = "\\begin{pmatrix} 1 & 2 \\\\ 3 & 4 \\end{pmatrix}"
+    assert spelled(matrix) == matrix
+
+
+TEXT = st.text(st.characters(exclude_characters="\0", exclude_categories=("Cs",)), min_size=1)
+
+
+@given(st.lists(TEXT, max_size=5))
+def test_spelling_is_idempotent_and_every_row_comes_out(texts):
+    for text in texts:
+        assert spelled(spelled(text)) == spelled(text)
+    rows = [Row(Problem(problem=text, answer="1")) for text in texts if text.strip()]
+    assert len(list(clean(rows))) == len(rows)

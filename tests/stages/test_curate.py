@@ -1,0 +1,117 @@
+"""The stages that make data: what a recipe may say of them, and a chain of them through the public command."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from whole_runs import kill_when, run, start
+
+from magistral_recipe.check.recipe_file import load_recipe
+from magistral_recipe.errors import RecipeError
+from magistral_recipe.stages.curate import CurateStage
+
+HEAD = """\
+name: curated
+seed: 3
+model: {path: tiny}
+thinking: {system_prompt: none}
+problems:
+  raw: {path: raw.jsonl}
+  heldout: {tiny: heldout, count: 6}
+stages:
+"""
+CHAIN = """\
+  - traces: {name: shown, sets: [{tiny: true, count: 300}]}
+  - sft:
+      traces: shown
+      trainer: {max_steps: 2, per_device_train_batch_size: 8}
+  - curate:
+      problems: raw
+      difficulty: {samples: 4, max_new_tokens: 60, above: null, at_most: 1.0}
+  - evaluate: {problems: heldout, samples: 1, max_new_tokens: 8, greedy: false}
+"""
+
+
+def written(tmp_path, stages):
+    rows = [{"id": f"p{n}", "problem": f"Calculate {n} + 2.", "answer": str(n + 2)} for n in range(40)]
+    rows += [
+        {"id": "twice", "problem": "calculate 3 + 2", "answer": "5"},
+        {"id": "proof", "problem": "Prove that 3 + 2 is 5.", "answer": "5"},
+        {"id": "bad", "problem": "What is it?"},
+    ]
+    (tmp_path / "raw.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    file = tmp_path / "recipe.yaml"
+    file.write_text(HEAD + stages)
+    return file
+
+
+def mistakes(tmp_path, stages):
+    with pytest.raises(RecipeError) as caught:
+        load_recipe(written(tmp_path, stages))
+    return str(caught.value)
+
+
+def test_the_evaluation_sets_are_kept_out_unless_told_otherwise(tmp_path):
+    stages = load_recipe(written(tmp_path, CHAIN)).recipe.stages
+    curate = next(stage for stage in stages if isinstance(stage, CurateStage))
+    assert curate.kept_out() == ["heldout"]
+    none = load_recipe(
+        written(tmp_path, CHAIN.replace("problems: raw", "problems: raw\n      leaks: null"))
+    ).recipe.stages
+    assert next(stage for stage in none if isinstance(stage, CurateStage)).kept_out() == []
+
+
+@pytest.mark.parametrize(
+    ("stages", "message"),
+    [
+        ("  - curate: {problems: rew}\n", "no set of problems 'rew'. Did you mean 'raw'?"),
+        ("  - curate: {}\n", "missing: the set to curate, or `again:`"),
+        ("  - curate: {problems: raw, again: curate}\n", "goes without `problems`"),
+        ("  - curate: {again: curat}\n", "no curate stage 'curat'"),
+        ("  - curate: {problems: raw, name: raw}\n", "makes a set named 'raw', and there is one"),
+        ("  - curate: {problems: raw, difficulty: {above: 0.5, at_most: 0.5}}\n", "nothing could be left"),
+        ("  - curate: {problems: raw, difficulty: null, labels: {agreement: 0.8}}\n", "needs `difficulty`"),
+        (
+            "  - grpo: {problems: later}\n  - curate: {problems: raw, name: later}\n",
+            "only a later stage makes",
+        ),
+        ("  - traces: {}\n", "expected either `sets`, traces that exist, or `problems`"),
+        (
+            "  - sft: {traces: trace}\n  - traces: {problems: raw}\n",
+            "no `traces` stage 'trace'",
+        ),
+        ("  - curate: {problems: raw, leaks: {problems: [held]}}\n", "no set of problems 'held'"),
+    ],
+)
+def test_mistakes_are_named(tmp_path, stages, message):
+    assert message in " ".join(mistakes(tmp_path, stages).split())
+
+
+def curated(folder):
+    """What a curate stage left, but for the order in which batches were written."""
+    stage = folder / "03-curate"
+    samples = sorted((stage / "ratings" / "samples.jsonl").read_bytes().splitlines())
+    return (stage / "problems.jsonl").read_bytes(), json.loads((stage / "funnel.json").read_text()), samples
+
+
+@pytest.mark.slow
+def test_a_chain_that_makes_its_data_and_is_killed_in_the_middle_of_the_filter(tmp_path):
+    recipe = written(tmp_path, CHAIN)
+    code, text = run(recipe, tmp_path / "whole")
+    assert code == 0, text
+    shown = " ".join(text.split())
+    assert "loaded: 43 → 42 (1 set aside in loading: missing column)" in shown
+    assert "clean: 42 → 41 (1 asks for a proof)" in shown
+    assert "duplicates: 41 → 40 (1 the same words)" in shown
+
+    killed = tmp_path / "killed"
+    samples = killed / "03-curate" / "ratings" / "samples.jsonl"
+    kill_when(start(recipe, killed), lambda: samples.exists() and samples.stat().st_size > 0)
+    code, text = run(recipe, killed)
+    assert code == 0, text
+    assert "(done before)" in text
+    assert curated(killed) == curated(tmp_path / "whole")
+    page = (killed / "report.html").read_text()
+    assert "Curation: curate" in page
+    assert "Prove that 3 + 2 is 5." in page

@@ -8,7 +8,6 @@ from peft import LoraConfig
 from tiny_policy import letters_reward, logged, policy, problems, settings, tokenizer
 
 from magistral_recipe.errors import RunError
-from magistral_recipe.generation.rollouts.weights import RolloutCopy
 from magistral_recipe.training.grpo import MagistralGRPOTrainer
 
 
@@ -97,8 +96,7 @@ def test_every_backend_samples_by_the_weights_that_train(tmp_path, backend, adap
     made._source.sampler.close()
 
 
-def test_a_copy_that_is_not_refreshed_stops_the_run(tmp_path, monkeypatch):
-    monkeypatch.setattr(RolloutCopy, "refresh", lambda self: False)
+def test_a_copy_that_is_not_refreshed_stops_the_run(tmp_path):
     lora = LoraConfig(r=4, target_modules="all-linear", exclude_modules=["lm_head"], task_type="CAUSAL_LM")
     made = MagistralGRPOTrainer(
         policy(),
@@ -108,5 +106,7 @@ def test_a_copy_that_is_not_refreshed_stops_the_run(tmp_path, monkeypatch):
         processing_class=tokenizer(),
         peft_config=lora,
     )
-    with pytest.raises(RunError, match="stale weights"):
+    made._source = made._make_source()
+    made._source.copy.refresh = lambda: False
+    with pytest.raises(RunError, match=r"step [24]: .*stale weights"):
         made.train()

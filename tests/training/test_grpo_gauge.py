@@ -69,20 +69,28 @@ def test_another_temperature_stops_the_run(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("backend", ["generate", "compiled", "continuous"])
-@pytest.mark.parametrize("adapter", [False, True])
+@pytest.mark.parametrize("adapter", [False, "copy", "trained"])
 def test_every_backend_samples_by_the_weights_that_train(tmp_path, backend, adapter):
     """After each of the updates: a copy that is stale, or an adapter folded wrongly, shows at once."""
     lora = LoraConfig(r=4, target_modules="all-linear", exclude_modules=["lm_head"], task_type="CAUSAL_LM")
     made = MagistralGRPOTrainer(
         policy(),
         letters_reward,
-        settings(tmp_path, rollout_backend=backend, max_steps=6, learning_rate=3e-2, sampler_correction="none"),
+        settings(
+            tmp_path,
+            rollout_backend=backend,
+            rollout_weights=adapter or "copy",
+            max_steps=6,
+            learning_rate=3e-2,
+            sampler_correction="none",
+        ),
         problems(),
         processing_class=tokenizer(),
         peft_config=lora if adapter else None,
     )
     made.train()
     assert made._source.sampler.name == backend
+    assert (made._source.copy is None) == (adapter == "trained")
     gaps = logged(made, "sampling/gap")
     assert len(gaps) == 3
     assert max(gaps) < 1e-5
@@ -95,7 +103,7 @@ def test_a_copy_that_is_not_refreshed_stops_the_run(tmp_path, monkeypatch):
     made = MagistralGRPOTrainer(
         policy(),
         letters_reward,
-        settings(tmp_path, max_steps=12, learning_rate=0.2, sampler_gap_limit=1e-3),
+        settings(tmp_path, max_steps=12, learning_rate=0.2, sampler_gap_limit=1e-4),
         problems(),
         processing_class=tokenizer(),
         peft_config=lora,

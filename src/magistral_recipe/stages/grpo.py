@@ -38,6 +38,9 @@ class RolloutsConfig(StrictModel):
     """`generate` is transformers' own, `compiled` a loop that drops rows which have ended and captures its step as a
     CUDA graph, `continuous` transformers' continuous batching; `auto` takes the fastest of these that works with the
     model. `vllm` runs under TRL's integration; it needs a GPU and the extra `magistral-recipe[vllm]`."""
+    weights: Literal["copy", "trained"] = "copy"
+    """Without vLLM: sampled from a copy of the weights in the precision of sampling, adapters folded in, or from the
+    `trained` ones as they stand, which takes no memory and more time."""
     mode: Literal["colocate", "server"] = "colocate"
     """vLLM inside the training process, or a server of its own."""
     sync: Literal["adapter", "merged"] | None = None
@@ -54,7 +57,7 @@ class RolloutsConfig(StrictModel):
     def _as_known(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
         """Write what an earlier version knew as it wrote it: the fingerprints of its runs are made of this."""
         fields: dict[str, Any] = handler(self)
-        for name, unused in (("sync", None), ("correction", "token_truncate")):
+        for name, unused in (("weights", "copy"), ("sync", None), ("correction", "token_truncate")):
             if fields.get(name) == unused:
                 fields.pop(name, None)
         if fields.get("backend") == "auto":
@@ -163,7 +166,7 @@ class GrpoStage(TrainingStage):
         if self.rollouts.backend == "vllm":
             own |= {"use_vllm": True, "vllm_mode": self.rollouts.mode, "vllm_sync": self.rollouts.sync}
         else:
-            own["rollout_backend"] = self.rollouts.backend
+            own |= {"rollout_backend": self.rollouts.backend, "rollout_weights": self.rollouts.weights}
         if self.schedule:
             own["schedule"] = [entry.model_dump(by_alias=True, exclude_none=True) for entry in self.schedule]
         return {**given, **own, **self.trainer}

@@ -61,6 +61,8 @@ class MagistralGRPOConfig(GRPOConfig):
             together. A single longer sequence still trains, alone.
         rollout_backend: what samples rollouts without vLLM: `auto` takes the fastest that works with the model; see
             `generation.rollouts`.
+        rollout_weights: what they are sampled from: a `copy` of the weights in the precision of sampling, adapters
+            folded in, or the `trained` ones as they stand, which takes no memory and more time.
         max_tokens_per_generation: most tokens of KV cache while generating with transformers: completions of a batch
             that needs more wait for a place. ``None``: all at once, or half of them where memory runs out.
         overlong_cache: width in tokens of the soft penalty zone below `max_completion_length`, handed to rewards
@@ -120,6 +122,9 @@ class MagistralGRPOConfig(GRPOConfig):
     max_tokens_per_microbatch: int = field(default=16_384, metadata={"help": "Token budget of a microbatch."})
     rollout_backend: Literal["auto", "generate", "compiled", "continuous"] = field(
         default="auto", metadata={"help": "What samples rollouts without vLLM; auto: the fastest that works."}
+    )
+    rollout_weights: Literal["copy", "trained"] = field(
+        default="copy", metadata={"help": "What rollouts without vLLM are sampled from."}
     )
     max_tokens_per_generation: int | None = field(default=None, metadata={"help": "Token budget of the KV cache."})
     overlong_cache: int | None = field(default=None, metadata={"help": "Width of the soft length penalty."})
@@ -229,6 +234,7 @@ class MagistralGRPOConfig(GRPOConfig):
             "advantage_normalization": ("minibatch", "group", "none"),
             "loss_normalization": ("minibatch", "group"),
             "rollout_backend": BACKENDS,
+            "rollout_weights": ("copy", "trained"),
             "sampler_correction": CORRECTIONS,
             "vllm_sync": (None, "adapter", "merged"),
         }

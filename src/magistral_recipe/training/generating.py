@@ -205,6 +205,7 @@ class RoundGenerator(GRPOTrainer):
         return RolloutSource(
             self.accelerator.unwrap_model(self.model_wrapped),
             args.rollout_backend,
+            args.rollout_weights,
             drawing_of(self.generation_kwargs, self.eos_token_ids, self._tokenizer.pad_token_id),
             self.accelerator.mixed_precision,
             args.max_tokens_per_generation,

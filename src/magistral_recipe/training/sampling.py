@@ -32,6 +32,7 @@ class RolloutSource:
     Args:
         model: the model that trains, out of its distributed wrappers, on its device.
         backend: asked for.
+        weights: `copy`, or `trained` for those that train themselves.
         drawing: how tokens are drawn.
         precision: what the trainer's autocast computes in: `bf16`, `fp16`, or nothing of it.
         token_budget: most tokens of keys and values at once.
@@ -43,11 +44,17 @@ class RolloutSource:
     """
 
     def __init__(
-        self, model: Any, backend: Backend, drawing: Drawing, precision: str, token_budget: int | None
+        self,
+        model: Any,
+        backend: Backend,
+        weights: str,
+        drawing: Drawing,
+        precision: str,
+        token_budget: int | None,
     ) -> None:
         device = next(model.parameters()).device
         half = {"bf16": torch.bfloat16, "fp16": torch.float16}.get(precision)
-        obstacle = copy_obstacle(model)
+        obstacle = copy_obstacle(model) if weights == "copy" else "no copy is asked for"
         self.copy = None
         self.exact = half is None
         if obstacle is None:

@@ -18,18 +18,14 @@ from magistral_recipe.stages.grpo import GrpoStage
 
 
 def samples_itself(case: Case) -> bool:
-    """Whether a stage samples rollouts from a copy of its weights."""
-    return (
-        isinstance(case.stage, GrpoStage)
-        and not case.arguments.get("use_vllm")
-        and case.model.quantization == "none"
-        and case.sharding is None
-    )
+    """Whether a stage samples its rollouts, not vLLM."""
+    return isinstance(case.stage, GrpoStage) and not case.arguments.get("use_vllm") and case.sharding is None
 
 
 def copy_bytes(case: Case) -> float:
     """Bytes of the rollout copy: what has another type than in training, and what an adapter is folded into."""
-    if not samples_itself(case):
+    copied = case.model.quantization == "none" and case.arguments.get("rollout_weights", "copy") == "copy"
+    if not samples_itself(case) or not copied:
         return 0.0
     trained = case.trained()
     sampled = trained.autocast if case.device.gpu and trained.autocast else trained.dtype

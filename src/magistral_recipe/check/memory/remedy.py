@@ -14,6 +14,7 @@ from magistral_recipe.check.memory.case import (
     longest_row,
     rollout_batch,
 )
+from magistral_recipe.check.memory.copied import copy_bytes
 from magistral_recipe.check.memory.engine import engine_needs, hands_over_adapters
 from magistral_recipe.check.memory.moments import (
     ROLLOUTS,
@@ -246,6 +247,8 @@ def _of_rl(case: Case, moment: Moment) -> Iterator[tuple[Harm, Ladder]]:
         budgets = _halves(int(values["max_tokens_per_microbatch"]), longest_completion(case))
         yield Harm.TIME, [_trainer(case, "max_tokens_per_microbatch", budget) for budget in budgets]
     if not values.get("use_vllm"):
+        if copy_bytes(case):
+            yield Harm.TIME, [_without_copy(case)]
         if moment.name == ROLLOUTS:
             batch = rollout_batch(case)
             budgets = _halves(batch.tokens, batch.prompt + batch.new)
@@ -260,6 +263,15 @@ def _of_rl(case: Case, moment: Moment) -> Iterator[tuple[Harm, Ladder]]:
             yield Harm.TIME, [_trainer(case, "vllm_enable_sleep_mode", True)]
         yield Harm.TIME, [_trainer(case, key, step) for step in reversed(steps) if step < share]
         yield Harm.TIME, [_without_vllm(case)]
+
+
+def _without_copy(case: Case) -> Change:
+    def apply(case: Case) -> Case:
+        assert isinstance(case.stage, GrpoStage)
+        rollouts = case.stage.rollouts.model_copy(update={"weights": "trained"})
+        return replace(case, stage=case.stage.model_copy(update={"rollouts": rollouts}))
+
+    return Change(f"{case.stage.name}.rollouts.weights", "trained", "copy", apply)
 
 
 def _without_vllm(case: Case) -> Change:

@@ -10,12 +10,15 @@ import sys
 import tempfile
 import textwrap
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from magistral_recipe.chain import events, launch
-from magistral_recipe.chain.launch import launch_command, launcher_command, run_launched
-from magistral_recipe.errors import RunError, UserError
+from magistral_recipe.chain.launch import as_launched, launch_command, launcher_command, run_launched
+from magistral_recipe.check.recipe_file import load_recipe
+from magistral_recipe.errors import RecipeError, RunError, UserError
+from magistral_recipe.machine import World
 from magistral_recipe.recipe.sections import LaunchConfig
 
 
@@ -288,3 +291,48 @@ def test_accelerates_launcher_ends_as_its_processes_do(tmp_path, processes, end,
         command, capture_output=True, text=True, timeout=120, env={**os.environ, "OMP_NUM_THREADS": "1"}
     )
     assert done.returncode == code, done.stderr[-2000:]
+
+
+RECIPE = """\
+name: launched
+model: {path: tiny}
+problems: {set: {tiny: heldout, count: 4}}
+stages:
+  - sft: {traces: {tiny: true, count: 8}}
+  - evaluate: {problems: set}
+"""
+
+
+@pytest.mark.parametrize(
+    ("above", "size", "processes", "launched"),
+    [
+        ("accelerate launch --num_processes 2 -m magistral_recipe run r.yaml", 1, 2, False),
+        ("accelerate launch --num-processes=3 --cpu -m magistral_recipe run r.yaml", 1, 3, False),
+        ("accelerate launch -m magistral_recipe run r.yaml --num_processes 9", 1, 1, True),
+        ("accelerate launch --multi_gpu --num_processes 2 -m magistral_recipe run r.yaml", 2, 2, True),
+    ],
+)
+def test_the_processes_that_a_launcher_was_asked_for_are_those_that_run(
+    tmp_path, monkeypatch, above, size, processes, launched
+):
+    (tmp_path / "r.yaml").write_text(RECIPE)
+    monkeypatch.setattr("psutil.Process", lambda pid: SimpleNamespace(cmdline=above.split))
+    world = World(size=size, launched=True)
+    loaded, found, told = as_launched(load_recipe(tmp_path / "r.yaml"), world)
+    assert [loaded.recipe.launch_of(stage).num_processes for stage in loaded.recipe.stages] == [processes] * 2
+    assert loaded.document.data["launch"] == {"num_processes": processes}  # a stage's own process reads it there
+    assert (found.launched, told is None) == (launched, launched)
+
+
+def test_a_recipe_that_asks_otherwise_is_told_the_key(tmp_path):
+    text = RECIPE.replace("evaluate: {", "evaluate: {launch: {num_processes: 3}, ")
+    (tmp_path / "r.yaml").write_text(text + "launch: {num_processes: 1}\n")
+    with pytest.raises(RecipeError) as caught:
+        as_launched(load_recipe(tmp_path / "r.yaml"), World(size=2, launched=True))
+    first, second = caught.value.problems
+    assert first.startswith(
+        f"{tmp_path}/r.yaml:7: launch.num_processes: asks for 1, and the launcher has started 2: set"
+    )
+    assert "stages[1].evaluate.launch.num_processes: asks for 3" in second
+    outside = load_recipe(tmp_path / "r.yaml")
+    assert as_launched(outside, World()) == (outside, World(), None)

@@ -156,8 +156,8 @@ def why_no_model(folder: Path) -> str | None:
             return "it has no weights"
         index = read_json(place / "model.safetensors.index.json")
         listed = index.get("weight_map") if isinstance(index, dict) else None
-        for name in sorted(set(listed.values())) if isinstance(listed, dict) else ():
-            if not (place / str(name)).is_file():
+        for name in sorted({str(file) for file in listed.values()}) if isinstance(listed, dict) else ():
+            if not (place / name).is_file():
                 return f"{name}, which its index lists, is missing"
         return next((f"{file.name} can't be read" for file in weights if not _whole_safetensors(file)), None)
     return "there is none"

@@ -289,5 +289,5 @@ def prompt_dataset(problems: Sequence[Problem], chat: ChatFormat) -> Dataset:
                 row["answer"] = [row["answer"]]
     filled = [key for key in rows[0] if any(row[key] is not None for row in rows)]
     return Dataset.from_list(
-        [{"prompt": chat.messages(row["problem"]), **{key: row[key] for key in filled}} for row in rows]
+        [{"prompt": chat.messages(row["problem"], row["system"]), **{key: row[key] for key in filled}} for row in rows]
     )

@@ -154,7 +154,7 @@ def test_time_adds_up_over_attempts(folder):
     run = folder()
     plan = run.stage_plans()[0]
     run.prepare(plan)
-    run.add_seconds(plan, 2.0)
+    run.note_failure(plan, 2.0, None)
     run.prepare(plan)
     run.complete(plan, {}, 3.0, "code")
     record = read_json(plan.record)

@@ -272,3 +272,19 @@ def test_what_the_system_refuses_is_one_line_and_exit_code_1(monkeypatch, error,
     done = run("--list")
     assert (done.exit_code, len(done.output.splitlines())) == (1, 1)
     assert f"error: {message}" in done.output
+
+
+def test_a_data_file_is_read_as_a_recipe_reads_it(tmp_path):
+    rows = [{"question": "Half of 8?", "worked": "8 / 2 = 4\n#### 4", "id": f"q{n}"} for n in range(2)]
+    (tmp_path / "mine.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    asked = ("--model", "tiny", "--benchmark", tmp_path / "mine.jsonl", "--max-new-tokens", 8, "--samples", 1)
+    refused = run(*asked, "--output", tmp_path / "out")
+    assert refused.exit_code == 2
+    assert "answer: missing; the row has: question, worked, id" in refused.output
+    done = run(*asked, "--columns", "answer=worked", "--answer-in", "hashes", "--output", tmp_path / "out")
+    assert done.exit_code == 0, done.output
+    samples = read_samples(tmp_path / "out" / "mine" / "samples.jsonl")
+    assert {(each.question, each.reference) for each in samples} == {("Half of 8?", "4")}
+    tiny = ["--columns", "answer=worked", "--benchmark", "tiny"]
+    for wrong in (["--columns", "answer"], ["--answer-in", "box"], tiny):
+        assert run(*asked, *wrong).exit_code == 2

@@ -41,7 +41,7 @@ def init(tmp_path, monkeypatch):
         (["--data", "gsm.jsonl"], {}, "hashes", ["grpo", "evaluate"]),
         (
             ["--data", "own.csv", "--traces", "traces.jsonl"],
-            {"problem": "question", "answer": "target", "id": "nr", "category": "topic"},
+            {"id": "nr", "category": "topic"},  # question and target are read as they are
             None,
             ["sft", "grpo", "evaluate"],
         ),

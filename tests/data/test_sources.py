@@ -384,7 +384,7 @@ MAPPED = {"problem": "question", "answer": "solution"}
             [("columns.problem", "no column 'questions'. Did you mean 'question'?")],
         ),
         (
-            ProblemsSource(path="math.jsonl", columns={"problem": "question"}),
+            ProblemsSource(path="math.jsonl", columns={"problem": "question", "solution": "solution"}),
             [
                 (
                     "columns",

@@ -170,7 +170,7 @@ def test_thoughts_are_folded_and_unfold_by_key(tab, page):
     assert tab.evaluate(visible) is True
     tab.press("t")
     tab.click(".card[open] details.thoughts > summary")
-    assert tab.evaluate(visible) is True
+    tab.until(visible)
 
 
 def test_search_finds_words_of_problems_and_of_completions(tab, page):

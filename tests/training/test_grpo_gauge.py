@@ -8,6 +8,7 @@ from peft import LoraConfig
 from tiny_policy import letters_reward, logged, policy, problems, settings, tokenizer
 
 from magistral_recipe.errors import RunError
+from magistral_recipe.generation.rollouts.weights import RolloutCopy
 from magistral_recipe.training.grpo import MagistralGRPOTrainer
 
 
@@ -96,17 +97,30 @@ def test_every_backend_samples_by_the_weights_that_train(tmp_path, backend, adap
     made._source.sampler.close()
 
 
-def test_a_copy_that_is_not_refreshed_stops_the_run(tmp_path):
+def by_place(completions, **_):
+    """Another reward for each completion, whatever it says: there is always something to train on."""
+    return [float(place) for place in range(len(completions))]
+
+
+def test_a_copy_that_is_not_refreshed_stops_the_run(tmp_path, monkeypatch):
+    refresh, filled = RolloutCopy.refresh, []
+
+    def once(self):
+        """Fill the copy when it is made, and never again."""
+        if filled:
+            return False
+        filled.append(self)
+        return refresh(self)
+
+    monkeypatch.setattr(RolloutCopy, "refresh", once)
     lora = LoraConfig(r=4, target_modules="all-linear", exclude_modules=["lm_head"], task_type="CAUSAL_LM")
     made = MagistralGRPOTrainer(
         policy(),
-        letters_reward,
+        by_place,
         settings(tmp_path, max_steps=12, learning_rate=0.2, sampler_gap_limit=1e-4),
         problems(),
         processing_class=tokenizer(),
         peft_config=lora,
     )
-    made._source = made._make_source()
-    made._source.copy.refresh = lambda: False
-    with pytest.raises(RunError, match=r"step [24]: .*stale weights"):
+    with pytest.raises(RunError, match="stale weights"):
         made.train()

@@ -45,12 +45,14 @@ class LookedAt:
         problems: by the set's name; a set that could not be looked at is missing.
         traces: by the number of the stage.
         mistakes: what is wrong with them, as (key path, message).
+        warnings: what is worth knowing of them, likewise.
         counts: how many rows each has, in words, by what a person calls it.
     """
 
     problems: dict[str, Sequence[Problem]] = field(default_factory=dict)
     traces: dict[int, Sequence[Trace]] = field(default_factory=dict)
     mistakes: list[tuple[KeyPath, str]] = field(default_factory=list)
+    warnings: list[tuple[KeyPath, str]] = field(default_factory=list)
     counts: dict[str, str] = field(default_factory=dict)
 
 
@@ -97,6 +99,8 @@ def look_at_data(loaded: LoadedRecipe, thinking: Thinking, looks: HubLooks) -> L
         if result is not None:
             what = f"traces of '{loaded.recipe.stages[place].name}'" if isinstance(place, int) else f"'{place}'"
             found.counts[what] = _counted(source, loaded.folder, thinking, result)
+            found.counts[what] += f" ({result.shape})" if result.shape else ""
+            found.warnings += [(path, line) for line in result.warnings()]
         if isinstance(place, int):
             found.traces[place] = result.rows if result else ()
         else:

@@ -144,7 +144,8 @@ def _as_problems(
         DataError: if no column can be a problem's or an answer's.
     """
     if not ProblemsSource(path=path).check(folder):
-        keys: dict[str, Any] = {"path": path}
+        further = _mapped(_EXTRAS, columns)
+        keys: dict[str, Any] = {"path": path, **({"columns": further} if further else {})}
     else:
         named = _mapped(("problem", "tests"), columns)
         named |= _mapped(("answer",), columns, taken=named.values())
@@ -157,7 +158,7 @@ def _as_problems(
             wanted = ", ".join(sorted({name for key in ("problem", "answer", "tests") for name in _USUAL[key][:5]}))
             raise DataError(f"{path}: no columns that are known by name ({wanted}); {peek.listed(list(columns))}")
     source = ProblemsSource.model_validate(keys)
-    answer = source.columns.get("answer") or "answer"
+    answer = source.columns.get("answer") or _mapped(("answer",), columns).get("answer", "answer")
     if where := _answer_in([str(row.get(answer) or "") for row in values]):
         keys["answer_in"] = where
     if mistakes := ProblemsSource.model_validate(keys).check(folder):

@@ -157,7 +157,8 @@ def _look(
     data = look_at_data(loaded, chat_format(loaded.recipe, loaded.folder).thinking, looks)
     mistakes += [loaded.mistake(path, message) for path, message in data.mistakes]
     outcome.data = data.counts
-    outcome.warnings += [loaded.mistake(path, message) for path, message in shared_sets(loaded, data)]
+    warnings = [*data.warnings, *shared_sets(loaded, data)]
+    outcome.warnings += [loaded.mistake(path, message) for path, message in warnings]
     words, find = None, partial(words_of, loaded)
     try:
         if not wrong:  # else it would be said twice

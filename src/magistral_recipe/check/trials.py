@@ -104,7 +104,7 @@ def score(reward: RewardFunction, chat: ChatFormat, trials: Sequence[Trial]) -> 
     extras: dict[str, list[Any]] = {}
     call = functools.partial(
         reward,
-        prompts=[chat.messages(trial.problem.problem) for trial in trials],
+        prompts=[chat.messages(trial.problem.problem, trial.problem.system) for trial in trials],
         completions=[[{"role": "assistant", "content": trial.text}] for trial in trials],
         completion_ids=[trial.ids for trial in trials],
         log_extra=lambda key, column: extras.update({key: list(column)}),

@@ -184,7 +184,7 @@ def _training_row(path: Path, traces: Sequence[Trace]) -> tuple[tuple[tuple[str,
     elif len(good) < len(tried):
         notes.append(f"{len(tried) - len(good)} of the first {len(tried)} traces are not well-formed")
     trace = (good or tried)[0]
-    row = path.chat.training_row(path.tokenizer, trace.problem, trace.text(thinking))
+    row = path.chat.training_row(path.tokenizer, trace.problem, trace.text(thinking), trace.system)
     last = _last_word(path.tokenizer, row)
     if last not in path.stop_ids:
         shown = "nothing" if last is None else repr(str(path.tokenizer.decode([last])))

@@ -58,6 +58,12 @@ def evaluate(
     seed: Annotated[int, typer.Option(help="Of the sampling noise.")] = 0,
     count: Annotated[int | None, typer.Option(min=1, help="Only so many problems.")] = None,
     data: Annotated[Path | None, typer.Option(help="The benchmark's file, brought by hand.")] = None,
+    columns: Annotated[
+        str | None, typer.Option(help="Of a data file: where fields stand, as problem=question,answer=meta.gold.")
+    ] = None,
+    answer_in: Annotated[
+        str | None, typer.Option(help="Of a data file: where in its column the answer is: whole, boxed or hashes.")
+    ] = None,
     output: Annotated[
         Path | None,
         typer.Option(help="Results; by default evaluations/MODEL.", parser=output_folder, metavar="FOLDER"),
@@ -97,6 +103,7 @@ def evaluate(
         if backend not in ("hf", "vllm"):
             raise DataError(f"--backend {backend}: expected hf or vllm")
         chosen = _chosen(benchmark, data)
+        read = _read_as(chosen, columns, answer_in)
         target = find_target(model, trust_remote_code)
         say_damage(target.damage)
         template = _model_request(target, base, thinking, system_prompt, dtype, backend)
@@ -108,7 +115,8 @@ def evaluate(
             "tokens_per_batch": tokens_per_batch,
         }
         requests = [
-            _request(template, each, {**drawn, "greedy": greedy, "seed": seed}, base, count, data) for each in chosen
+            _request(template, each, {**drawn, "greedy": greedy, "seed": seed}, base, count, data, read)
+            for each in chosen
         ]
         place = output or Path("evaluations") / _folder_name(model)
         _run_all(requests, [place / each.folder for each in chosen])
@@ -135,6 +143,23 @@ def _chosen(text: str, data: Path | None) -> list[Chosen]:
     if mistakes:
         raise DataError(mistakes)
     return list(found.values())
+
+
+def _read_as(chosen: list[Chosen], columns: str | None, answer_in: str | None) -> dict[str, Any]:
+    """The keys by which a data file of one's own is read, as a recipe's set of problems has them."""
+    found: dict[str, Any] = {}
+    if columns is not None:
+        pairs = [pair.partition("=") for pair in columns.split(",")]
+        if wrong := [name for name, sign, column in pairs if not (name.strip() and sign and column.strip())]:
+            raise DataError(f"--columns {columns}: expected FIELD=COLUMN, commas between; look at {wrong[0]!r}")
+        found["columns"] = {name.strip(): column.strip() for name, _, column in pairs}
+    if answer_in is not None:
+        if answer_in not in ("whole", "boxed", "hashes"):
+            raise DataError(f"--answer-in {answer_in}: expected whole, boxed or hashes")
+        found["answer_in"] = answer_in
+    if found and not all(each.own_file for each in chosen):
+        raise DataError(f"--{next(iter(found)).replace('_', '-')}: goes with a data file of yours alone")
+    return found
 
 
 def _model_request(
@@ -184,6 +209,7 @@ def _request(
     base: bool,
     count: int | None,
     data: Path | None,
+    read: Mapping[str, Any],
 ) -> EvaluationRequest:
     """Fill in a benchmark: its prompt, and its sampling where nothing else was given."""
     from magistral_recipe.data.sources import ProblemsSource
@@ -196,6 +222,9 @@ def _request(
     except ValueError as error:
         raise DataError(f"benchmark '{chosen.name}': {error}") from error
     made = chosen.row.data.count if data is None else None
+    if chosen.own_file and data is None:  # its rows are looked at with those of all others
+        source = ProblemsSource(path=chosen.name, count=count, **read)
+        return template.model_copy(update={"problems": source, "settings": settings})
     source = ProblemsSource(benchmark=chosen.name, path=str(data) if data else None, count=count or made)
     mistakes = source.check(Path(template.base))
     if mistakes:

@@ -25,7 +25,7 @@ _ROLES = {
 
 def question(value: object) -> object:
     """Take the question out of a ``prompt`` that is given as chat messages with one user turn; else leave it."""
-    turns = _listed(value)
+    turns = listed(value)
     if isinstance(turns, list):
         users = [message for message in turns if isinstance(message, Mapping) and _role(message) == "user"]
         if len(users) == 1:
@@ -36,8 +36,20 @@ def question(value: object) -> object:
     return value
 
 
+def system(value: object) -> str | None:
+    """Take the system turn out of chat messages; None where there is none, or no text in it."""
+    turns = listed(value)
+    for message in turns if isinstance(turns, list) else ():
+        if isinstance(message, Mapping) and _role(message) == "system":
+            try:
+                return (message_parts(_with_content(message), "system")[1] or "").strip() or None
+            except ValueError:
+                return None
+    return None
+
+
 def exchange(messages: object) -> dict[str, object] | Rejection:
-    """Read a conversation of one user and one assistant turn; a system prompt is the recipe's to choose.
+    """Read a conversation of one user and one assistant turn, with the system turn in front where there is one.
 
     Args:
         messages: ``role`` and ``content``, or ShareGPT's ``from`` and ``value``; contents are texts or blocks of text,
@@ -46,10 +58,10 @@ def exchange(messages: object) -> dict[str, object] | Rejection:
     Returns:
         The fields of a trace, or why there are none.
     """
-    listed = _listed(messages)
-    if not isinstance(listed, list) or not all(isinstance(message, Mapping) for message in listed):
+    listed_messages = listed(messages)
+    if not isinstance(listed_messages, list) or not all(isinstance(each, Mapping) for each in listed_messages):
         return Rejection(Code.WRONG_TYPE, f"messages: expected a list of messages, got {fields.shown(messages)}")
-    spoken = [(_role(message), message) for message in listed if _role(message) != "system"]
+    spoken = [(_role(message), message) for message in listed_messages if _role(message) != "system"]
     if [role for role, _ in spoken] != ["user", "assistant"]:
         roles = ", ".join(role for role, _ in spoken[:6]) or "none"
         return Rejection(Code.BAD_VALUE, f"messages: expected one user and one assistant turn, got {roles}")
@@ -60,10 +72,11 @@ def exchange(messages: object) -> dict[str, object] | Rejection:
     except ValueError as error:
         return Rejection(Code.WRONG_TYPE, str(error))
     reply = {"thoughts": thoughts, "response": content} if thoughts else {"completion": content}
-    return {"problem": problem, **reply}
+    said = system(listed_messages)
+    return {"problem": problem, **reply, **({"system": said} if said else {})}
 
 
-def _listed(value: object) -> object:
+def listed(value: object) -> object:
     """Read a list that a CSV cell or a Parquet column holds as JSON."""
     if isinstance(value, str) and value.lstrip().startswith("[{"):
         try:

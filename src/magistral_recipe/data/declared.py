@@ -231,7 +231,8 @@ class FileSource(StrictModel):
         misfit = any(key == "layout" for key, _ in wrong)
         if reading.layout is None:
             for group in () if misfit else sought:
-                if not any(self.columns.get(key, key in there) for key in group):
+                known = {*self.columns, *reading.shape.columns}
+                if not any(self.columns.get(key, key in there or key in known) for key in group):
                     wanted = " or ".join(f"'{key}'" for key in group if key not in NAMES[1:])
                     near = layouts.nearly(there, wish.use)
                     hint = f". The layout '{near[0]}' would fit if there were '{near[1]}'" if near else ""

@@ -40,6 +40,8 @@ class _Row(BaseModel):
     """Name of the problem, unique in its source; a hash of the contents where the source has none."""
     problem: _Text
     """What is asked, as the user would type it."""
+    system: _OptionalText = None
+    """A system turn of its own, in place of the recipe's system prompt."""
     answer: Annotated[str | list[str] | None, BeforeValidator(fields.answer)] = None
     """The reference answer; of a list, any one is right."""
     tests: Annotated[str | None, BeforeValidator(fields.tests)] = None
@@ -142,6 +144,7 @@ def parse_problem(
     answer_in: AnswerIn = "whole",
     max_characters: int = MAX_CHARACTERS,
     told: Mapping[str, str | None] | None = None,
+    raw: object = None,
 ) -> Problem | Rejection:
     """Bring one raw row into the shape of a problem.
 
@@ -154,6 +157,7 @@ def parse_problem(
             ``####`` (GSM8K).
         max_characters: longest text of a field that is accepted.
         told: field → column, for messages, where the row's fields were brought under their own names before.
+        raw: the row as it was before that, for messages.
 
     Returns:
         The problem, or why it is none.
@@ -168,7 +172,7 @@ def parse_problem(
         required.append(column)
     for field in required:
         if field not in values:
-            return missing(field, row, told)
+            return missing(field, row if raw is None else raw, told)
     problem = _validated(Problem, values, told)
     if isinstance(problem, Problem) and problem.kind == "math" and not _readable(problem.answer):
         reason = f"cannot be read as an answer: {fields.shown(problem.answer)}"
@@ -184,6 +188,8 @@ def parse_trace(
     answer_in: AnswerIn = "whole",
     max_characters: int = MAX_CHARACTERS,
     told: Mapping[str, str | None] | None = None,
+    raw: object = None,
+    keep_system: bool = True,
 ) -> Trace | Rejection:
     """Bring one raw row into the shape of a trace.
 
@@ -197,6 +203,8 @@ def parse_trace(
         answer_in: as in `parse_problem`.
         max_characters: as in `parse_problem`.
         told: as in `parse_problem`.
+        raw: as in `parse_problem`.
+        keep_system: whether a system turn of the messages stays, in place of the recipe's.
 
     Returns:
         The trace, or why it is none.
@@ -211,12 +219,16 @@ def parse_trace(
             return exchange
         if any(isinstance(item, str) and len(item) > max_characters for item in exchange.values()):
             return Rejection(Code.TOO_LONG, f"messages: longer than {max_characters:,} characters")
+        if not keep_system:
+            exchange.pop("system", None)
         values = {**exchange, **{key: value for key, value in values.items() if value is not None}}
     values.pop("messages", None)
     if "problem" not in values:
-        return missing("problem", row, told)
+        return missing("problem", row if raw is None else raw, told)
     if "completion" not in values and "thoughts" not in values and "response" not in values:
-        return missing("completion", row, told, " (nor 'thoughts' and 'response', nor 'messages')")
+        return missing(
+            "completion", row if raw is None else raw, told, " (nor 'thoughts' and 'response', nor 'messages')"
+        )
     return _validated(Trace, values, told)
 
 

@@ -13,8 +13,9 @@ from __future__ import annotations
 import csv
 import gzip
 import json
+import math
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple, NoReturn
 
@@ -113,7 +114,7 @@ def read_rows(
         return
     try:
         if suffix in (".csv", ".tsv"):
-            yield from _csv(path, label, "," if suffix == ".csv" else "\t", headerless)
+            yield from _csv(path, label, _delimiter(path) if suffix == ".csv" else "\t", headerless)
         elif suffix == ".json":
             yield from _json(path, label, split)
         else:
@@ -270,6 +271,14 @@ def _records(document: Any, label: str, split: str | None) -> Iterator[RawRow | 
         yield _row(Place(label, "row", number), value, lambda: str(value)[:500])  # noqa: B023 - called at once
 
 
+def _delimiter(path: Path) -> str:
+    """What parts the cells of a .csv file: a comma, or what its header has more of; many spreadsheets write ``;``."""
+    with path.open(encoding="utf-8-sig", errors="surrogateescape", newline="") as file:
+        head = file.readline(MAX_LINE_BYTES)
+    counts = {sign: len(next(csv.reader([head], delimiter=sign), [])) for sign in ",;\t|"}
+    return max(counts, key=lambda sign: counts[sign])
+
+
 def _csv(path: Path, label: str, delimiter: str, headerless: Sequence[str] = ()) -> Iterator[RawRow | BadRow]:
     with path.open("rb") as raw:
         _refuse_other_encodings(raw.read(64), label)
@@ -365,6 +374,34 @@ def _saved_dataset(path: Path, label: str, split: str | None) -> Iterator[RawRow
         loaded = loaded[wanted]
     for number, value in enumerate(loaded, start=1):
         yield RawRow(Place(label, "row", number), value)
+
+
+def rows_of(data: object, label: str) -> Iterator[RawRow]:
+    """Read rows that are in memory: a pandas frame, a `datasets.Dataset`, or mappings.
+
+    Args:
+        data: the rows.
+        label: what to call them in messages.
+
+    Raises:
+        DataError: for what is none of these.
+    """
+    if (tuples := getattr(data, "itertuples", None)) is not None:  # a frame, known without importing pandas
+        names = list(getattr(data, "columns", ()))
+        data = (dict(zip(names, values, strict=True)) for values in tuples(index=False, name=None))
+    if isinstance(data, str | bytes | Mapping) or not isinstance(data, Iterable):
+        several = f": {', '.join(map(str, data))}; give one of them" if isinstance(data, Mapping) else ""
+        raise DataError(f"{label}: expected a pandas frame, a data set or mappings, got {type(data).__name__}{several}")
+    for number, value in enumerate(data, start=1):
+        row = {str(name): _plain(cell) for name, cell in value.items()} if isinstance(value, Mapping) else value
+        yield RawRow(Place(label, "row", number), row)
+
+
+def _plain(cell: object) -> object:
+    """A cell as JSON would have it: NumPy's values as Python's, a frame's NaN as nothing."""
+    if hasattr(cell, "tolist"):
+        cell = cell.tolist()
+    return None if isinstance(cell, float) and math.isnan(cell) else cell
 
 
 _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")

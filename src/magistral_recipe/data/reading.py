@@ -12,13 +12,15 @@ from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
-from magistral_recipe.data import peek
+from magistral_recipe.data import conversation, peek
 from magistral_recipe.data.fields import Code, Rejection
 from magistral_recipe.data.layouts import catalogue
 from magistral_recipe.data.layouts.adapt import Columns, adapted, columns_of
 from magistral_recipe.data.layouts.catalogue import Layout, Use
 from magistral_recipe.data.problems import (
     MAX_CHARACTERS,
+    PROBLEM_FIELDS,
+    TRACE_FIELDS,
     AnswerIn,
     Problem,
     Trace,
@@ -27,6 +29,7 @@ from magistral_recipe.data.problems import (
     parse_trace,
 )
 from magistral_recipe.data.readers import BadRow, RawRow
+from magistral_recipe.data.shapes import Shape, common_shape
 from magistral_recipe.data.tags import retagged
 from magistral_recipe.errors import DataError
 from magistral_recipe.writing.thinking import Thinking
@@ -79,12 +82,27 @@ class Reading:
         layout_name: the layout that was named or recognised; None where rows are read by our own columns.
         layout: the layout itself.
         thinking: the recipe's tags, for traces; without them no tags are looked at.
+        shape: of rows without a layout, what is found under common names.
+        there: the source's columns, dotted where nested.
     """
 
     wish: Wish
     layout_name: str | None = None
     layout: Layout | None = None
     thinking: Thinking | None = None
+    shape: Shape = field(default_factory=Shape)
+    there: tuple[str, ...] = ()
+
+    @property
+    def unused(self) -> tuple[str, ...]:
+        """Columns of which nothing is used; none of a published layout, whose columns are documented."""
+        if self.layout is not None:
+            return ()
+        fields = PROBLEM_FIELDS if self.wish.use == "problems" else (*TRACE_FIELDS, *conversation.NAMES)
+        mapped = {*self.wish.columns.values(), *self.wish.where}
+        free = {name for name in fields if name not in self.wish.columns}
+        used = {column.partition(".")[0] for column in (*self.shape.used(), *mapped, *free) if column}
+        return tuple(column for column in self.there if "." not in column and column not in used)
 
     def passes_over(self, row: object) -> bool:
         """Say whether a row isn't wanted: `where` asks for others, or the layout knows it as no problem of ours."""
@@ -98,12 +116,12 @@ class Reading:
     def problem(self, row: object) -> Problem | Rejection:
         """Read a row as a problem."""
         fields = self._fields(row)
-        return fields if isinstance(fields, Rejection) else parse_problem(fields, **self._options)
+        return fields if isinstance(fields, Rejection) else parse_problem(fields, **self._options, raw=row)
 
     def trace(self, row: object) -> Trace | Rejection:
         """Read a row as a trace, with the recipe's tags around its thoughts."""
         fields = self._fields(row)
-        trace = fields if isinstance(fields, Rejection) else parse_trace(fields, **self._options)
+        trace = fields if isinstance(fields, Rejection) else parse_trace(fields, **self._options, raw=row)
         if self.thinking is None or isinstance(trace, Rejection) or self.wish.keep_malformed:
             return trace
         worn = self.layout.worn if self.layout else None
@@ -116,12 +134,12 @@ class Reading:
 
     def _fields(self, row: object) -> object:
         if self.layout is None:
-            return row
+            return self.shape.adapted(row, self.wish.columns, self.wish.use) if self.shape else row
         return adapted(row, self.layout, self._columns, self._mapped, self.wish.use, self._answer_in)
 
     @cached_property
     def _columns(self) -> Columns:
-        return columns_of(self.layout, self._mapped) if self.layout else self.wish.columns
+        return columns_of(self.layout, self._mapped) if self.layout else {**self.shape.columns, **self.wish.columns}
 
     @cached_property
     def _mapped(self) -> Columns:
@@ -138,10 +156,13 @@ class Reading:
     def _options(self) -> dict[str, Any]:
         wish, layout = self.wish, self.layout
         options: dict[str, Any] = {"max_characters": wish.max_characters, "answer_in": self._answer_in}
-        if layout is None:
+        if layout is None and not self.shape:
             return {**options, "columns": wish.columns, "defaults": wish.defaults}
+        if layout is None:
+            return {**options, "defaults": wish.defaults, "told": self._columns}
         if wish.use == "traces":
             options["answer_in"] = "whole"  # `adapted` has taken it out
+            options["keep_system"] = False
         defaults = {**layout.defaults, **wish.defaults}
         return {**options, "defaults": defaults, "told": self._columns}
 
@@ -233,4 +254,8 @@ def reading_of(
     for column in wish.where if columns else ():
         if column not in columns:
             mistakes.append((f"where.{column}", peek.unknown_column(column, columns)))
-    return Reading(wish, name if layout else None, layout, thinking), mistakes
+    shape = Shape()
+    if layout is None and wish.layout is None:
+        rows = [row.value for row in first if isinstance(row, RawRow) and isinstance(row.value, dict)]
+        shape = common_shape(columns, rows, wish.use, wish.columns)
+    return Reading(wish, name if layout else None, layout, thinking, shape, tuple(columns)), mistakes

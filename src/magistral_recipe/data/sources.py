@@ -14,9 +14,9 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from itertools import islice
 from pathlib import Path
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
-from magistral_recipe.data import gym
+from magistral_recipe.data import gym, readers
 from magistral_recipe.data.benchmarks import catalogue
 from magistral_recipe.data.declared import ProblemsSource, TracesSource
 from magistral_recipe.data.fields import Code, Rejection
@@ -39,7 +39,9 @@ __all__ = [
     "first_rows",
     "load_problems",
     "load_traces",
+    "problems_of",
     "stream_problems",
+    "traces_of",
 ]
 
 _Item = TypeVar("_Item", Problem, Trace)
@@ -59,6 +61,8 @@ class LoadResult(Generic[_Item]):
         source: the source in a few words.
         layout: the published layout that the rows have; None where they are read by our own columns.
         passed_over: how many weren't wanted, by `where` or by the layout; they are not among those read.
+        shape: how columns of common names are read, in words; empty where our own names and the recipe's say all.
+        unused: columns of which nothing is used, of a source without a published layout.
     """
 
     rows: list[_Item]
@@ -69,6 +73,18 @@ class LoadResult(Generic[_Item]):
     source: str = ""
     layout: str | None = None
     passed_over: int = 0
+    shape: str = ""
+    unused: tuple[str, ...] = ()
+
+    def warnings(self) -> Iterator[str]:
+        """Say of which of the source's columns nothing is used, and which rows bring a system turn of their own."""
+        if self.unused:
+            yield f"{self.source}: nothing is used of the column{'s' * (len(self.unused) > 1)} {', '.join(self.unused)}"
+        if own := sum(row.system is not None for row in self.rows):
+            yield (
+                f"{self.source}: {own:,} of {len(self.rows):,} rows have a system turn of their own, which stands in "
+                "the place of the recipe's; `columns: {system: null}` takes the recipe's"
+            )
 
     def summary(self) -> str:
         """Say in one line what was loaded, e.g. ``data.jsonl: 93 rows; 7 of 100 set aside (3 bad JSON, …)``."""
@@ -158,6 +174,49 @@ def stream_problems(
         raise DataError("a source of problems without path, benchmark, tiny, sums or gym")
     made_rows = _numbered(made, source.describe())
     return Loading(source, made_rows, Reading(wish).problem, key, quarantine, made=True)
+
+
+def problems_of(data: object, **keys: Any) -> LoadResult[Problem]:
+    """Make problems of rows that are in memory, as a recipe makes them of a file's.
+
+    Args:
+        data: a pandas frame, a `datasets.Dataset`, or mappings.
+        **keys: those of a set of problems in a recipe, such as `columns`, `answer_in` or `where`.
+
+    Returns:
+        The problems and what was set aside.
+
+    Raises:
+        DataError: if nothing is left of them.
+    """
+    source = ProblemsSource(path="data", **keys)
+    reading, rows = opened(readers.rows_of(data, "data"), source.wish("problems", Path()), source.describe())
+    loading = Loading(source, rows, reading.problem, lambda problem: problem.id, None, False, reading)
+    return loading.result(list(loading))
+
+
+def traces_of(data: object, thinking: Thinking | None = None, **keys: Any) -> LoadResult[Trace]:
+    """Make traces of rows that are in memory, as a recipe makes them of a file's.
+
+    Args:
+        data: as in `problems_of`.
+        thinking: the tags that they are to have; with them, traces are held against the tags.
+        **keys: those of a stage's traces in a recipe.
+
+    Returns:
+        The traces and what was set aside.
+
+    Raises:
+        DataError: if nothing is left of them.
+    """
+    source, tags = TracesSource(path="data", **keys), thinking or Thinking()
+    reading, rows = opened(readers.rows_of(data, "data"), source.wish("traces", Path()), source.describe(), thinking)
+
+    def key(trace: Trace) -> str:
+        return content_hash(trace.problem, trace.text(tags))
+
+    loading = Loading(source, rows, reading.trace, key, None, False, reading)
+    return loading.result(list(loading))
 
 
 def _benchmark(source: ProblemsSource, base: Path, quarantine: Path | None) -> Loading[Problem]:
@@ -305,6 +364,8 @@ class Loading(Generic[_Item]):
             self.source.describe(),
             self.reading.layout_name if self.reading else None,
             self._passed_over,
+            self.reading.shape.told() if self.reading else "",
+            self.reading.unused if self.reading else (),
         )
 
     def _good(self) -> Iterator[_Item]:
@@ -339,7 +400,8 @@ def _chosen(items: Iterator[_Item], source: ProblemsSource | TracesSource, made:
         return islice(items, source.skip, stop)
 
     def lot(item: _Item) -> str:
-        return content_hash(source.seed, item.model_dump_json())
+        said = item.model_dump_json(exclude={"system"} if item.system is None else None)  # as before it was a field
+        return content_hash(source.seed, said)
 
     drawn = sorted(items, key=lot) if stop is None else heapq.nsmallest(stop, items, key=lot)
     return iter(drawn[source.skip :])

@@ -5,6 +5,8 @@ Known by the pairs that published sets and models use. A text that has the recip
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from magistral_recipe.data.problems import Trace
 from magistral_recipe.writing.thinking import Split, Thinking
 
@@ -39,19 +41,24 @@ def retagged(
 
     Returns:
         The trace with thoughts and response of their own, or as it was: where it has the recipe's tags, or not exactly
-        one pair of others, in front, with thoughts and an answer.
+        one pair of others, in front, with thoughts and an answer. The opening tag may be missing.
     """
     text = trace.completion
     if text is None:
         return trace
     pairs: tuple[Thinking, ...] = (worn, *KNOWN) if worn else KNOWN
-    if thinking.open in text or thinking.close in text:
+    if thinking.close in text and thinking.open not in text and not thinking.opened_by_prompt:
+        # DeepSeek-R1's template opens the thoughts for the model, so that its completions only close them.
+        pairs = (Thinking(thinking.open, thinking.close),)
+    elif thinking.open in text or thinking.close in text:
         # Where the prompt opens the thoughts, the tags of the text are right and its opening one is too many.
         if not (thinking.opened_by_prompt and thinking.open in text):
             return trace
         pairs = (Thinking(thinking.open, thinking.close),)
     for tags in pairs:
         split = tags.split(text)
+        if split.answer is None and tags.open not in text:
+            split = replace(tags, opened_by_prompt=True).split(text)
         if split.answer is not None and split.thoughts.strip() and split.answer.strip():
             response = _response(split, around_answer)
             return trace.model_copy(

@@ -72,4 +72,4 @@ class EvaluationSettings:
                 raise DataError(f"problem {problem.id!r}: no prompt in its language, {problem.language!r}")
             template = template[problem.language]
         text = template.replace(PLACE, problem.problem)
-        return text if self.raw else chat.messages(text)
+        return text if self.raw else chat.messages(text, problem.system)

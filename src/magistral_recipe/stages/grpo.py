@@ -57,7 +57,7 @@ class RolloutsConfig(StrictModel):
     def _as_known(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
         """Write what an earlier version knew as it wrote it: the fingerprints of its runs are made of this."""
         fields: dict[str, Any] = handler(self)
-        for name, unused in (("sync", None), ("correction", "token_truncate"), ("weights", "copy")):
+        for name, unused in (("weights", "copy"), ("sync", None), ("correction", "token_truncate")):
             if fields.get(name) == unused:
                 fields.pop(name, None)
         if fields.get("backend") == "auto":
@@ -289,5 +289,5 @@ def prompt_dataset(problems: Sequence[Problem], chat: ChatFormat) -> Dataset:
                 row["answer"] = [row["answer"]]
     filled = [key for key in rows[0] if any(row[key] is not None for row in rows)]
     return Dataset.from_list(
-        [{"prompt": chat.messages(row["problem"]), **{key: row[key] for key in filled}} for row in rows]
+        [{"prompt": chat.messages(row["problem"], row["system"]), **{key: row[key] for key in filled}} for row in rows]
     )

@@ -176,7 +176,7 @@ def tokenized(
 
     rows = []
     for trace in traces:
-        ids, mask, _ = chat.training_row(tokenizer, trace.problem, trace.text(chat.thinking))
+        ids, mask, _ = chat.training_row(tokenizer, trace.problem, trace.text(chat.thinking), trace.system)
         if limit is None or len(ids) <= limit:
             labels = [token if trained else IGNORED for token, trained in zip(ids, mask, strict=True)]
             rows.append({"input_ids": ids, "labels": labels})

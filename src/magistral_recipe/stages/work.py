@@ -34,6 +34,10 @@ def report_set_aside(context: StageContext, what: str, loaded: LoadResult) -> No
     if loaded.set_aside or loaded.layout or loaded.passed_over:
         kind = "warning" if loaded.set_aside else "note"
         context.emit({"type": kind, "text": f"{what}: {loaded.summary()}"})
+    if loaded.shape:
+        context.emit({"type": "note", "text": f"{what}: {loaded.source}: read as {loaded.shape}"})
+    for note in loaded.warnings():
+        context.emit({"type": "note", "text": f"{what}: {note}"})
 
 
 def load_start(context: StageContext) -> LoadedModel:

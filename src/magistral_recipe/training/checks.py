@@ -215,7 +215,7 @@ def check_gap(gap: float, limit: float, step: int) -> None:
     Raises:
         RunError: naming likely causes.
     """
-    if gap > limit:
+    if not gap <= limit:  # what is not a number is no agreement
         raise RunError(
             f"step {step}: sampler and trainer differ by {gap:.3f} nats a token, more than sampler_gap_limit={limit}: "
             "nothing was trained on it; likely the sampler has stale weights, another temperature or other kernels"

@@ -134,26 +134,28 @@ class ChatFormat:
         # Not str.format: prompts are full of braces that mean LaTeX.
         return text.replace("{open}", self.thinking.open).replace("{close}", self.thinking.close)
 
-    def messages(self, problem: str) -> list[Message]:
+    def messages(self, problem: str, system: str | None = None) -> list[Message]:
         """Put a problem to the model.
 
         Args:
             problem: the problem's text.
+            system: a system turn of its own, in place of the format's.
 
         Returns:
             The system turn, if there is one, and the user's.
         """
-        system = self.system_text
+        system = self.system_text if system is None else system
         head = [] if system is None else [{"role": "system", "content": system}]
         return [*head, {"role": "user", "content": problem}]
 
-    def example(self, problem: str, completion_text: str) -> dict[str, list[Message]]:
+    def example(self, problem: str, completion_text: str, system: str | None = None) -> dict[str, list[Message]]:
         """Make a training row of TRL's conversational prompt-completion shape.
 
         Args:
             problem: the problem's text.
             completion_text: the whole completion with its tags. Where the template opens the thinking tag, the
                 opening tag may be left out: it is put back, since the rendered turn has it.
+            system: as in `messages`.
 
         Returns:
             ``{"prompt": messages, "completion": [assistant message]}``.
@@ -162,7 +164,7 @@ class ChatFormat:
         text = completion_text.strip()
         if self.thinking.opened_by_prompt and not text.startswith(self.thinking.open):
             text = f"{self.thinking.open}\n{text}"
-        return {"prompt": self.messages(problem), "completion": [{"role": "assistant", "content": text}]}
+        return {"prompt": self.messages(problem, system), "completion": [{"role": "assistant", "content": text}]}
 
     def install(self, tokenizer: PreTrainedTokenizerBase) -> ChatFormat:
         """Give the tokenizer this format's chat template.
@@ -211,7 +213,9 @@ class ChatFormat:
         """
         return _render_ids(tokenizer, self.messages(problem), add_generation_prompt=True)
 
-    def training_row(self, tokenizer: PreTrainedTokenizerBase, problem: str, completion_text: str) -> TrainingRow:
+    def training_row(
+        self, tokenizer: PreTrainedTokenizerBase, problem: str, completion_text: str, system: str | None = None
+    ) -> TrainingRow:
         """Tokenize a training row as TRL's `SFTTrainer` does, with its loss mask.
 
         The completion begins where prompt and row diverge. An end token that the completion brings along, as chat logs
@@ -221,11 +225,12 @@ class ChatFormat:
             tokenizer: with this format's template installed.
             problem: the problem's text.
             completion_text: the whole completion with its tags.
+            system: as in `messages`.
 
         Returns:
             Ids and mask.
         """
-        example = self.example(problem, _without_end(completion_text, tokenizer.eos_token))
+        example = self.example(problem, _without_end(completion_text, tokenizer.eos_token), system)
         prompt = _render_ids(tokenizer, example["prompt"], add_generation_prompt=True)
         row = _render_ids(tokenizer, example["prompt"] + example["completion"])
         start = next(

@@ -162,12 +162,11 @@ def test_a_file_in_our_own_schema_is_read_as_ever(tmp_path):
 def test_questions_and_answers_without_the_sets_mark_are_nobodys_layout(tmp_path):
     rows = [{"question": "1+1?", "answer": "2"}, {"question": "2+2?", "answer": "4"}]
     path = write(tmp_path, rows, "jsonl")
-    assert ProblemsSource(path=path).check(tmp_path) == [
-        ("columns", "no column 'problem', and none is mapped to it; its columns: question, answer")
-    ]
-    source = ProblemsSource(path=path, columns={"problem": "question"})
-    assert source.check(tmp_path) == []
-    assert [row.answer for row in load_problems(source, tmp_path, None).rows] == ["2", "4"]
+    for source in (ProblemsSource(path=path), ProblemsSource(path=path, columns={"problem": "question"})):
+        assert source.check(tmp_path) == []
+        loaded = load_problems(source, tmp_path, None)
+        assert loaded.layout is None
+        assert [row.answer for row in loaded.rows] == ["2", "4"]
 
 
 def test_what_the_user_maps_goes_before_the_layout(tmp_path):

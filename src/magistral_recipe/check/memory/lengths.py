@@ -55,8 +55,11 @@ def measure_lengths(
     Returns:
         The lengths; without those that there are no rows for.
     """
-    prompts = [_tokens(tokenizer, chat.messages(problem.problem)) for problem in problems]
-    rows = [len(chat.training_row(tokenizer, trace.problem, trace.text(chat.thinking)).ids) for trace in traces]
+    prompts = [_tokens(tokenizer, chat.messages(problem.problem, problem.system)) for problem in problems]
+    rows = [
+        len(chat.training_row(tokenizer, trace.problem, trace.text(chat.thinking), trace.system).ids)
+        for trace in traces
+    ]
     return Lengths(_rounded(prompts), _rounded(rows))
 
 

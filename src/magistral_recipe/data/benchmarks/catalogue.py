@@ -137,6 +137,11 @@ class Chosen:
     languages: tuple[str, ...] = ()
 
     @property
+    def own_file(self) -> bool:
+        """Whether it is a data file of one's own, which is read as a recipe reads one."""
+        return self.row.data.path == self.name and self.row.title == read_row(FOLDER / f"{FILE}.yaml").title
+
+    @property
     def folder(self) -> str:
         """A name for a folder of results."""
         text = Path(self.name).stem if self.row.data.path == self.name else self.name

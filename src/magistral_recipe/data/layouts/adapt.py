@@ -44,7 +44,8 @@ def columns_of(layout: Layout, mapped: Columns) -> dict[str, str | None]:
     written = bool(set(WRITTEN) & set(found))
     claimed = set(found.values())
     for field in (*PROBLEM_FIELDS, *TRACE_FIELDS):
-        if field not in {*found, *published, *claimed} and not (written and field in WRITTEN):
+        # A published set's system prompt tells how it was made; the recipe has its own.
+        if field not in {*found, *published, *claimed, "system"} and not (written and field in WRITTEN):
             found[field] = field
     return found
 

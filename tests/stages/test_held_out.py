@@ -119,3 +119,19 @@ def test_a_mistake_in_a_split_is_told_once(recipe, wrong, line):
     assert [
         problem.removeprefix(f"{recipe.parent}/") for problem in caught.value.problems if "missing" not in problem
     ] == [line]
+
+
+def test_what_a_stage_makes_is_compared_where_it_is_learnt_from_and_else_nothing_is_called_held_out(recipe):
+    chain = RECIPE.replace(
+        "  - grpo:\n      problems: mine\n", "  - curate: {problems: mine}\n  - grpo:\n      problems: curate\n"
+    )
+    recipe.write_text(chain.replace("evaluate: {problems: same}", "evaluate: {problems: mine_heldout}"))
+    loaded = load_recipe(recipe)
+    grpo, evaluate = loaded.recipe.stages[-2:]
+    problems = load_problems(loaded.recipe.problems["mine_heldout"], loaded.folder, None).rows
+    (traces,) = shared_with_training(context_of(loaded, []), evaluate, "mine_heldout", problems)
+    assert (traces.training, traces.shared) == ("the traces of 'sft'", 1)  # what is known to be shared is said
+    curated = load_problems(loaded.recipe.problems["mine"], loaded.folder, None).rows
+    results = {"grpo": compare_with_evaluations(grpo, context_of(loaded, []), curated)}
+    compared = shared_with_training(context_of(loaded, [], results=results), evaluate, "mine_heldout", problems)
+    assert [(each.training, each.shared) for each in compared] == [("the traces of 'sft'", 1), ("'curate'", 0)]

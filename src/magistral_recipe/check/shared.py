@@ -52,6 +52,8 @@ def shared_sets(loaded: LoadedRecipe, looked: LookedAt) -> list[tuple[KeyPath, s
 
 def _training_rows(each: TrainingSet, loaded: LoadedRecipe, looked: LookedAt) -> Sequence[Named]:
     source = each.source
+    if source is None:
+        return ()
     if isinstance(source, TracesSource):
         index = next(i for i, stage in enumerate(loaded.recipe.stages) if stage.name == each.stage)
         first: Sequence[Named] = looked.traces.get(index, ())

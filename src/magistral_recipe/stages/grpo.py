@@ -133,10 +133,9 @@ class GrpoStage(TrainingStage):
         rewards = tuple(name for name, _ in self.named_rewards())
         return Inputs((start,), (self.problems, *self.watched()), named=self.named(), rewards=rewards)
 
-    def learns_from(self, recipe: Recipe) -> tuple[str, ProblemsSource] | None:
+    def learns_from(self, recipe: Recipe) -> tuple[str, ProblemsSource | None]:
         """Its problems."""
-        source = recipe.problems.get(self.problems)
-        return None if source is None else (f"'{self.problems}'", source)
+        return f"'{self.problems}'", recipe.problems.get(self.problems)
 
     def describe(self, recipe: Recipe) -> str:
         """The stage in a few words, for the plan."""

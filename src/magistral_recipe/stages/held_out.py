@@ -33,12 +33,12 @@ class TrainingSet(NamedTuple):
     Attributes:
         stage: the stage's name.
         label: what messages call the set.
-        source: where it comes from.
+        source: where it comes from; ``None`` for what an earlier stage makes.
     """
 
     stage: str
     label: str
-    source: ProblemsSource | TracesSource
+    source: ProblemsSource | TracesSource | None
 
     def rows(self, base: Path) -> Sequence[Named]:
         """Load it.
@@ -46,13 +46,15 @@ class TrainingSet(NamedTuple):
         Raises:
             DataError: if it can't be.
         """
+        if self.source is None:
+            raise DataError(f"{self.label}: made by an earlier stage")
         if isinstance(self.source, TracesSource):
             return load_traces(self.source, base, None).rows
         return load_problems(self.source, base, None).rows
 
     def shared_with(self, rows: Sequence[Named], source: ProblemsSource, problems: Sequence[Problem]) -> Shared:
         """Compare its rows with an evaluation's problems."""
-        same = self.source.path is not None and self.source.path == source.path
+        same = self.source is not None and self.source.path is not None and self.source.path == source.path
         return shared_problems(self.label, rows, problems, same_source=same)
 
 
@@ -66,8 +68,8 @@ def training_sets(recipe: Recipe, before: str | None = None) -> Iterator[Trainin
     for stage in recipe.stages:
         if stage.name == before:
             return
-        if isinstance(stage, TrainingStage) and (source := stage.learns_from(recipe)):
-            yield TrainingSet(stage.name, *source)
+        if isinstance(stage, TrainingStage):
+            yield TrainingSet(stage.name, *stage.learns_from(recipe))
 
 
 def evaluated_sets(recipe: Recipe) -> list[str]:
@@ -122,12 +124,13 @@ def shared_with_training(context: StageContext, stage: Stage, name: str, problem
         problems: the set.
 
     Returns:
-        One comparison a training stage; of one whose rows can't be loaded any more, none.
+        One comparison a training stage. Where one can't be made, those alone that found something: that nothing is
+        shared could not be said of all.
     """
     from magistral_recipe.evaluation.evaluate import problems_hash
 
     now = problems_hash(problems)
-    found = []
+    found, unknown = [], False
     for each in training_sets(context.recipe, before=stage.name):
         known = context.results.get(each.stage, {}).get(RESULT, {})
         record = known.get(name) if isinstance(known, Mapping) else None
@@ -137,9 +140,10 @@ def shared_with_training(context: StageContext, stage: Stage, name: str, problem
         try:
             rows = each.rows(context.base)
         except DataError:
+            unknown = True
             continue
         found.append(each.shared_with(rows, context.recipe.problems[name], problems))
-    return found
+    return [each for each in found if each.shared] if unknown else found
 
 
 def is_clean(results: Mapping[str, Any], name: str) -> bool:

@@ -74,9 +74,9 @@ class SftStage(TrainingStage):
         transforms = (self.traces.transform,) if self.traces.transform else ()
         return Inputs((start,), self.watched(), paths, named=self.named(), transforms=transforms)
 
-    def learns_from(self, recipe: Recipe) -> tuple[str, TracesSource] | None:
+    def learns_from(self, recipe: Recipe) -> tuple[str, TracesSource | None]:
         """Its traces."""
-        return None if self.traces.stage else (f"the traces of '{self.name}'", self.traces)
+        return f"the traces of '{self.name}'", None if self.traces.stage else self.traces
 
     def describe(self, recipe: Recipe) -> str:
         """The stage in a few words, for the plan."""

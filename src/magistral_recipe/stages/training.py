@@ -84,9 +84,9 @@ class TrainingStage(Stage):
         """Names of the problems that the `evaluate` section reads."""
         return (self.evaluate.problems,) if self.evaluate else ()
 
-    def learns_from(self, recipe: Recipe) -> tuple[str, ProblemsSource | TracesSource] | None:
-        """What it learns from: what messages call it, and where it comes from; ``None`` where nobody can know."""
-        return None
+    @abstractmethod
+    def learns_from(self, recipe: Recipe) -> tuple[str, ProblemsSource | TracesSource | None]:
+        """What it learns from: what messages call it, and where it comes from; ``None`` for what a stage makes."""
 
     def named(self) -> tuple[str, ...]:
         """Texts in the trainer's section, which may be files that it opens (`deepspeed`, `accelerator_config`, …)."""

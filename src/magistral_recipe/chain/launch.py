@@ -84,7 +84,7 @@ def _asked_of_accelerate() -> int:
         if name.replace("-", "_") == "__num_processes":
             value = value if equals else "".join(words[place + 1 : place + 2])
             return int(value) if value.isdigit() and int(value) else 1
-        if word in {"-m", "--module"} and place > 2:
+        if word in {"-m", "--module"} and words[place + 1 : place + 2] == ["magistral_recipe"]:
             return 1  # what follows is this package's own
     return 1
 

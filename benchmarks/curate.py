@@ -83,10 +83,11 @@ def curated(
     """Run the steps that need no model, as the stage does."""
     funnel = Funnel(folder, tell)
     leaks = Leaks([Heldout(problem.id, problem.problem, "heldout") for problem in heldout])
-    funnel.run("loaded", lambda _: map(Row, rows))
-    funnel.run("clean", lambda before: clean(before or []))
-    funnel.run("duplicates", lambda before: deduplicate(before or [], folder=folder))
-    return list(funnel.run("leaks", lambda before: drop_leaks(before or [], leaks)))
+    funnel.start("loaded", map(Row, rows))
+    funnel.run("clean", clean)
+    funnel.run("duplicates", lambda before: deduplicate(before, folder=folder))
+    funnel.run("leaks", lambda before: drop_leaks(before, leaks))
+    return list(funnel.rows)
 
 
 def speed(rows: int) -> None:
@@ -106,10 +107,10 @@ def speed(rows: int) -> None:
         funnel = Funnel(Path(folder), tell)
         leaks = Leaks([Heldout(problem.id, problem.problem, "heldout") for problem in heldout])
         made = (Row(worded(random_, f"row-{number}")) for number in range(rows))
-        funnel.run("loaded", lambda _: made)
-        funnel.run("clean", lambda before: clean(before or []))
-        funnel.run("duplicates", lambda before: deduplicate(before or [], folder=Path(folder)))
-        funnel.run("leaks", lambda before: drop_leaks(before or [], leaks))
+        funnel.start("loaded", made)
+        funnel.run("clean", clean)
+        funnel.run("duplicates", lambda before: deduplicate(before, folder=Path(folder)))
+        funnel.run("leaks", lambda before: drop_leaks(before, leaks))
 
 
 if __name__ == "__main__":

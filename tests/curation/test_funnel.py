@@ -19,7 +19,7 @@ ROWS = [Row(Problem(id=str(n), problem=f"What is {n % 4} + 1?", answer=str(n % 4
 
 def work(folder):
     funnel = Funnel(folder)
-    funnel.run("loaded", lambda _: ROWS, aside=lambda: {"bad JSON": 2})
+    funnel.start("loaded", ROWS, aside=lambda: {"bad JSON": 2})
     funnel.run("clean", lambda rows: clean(rows))
     funnel.run("duplicates", lambda rows: deduplicate(rows, folder=folder))
     return funnel
@@ -36,7 +36,7 @@ def test_steps_are_kept_and_counted(tmp_path):
         "clean: 9 → 9",
         "duplicates: 9 → 4 (5 the same words)",
     ]
-    assert [row.notes for row in RowFile(funnel.rows)] == [{"note": n} for n in range(4)]
+    assert [row.notes for row in funnel.rows] == [{"note": n} for n in range(4)]
     step, reason, rows = next(funnel.examples())
     assert (step, reason, len(rows)) == ("duplicates", "the same words", 3)
     assert rows[0]["dropped"]["repeats"] == "0"
@@ -44,7 +44,7 @@ def test_steps_are_kept_and_counted(tmp_path):
 
 def test_rows_that_get_lost_are_an_error(tmp_path):
     funnel = Funnel(tmp_path)
-    funnel.run("loaded", lambda _: ROWS)
+    funnel.start("loaded", ROWS)
     with pytest.raises(ValueError, match="9 rows in and 0 added, but 8 out and 0 dropped"):
         funnel.run("leaky", lambda rows: list(rows)[1:])
     with pytest.raises(ValueError, match="step 'x'"):

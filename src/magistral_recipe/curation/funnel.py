@@ -71,49 +71,68 @@ class Funnel:
     def __init__(self, folder: Path, tell: Callable[[Count, bool], None] | None = None) -> None:
         self.folder = folder
         self.counts: list[Count] = []
-        self.rows: Path | None = None
         self._tell = tell or (lambda count, before: None)
         folder.mkdir(parents=True, exist_ok=True)
 
-    def run(
+    @property
+    def rows(self) -> RowFile:
+        """The rows that the last step let go on."""
+        return RowFile(self._file("jsonl", len(self.counts) - 1, self.counts[-1].name))
+
+    def start(
         self,
         name: str,
-        outcomes: Callable[[RowFile | None], Iterable[Outcome]],
+        outcomes: Iterable[Outcome],
         note: str = "",
         aside: Callable[[], Mapping[str, int]] = dict,
-    ) -> RowFile:
-        """Run a step, or take what it left when it was run before.
+    ) -> None:
+        """Take the first rows, or those that were taken before.
 
         Args:
             name: the step's.
-            outcomes: makes what becomes of each row, from the rows of the step before; ``None`` for the first.
+            outcomes: the rows, and those that are dropped at once; not touched where they were taken before.
             note: a line for people.
             aside: says, after the rows, how many never became rows, by reason.
-
-        Returns:
-            The rows that go on.
         """
-        place = f"{len(self.counts):02d}-{name}"
-        kept, gone, record = (self.folder / f"{place}.{end}" for end in ("jsonl", "dropped.jsonl", "json"))
+        self._step(name, lambda: outcomes, None, note, aside)
+
+    def run(self, name: str, step: Callable[[RowFile], Iterable[Outcome]], note: str = "") -> None:
+        """Run a step on the rows of the one before, or take what it left when it was run before.
+
+        Args:
+            name: the step's.
+            step: makes what becomes of each row.
+            note: a line for people.
+        """
+        before = self.rows
+        self._step(name, lambda: step(before), self.counts[-1].rows_out, note)
+
+    def _step(
+        self,
+        name: str,
+        outcomes: Callable[[], Iterable[Outcome]],
+        rows_in: int | None,
+        note: str,
+        aside: Callable[[], Mapping[str, int]] = dict,
+    ) -> None:
+        kept, gone, record = (self._file(end, len(self.counts), name) for end in ("jsonl", "dropped.jsonl", "json"))
         before = _read_count(record)
         if before is not None and kept.is_file():
             count = before
         else:
-            source = RowFile(self.rows) if self.rows else None
-            count = _write(name, outcomes(source), len(source) if source is not None else None, kept, gone, note, aside)
+            count = _write(name, outcomes(), rows_in, kept, gone, note, aside)
             write_json(record, asdict(count))
-            if source is not None:
-                source.close()
         self.counts.append(count)
-        self.rows = kept
         self._tell(count, before is not None)
-        return RowFile(kept)
+
+    def _file(self, end: str, index: int, name: str) -> Path:
+        return self.folder / f"{index:02d}-{name}.{end}"
 
     def examples(self) -> Iterator[tuple[str, str, list[dict[str, Any]]]]:
         """Yield (step, reason, a few of the rows that were dropped for it), in the order of the funnel."""
         for index, count in enumerate(self.counts):
             found: dict[str, list[dict[str, Any]]] = {}
-            for _, row in read_lines(self.folder / f"{index:02d}-{count.name}.dropped.jsonl"):
+            for _, row in read_lines(self._file("dropped.jsonl", index, count.name)):
                 reason = str(row.get("dropped", {}).get("reason"))
                 if len(found.setdefault(reason, [])) < EXAMPLES:
                     found[reason].append(row)

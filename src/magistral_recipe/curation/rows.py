@@ -10,8 +10,9 @@ import json
 from array import array
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
-from typing import Any, overload
+from typing import Any, BinaryIO, overload
 
 from magistral_recipe.data.problems import PROBLEM_FIELDS, Problem
 from magistral_recipe.errors import DataError
@@ -84,7 +85,7 @@ def parse_row(line: bytes | str) -> Row:
 
 
 class RowFile(Sequence[Row]):
-    """A file of rows, read where it is asked: in memory is where each line begins, 8 bytes a row.
+    """A file of rows, read where it is asked: once a row is asked for by its place, memory holds where each begins.
 
     Args:
         path: the file.
@@ -95,13 +96,20 @@ class RowFile(Sequence[Row]):
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._starts = array("q")
-        with path.open("rb") as stream:
-            place = 0
+
+    @cached_property
+    def _starts(self) -> array[int]:
+        """Where each line begins: 8 bytes a row."""
+        starts, place = array("q"), 0
+        with self.path.open("rb") as stream:
             for line in stream:
-                self._starts.append(place)
+                starts.append(place)
                 place += len(line)
-        self._stream = path.open("rb")
+        return starts
+
+    @cached_property
+    def _stream(self) -> BinaryIO:
+        return self.path.open("rb")
 
     def __len__(self) -> int:
         return len(self._starts)
@@ -120,10 +128,6 @@ class RowFile(Sequence[Row]):
         with self.path.open("rb") as stream:
             for index, line in enumerate(stream):
                 yield self._parsed(line, index)
-
-    def close(self) -> None:
-        """Let go of the file."""
-        self._stream.close()
 
     def _parsed(self, line: bytes, index: int) -> Row:
         try:

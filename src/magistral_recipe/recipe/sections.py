@@ -347,7 +347,8 @@ class StageContext:
     """Everything a stage may know beside its own keys.
 
     Attributes:
-        recipe: the whole validated recipe, for the sections that stages share (model, thinking, problems, seed).
+        recipe: the whole validated recipe, for the sections that stages share (model, thinking, problems, seed); the
+            sets of problems that earlier stages made are among its own.
         base: the folder that the recipe's relative paths start from.
         folder: the stage's own folder, which exists.
         models: stage name to the folder of the model that it made; `base` is the recipe's base model.
@@ -369,10 +370,6 @@ class StageContext:
     processes: int = 1
     confirm: Callable[[], None] = lambda: None
     made: Mapping[str, Path] = field(default_factory=dict)
-
-    def source(self, name: str) -> ProblemsSource:
-        """Where a named set is read: of one that an earlier stage made, its file."""
-        return self.recipe.problems[name]
 
     def traces(self, asked: TracesSource) -> TracesSource:
         """Where traces are read: of a stage that made some, its file, in which hard ones may be repeated."""

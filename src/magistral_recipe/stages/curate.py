@@ -8,9 +8,9 @@ it by a stronger model, as a rule the one that RL on the first's problems made.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from pydantic import Field
 
@@ -25,6 +25,8 @@ from magistral_recipe.curation.defaults import (
 )
 from magistral_recipe.recipe.sections import Inputs, Mistakes, Recipe, Stage, StageContext
 from magistral_recipe.schema import StrictModel
+from magistral_recipe.stages.drawn import SamplingKeys
+from magistral_recipe.stages.held_out import evaluated_sets
 from magistral_recipe.stages.training import check_problems
 from magistral_recipe.suggest import did_you_mean
 
@@ -57,7 +59,7 @@ class LeakOptions(StrictModel):
     """Share of an evaluation problem's runs that a training problem must have, with all its numbers."""
 
 
-class DifficultyOptions(StrictModel):
+class DifficultyOptions(SamplingKeys):
     """Pass rates by a model's samples."""
 
     model: str | None = None
@@ -66,18 +68,10 @@ class DifficultyOptions(StrictModel):
     """Completions a problem (the paper: 16, §4)."""
     temperature: float = Field(0.7, gt=0)
     """Sampling temperature."""
-    top_p: float = Field(1.0, gt=0, le=1)
-    """Nucleus sampling."""
-    max_new_tokens: int = Field(32_768, ge=1)
-    """Where a completion is cut, in tokens."""
     above: float | None = Field(0.0, ge=0, lt=1)
     """Pass rates that are not above this are dropped: never solved; null drops none of them."""
     at_most: float = Field(0.9, gt=0, le=1)
     """Pass rates above this are dropped: nearly always solved. Of 16 samples 0.9 lets 14 pass."""
-    tokens_per_batch: int = Field(65_536, ge=1)
-    """Prompt and completion tokens generated at once: what the memory holds."""
-    backend: Literal["hf", "vllm"] = "hf"
-    """What generates: transformers, or vLLM where it is installed."""
 
 
 class LabelOptions(StrictModel):
@@ -119,7 +113,7 @@ class CurateStage(Stage):
         """Name the evaluation sets that are kept out."""
         if self.leaks is None or self.again or self.leaks.problems is not None:
             return self
-        names = [name for name in evaluation_sets(recipe) if name != self.problems]
+        names = [name for name in evaluated_sets(recipe) if name != self.problems]
         return self.model_copy(update={"leaks": self.leaks.model_copy(update={"problems": names})})
 
     @property
@@ -185,21 +179,3 @@ class CurateStage(Stage):
     def kept_out(self) -> list[str]:
         """Names of the sets whose problems must not be trained on."""
         return list(self.leaks.problems or []) if self.leaks and not self.again else []
-
-
-def evaluation_sets(recipe: Recipe) -> list[str]:
-    """Names of the sets that a recipe evaluates on, in stages and while it trains.
-
-    Args:
-        recipe: the recipe; sections of it that don't hold are ``None``.
-    """
-    names: dict[str, None] = {}
-    for stage in recipe.stages:
-        if stage is None:
-            continue
-        keys: Mapping[str, Any] = stage.__dict__
-        if stage.role == "evaluation":
-            names[str(keys["problems"])] = None
-        elif watched := keys.get("evaluate"):
-            names[watched.problems] = None
-    return [name for name in names if name in recipe.problems]

@@ -6,7 +6,7 @@ that a killed stage goes on behind the last one that was finished, and with the 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,16 +20,17 @@ from magistral_recipe.curation.rows import Outcome, Row, RowFile
 from magistral_recipe.data.sources import stream_problems
 from magistral_recipe.errors import DataError
 from magistral_recipe.evaluation.shards import Shard
-from magistral_recipe.files import write_json
 from magistral_recipe.recipe.sections import StageContext
 from magistral_recipe.stages.sampled import leave, require_rows, results_of, sampled, tell
 from magistral_recipe.stages.work import problem_rows
-from magistral_recipe.verifiers.version import grader_version
 
 if TYPE_CHECKING:
     from magistral_recipe.stages.curate import CurateStage
 
-LOADED = "loaded"
+LOADED, LABELS, DIFFICULTY = "loaded", "labels", "difficulty"
+BEFORE_RATING = CLEAN, DUPLICATES, LEAKS = "clean", "duplicates", "leaks"
+"""Steps that need no model, in their order."""
+
 SET_ASIDE = "set aside in loading: "
 
 
@@ -69,38 +70,37 @@ class Curation:
         """All that needs no model."""
         stage, funnel = self.stage, self.funnel
         if stage.again is not None:
-            before = self.context.made[stage.again].parent / layout.STEPS
-            cleaned = _cleaned_rows(before, stage.again)
-            funnel.run(LOADED, lambda _: cleaned, f"what '{stage.again}' had cleaned")
+            cleaned = RowFile(_cleaned(self.context.made[stage.again].parent / layout.STEPS))
+            funnel.start(LOADED, cleaned, f"what '{stage.again}' had cleaned")
             self.context.confirm()
             return
         loading = stream_problems(
-            self.context.source(stage.problems), self.context.base, self.context.quarantine(stage.problems)
+            self.context.recipe.problems[stage.problems], self.context.base, self.context.quarantine(stage.problems)
         )
-        funnel.run(
+        funnel.start(
             LOADED,
-            lambda _: map(Row, loading),
+            map(Row, loading),
             f"'{stage.problems}'",
             aside=lambda: {f"{SET_ASIDE}{reason}": count for reason, count in loading.aside.reasons.items()},
         )
         if options := stage.clean:
-            funnel.run("clean", lambda rows: clean(_some(rows), multiple_choice=options.multiple_choice))
+            funnel.run(CLEAN, lambda rows: clean(rows, multiple_choice=options.multiple_choice))
         if twice := stage.duplicates:
             place = self.context.folder
             funnel.run(
-                "duplicates",
-                lambda rows: deduplicate(_some(rows), min_likeness=twice.min_likeness, folder=place),
+                DUPLICATES,
+                lambda rows: deduplicate(rows, min_likeness=twice.min_likeness, folder=place),
             )
         names = stage.kept_out()
         if names:
-            funnel.run("leaks", self._without_leaks, ", ".join(names))
+            funnel.run(LEAKS, self._without_leaks, ", ".join(names))
         elif stage.leaks is not None:
             text = "the recipe evaluates on no set: nothing to keep out (`leaks.problems` names sets)"
             self.context.emit({"type": "note", "text": text})
         self.context.confirm()
         require_rows(funnel)
 
-    def _without_leaks(self, rows: RowFile | None) -> Iterator[Outcome]:
+    def _without_leaks(self, rows: RowFile) -> Iterator[Outcome]:
         options = self.stage.leaks
         assert options is not None
         heldout = [
@@ -114,30 +114,25 @@ class Curation:
             ngram=options.ngram,
             min_ngram_share=options.min_ngram_share,
         )
-        return drop_leaks(_some(rows), leaks)
+        return drop_leaks(rows, leaks)
 
     def _rate(self) -> None:
         """Draw the samples, all processes together; then the first judges by them."""
-        options = self.stage.difficulty
+        options, steps = self.stage.difficulty, self.context.folder / layout.STEPS
         assert options is not None
-        rated = self.context.folder / layout.STEPS / layout.RATED
-        cleaned = sorted(path for path in (self.context.folder / layout.STEPS).glob("*.jsonl") if "." not in path.stem)
         tallies: dict[str, Tally] = {}
-        if not rated.is_file():
-            problems = [row.problem for row in RowFile(cleaned[-1])]
-            tallies = sampled(self.context, options, problems, "rating")
+        if not any(steps.glob(f"??-{DIFFICULTY}.json")):
+            tallies = sampled(self.context, options, [row.problem for row in RowFile(_cleaned(steps))], "rating")
         if not self.shard.first:
             return
         if labels := self.stage.labels:
-            self.funnel.run(
-                "labels", lambda rows: drop_wrong_labels(_some(rows), tallies, agreement=labels.agreement), self._by()
-            )
+            agreement = labels.agreement
+            self.funnel.run(LABELS, lambda rows: drop_wrong_labels(rows, tallies, agreement=agreement), self._by())
         self.funnel.run(
-            "difficulty",
-            lambda rows: drop_by_difficulty(_some(rows), tallies, above=options.above, at_most=options.at_most),
+            DIFFICULTY,
+            lambda rows: drop_by_difficulty(rows, tallies, above=options.above, at_most=options.at_most),
             self._by(),
         )
-        write_json(rated, {"grader": grader_version()})
 
     def _by(self) -> str:
         options = self.stage.difficulty
@@ -145,15 +140,9 @@ class Curation:
         return f"{options.samples} samples a problem by '{self.context.start_model}'"
 
 
-def _cleaned_rows(steps: Path, name: str) -> Iterable[Outcome]:
-    """What an earlier stage had cleaned: the rows in front of its ratings."""
-    files = [path for path in sorted(steps.glob("*.jsonl")) if "." not in path.stem]
-    cleaned = [path for path in files if path.stem[3:] not in ("labels", "difficulty")]
-    if not cleaned:
-        raise DataError(f"{steps}: the stage '{name}' left no cleaned problems; run it again")
-    return RowFile(cleaned[-1])
-
-
-def _some(rows: RowFile | None) -> RowFile:
-    assert rows is not None
-    return rows
+def _cleaned(steps: Path) -> Path:
+    """The file of the rows in front of the ratings: the last one of the steps that need no model."""
+    found = [path for path in steps.glob("??-*.jsonl") if path.stem[3:] in (LOADED, *BEFORE_RATING)]
+    if not found:
+        raise DataError(f"{steps}: no cleaned problems are left of this stage; run it again")
+    return max(found)

@@ -19,8 +19,8 @@ from magistral_recipe.errors import DataError
 from magistral_recipe.files import read_json
 from magistral_recipe.recipe.sections import Inputs, Mistakes, Recipe, Stage, StageContext
 from magistral_recipe.stages.held_out import shared_with_training
-from magistral_recipe.stages.training import base_model_config, chat_format, check_problems
-from magistral_recipe.stages.work import problem_rows
+from magistral_recipe.stages.training import check_problems
+from magistral_recipe.stages.work import problem_rows, request_for
 from magistral_recipe.suggest import did_you_mean
 
 if TYPE_CHECKING:
@@ -131,28 +131,15 @@ class EvaluateStage(Stage):
     def request(self, context: StageContext, name: str) -> EvaluationRequest:
         """Put down all that is asked of one of the models."""
         from magistral_recipe.evaluation.evaluate import EvaluationSettings
-        from magistral_recipe.evaluation.request import EvaluationRequest
 
-        recipe = context.recipe
-        chat, folder = chat_format(recipe, context.base), context.models[name]
-        source = context.source(self.problems)
-        drawn = self.drawn(source, context.base)
-        return EvaluationRequest(
-            model=base_model_config(recipe, context.base),
-            weights=str(folder) if folder else None,
-            thinking=(chat.thinking.open, chat.thinking.close),
-            system_prompt=chat.system_prompt,
-            template=chat.template,
-            problems=source,
-            base=str(context.base),
-            settings=EvaluationSettings(
-                **drawn,
-                prompt=prompt_of(source.benchmark, context.base),
-                seed=recipe.seed,
-                tokens_per_batch=self.tokens_per_batch,
-            ),
-            backend=self.backend,
+        source = context.recipe.problems[self.problems]
+        settings = EvaluationSettings(
+            **self.drawn(source, context.base),
+            prompt=prompt_of(source.benchmark, context.base),
+            seed=context.recipe.seed,
+            tokens_per_batch=self.tokens_per_batch,
         )
+        return request_for(context, name, source, settings, self.backend)
 
     def drawn(self, source: ProblemsSource | None, base: Path) -> dict[str, Any]:
         """What is drawn: the stage's keys; on a benchmark its own sampling, but for the keys that the stage gives."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, Protocol
+from typing import Any
 
 from magistral_recipe import layout
 from magistral_recipe.curation.funnel import Count, Funnel
@@ -17,31 +17,12 @@ from magistral_recipe.evaluation.settings import EvaluationSettings
 from magistral_recipe.files import replaced_atomically, write_json
 from magistral_recipe.machine import versions
 from magistral_recipe.recipe.sections import StageContext
-from magistral_recipe.stages.training import base_model_config, chat_format
+from magistral_recipe.stages.drawn import SamplingKeys
+from magistral_recipe.stages.work import request_for
 from magistral_recipe.verifiers.version import grader_version
 
-if TYPE_CHECKING:
-    from magistral_recipe.evaluation.request import EvaluationRequest
 
-
-class Drawn(Protocol):
-    """How a stage draws samples; its keys."""
-
-    @property
-    def samples(self) -> int: ...
-    @property
-    def temperature(self) -> float: ...
-    @property
-    def top_p(self) -> float: ...
-    @property
-    def max_new_tokens(self) -> int: ...
-    @property
-    def tokens_per_batch(self) -> int: ...
-    @property
-    def backend(self) -> Literal["hf", "vllm"]: ...
-
-
-def sampled(context: StageContext, drawn: Drawn, problems: Sequence[Problem], doing: str) -> dict[str, Tally]:
+def sampled(context: StageContext, drawn: SamplingKeys, problems: Sequence[Problem], doing: str) -> dict[str, Tally]:
     """Let the model that the stage starts from solve problems; every process takes its share.
 
     Args:
@@ -65,7 +46,8 @@ def sampled(context: StageContext, drawn: Drawn, problems: Sequence[Problem], do
         seed=context.recipe.seed,
         tokens_per_batch=drawn.tokens_per_batch,
     )
-    subject = load_for(_request(context, drawn, settings))
+    request = request_for(context, context.start_model, ProblemsSource(), settings, drawn.backend)
+    subject = load_for(request)
     generator = subject.generator or own_generator(subject.model, subject.tokenizer, settings)
 
     def progress(done: int, total: int) -> None:
@@ -73,23 +55,6 @@ def sampled(context: StageContext, drawn: Drawn, problems: Sequence[Problem], do
         context.emit({"type": "progress", "activity": activity, "step": done, "total": total})
 
     return rate_problems(problems, generator, subject.chat, settings, context.folder / layout.RATINGS, progress)
-
-
-def _request(context: StageContext, drawn: Drawn, settings: EvaluationSettings) -> EvaluationRequest:
-    from magistral_recipe.evaluation.request import EvaluationRequest
-
-    chat, folder = chat_format(context.recipe, context.base), context.models[context.start_model]
-    return EvaluationRequest(
-        model=base_model_config(context.recipe, context.base),
-        weights=str(folder) if folder else None,
-        thinking=(chat.thinking.open, chat.thinking.close),
-        system_prompt=chat.system_prompt,
-        template=chat.template,
-        problems=ProblemsSource(),
-        base=str(context.base),
-        settings=settings,
-        backend=drawn.backend,
-    )
 
 
 def leave(funnel: Funnel, folder: Path, name: str) -> None:
@@ -104,8 +69,7 @@ def leave(funnel: Funnel, folder: Path, name: str) -> None:
         DataError: if nothing came out, with the funnel's lines.
     """
     require_rows(funnel)
-    assert funnel.rows is not None
-    with funnel.rows.open("rb") as source, replaced_atomically(folder / name) as target:
+    with funnel.rows.path.open("rb") as source, replaced_atomically(folder / name) as target:
         shutil.copyfileobj(source, target)
     examples = [
         {"step": step, "reason": reason, "rows": [_example(row) for row in rows]}

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from pydantic import Field
 
@@ -16,6 +16,7 @@ from magistral_recipe import layout
 from magistral_recipe.data.sources import TracesSource
 from magistral_recipe.recipe.sections import Inputs, Mistakes, Recipe, Stage, StageContext
 from magistral_recipe.schema import StrictModel
+from magistral_recipe.stages.drawn import SamplingKeys
 from magistral_recipe.stages.training import check_problems
 
 
@@ -37,7 +38,7 @@ class GeneralData(StrictModel):
     """Their share of the whole (the paper: 10%, §5)."""
 
 
-class TracesStage(Stage):
+class TracesStage(Stage, SamplingKeys):
     """The `traces` stage."""
 
     kind = "traces"
@@ -51,20 +52,10 @@ class TracesStage(Stage):
     """Name of the set whose problems the model is to solve."""
     model: str | None = None
     """The stage whose model solves them, or `base`; by default the last model before this stage."""
-    samples: int = Field(8, ge=1)
-    """Completions a problem."""
-    temperature: float = Field(0.7, ge=0)
-    """Sampling temperature."""
-    top_p: float = Field(1.0, gt=0, le=1)
-    """Nucleus sampling."""
     max_new_tokens: int = Field(32_768, ge=1)
     """Where a completion is cut, in tokens; what is cut is no trace."""
     min_tokens: int = Field(0, ge=0)
     """Shorter completions are left out (the paper leaves out early, short ones)."""
-    tokens_per_batch: int = Field(65_536, ge=1)
-    """Prompt and completion tokens generated at once: what the memory holds."""
-    backend: Literal["hf", "vllm"] = "hf"
-    """What generates: transformers, or vLLM where it is installed."""
     per_problem: int = Field(2, ge=1)
     """Traces kept of a problem, at most."""
     hard: HardProblems | None = HardProblems()

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from magistral_recipe import layout
 from magistral_recipe.curation.funnel import Funnel
-from magistral_recipe.curation.rows import Outcome, Row, RowFile
+from magistral_recipe.curation.rows import Outcome, Row
 from magistral_recipe.curation.traces import (
     few_a_problem,
     from_samples,
@@ -66,27 +66,27 @@ class Tracing:
         if problems:
             by_id = {problem.id: problem for problem in problems}
             folder = self.context.folder / layout.RATINGS
-            funnel.run(
+            funnel.start(
                 "verified",
-                lambda _: from_samples(folder, by_id, stage.samples, stage.min_tokens),
+                from_samples(folder, by_id, stage.samples, stage.min_tokens),
                 f"{stage.samples} samples a problem by '{self.context.start_model}'",
             )
         else:
-            funnel.run("loaded", lambda _: self._loaded(), ", ".join(source.describe() for source in stage.sets))
+            funnel.start("loaded", self._loaded(), ", ".join(source.describe() for source in stage.sets))
             self.context.confirm()
             scorer = Scorer(self.thinking)
-            funnel.run("verified", lambda rows: verified(_some(rows), scorer))
+            funnel.run("verified", lambda rows: verified(rows, scorer))
         require_rows(funnel)
         seed = self.context.recipe.seed
-        left = funnel.run("few a problem", lambda rows: few_a_problem(_some(rows), stage.per_problem, seed))
+        funnel.run("few a problem", lambda rows: few_a_problem(rows, stage.per_problem, seed))
         if (hard := stage.hard) and problems:
             note = f"pass rates up to {hard.pass_rate:g} count {hard.times} times"
-            left = funnel.run("hard ones", lambda rows: upsampled(_some(rows), hard.pass_rate, hard.times), note)
+            funnel.run("hard ones", lambda rows: upsampled(rows, hard.pass_rate, hard.times), note)
         if general := stage.general:
-            count = general_count(len(left), general.share)
+            count = general_count(funnel.counts[-1].rows_out, general.share)
             funnel.run(
                 "general data",
-                lambda rows: mixed(_some(rows), self._general(general.traces, count)),
+                lambda rows: mixed(rows, self._general(general.traces, count)),
                 f"{general.traces.describe()}, {general.share:.0%} of the whole",
             )
         leave(funnel, self.context.folder, layout.TRACES)
@@ -110,8 +110,3 @@ class Tracing:
             text = f"general data: {len(rows):,} rows where {count:,} would be the share asked for"
             self.context.emit({"type": "warning", "text": text})
         return [row.noted(general=True) for row in (row_of_trace(trace, self.thinking) for trace in rows)]
-
-
-def _some(rows: RowFile | None) -> RowFile:
-    assert rows is not None
-    return rows

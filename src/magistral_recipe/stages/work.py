@@ -20,11 +20,14 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel, Trainer, TrainerCallback
 
     from magistral_recipe.data.problems import Problem
+    from magistral_recipe.data.sources import ProblemsSource
+    from magistral_recipe.evaluation.request import Backend, EvaluationRequest
+    from magistral_recipe.evaluation.settings import EvaluationSettings
 
 
 def problem_rows(context: StageContext, name: str) -> list[Problem]:
     """Load a named set of problems, and say which layout they have and how many rows were set aside."""
-    loaded = load_problems(context.source(name), context.base, context.quarantine(name))
+    loaded = load_problems(context.recipe.problems[name], context.base, context.quarantine(name))
     report_set_aside(context, f"problems '{name}'", loaded)
     return loaded.rows
 
@@ -38,6 +41,37 @@ def report_set_aside(context: StageContext, what: str, loaded: LoadResult) -> No
         context.emit({"type": "note", "text": f"{what}: {loaded.source}: read as {loaded.shape}"})
     for note in loaded.warnings():
         context.emit({"type": "note", "text": f"{what}: {note}"})
+
+
+def request_for(
+    context: StageContext, name: str, problems: ProblemsSource, settings: EvaluationSettings, backend: Backend
+) -> EvaluationRequest:
+    """Ask for samples of one of the chain's models.
+
+    Args:
+        context: the stage's.
+        name: of the model: a stage's, or `base`.
+        problems: where the problems come from.
+        settings: what is drawn.
+        backend: what generates.
+
+    Returns:
+        The request, enough to repeat the run.
+    """
+    from magistral_recipe.evaluation.request import EvaluationRequest
+
+    chat, folder = chat_format(context.recipe, context.base), context.models[name]
+    return EvaluationRequest(
+        model=base_model_config(context.recipe, context.base),
+        weights=str(folder) if folder else None,
+        thinking=(chat.thinking.open, chat.thinking.close),
+        system_prompt=chat.system_prompt,
+        template=chat.template,
+        problems=problems,
+        base=str(context.base),
+        settings=settings,
+        backend=backend,
+    )
 
 
 def load_start(context: StageContext) -> LoadedModel:
@@ -80,7 +114,7 @@ def best_keeper(
     from magistral_recipe.training.health import evaluation_fallen
 
     problems = problem_rows(context, settings.problems)[: settings.count]
-    prompt = prompt_of(context.source(settings.problems).benchmark, context.base)
+    prompt = prompt_of(context.recipe.problems[settings.problems].benchmark, context.base)
 
     def score(model: PreTrainedModel) -> float:
         return quick_score(

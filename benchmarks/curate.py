@@ -16,7 +16,7 @@ import resource
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from curate_faults import Planted, heldout_and_train, plant, worded
@@ -78,16 +78,19 @@ def measured(planted: Planted, heldout: list[Problem]) -> dict[str, tuple[int, i
 
 
 def curated(
-    rows: list[Problem], heldout: list[Problem], folder: Path, tell: Callable[[Count, bool], None] | None = None
-) -> list[Row]:
-    """Run the steps that need no model, as the stage does."""
+    rows: Iterable[Problem],
+    heldout: list[Problem],
+    folder: Path,
+    tell: Callable[[Count, bool], None] | None = None,
+) -> Iterable[Row]:
+    """Run the steps that need no model, as the stage does; what is left is read from a file in the folder."""
     funnel = Funnel(folder, tell)
     leaks = Leaks([Heldout(problem.id, problem.problem, "heldout") for problem in heldout])
     funnel.start("loaded", map(Row, rows))
     funnel.run("clean", clean)
     funnel.run("duplicates", lambda before: deduplicate(before, folder=folder))
     funnel.run("leaks", lambda before: drop_leaks(before, leaks))
-    return list(funnel.rows)
+    return funnel.rows
 
 
 def speed(rows: int) -> None:
@@ -104,13 +107,7 @@ def speed(rows: int) -> None:
     random_ = random.Random(0)
     heldout = [worded(random_, f"heldout-{number}") for number in range(2000)]
     with tempfile.TemporaryDirectory() as folder:
-        funnel = Funnel(Path(folder), tell)
-        leaks = Leaks([Heldout(problem.id, problem.problem, "heldout") for problem in heldout])
-        made = (Row(worded(random_, f"row-{number}")) for number in range(rows))
-        funnel.start("loaded", made)
-        funnel.run("clean", clean)
-        funnel.run("duplicates", lambda before: deduplicate(before, folder=Path(folder)))
-        funnel.run("leaks", lambda before: drop_leaks(before, leaks))
+        curated((worded(random_, f"row-{number}") for number in range(rows)), heldout, Path(folder), tell)
 
 
 if __name__ == "__main__":

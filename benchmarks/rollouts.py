@@ -6,8 +6,8 @@ come in groups that share a prompt. Weights are random. Useful tokens are those 
 padding beside them. The first round of each backend warms up and is shown apart: it holds what compiling, capturing or
 starting takes. Later rounds take turns; printed are medians, a JSON line a backend.
 
-    python benchmarks/rollouts.py                    # CPU: 9M parameters, float32 python benchmarks/rollouts.py
---device cuda      # 135M, bfloat16; --model 0.6b for Qwen3-0.6B's shape
+    python benchmarks/rollouts.py                    # CPU: 9M parameters, float32
+    python benchmarks/rollouts.py --device cuda      # 135M, bfloat16; --model 0.6b for Qwen3-0.6B's shape
 """
 
 from __future__ import annotations

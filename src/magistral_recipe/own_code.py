@@ -55,16 +55,27 @@ def file_of(module: str, folder: Path | None) -> Path | None:
     Returns:
         The file; ``None`` where there is none, and a module may be an installed one.
     """
-    if module.endswith(".py"):
-        relative: tuple[Path, ...] = (Path(module).expanduser(),)
-    else:
-        place = Path(*module.split("."))
-        relative = (place.with_name(f"{place.name}.py"), place / "__init__.py")
     for start in _starts(folder):
-        for path in relative:
-            if (start / path).is_file():
-                return (start / path).resolve()
+        if module.endswith(".py"):
+            file = start / Path(module).expanduser()
+            found = file if file.is_file() else None
+        else:
+            found = beneath(start, module.split("."))
+        if found is not None:
+            return found.resolve()
     return None
+
+
+def beneath(folder: Path, names: Sequence[str]) -> Path | None:
+    """Find a module's file below a folder as Python does: a package goes before a file of its name."""
+    place = folder.joinpath(*names)
+    files = (place / "__init__.py", place.with_name(f"{place.name}.py"))
+    return next((file for file in files if file.is_file()), None)
+
+
+def is_installed(file: Path) -> bool:
+    """Say whether a file came with an installed package."""
+    return any(part in _INSTALLED for part in file.parts)
 
 
 def why_no_file(module: str, folder: Path | None) -> str | None:
@@ -255,7 +266,7 @@ def own_line(error: BaseException) -> str:
     """Where in a person's own file an error was raised, `file.py:7`; empty where it was nowhere in one."""
     for frame in reversed(traceback.extract_tb(error.__traceback__)):
         file = Path(frame.filename)
-        if file.suffix == ".py" and _PACKAGE not in file.parents and not any(part in _INSTALLED for part in file.parts):
+        if file.suffix == ".py" and _PACKAGE not in file.parents and not is_installed(file):
             return "" if "lib/python" in file.as_posix() else f"{file.name}:{frame.lineno}"
     return ""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import typing
+from collections.abc import Mapping
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, ValidationInfo, field_validator
@@ -28,6 +29,19 @@ class StrictModel(BaseModel):
         if isinstance(value, bool) and wants_number(cls.model_fields[str(info.field_name)].annotation):
             raise ValueError(f"expected a number, found {str(value).lower()}")
         return value
+
+
+def without_unset(fields: dict[str, Any], unset: Mapping[str, Any]) -> dict[str, Any]:
+    """Leave out keys that came later and are not used: the fingerprints of earlier runs are made without them.
+
+    Args:
+        fields: a section as it is written.
+        unset: such keys, with the values that they have where nobody sets them.
+
+    Returns:
+        The others.
+    """
+    return {name: value for name, value in fields.items() if name not in unset or value != unset[name]}
 
 
 def wants_number(annotation: Any) -> bool:

@@ -5,10 +5,9 @@ from __future__ import annotations
 import json
 
 import pytest
-from typer.testing import CliRunner
+from check_document import document
 from whole_runs import run
 
-from magistral_recipe.cli import app
 from magistral_recipe.files import read_json
 
 RECIPE = """\
@@ -50,8 +49,7 @@ def test_rl_of_a_model_that_knows_no_tags_says_so_and_keeps_its_evidence(tmp_pat
 
 
 def test_check_samples_the_model_where_it_is_asked_to_and_rl_starts_from_the_base(tmp_path):
-    (tmp_path / "nothing.yaml").write_text(RECIPE)
-    done = CliRunner().invoke(app, ["check", str(tmp_path / "nothing.yaml"), "--probe", "--json"])
-    (told,) = [each for each in json.loads(done.stdout)["warnings"] if "samples before RL" in each["message"]]
+    warnings = document(tmp_path, RECIPE, "--probe")["warnings"]
+    (told,) = [each for each in warnings if "samples before RL" in each["message"]]
     assert told["key"] == "stages[0].grpo"
     assert told["message"].endswith("the model doesn't write the thinking tags: put SFT first")

@@ -248,18 +248,12 @@ class Policy(LLM):
         return ids[start:], logprobs
 
 
-def fake_vllm(engine=Foretold) -> ModuleType:
-    """Return a module to put in vLLM's place."""
-    module = ModuleType("vllm")
-    module.LLM, module.SamplingParams = engine, SamplingParams
-    return module
-
-
 def put_in_place(monkeypatch, engine=Foretold) -> ModuleType:
     """Put the stand-in where this package and TRL look for vLLM."""
     from trl.generation import vllm_generation
 
-    module, request = fake_vllm(engine), ModuleType("vllm.lora.request")
+    module, request = ModuleType("vllm"), ModuleType("vllm.lora.request")
+    module.LLM, module.SamplingParams = engine, SamplingParams
     request.LoRARequest = LoRARequest
     monkeypatch.setitem(sys.modules, "vllm", module)
     monkeypatch.setitem(sys.modules, "vllm.lora", ModuleType("vllm.lora"))

@@ -8,7 +8,9 @@ import torch
 from tiny_policy import letters_reward, policy, problems, tokenizer, trainer
 
 from magistral_recipe.errors import RunError
+from magistral_recipe.training import generating
 from magistral_recipe.training.generating import RoundGenerator
+from magistral_recipe.writing.chat_format import decode_completion
 
 
 def a_round(folder, rewards=letters_reward, count=4, **changes):
@@ -84,6 +86,29 @@ def test_in_chunks_each_completion_keeps_its_own_reward_and_figures(tmp_path):
     assert [rollout.reward for rollout in round_.rollouts] == [len(text) for text in texts]
     weighted = sum(len(chunk) * max(map(len, chunk)) for chunk in calls) / 16
     assert round_.figures["longest"] == [pytest.approx(weighted)]
+
+
+@pytest.mark.parametrize("budget", [None, 90])
+def test_each_completion_is_decoded_once_however_early_it_is_scored(tmp_path, monkeypatch, budget):
+    decoded = []
+
+    def noted(tokenizer, ids, stop_ids):
+        decoded.append(tuple(ids))
+        return decode_completion(tokenizer, ids, stop_ids)
+
+    monkeypatch.setattr(generating, "decode_completion", noted)
+    _, _, round_ = a_round(tmp_path, max_tokens_per_generation=budget)
+    assert sorted(decoded) == sorted(tuple(rollout.sequence.completion_ids.tolist()) for rollout in round_.rollouts)
+
+
+def test_an_evaluation_after_a_round_that_was_scored_early_has_texts_of_its_own(tmp_path):
+    run, data, round_ = a_round(tmp_path, max_tokens_per_generation=90)
+    assert len(run._stash.early) == 16
+    run.model.eval()
+    *_, completions = run._generate([row["prompt"] for row in data])[:4]
+    assert run._stash.texts == completions
+    assert len(completions) == 4
+    assert completions != [rollout.text for rollout in round_.rollouts[:4]]
 
 
 def test_what_a_round_logs_stays_out_of_the_trainers_metrics(tmp_path):

@@ -17,8 +17,6 @@ from magistral_recipe import own_code
 _OWN = __name__.partition(".")[0]
 """This package: that its code has changed is said, and makes no stage run again."""
 
-_INSTALLED = ("site-packages", "dist-packages")
-
 
 def code_files(module: str, folder: Path | None = None) -> dict[str, Path]:
     """Find the files behind a module.
@@ -39,11 +37,11 @@ def code_files(module: str, folder: Path | None = None) -> dict[str, Path]:
     while waiting:
         name = waiting.pop(0)
         first = name.partition(".")[0]
-        file = None if root is None else _beneath(root, name.split("."))
+        file = None if root is None else own_code.beneath(root, name.split("."))
         if name in found or first == _OWN or (file is None and first in sys.stdlib_module_names):
             continue
         file = file or _file_of(name)
-        if file is None or (_installed(file) and first != home):
+        if file is None or (own_code.is_installed(file) and first != home):
             continue
         found[name] = file
         waiting += _parents(name)
@@ -62,18 +60,8 @@ def _file_of(name: str) -> Path | None:
         return None
     if not rest:
         return Path(spec.origin) if spec.origin and spec.origin.endswith(".py") else None
-    places = (_beneath(Path(folder), rest) for folder in spec.submodule_search_locations or ())
+    places = (own_code.beneath(Path(folder), rest) for folder in spec.submodule_search_locations or ())
     return next((file for file in places if file is not None), None)
-
-
-def _beneath(folder: Path, names: list[str]) -> Path | None:
-    place = folder.joinpath(*names)
-    files = (place / "__init__.py", place.with_name(f"{place.name}.py"))
-    return next((file for file in files if file.is_file()), None)
-
-
-def _installed(file: Path) -> bool:
-    return any(part in _INSTALLED for part in file.parts)
 
 
 def _parents(name: str) -> Iterator[str]:

@@ -21,6 +21,7 @@ from magistral_recipe.chain.records import read_record
 from magistral_recipe.chain.run_folder import StagePlace, places_of
 from magistral_recipe.check.recipe_file import load_recipe
 from magistral_recipe.errors import FULL, MagistralRecipeError
+from magistral_recipe.foreign import naming_only
 from magistral_recipe.machine import World
 from magistral_recipe.recipe.sections import BASE, LoadedRecipe, Stage, StageContext
 
@@ -118,7 +119,8 @@ def stage_process(run: Path, index: int, recipe_folder: Path) -> int:
     main = World.from_environment().rank == 0
     loaded = None
     try:
-        loaded = load_recipe(run / layout.RECIPE, folder=recipe_folder)
+        with naming_only():  # the runner has tried the code that it names: here it runs when it is needed, once
+            loaded = load_recipe(run / layout.RECIPE, folder=recipe_folder)
         load_libraries(loaded.recipe.stages[index])
         results = run_stage(loaded, run, index, send if main else silent)
         results |= peak_memory()

@@ -153,14 +153,22 @@ def _marked(reward: RewardFunction, problems: Sequence[Problem]) -> list[str]:
     if isinstance(reward, Reward):
         return []
     texts = [text for problem in problems if problem.kind == "math" for text in _references(problem)]
+    if (found := _mostly_marked(texts)) is None:
+        return []
+    mark, where, holding = found
+    return [
+        f"{name_of(reward)} is given the whole answer, and {holding:,} of {len(texts):,} contain {mark}: "
+        f"`answer_in: {where}` hands it what stands there alone"
+    ]
+
+
+def _mostly_marked(texts: Sequence[str]) -> tuple[str, str, int] | None:
+    """The mark that most texts contain, what `answer_in` calls the place, and how many contain it."""
     for mark, where in _MARKS:
         holding = sum(mark in text for text in texts)
         if 2 * holding > len(texts):
-            return [
-                f"{name_of(reward)} is given the whole answer, and {holding:,} of {len(texts):,} contain {mark}: "
-                f"`answer_in: {where}` hands it what stands there alone"
-            ]
-    return []
+            return mark, where, holding
+    return None
 
 
 def _told(unearned: Sequence[Unearned], of: int) -> str:
@@ -169,10 +177,9 @@ def _told(unearned: Sequence[Unearned], of: int) -> str:
 
 
 def _way_out(unearned: Sequence[Unearned], of: int) -> str:
-    for mark, where in _MARKS:
-        holding = sum(mark in each.reference for each in unearned)
-        if 2 * holding > len(unearned):
-            return f"{holding:,} of {of:,} answers contain {mark}: `answer_in: {where}`?"
+    if (found := _mostly_marked([each.reference for each in unearned])) is not None:
+        mark, where, holding = found
+        return f"{holding:,} of {of:,} answers contain {mark}: `answer_in: {where}`?"
     return (
         "The answer column holds the answer alone (`columns: {answer: …}` names it, `answer_in:` says where in it the "
         "answer stands); a problem without a short answer can't be graded"

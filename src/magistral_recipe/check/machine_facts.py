@@ -203,26 +203,24 @@ def _vllm(facts: Facts) -> Diagnosis:
 
 def _ram(ram: Memory) -> Diagnosis:
     found = f"{ram.total / GIB:.0f} GiB, {ram.free / GIB:.0f} GiB of it free"
-    if ram.free >= _RAM:
-        return Diagnosis("memory", "ok", found)
     remedy = "a model is loaded through it: `check` says how much a recipe takes (its line 'memory of the machine')"
-    return Diagnosis("memory", "weak", found, remedy)
+    return _enough("memory", found, ram, _RAM, remedy)
 
 
 def _shm(shm: Memory) -> Diagnosis:
     found = f"{_size(shm.total)}, {_size(shm.free)} of it free"
-    if shm.free >= _SHM:
-        return Diagnosis("/dev/shm", "ok", found)
     remedy = "several processes and vLLM need more: `docker run --shm-size=8g` (or `--ipc=host`)"
-    return Diagnosis("/dev/shm", "weak", found, remedy)
+    return _enough("/dev/shm", found, shm, _SHM, remedy)
 
 
 def _disk(what: str, room: Memory) -> Diagnosis:
     found = f"{_size(room.free)} free of {_size(room.total)}, {what}"
-    if room.free >= _DISK:
-        return Diagnosis("disk", "ok", found)
     remedy = "the ready recipes take 10 to 70 GiB: `HF_HOME` moves the hub's cache, `run --output` the run"
-    return Diagnosis("disk", "weak", found, remedy)
+    return _enough("disk", found, room, _DISK, remedy)
+
+
+def _enough(subject: str, found: str, room: Memory, least: float, remedy: str) -> Diagnosis:
+    return Diagnosis(subject, "ok", found) if room.free >= least else Diagnosis(subject, "weak", found, remedy)
 
 
 def _size(size: float) -> str:

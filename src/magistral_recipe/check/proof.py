@@ -87,7 +87,7 @@ def prove_wiring_of(
     words: Words,
     data: LookedAt | None = None,
     told: list[str] | None = None,
-) -> bool:
+) -> None:
     """Run the wiring proof on the base model's own words and the first rows of the recipe's data.
 
     Args:
@@ -96,9 +96,6 @@ def prove_wiring_of(
         words: the model's.
         data: the first rows, where they are loaded already; a stage whose rows are not among them is passed over.
         told: takes what was shown, a line a finding.
-
-    Returns:
-        Whether all of it could be proven.
 
     Raises:
         RecipeError: the wiring is broken.
@@ -109,11 +106,10 @@ def prove_wiring_of(
     from magistral_recipe.stages.sft import SftStage
 
     stages, chat = training_stages(loaded), words.chat
-    whole, traces = True, tuple[Trace, ...]()
+    traces = tuple[Trace, ...]()
     for index, stage in stages:
         if data is not None and isinstance(stage, SftStage) and stage.traces.stage is None:
             rows = data.traces.get(index)
-            whole = whole and rows is not None
         else:
             rows = stage.proof_traces(loaded.folder, chat.thinking, ROWS)
         traces = traces or tuple(rows or ())
@@ -121,7 +117,6 @@ def prove_wiring_of(
     for _, stage in stages:
         if data is not None and isinstance(stage, GrpoStage):
             problems = data.problems.get(loaded.recipe.origin_of(stage.problems))
-            whole = whole and problems is not None
         else:
             problems = stage.proof_problems(loaded.recipe, loaded.folder, ROWS)
         if problems is not None:
@@ -131,7 +126,6 @@ def prove_wiring_of(
             _show(proofs[-1], console, told)
     if not proofs and traces:
         _show(prove_wiring(words.tokenizer, chat, [], [], traces, words.stops), console, told)
-    return whole
 
 
 def _show(report: WiringReport, console: Console, told: list[str] | None) -> None:

@@ -13,8 +13,8 @@ MIN_LIKENESS = 0.7
 MIN_CONTAINED = 0.7
 """Share of an evaluation problem's shingles that a disguised copy holds."""
 
-NGRAM, MIN_NGRAM_SHARE = 8, 0.5
-"""Length of the word runs that are compared (open-r1's), and the share of them that makes a leak."""
+MIN_NGRAM_SHARE = 0.5
+"""Share of an evaluation problem's word runs that makes a leak."""
 
 SAMPLES_A_PROBLEM = 16
 """The paper's number, in both passes (§4)."""

@@ -13,10 +13,10 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from magistral_recipe.curation.defaults import MIN_CONTAINED, MIN_NGRAM_SHARE, NGRAM
+from magistral_recipe.curation.defaults import MIN_CONTAINED, MIN_NGRAM_SHARE
 from magistral_recipe.curation.likeness import Likeness, likeness
 from magistral_recipe.curation.rows import Dropped, Outcome, Row
-from magistral_recipe.data.decontaminate import Overlap, OverlapIndex, Posed
+from magistral_recipe.data.decontaminate import NGRAM, Overlap, OverlapIndex, Posed
 
 LEAK = {
     "exact": "the words of an evaluation problem",

@@ -26,7 +26,7 @@ from magistral_recipe.data.reading import Mistake, Wish, reading_of
 from magistral_recipe.data.transform import transform_mistake, transformed
 from magistral_recipe.errors import DataError
 from magistral_recipe.foreign import only_names
-from magistral_recipe.schema import StrictModel
+from magistral_recipe.schema import StrictModel, without_unset
 from magistral_recipe.writing.thinking import Thinking
 
 Wanted = str | int | float | bool | None
@@ -52,6 +52,18 @@ def _says_parts(value: object) -> str:
 
 Split = Annotated[Annotated[str, Tag("name")] | Annotated[HeldOut, Tag("parts")], Discriminator(_says_parts)]
 """A split by its name, or in how many parts; told apart so that a mistake in one is not told of the other, too."""
+
+
+_CAME_LATER: dict[str, Any] = {
+    "layout": None,
+    "where": {},
+    "transform": None,
+    "sums": None,
+    "terms": None,
+    "stage": None,
+    "repeats": "set_aside",
+}
+"""Keys of sources that earlier versions did not know, as they are where nobody sets them."""
 
 
 class FileSource(StrictModel):
@@ -98,11 +110,7 @@ class FileSource(StrictModel):
     @model_serializer(mode="wrap")
     def _as_known(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
         """Write what an earlier version knew as it wrote it: the fingerprints of its runs are made of this."""
-        fields: dict[str, Any] = handler(self)
-        unset: dict[str, Any] = {"layout": None, "where": {}, "transform": None, "sums": None, "terms": None}
-        for name, unused in {**unset, "stage": None, "repeats": "set_aside"}.items():
-            if fields.get(name) == unused:
-                fields.pop(name, None)
+        fields = without_unset(handler(self), _CAME_LATER)
         if "answer_in" in fields:  # `whole` was the default, before a layout could say otherwise
             fields["answer_in"] = {None: "whole", "whole": "whole, whatever a layout says"}.get(
                 self.answer_in, self.answer_in

@@ -32,6 +32,9 @@ class Posed(Protocol):
 
 _Item = TypeVar("_Item", bound=Posed)
 
+NGRAM = 8
+"""Words of the runs that are compared, as open-r1's are."""
+
 # Kana and Han characters, which are written without spaces.
 _UNSPACED = "\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff"
 # In this order: a number with its decimals, a single unspaced character, a word, a sign that has a meaning.
@@ -99,7 +102,7 @@ class Decontaminated(Generic[_Item]):
 
 
 def find_overlaps(
-    train: Iterable[Posed], heldout: Sequence[Posed], *, ngram: int = 8, min_share: float = 0.0
+    train: Iterable[Posed], heldout: Sequence[Posed], *, ngram: int = NGRAM, min_share: float = 0.0
 ) -> list[Overlap]:
     """Find the training problems that repeat held-out ones.
 
@@ -125,7 +128,7 @@ def find_overlaps(
 
 
 def decontaminate(
-    train: Sequence[_Item], heldout: Sequence[Posed], *, ngram: int = 8, min_share: float = 0.0
+    train: Sequence[_Item], heldout: Sequence[Posed], *, ngram: int = NGRAM, min_share: float = 0.0
 ) -> Decontaminated[_Item]:
     """Remove the training problems that repeat held-out ones.
 

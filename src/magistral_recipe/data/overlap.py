@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
-from magistral_recipe.data.decontaminate import find_overlaps, problem_words
+from magistral_recipe.data.decontaminate import NGRAM, OverlapIndex, problem_words
 from magistral_recipe.data.partition import Named
 
 MIN_SHARE = 0.8
@@ -92,17 +92,19 @@ def shared_problems(
         if same_source or not item.id.isdigit():
             by_id.setdefault(item.id, []).append(number)
     by_text.pop((), None)  # a text of signs that all were dropped equals nothing
-    texts: set[int] = set()
-    ids: set[int] = set()
-
-    def noted() -> Iterable[Named]:
-        for item in train:
-            texts.update(by_text.get(tuple(problem_words(item.problem)), ()))
-            ids.update(by_id.get(item.id, ()))
-            yield item
-
-    overlaps = find_overlaps(noted(), evaluation, min_share=MIN_SHARE)
-    alike = {overlap.heldout for overlap in overlaps if overlap.kind != "exact"} - texts
+    same = {numbers[0]: numbers for numbers in by_text.values()}
+    texts, ids, alike = set[int](), set[int](), set[int]()
+    index = OverlapIndex(evaluation, NGRAM)
+    for number, item in enumerate(train):
+        ids.update(by_id.get(item.id, ()))
+        found_one = index.look_up(number, item.problem, MIN_SHARE)
+        if found_one is None:
+            continue
+        if found_one.kind == "exact":
+            texts.update(same[found_one.heldout])
+        else:
+            alike.add(found_one.heldout)
+    alike -= texts
     ids -= texts | alike
     found = sorted(texts | ids | alike)
     examples = tuple(_cut(evaluation[number].problem) for number in found[:_SHOWN])

@@ -134,7 +134,7 @@ class Reading:
 
     def _fields(self, row: object) -> object:
         if self.layout is None:
-            return self.shape.adapted(row, self.wish.columns, self.wish.use) if self.shape else row
+            return self.shape.adapted(row, self._columns, self.wish.use) if self.shape else row
         return adapted(row, self.layout, self._columns, self._mapped, self.wish.use, self._answer_in)
 
     @cached_property
@@ -237,6 +237,7 @@ def reading_of(
         The reading, and what is wrong with `layout` and `where`.
     """
     columns = peek.first_columns(first)
+    values = [row.value for row in first if isinstance(row, RawRow) and isinstance(row.value, dict)]
     mistakes: list[Mistake] = []
     name, layout = wish.layout, None
     if name is not None:
@@ -248,7 +249,6 @@ def reading_of(
             lacking = ", ".join(f"'{column}'" for column in layout.known_by if column not in columns)
             mistakes.append(("layout", f"'{name}' needs the columns {lacking}; {peek.listed(columns)}"))
     elif columns:
-        values = [row.value for row in first if isinstance(row, RawRow) and isinstance(row.value, dict)]
         name = catalogue.recognised(columns, values, wish.use, wish.path, wish.columns)
         layout = catalogue.find(name) if name else None
     for column in wish.where if columns else ():
@@ -256,6 +256,5 @@ def reading_of(
             mistakes.append((f"where.{column}", peek.unknown_column(column, columns)))
     shape = Shape()
     if layout is None and wish.layout is None:
-        rows = [row.value for row in first if isinstance(row, RawRow) and isinstance(row.value, dict)]
-        shape = common_shape(columns, rows, wish.use, wish.columns)
+        shape = common_shape(columns, values, wish.use, wish.columns)
     return Reading(wish, name if layout else None, layout, thinking, shape, tuple(columns)), mistakes

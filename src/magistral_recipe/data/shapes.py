@@ -73,12 +73,12 @@ class Shape:
         parts += [f"'{self.choices}' behind the problem, choice {self.first_choice} is A"] if self.choices else []
         return ", ".join(parts)
 
-    def adapted(self, row: object, mapped: Mapping[str, str | None], use: Use) -> object:
+    def adapted(self, row: object, columns: Mapping[str, str | None], use: Use) -> object:
         """Bring a row into our own fields.
 
         Args:
             row: as its file has it.
-            mapped: field to column, where the recipe says so.
+            columns: field to column: its own, and the recipe's in their place.
             use: what the row is to be.
 
         Returns:
@@ -86,7 +86,7 @@ class Shape:
         """
         if not isinstance(row, Mapping):
             return row
-        values = self._values(row, mapped, use)
+        values = self._values(row, columns, use)
         if "tests" in self.columns and values.get("tests") is not None:
             try:
                 values["tests"] = tests_of(values["tests"], None)
@@ -103,9 +103,8 @@ class Shape:
             values["answer"] = _chosen(values.get("answer"), lookup(row, self.choices)[1], self.first_choice)
         return values
 
-    def _values(self, row: Mapping[str, Any], mapped: Mapping[str, str | None], use: Use) -> dict[str, Any]:
+    def _values(self, row: Mapping[str, Any], columns: Mapping[str, str | None], use: Use) -> dict[str, Any]:
         wanted = PROBLEM_FIELDS if use == "problems" else TRACE_FIELDS
-        columns: dict[str, str | None] = {**self.columns, **mapped}
         claimed = set(columns.values()) - {"solution"}  # which holds the answer, and is the solution all the same
         values: dict[str, Any] = {}
         for name in wanted:

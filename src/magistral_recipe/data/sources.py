@@ -130,8 +130,7 @@ def load_problems(
     Raises:
         DataError: if the source cannot be read, or nothing is left of it.
     """
-    loading = stream_problems(source, base, quarantine, raw=raw)
-    return loading.result(list(loading))
+    return stream_problems(source, base, quarantine, raw=raw).whole()
 
 
 def stream_problems(
@@ -187,12 +186,11 @@ def problems_of(data: object, **keys: Any) -> LoadResult[Problem]:
         The problems and what was set aside.
 
     Raises:
-        DataError: if nothing is left of them.
+        DataError: if nothing is left of them, or a key needs a file.
     """
     source = ProblemsSource(path="data", **keys)
-    reading, rows = opened(readers.rows_of(data, "data"), source.wish("problems", Path()), source.describe())
-    loading = Loading(source, rows, reading.problem, lambda problem: problem.id, None, False, reading)
-    return loading.result(list(loading))
+    _require_as_they_are(source)
+    return load_problems(source, Path(), None, raw=readers.rows_of(data, "data"))
 
 
 def traces_of(data: object, thinking: Thinking | None = None, **keys: Any) -> LoadResult[Trace]:
@@ -207,16 +205,18 @@ def traces_of(data: object, thinking: Thinking | None = None, **keys: Any) -> Lo
         The traces and what was set aside.
 
     Raises:
-        DataError: if nothing is left of them.
+        DataError: if nothing is left of them, or a key needs a file.
     """
-    source, tags = TracesSource(path="data", **keys), thinking or Thinking()
-    reading, rows = opened(readers.rows_of(data, "data"), source.wish("traces", Path()), source.describe(), thinking)
+    source = TracesSource(path="data", **keys)
+    _require_as_they_are(source)
+    return load_traces(source, Path(), None, thinking, raw=readers.rows_of(data, "data"))
 
-    def key(trace: Trace) -> str:
-        return content_hash(trace.problem, trace.text(tags))
 
-    loading = Loading(source, rows, reading.trace, key, None, False, reading)
-    return loading.result(list(loading))
+def _require_as_they_are(source: ProblemsSource | TracesSource) -> None:
+    """Refuse what needs a file, or whose rows are in Python's hands anyway."""
+    for key in ("transform", "split"):
+        if getattr(source, key) is not None:
+            raise DataError(f"{key}: goes with a file or a data set of the hub, not with rows that are in memory")
 
 
 def _benchmark(source: ProblemsSource, base: Path, quarantine: Path | None) -> Loading[Problem]:
@@ -268,22 +268,19 @@ def load_traces(
         reading, rows = opened(source.rows(base) if raw is None else raw, wish, source.describe(), thinking)
         unique = key if source.repeats == "set_aside" else None
         partition = _partition(source, base, reading)
-        loading = Loading(source, rows, reading.trace, unique, quarantine, False, reading, partition)
-        return loading.result(list(loading))
+        return Loading(source, rows, reading.trace, unique, quarantine, False, reading, partition).whole()
     wanted = source.skip + (source.count or 1)
     if source.sums is not None:
         from magistral_recipe.data import sums
 
         worked = _numbered(sums.traces(wanted, source.seed or 0, source.terms or sums.TERMS), source.describe())
-        summed = Loading(source, worked, Reading(wish).trace, key, quarantine, made=True)
-        return summed.result(list(summed))
+        return Loading(source, worked, Reading(wish).trace, key, quarantine, made=True).whole()
     from magistral_recipe.data import tiny
 
     made = tiny.traces(wanted, seed=source.seed or 0, thinking=tags)
     # Made ones repeat by chance, as the generator means them to.
     numbered = _numbered(made, source.describe())
-    made_ones = Loading(source, numbered, Reading(wish).trace, None, quarantine, made=True)
-    return made_ones.result(list(made_ones))
+    return Loading(source, numbered, Reading(wish).trace, None, quarantine, made=True).whole()
 
 
 def _partition(source: ProblemsSource | TracesSource, base: Path, reading: Reading) -> Partition | None:
@@ -343,15 +340,13 @@ class Loading(Generic[_Item]):
         with self.aside:
             yield from _chosen(self._good(), self.source, self.made)
 
-    def result(self, rows: list[_Item]) -> LoadResult[_Item]:
-        """Say what the source gave, once it has been gone through.
-
-        Args:
-            rows: what came of it, where the caller held it.
+    def whole(self) -> LoadResult[_Item]:
+        """Go through it, and say what the source gave.
 
         Raises:
             DataError: if nothing came.
         """
+        rows = list(self)
         read = self._accepted + self.aside.count
         if not rows:
             raise DataError(_nothing_left(self.source, read, self._accepted, self._passed_over, self.aside))

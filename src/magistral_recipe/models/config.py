@@ -7,7 +7,7 @@ from typing import Any, Literal
 from pydantic import Field, SerializerFunctionWrapHandler, model_serializer, model_validator
 
 from magistral_recipe.models.precision import Dtype, full_training_mistake
-from magistral_recipe.schema import StrictModel
+from magistral_recipe.schema import StrictModel, without_unset
 
 
 class LoraSettings(StrictModel):
@@ -52,10 +52,7 @@ class ModelConfig(StrictModel):
     @model_serializer(mode="wrap")
     def _as_known(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
         """Write what an earlier version knew as it wrote it: the fingerprints of its runs are made of this."""
-        fields: dict[str, Any] = handler(self)
-        if fields.get("adapter") == "attach":
-            fields.pop("adapter")
-        return fields
+        return without_unset(handler(self), {"adapter": "attach"})
 
     @model_validator(mode="after")
     def _possible(self) -> ModelConfig:

@@ -19,10 +19,10 @@ from magistral_recipe.curation.defaults import (
     MIN_CONTAINED,
     MIN_LIKENESS,
     MIN_NGRAM_SHARE,
-    NGRAM,
     SAMPLES_A_PROBLEM,
     MultipleChoice,
 )
+from magistral_recipe.data.decontaminate import NGRAM
 from magistral_recipe.recipe.sections import Inputs, Mistakes, Recipe, Stage, StageContext
 from magistral_recipe.schema import StrictModel
 from magistral_recipe.stages.drawn import SamplingKeys

@@ -14,7 +14,7 @@ from magistral_recipe.data.sources import ProblemsSource, first_rows, load_probl
 from magistral_recipe.foreign import only_names
 from magistral_recipe.recipe.sections import Inputs, Mistakes, Recipe, StageContext
 from magistral_recipe.rewards import registry
-from magistral_recipe.schema import StrictModel
+from magistral_recipe.schema import StrictModel, without_unset
 from magistral_recipe.stages.before_rl import tell_baseline
 from magistral_recipe.stages.held_out import compare_with_evaluations
 from magistral_recipe.stages.training import TrainingStage, check_problems, run_arguments
@@ -56,10 +56,7 @@ class RolloutsConfig(StrictModel):
     @model_serializer(mode="wrap")
     def _as_known(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
         """Write what an earlier version knew as it wrote it: the fingerprints of its runs are made of this."""
-        fields: dict[str, Any] = handler(self)
-        for name, unused in (("weights", "copy"), ("sync", None), ("correction", "token_truncate")):
-            if fields.get(name) == unused:
-                fields.pop(name, None)
+        fields = without_unset(handler(self), {"weights": "copy", "sync": None, "correction": "token_truncate"})
         if fields.get("backend") == "auto":
             fields["backend"] = "transformers"
         return fields

@@ -47,7 +47,7 @@ class Stash:
         rewards: `[N, F]`, those of all ranks.
         parts: columns that rewards logged.
         groups: each completion's group.
-        early: completions in the order in which they went to the rewards, where that was before all had ended.
+        early: text of each row, in the order in which they went to the rewards, where that was before all had ended.
     """
 
     inputs: list[dict[str, Any]] = field(default_factory=list)
@@ -57,7 +57,7 @@ class Stash:
     rewards: Tensor = field(default_factory=lambda: torch.zeros(0, 0))
     parts: dict[str, list[Any]] = field(default_factory=dict)
     groups: list[int] = field(default_factory=list)
-    early: list[int] = field(default_factory=list)
+    early: dict[int, str] = field(default_factory=dict)
 
 
 class RoundGenerator(GRPOTrainer):
@@ -157,7 +157,9 @@ class RoundGenerator(GRPOTrainer):
         if self.tools:  # TRL's parsed messages are what an environment needs
             self._stash.texts = [str(completion) for completion in completions]
         else:
-            self._stash.texts, completions = self._shaped(prompts, completion_ids)
+            early = self._stash.early if self.model.training else {}  # an evaluation finds the last round's
+            texts = [early[row] for row in range(len(completion_ids))] if early else self._decoded(completion_ids)
+            self._stash.texts, completions = texts, _shaped(prompts, texts)
         self._stash.prompt_ids, self._stash.completion_ids = prompt_ids, completion_ids
         self._spent("generating", time.perf_counter() - started)
         return (prompt_ids, completion_ids, tool_mask, completions, *rest)
@@ -214,8 +216,9 @@ class RoundGenerator(GRPOTrainer):
     def _score_early(self, rows: list[int], done: dict[int, Sample]) -> None:
         """Hand completions to the rewards while others are still being written."""
         inputs, ids = [self._stash.inputs[row] for row in rows], [done[row].ids for row in rows]
-        completions = self._shaped([row["prompt"] for row in inputs], ids)[1]
-        self._stash.early += rows
+        texts = self._decoded(ids)
+        self._stash.early |= zip(rows, texts, strict=True)
+        completions = _shaped([row["prompt"] for row in inputs], texts)
         arguments = checks.reward_arguments(inputs, completions, ids, self._stop_ids, self.state)
         self._scorer.submit(len(rows), arguments)
 
@@ -223,7 +226,7 @@ class RoundGenerator(GRPOTrainer):
         started = time.perf_counter()
         scores = self._scorer.collect(len(prompts))
         if scores is not None:
-            scores = scores.in_order(self._stash.early)
+            scores = scores.in_order(list(self._stash.early))
         else:
             arguments = checks.reward_arguments(inputs, completions, completion_ids_list, self._stop_ids, self.state)
             if self.environments is not None:
@@ -283,12 +286,9 @@ class RoundGenerator(GRPOTrainer):
     def _stop_ids(self) -> set[int]:
         return {*self.eos_token_ids, self._tokenizer.pad_token_id}
 
-    def _shaped(self, prompts: list[Any], completion_ids: list[list[int]]) -> tuple[list[str], list[Any]]:
-        """Decode completions with their tags; in the shape that rewards know from TRL, too."""
-        texts = [decode_completion(self._tokenizer, ids, self.eos_token_ids) for ids in completion_ids]
-        if prompts and isinstance(prompts[0], list):
-            return texts, [[{"role": "assistant", "content": text}] for text in texts]
-        return texts, list(texts)
+    def _decoded(self, completion_ids: list[list[int]]) -> list[str]:
+        """Completions as text, with their tags."""
+        return [decode_completion(self._tokenizer, ids, self.eos_token_ids) for ids in completion_ids]
 
     def _may_score_early(self) -> bool:
         return (
@@ -313,6 +313,13 @@ class RoundGenerator(GRPOTrainer):
     def _most(self, number: int) -> int:
         """Return the largest of the ranks' numbers."""
         return max(gather_object([number])) if self.accelerator.num_processes > 1 else number
+
+
+def _shaped(prompts: list[Any], texts: list[str]) -> list[Any]:
+    """Completions in the shape that rewards know from TRL."""
+    if prompts and isinstance(prompts[0], list):
+        return [[{"role": "assistant", "content": text}] for text in texts]
+    return list(texts)
 
 
 class _WholeGroups:

@@ -130,16 +130,13 @@ class Chosen:
         name: as it was named: ``aime24``, ``mgsm_fr``, ``gym:gcd``, a path.
         row: the benchmark, its data filled in.
         languages: those chosen, of a benchmark that has several; else empty.
+        own_file: whether it is a data file of one's own, which is read as a recipe reads one.
     """
 
     name: str
     row: Benchmark
     languages: tuple[str, ...] = ()
-
-    @property
-    def own_file(self) -> bool:
-        """Whether it is a data file of one's own, which is read as a recipe reads one."""
-        return self.row.data.path == self.name and self.row.title == read_row(FOLDER / f"{FILE}.yaml").title
+    own_file: bool = False
 
     @property
     def folder(self) -> str:
@@ -191,7 +188,7 @@ def find(name: str, base: Path | None = None) -> Chosen:
             row = read_row(place)
             return Chosen(place.stem, row, tuple(row.languages))
         row = read_row(FOLDER / f"{FILE}.yaml")
-        return Chosen(name, row.model_copy(update={"data": DataSet(path=name)}))
+        return Chosen(name, row.model_copy(update={"data": DataSet(path=name)}), own_file=True)
     if name == GYM:
         raise DataError("benchmark 'gym': say which task of reasoning-gym, as gym:gcd")
     hint = did_you_mean(name, all_names(), list_all_below=0)

@@ -46,6 +46,12 @@ _PHRASES = (
 )
 _INSTRUCTION = re.compile("|".join(_PHRASES), re.IGNORECASE)
 _ARITHMETIC = re.compile(r"[=<>≤≥+×÷√∑∫]|\\(?:frac|sqrt|sum|int|cdot|times|sin|cos|tan|log|ln)\b|\w\^|\d\s*[-*/]\s*\d")
+# What lists and Markdown put around words: a bullet, a heading, a quotation; the number of an item at the very start;
+# bold and italics. A star between two numbers is a product, a minus before one is its sign: those stay.
+_BULLET = re.compile(r"^[ \t]*(?:(?:[*•‣]|#{1,6}|>)[ \t]+|[-+–][ \t]+(?=[^\W\d_¿¡]))", re.MULTILINE)
+_ITEM = re.compile(r"\A\s*\(?(?:\d{1,3}|[a-z])[.)][ \t]+(?=[^\W\d_a-z]|[¿¡$\\])")
+_BOLD = re.compile(r"(?<![\w)\]}*])(\*\*\*?|__)(?=[^\s*_])([^*_\n]+)(?<=\S)\1(?![\w(*])")
+_ITALICS = re.compile(r"(?<![\w)\]}*])\*(?=[^\W\d_])([^*\n]+)(?<=\S)\*(?![\w(*])")
 _POLITE = re.compile(r"\b(?:please|kindly|can you|could you)\b", re.IGNORECASE)
 
 
@@ -66,13 +72,19 @@ def problem_parts(text: str) -> list[str]:
         text: a problem as a data set gives it.
 
     Returns:
-        Its sentences, instructions and words of politeness taken out.
+        Its sentences; instructions, words of politeness and the marks of lists taken out.
     """
     return list(_problem_parts(text))
 
 
+def without_marks(text: str) -> str:
+    """Take off what lists and Markdown put around words; two texts that differ in it alone pose one problem."""
+    text = _BOLD.sub(r"\2", _BULLET.sub("", _ITEM.sub("", text)))
+    return _ITALICS.sub(r"\1", text)
+
+
 @lru_cache(maxsize=16)  # whoever looks for equal and for similar problems asks twice for each
 def _problem_parts(text: str) -> tuple[str, ...]:
-    found = parts(text)
+    found = parts(without_marks(text))
     kept = [polished for part in found if not is_instruction(part) and (polished := _POLITE.sub(" ", part)).strip()]
     return tuple(kept or found)

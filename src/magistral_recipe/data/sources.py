@@ -162,7 +162,10 @@ def stream_problems(
     if source.tiny is not None:
         from magistral_recipe.data import tiny
 
-        made: Iterable[object] = tiny.problems(source.tiny, wanted, seed=source.seed or 0)
+        seed = source.seed or 0
+        made: Iterable[object] = (
+            tiny.flawed(wanted, seed) if source.tiny == "flawed" else tiny.problems(source.tiny, wanted, seed)
+        )
     elif source.sums is not None:
         from magistral_recipe.data import sums
 

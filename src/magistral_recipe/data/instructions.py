@@ -12,7 +12,7 @@ from functools import lru_cache
 
 # Where a sentence ends, a label or a line does; and before a clause that says what to do with the answer.
 _BREAK = re.compile(
-    r"(?<=[.!?:;])\s+|\n+|(?<=[。！？：；])|"
+    r"(?<=[.?:;])\s+|(?<=!)\s+(?![-+*/=<>])|\n+|(?<=[。！？：；])|"
     r"(?:,|;)?\s+(?:(?:and|then|und|et|y|e)\s+)?(?:please\s+)?"
     r"(?=(?:put|giv|writ|return|express|enclos|box|provid|present|round|show|explain|respond)(?:e|ing|ting)?\b)",
     re.IGNORECASE,
@@ -29,7 +29,11 @@ _PHRASES = (
     r"\b(?:solve|answer|consider|work out|tackle) (?:the|this|these) (?:following\b|below\b)",
     r"\b(?:problem|question|exercise|task|puzzle)s? (?:below|above|that follows?)\b",
     r"^\W*(?:problem|question|exercise|task|example|instructions?|input|query|prompt|user|human|q|answer|solution|"
-    r"response|output|assistant)(?:\s+(?:no\.?\s*)?\d+)?\W*$",
+    r"response|output|assistant|exercice|problème|énoncé|réponse|aufgabe|übung|frage|lösung|antwort|ejercicio|problema|"
+    r"pregunta|respuesta|esercizio|domanda|risposta|задача|вопрос|упражнение|ответ)"
+    r"(?:\s+(?:no\.?|nr\.?|n°|№|#)?\s*\d+)?\W*$|^\W*(?:题目|问题|例题?|问|答案?|解)\s*\d*\W*$",
+    # "AIME 2024 problem:", "AMC 12A, Problem 5."
+    r"^\W*(?:(?:\d{4}\s+)?[A-Z]{3,}[\w-]*(?:\s+(?:I{1,3}|\d{1,4}[AB]?))*[\s,]+)(?:problem|question)(?:\s+\d+)?\W*$",
     r"^\W*you are (?:a|an|the)\b",
     r"^\W*(?:thanks?(?: you)?|hello|hi|hey|good luck)\b[^.!?]*\W*$",
     r"\b(?:decimal places?|significant (?:figures|digits))\b",

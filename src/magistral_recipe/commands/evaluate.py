@@ -17,7 +17,7 @@ import typer
 
 from magistral_recipe import layout
 from magistral_recipe.chain.launch import die_with_parent
-from magistral_recipe.commands.recipe_arguments import TrustRemoteCode, output_folder
+from magistral_recipe.commands.recipe_arguments import TrustRemoteCode, named_columns, output_folder
 from magistral_recipe.confidential import masked_text
 from magistral_recipe.data.benchmarks import catalogue
 from magistral_recipe.data.benchmarks.catalogue import Chosen
@@ -149,10 +149,7 @@ def _read_as(chosen: list[Chosen], columns: str | None, answer_in: str | None) -
     """The keys by which a data file of one's own is read, as a recipe's set of problems has them."""
     found: dict[str, Any] = {}
     if columns is not None:
-        pairs = [pair.partition("=") for pair in columns.split(",")]
-        if wrong := [name for name, sign, column in pairs if not (name.strip() and sign and column.strip())]:
-            raise DataError(f"--columns {columns}: expected FIELD=COLUMN, commas between; look at {wrong[0]!r}")
-        found["columns"] = {name.strip(): column.strip() for name, _, column in pairs}
+        found["columns"] = named_columns(columns)
     if answer_in is not None:
         if answer_in not in ("whole", "boxed", "hashes"):
             raise DataError(f"--answer-in {answer_in}: expected whole, boxed or hashes")

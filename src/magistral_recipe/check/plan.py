@@ -180,7 +180,7 @@ def _look(
         looks.not_looked.append(NotLooked("programs", "they can't be run here", str(error)))
     problems = [row for rows in data.problems.values() for row in rows[:MEASURED_ROWS]]
     traces = [row for rows in data.traces.values() for row in rows[:MEASURED_ROWS]]
-    return shape, measure_lengths(words.tokenizer, words.chat, problems, traces)
+    return shape, measure_lengths(words.tokenizer, words.chat, problems, traces, data.rows)
 
 
 def _vllm(loaded: LoadedRecipe, device: str | None, looks: HubLooks) -> list[str]:

@@ -139,11 +139,17 @@ def test_sizes_follow_the_model_and_the_card(init, tmp_path):
         (["--data", "gsm.jsonl", "--card", "rtx4091"], "rtx4090"),
         (["--data", "gsm.jsonl", "--model", "./none"], "no such file or folder"),
         (["--data", "odd.jsonl"], "`--columns problem=COLUMN,answer=COLUMN` says which"),
+        (["--data", "bare.csv"], "put `problem,answer` above it"),
+        (["--data", "turns.jsonl"], "as traces: 1 of the first 1 rows would be set aside"),
+        (["--data", "turns.jsonl", "--traces", "odd.jsonl"], "`--columns problem=COLUMN"),
         (["--output", "there.yaml"], "is there already"),
     ],
 )
 def test_what_cannot_be_drafted_is_one_line_and_nothing_is_written(init, tmp_path, words, told):
     (tmp_path / "odd.jsonl").write_text('{"foo": 1, "bar": 2}\n')
+    (tmp_path / "bare.csv").write_text("What is 1 plus 1?,2\nWhat is 1 plus 2?,3\n")
+    turns = [{"role": role, "content": "Hi"} for role in ("user", "assistant") * 2]
+    (tmp_path / "turns.jsonl").write_text(json.dumps({"messages": turns}))
     (tmp_path / "there.yaml").write_text("mine")
     done = init(*words)
     assert done.exit_code == 2

@@ -127,6 +127,15 @@ def test_cells_may_be_parted_by_semicolons(tmp_path):
     assert load_problems(ProblemsSource(path="other.csv"), tmp_path, None).rows[0].problem == "Half of 8; say?"
 
 
+@pytest.mark.parametrize("indent", [None, 1])
+def test_an_array_may_have_the_ending_of_lines(tmp_path, indent):
+    rows = [{"question": f"Half of {2 * n}?", "answer": n} for n in range(3)]
+    (tmp_path / "mine.jsonl").write_text(json.dumps(rows, indent=indent))
+    source = ProblemsSource(path="mine.jsonl")
+    assert source.check(tmp_path) == []
+    assert [row.answer for row in load_problems(source, tmp_path, None).rows] == ["0", "1", "2"]
+
+
 def test_frames_and_data_sets_in_memory():
     import datasets
 

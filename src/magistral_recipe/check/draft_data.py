@@ -14,7 +14,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from magistral_recipe.data import peek, preview, readers
+from magistral_recipe.data import conversation, peek, preview, readers
 from magistral_recipe.data.declared import ProblemsSource, TracesSource
 from magistral_recipe.data.decontaminate import problem_words
 from magistral_recipe.data.layouts.catalogue import Use
@@ -97,12 +97,23 @@ def look(
     first = list(islice(readers.read_rows(file, str(file)), _LOOKED_AT))
     there = peek.first_columns(first)
     if not there:
-        raise DataError(f"{file}: no row with columns")
+        bad = next((row for row in first if isinstance(row, BadRow)), None)
+        raise DataError(f"{file}: no row with columns" + (f"; {bad.place}: {bad.reason}" if bad else ""))
     looked = _File(written, folder, thinking, first, there, given)
-    traces = None if use == "problems" else looked.as_traces(insist=use == "traces")
-    if traces is not None and (use == "traces" or not looked.answers_apart(traces)):
-        return [traces]
-    problems = looked.as_problems()
+    traces, problems, why = None, None, list[str]()
+    if use != "problems":
+        try:
+            traces = looked.as_traces()
+        except DataError as error:
+            why = error.problems
+    if use == "traces" and traces is None:
+        raise DataError(why)
+    if traces is None or (use is None and looked.answers_apart(traces)):
+        try:
+            problems = looked.as_problems()
+        except DataError as error:
+            if traces is None:
+                raise DataError([*error.problems, *(line for line in why if looked.talks)]) from None
     if len(first) >= _PARTED:
         for each in filter(None, (problems, traces)):
             each.keys["split"] = dict(_SPLIT)
@@ -120,23 +131,31 @@ class _File:
     there: Sequence[str]
     given: Mapping[str, str]
 
-    def as_traces(self, insist: bool) -> Seen | None:
-        """The keys of a source of traces; ``None`` where it is none, unless one insists."""
-        given = {name: column for name, column in self.given.items() if name in TRACE_FIELDS}
+    @property
+    def talks(self) -> bool:
+        """Whether its rows are conversations, or completions beside what asked for them."""
+        return bool({*conversation.NAMES, "completion", "thoughts"} & {*self.there, *self.given})
+
+    def as_traces(self) -> Seen:
+        """The keys of a source of traces.
+
+        Raises:
+            DataError: if its rows are none.
+        """
+        given: dict[str, str | None] = {name: col for name, col in self.given.items() if name in TRACE_FIELDS}
         source = TracesSource(path=self.written, columns=given)
         mistakes = source.check(self.folder, self.thinking)
         if mistakes:
-            taken = given.values()
-            named = given | _mapped(("problem", "completion"), self.there, given, taken)
-            named |= _mapped(("problem", "thoughts", "response"), self.there, given, taken)
+            named = given | _mapped(("problem", "completion"), self.there, given, given.values())
+            named |= _mapped(("problem", "thoughts", "response"), self.there, given, given.values())
             if {"thoughts", "response"} <= {*named, *self.there}:
                 wanted = {key: named[key] for key in (*given, "problem", "thoughts", "response") if key in named}
                 wanted |= _mapped(_EXTRAS, self.there, wanted, wanted.values())
                 source = source.model_copy(update={"columns": wanted})
-                mistakes = source.check(self.folder, self.thinking) or []
-        if mistakes and insist:
-            raise DataError([f"{self.written}: {key}: {line}" for key, line in mistakes])
-        return None if mistakes else self._seen("traces", source)
+                mistakes = source.check(self.folder, self.thinking)
+        if mistakes:
+            raise DataError([f"{self.written}: as traces: {line}" for _, line in mistakes])
+        return self._seen("traces", source)
 
     def answers_apart(self, traces: Seen) -> bool:
         """Whether the rows of traces have answers of their own, beside what was written."""
@@ -160,7 +179,7 @@ class _File:
             guessed = self._by_contents({**given, **named})
             source = source.model_copy(update={"columns": {**given, **named, **guessed}})
             if wrong := [line for key, line in source.check(self.folder) if key.startswith("columns")]:
-                raise DataError(f"{self.written}: {wrong[0]}. `--columns problem=COLUMN,answer=COLUMN` says which")
+                raise DataError(f"{self.written}: {wrong[0]}. {self._which()}")
         further = _mapped(_EXTRAS, self.there, source.columns, source.columns.values())
         further = {name: column for name, column in further.items() if name != "id" or self._names_rows(column)}
         source = source.model_copy(update={"columns": {**source.columns, **further}})
@@ -172,7 +191,7 @@ class _File:
         if useless:
             source = source.model_copy(update={"columns": {**source.columns, **dict.fromkeys(useless)}})
         if mistakes := source.check(self.folder):
-            raise DataError([f"{self.written}: {key}: {line}" for key, line in mistakes])
+            raise DataError([f"{self.written}: {line}" for _, line in mistakes])
         seen = self._seen("problems", source, guessed, useless)
         kinds = {item.kind for item in self._items(self._reading(source)) if isinstance(item, Problem)}
         if len(kinds) == 1 and self._reading(source).column_of("kind") not in self.there:
@@ -186,17 +205,27 @@ class _File:
         missing = [
             name for name in ("problem", "answer") if name not in known and not (name == "answer" and "tests" in known)
         ]
-        left = [
-            name
+        taken = {*named.values(), *shape.values(), *PROBLEM_FIELDS}
+        texts = {
+            name: [str(value) for row in self._values() if isinstance(value := row.get(name), str | int | float | list)]
             for name in self.there
-            if "." not in name and name not in {*named.values(), *shape.values(), *PROBLEM_FIELDS}
-        ]
-        if len(missing) != len(left):
+            if "." not in name and name not in taken
+        }
+        left = sorted((name for name in texts if texts[name]), key=lambda name: -sum(map(len, texts[name])))
+        if len(missing) != len(left) or self._headerless():
             return {}
-        texts = {name: [str(row.get(name) or "") for row in self._values()] for name in left}
-        left.sort(key=lambda name: -sum(map(len, texts[name])))
-        worded = [" " in text.strip() for text in texts[left[0]]] if missing and missing[0] == "problem" else [True]
+        worded = [" " in text.strip() for text in texts[left[0]]] if missing[:1] == ["problem"] else [True]
         return dict(zip(missing, left, strict=True)) if 2 * sum(worded) > len(worded) else {}
+
+    def _headerless(self) -> bool:
+        """Whether the first row, which names the columns of a table, seems to be a row like any other."""
+        return any(name.replace(".", "").isdigit() for name in self.there)
+
+    def _which(self) -> str:
+        """How a person says which columns are meant."""
+        if self._headerless():
+            return "Its first line is taken for the columns' names: put `problem,answer` above it"
+        return "`--columns problem=COLUMN,answer=COLUMN` says which; problems without answers want `kind: text`"
 
     def _answer_in(self, reading: Reading) -> AnswerIn | None:
         """Where the answers stand, where most of them say so; ``None`` for the whole."""
@@ -253,7 +282,8 @@ def _mapped(
 ) -> dict[str, str]:
     """Fields that stand under another name, by the first usual one that is there."""
     used, found = set(taken), dict[str, str]()
-    there = {column.lower(): column for column in reversed(columns)}
+    there = {column.rpartition(".")[2].lower(): column for column in reversed(columns)}
+    there |= {column.lower(): column for column in reversed(columns) if "." not in column}
     for each in fields:
         if each in known:
             continue

@@ -152,6 +152,8 @@ def _way_out(rows: Sequence[RawRow | BadRow], reading: Reading, found: Preview) 
             "`columns:` says where thoughts and response stand, `layout:` names a published layout, and "
             "`malformed: keep` trains on them as they are"
         )
+    if found.reasons.most_common(1)[0][0] == Code.INVALID_UTF8:
+        return "The file is in another encoding: save it as UTF-8 (a spreadsheet's `CSV UTF-8`)"
     where = ", and `answer_in:` where in it the answer is" if reading.wish.use == "problems" else ""
     return f"`columns:` says where each field stands, `layout:` names a published layout{where}"
 

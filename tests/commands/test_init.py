@@ -124,6 +124,16 @@ def test_sizes_follow_the_model_and_the_card(init, tmp_path):
         "h200": ("bfloat16", "none", True),
         "t4": ("float16", "nf4", True),
     }
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "adapter_config.json").write_text(
+        json.dumps(
+            {"peft_type": "LORA", "base_model_name_or_path": "Qwen/Qwen3-8B", "r": 4, "target_modules": ["q_proj"]}
+        )
+    )
+    (tmp_path / "mine" / "adapter_model.safetensors").write_bytes(b"")
+    text = draft_recipe(Path("gsm.jsonl"), "mine", "rtx4090", tmp_path).text
+    lora = {"handover": "carry"}  # its rank is its own
+    assert yaml.safe_load(text)["model"] == {"path": "mine", "dtype": "bfloat16", "quantization": "nf4", "lora": lora}
     small = init("--data", "gsm.jsonl", "--model", "Qwen/Qwen3-0.6B", "--card", "h100", "--output", "small.yaml")
     assert small.exit_code == 0, small.output
     model = load_recipe(tmp_path / "small.yaml").recipe.model

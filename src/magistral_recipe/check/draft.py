@@ -125,9 +125,9 @@ def _sizes(path: str, device: Device, folder: Path) -> _Sizes:
     shape = find_shape(config)
     count = None if shape is None else parameter_count(shape.config)
     much = "of a size that can't be known from here" if count is None else f"of {count / 1e9:.2g}B weights"
-    kept = {**_precision(count, device), "path": path}
-    model = {"path": kept.pop("path"), **kept}
-    adapters = "lora" in model
+    own = (folder / path / "adapter_config.json").is_file()
+    model = {"path": path, **_precision(count, device, own)}
+    adapters = own or "lora" in model
     length = 4096 if device.gpu and device.total > 20 * GIB else 2048 if device.gpu else 256
     prompts = 16 if device.gpu else 4
     sft = {"num_train_epochs": 3, "per_device_train_batch_size": 1, "gradient_accumulation_steps": prompts}
@@ -136,21 +136,24 @@ def _sizes(path: str, device: Device, folder: Path) -> _Sizes:
     grpo |= {"max_completion_length": length, "overlong_cache": length // 4, "max_tokens_per_microbatch": 2 * length}
     grpo |= {"max_tokens_per_generation": 16 * (length + 512)}
     grpo |= {"learning_rate": 1.0e-5 if adapters else 1.0e-6, "lr_scheduler_type": "constant", "save_steps": 25}
-    what = "adapters" if adapters else "all weights"
+    what = "the adapter goes on" if own else "adapters" if adapters else "all weights"
     note = f"{path} {much} on {device.name} ({device.total / GIB:.0f} GiB): {what}, completions up to {length:,} tokens"
     return _Sizes(model, sft, grpo, "magistral", length, [note])
 
 
-def _precision(count: int | None, device: Device) -> dict[str, Any]:
-    """All weights where gradients and moments have room beside them, else adapters, on 4 bits where that is needed."""
+def _precision(count: int | None, device: Device, own: bool) -> dict[str, Any]:
+    """All weights where gradients and moments have room beside them, else adapters, on 4 bits where that is needed.
+
+    An adapter of one's own goes on as it is.
+    """
     room = device.total
     if count is not None and 16 * count < 0.5 * room:
         return {"dtype": "float32"}
     dtype = "bfloat16" if device.bfloat16 or not device.gpu else "float16"
-    lora = {"r": 32, "alpha": 64, "target_modules": "all-linear"}
+    lora: dict[str, Any] = {} if own else {"r": 32, "alpha": 64, "target_modules": "all-linear"}
     if count is not None and device.gpu and 2 * count > 0.5 * room:
         return {"dtype": dtype, "quantization": "nf4", "lora": {**lora, "handover": "carry"}}
-    return {"dtype": dtype, "lora": lora}
+    return {"dtype": dtype, **({"lora": lora} if lora else {})}
 
 
 # --------------------------------------------------------------------------------------------------- the text
@@ -162,7 +165,8 @@ def _lines(
     yield f"# Drafted by `magistral-recipe init` for {path}: read it, change it, `magistral-recipe check` it."
     yield "# Every key: `magistral-recipe keys WORD`."
     yield from _block({"name": name})
-    yield "# What is trained: all weights in float32, or adapters (`lora`) on weights that stay as they are."
+    yield "# What is trained: all weights in float32, adapters (`lora`) on weights that stay as they are, or an adapter"
+    yield "# of your own (`adapter: merge` folds it into the weights first)."
     yield from _block({"model": sizes.model})
     yield "# Tags around the thoughts; the chat template is the model's own where it fits, and `check` says which."
     yield from _block({"thinking": {"open": "<think>", "close": "</think>", "system_prompt": sizes.system_prompt}})

@@ -68,6 +68,16 @@ def test_traces_of_common_shapes_are_read_by_themselves(tmp_path, row, system):
     assert [row.model_dump() for row in traces_of([row], Thinking()).rows] == [trace.model_dump()]
 
 
+def test_a_system_turn_within_the_messages_is_left_out_where_one_says_so_and_never_dropped_unsaid():
+    ours = {"system": None}
+    for name in ("ShareGPT", "reasoning_content", "TRL, conversational", "a system column"):
+        assert traces_of([TRACES[name][0]], Thinking(), columns=ours).rows[0].system is None, name
+    asked = {"prompt": [TERSE, ASKED], "gold": "4"}
+    for columns in ({"answer": "gold"}, {"problem": "prompt", "answer": "gold"}):
+        assert problems_of([asked], columns=columns).rows[0].system == "You are terse."
+        assert problems_of([asked], columns={**columns, **ours}).rows[0].system is None
+
+
 CHOSEN = "Half of 8?\n\nA. 2\nB. 4\nC. 6"
 STDIO = {"inputs": ["1\n"], "outputs": ["1\n"]}
 PROBLEMS = {

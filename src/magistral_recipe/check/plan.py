@@ -254,7 +254,7 @@ def plan_table(name: str, stages: Sequence[Mapping[str, Any]]) -> Table:
         name: the recipe's.
         stages: as in `Outcome.stages`.
     """
-    table = Table(title=plain(f"{name}: {len(stages)} stages"), title_justify="left")
+    table = Table(title=plain(f"{name}: {len(stages)} stage{'s' * (len(stages) != 1)}"), title_justify="left")
     for column in ("", "stage", "starts from", "what", "processes"):
         table.add_column(column)
     for number, stage in enumerate(stages, start=1):

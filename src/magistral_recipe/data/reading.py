@@ -160,6 +160,8 @@ class Reading:
     def _options(self) -> dict[str, Any]:
         wish, layout = self.wish, self.layout
         options: dict[str, Any] = {"max_characters": wish.max_characters, "answer_in": self._answer_in}
+        if wish.use == "traces" and wish.columns.get("system", "system") is None:
+            options["keep_system"] = False
         if layout is None and not self.shape:
             return {**options, "columns": wish.columns, "defaults": wish.defaults}
         if layout is None:

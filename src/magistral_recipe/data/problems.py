@@ -281,6 +281,8 @@ def _mapped(
                 values[field] = value
                 break
     if "problem" in values:
+        if not values.get("system") and columns.get("system", "system") is not None:
+            values["system"] = conversation.system(values["problem"])
         values["problem"] = conversation.question(values["problem"])
     for field, value in values.items():
         length = _length(value)

@@ -104,6 +104,10 @@ class Reading:
         used = {column.partition(".")[0] for column in (*self.shape.used(), *mapped, *free) if column}
         return tuple(column for column in self.there if "." not in column and column not in used)
 
+    def column_of(self, name: str) -> str:
+        """Say from which column a field is read: one of its own name where nothing says another."""
+        return self._columns.get(name) or name
+
     def passes_over(self, row: object) -> bool:
         """Say whether a row isn't wanted: `where` asks for others, or the layout knows it as no problem of ours."""
         if not isinstance(row, Mapping):
@@ -156,6 +160,8 @@ class Reading:
     def _options(self) -> dict[str, Any]:
         wish, layout = self.wish, self.layout
         options: dict[str, Any] = {"max_characters": wish.max_characters, "answer_in": self._answer_in}
+        if wish.use == "traces" and wish.columns.get("system", "system") is None:
+            options["keep_system"] = False
         if layout is None and not self.shape:
             return {**options, "columns": wish.columns, "defaults": wish.defaults}
         if layout is None:

@@ -97,7 +97,8 @@ class Shape:
         if use == "traces":
             values = _as_messages(values)
         if "problem" in values:
-            values.setdefault("system", conversation.system(values["problem"]))
+            if columns.get("system", "system") is not None:
+                values.setdefault("system", conversation.system(values["problem"]))
             values["problem"] = self._whole(conversation.question(values["problem"]), row)
         if self.choices is not None and use == "problems":
             values["answer"] = _chosen(values.get("answer"), lookup(row, self.choices)[1], self.first_choice)

@@ -23,9 +23,10 @@ from magistral_recipe.curation.defaults import (
     MultipleChoice,
 )
 from magistral_recipe.data.decontaminate import NGRAM
+from magistral_recipe.generation.endpoint.config import EndpointConfig, ModelName, name_of
 from magistral_recipe.recipe.sections import Inputs, Mistakes, Recipe, Stage, StageContext
 from magistral_recipe.schema import StrictModel
-from magistral_recipe.stages.drawn import SamplingKeys
+from magistral_recipe.stages.drawn import SamplingKeys, costs_of, key_warnings
 from magistral_recipe.stages.held_out import evaluated_sets
 from magistral_recipe.stages.training import check_problems
 from magistral_recipe.suggest import did_you_mean
@@ -111,8 +112,8 @@ class CodeOptions(StrictModel):
 class DifficultyOptions(SamplingKeys):
     """Pass rates by a model's samples."""
 
-    model: str | None = None
-    """The stage whose model samples, or `base`; by default the last model before this stage."""
+    model: ModelName | None = None
+    """The stage whose model samples, `base`, or an endpoint; by default the last model before this stage."""
     samples: int = Field(SAMPLES_A_PROBLEM, ge=2)
     """Completions a problem (the paper: 16, §4)."""
     temperature: float = Field(0.7, gt=0)
@@ -137,6 +138,7 @@ class CurateStage(Stage):
     role = "curation"
     makes_problems = True
     shares_work = True
+    costs = tuple(costs_of("difficulty"))
 
     problems: str = ""
     """Name of the set to curate."""
@@ -170,7 +172,11 @@ class CurateStage(Stage):
     @property
     def asks_for_model(self) -> str | None:
         """The model that samples, where the recipe names one."""
-        return self.difficulty.model if self.difficulty else None
+        return name_of(self.difficulty.model) if self.difficulty else None
+
+    def warnings(self, folder: Path) -> Mistakes:
+        """A key that an endpoint will want."""
+        yield from key_warnings(self.difficulty.model if self.difficulty else None, "difficulty", "model")
 
     def mistakes(self, recipe: Recipe, models: Sequence[str], folder: Path) -> Mistakes:
         """References to sets, stages and models."""
@@ -196,7 +202,8 @@ class CurateStage(Stage):
         """What flows into the stage."""
         sets = (*([self.problems] if self.problems else []), *([self.again] if self.again else []))
         heldout = tuple(self.leaks.problems or ()) if self.leaks and not self.again else ()
-        return Inputs((start,) if self.difficulty else (), (*sets, *(name for name in heldout if name not in sets)))
+        sampling = self.difficulty and not isinstance(self.difficulty.model, EndpointConfig)
+        return Inputs((start,) if sampling else (), (*sets, *(name for name in heldout if name not in sets)))
 
     def missing(self, folder: Path, start: str) -> Iterator[str]:
         """The set, and the funnel that tells how it came about."""
@@ -212,7 +219,8 @@ class CurateStage(Stage):
         if self.difficulty is None:
             return text
         labels = " and wrong labels" if self.labels else ""
-        return f"{text}; difficulty{labels} by {self.difficulty.samples} samples a problem"
+        by = f" of {self.difficulty.model}" if isinstance(self.difficulty.model, EndpointConfig) else ""
+        return f"{text}; difficulty{labels} by {self.difficulty.samples} samples a problem{by}"
 
     def run(self, context: StageContext) -> dict[str, Any]:
         """Curate; several processes share the samples.

@@ -23,6 +23,7 @@ from magistral_recipe.data.sources import stream_problems
 from magistral_recipe.errors import DataError
 from magistral_recipe.evaluation.shards import Shard
 from magistral_recipe.recipe.sections import StageContext
+from magistral_recipe.stages.asked import model_named
 from magistral_recipe.stages.sampled import leave, require_rows, results_of, sampled, tell
 from magistral_recipe.stages.work import problem_rows
 from magistral_recipe.verifiers.programs.runner import Runner
@@ -144,7 +145,9 @@ class Curation:
         assert options is not None
         tallies: dict[str, Tally] = {}
         if not any(steps.glob(f"??-{DIFFICULTY}.json")):
-            tallies = sampled(self.context, options, [row.problem for row in RowFile(_cleaned(steps))], "rating")
+            tallies = sampled(
+                self.context, options, options.model, [row.problem for row in RowFile(_cleaned(steps))], "rating"
+            )
         if not self.shard.first:
             return
         if labels := self.stage.labels:
@@ -159,7 +162,7 @@ class Curation:
     def _by(self) -> str:
         options = self.stage.difficulty
         assert options is not None
-        return f"{options.samples} samples a problem by '{self.context.start_model}'"
+        return f"{options.samples} samples a problem by {model_named(self.context, options.model)}"
 
 
 def _any_code(file: Path) -> bool:

@@ -38,6 +38,22 @@ ANOTHER = {
 }
 
 SAME = [
+    (
+        "Find the least $n$ that leaves $2$ when divided by $5$, leaves $3$ when divided by $7$, leaves $4$ by $9$.",
+        "Find the least n that leaves 3 when divided by 7, leaves 4 by 9, and leaves 2 when divided by 5.",
+    ),
+    (
+        "There are 80 children at a camp. Of these, 45 swim, 38 climb, and 15 do both. How many do neither?",
+        "There are eighty children at a camp -- of these:\n- 45 swim\n- 38 climb\n- 15 do both.\nHow many do neither?",
+    ),
+    (
+        r"Real numbers satisfy $x + y = 12$ and $x^3 + y^3 = 468$. Find $xy$.",
+        r"Real numbers satisfy \begin{align*} a+b&=12,\\ a^{3}+b^{3}&=468. \end{align*} Find $ab$.",
+    ),
+    (
+        "In triangle $ABC$, $AB = 13$, $BC = 14$, and $CA = 15$. How long is the altitude from $A$?",
+        "How long is the altitude from A in triangle ABC, where CA = 15, AB = 13, and BC = 14?",
+    ),
     (r"If $2x + 3y = 12$ and $x + y = 5$, find $x - y$.", "Given that 2a+3b = 12 and a+b = 5, determine a-b."),
     (r"If $2x + 3y = 12$ and $x + y = 5$, find $x - y$.", "Find x - y if 2x + 3y = 12 and x + y = 5."),
     (r"Compute $\int_0^1 x^2 \, dx$.", r"Find the value of \[\displaystyle\int_{0}^{1} x^{2} dx\]"),
@@ -66,6 +82,20 @@ SAME = [
     ("Solve $3(x - 4) = 2x + 5$ for $x$.", "Solve the equation 3(y-4) = 2y+5 for y."),
 ]
 TWO = [
+    (
+        "The ratio of girls to boys is 5:3. There are 64 pupils. How many girls are there more than boys?",
+        "The ratio of boys to girls is 5:3. There are 64 pupils. How many girls are there more than boys?",
+    ),
+    (
+        "A recipe needs 3/4 cup of milk for every 2 cups of flour. How much milk do 7 cups of flour need?",
+        "A recipe needs 3/4 cup of flour for every 2 cups of milk. How much milk do 7 cups of flour need?",
+    ),
+    ("If $f(x) = 3x^2 - 5x + 2$, what is $f(-2)$?", "If $f(x) = 3x^2 - 5x + 2$, what is $f'(-2)$?"),
+    (
+        "In triangle $ABC$, $AB = 13$, $BC = 14$, and $CA = 15$. How long is the altitude from $A$?",
+        "In triangle $ABC$, $AB = 13$, $BC = 14$, and $CA = 15$. How long is the altitude from $B$?",
+    ),
+    ("If $\\log_2 x + \\log_2 (x - 6) = 4$, find $x$.", "If $\\log_2 x + \\log_2 (x - 6) = 4$, find $x^2 + 1$."),
     ("If $2x + 3y = 12$ and $x + y = 5$, find $x - y$.", "If $2x + 3y = 12$ and $x + y = 5$, find $y - x$."),
     ("If $2x + 3y = 12$ and $x + y = 5$, find $x - y$.", "If $3x + 2y = 12$ and $x + y = 5$, find $x - y$."),
     ("Solve $3(x - 4) = 2x + 5$.", "Solve $3(4 - x) = 2x + 5$."),

@@ -6,9 +6,20 @@ them is one of those that a problem is about, and two problems that differ in su
 
 from __future__ import annotations
 
+import unicodedata
+
+
+def folded(word: str) -> str:
+    """A word in lower case and without accents, which many a copy has lost; umlauts as they are written out."""
+    word = word.casefold().translate(_UMLAUTS)
+    return "".join(letter for letter in unicodedata.normalize("NFD", word) if not unicodedata.combining(letter))
+
+
+_UMLAUTS = str.maketrans({"ä": "ae", "ö": "oe", "ü": "ue"})
+
 
 def _set(words: str) -> frozenset[str]:
-    return frozenset(words.split())
+    return frozenset(map(folded, words.split()))
 
 
 SIGNS = {
@@ -33,6 +44,12 @@ SIGNS = {
     "√": r"\sqrt",
     "∑": r"\sum",
     "∫": r"\int",
+    r"\leqslant": "<=",
+    r"\geqslant": ">=",
+    r"\lvert": "|",
+    r"\rvert": "|",
+    r"\mid": "|",
+    r"\prime": "′",
     r"\lt": "<",
     r"\gt": ">",
 }
@@ -52,7 +69,7 @@ DECISIVE = _set(
     r"first last not no none never without except neither nor only exactly each every all square cube half twice "
     r"double triple thrice mean median mode percent inner outer prime composite sine cosine tangent sin cos tan log "
     r"ln integral derivative ascending descending clockwise counterclockwise left right north south east west "
-    r"replacement area perimeter volume radius diameter "
+    r"replacement area perimeter volume radius diameter slant "
     r"plus moins fois divisé somme différence produit quotient reste ajoute retire pair impair sans aucun jamais "
     r"chaque moitié avant après premier dernier "
     r"más menos por dividido suma diferencia producto cociente resto añade quita máximo mínimo par impar sin ningún "
@@ -68,7 +85,8 @@ DECISIVE = _set(
 """Words that turn a problem into another one."""
 
 PRONOUNS = _set(
-    r"he she they him them his her hers their theirs il elle ils elles lui leur leurs él ella ellos ellas lei loro "
+    r"he she they him them his her hers their theirs il elle ils elles lui leur leurs sa son ses él ella ellos ellas "
+    r"lei loro "
     r"suo sua er sie ihm ihr ihre ihren ihrem sein seine seinen он она они его её ему ей их 他 她 们"
 )
 
@@ -82,7 +100,8 @@ STARTERS = _set(
 NEUTRAL = _set(
     r"a an the is are was were be been being do does did has have had having to of for in on at by from as it its "
     r"this that these those there and then so if let given suppose assume such can could will would should find "
-    r"determine compute calculate evaluate consider solve equation what which who how many much value number with s t "
+    r"determine compute calculate evaluate consider solve equation what which who how many much value number with "
+    r"where whose whom when while also s t "
     r"le la les l un une des du de d et est sont a ont y il en que qu qui dans sur au aux ce cette ces calcule "
     r"calculer trouve trouver détermine déterminer quel quelle quels quelles si soit alors combien valeur nombre "
     r"el los las una unos unas del e es son ha han al lo se sea calcula calcular encuentra hallar halla determina cuál "
@@ -101,6 +120,20 @@ UNITS = _set(
     "jours horas días ore giorni stunden minuten tage часов минут дней"
 )
 """What is measured in: another unit is another problem."""
+
+ASKS = _set(
+    r"what which who how find determine compute calculate evaluate solve simplify "
+    r"combien quel quelle quels quelles trouve trouver détermine déterminer calcule calculer cuál cuáles "
+    r"cuánto cuántos cuántas encuentra hallar halla determina calcula quale quali quanto quanti quante trova calcola "
+    r"wie was welche welcher welches bestimme berechne finde сколько какой какая найдите вычислите 求 多 几"
+)
+"""Words that ask."""
+
+RELATES = _set(
+    r"to from than as of by per into over under out between for "
+    r"à par que de del della dei di da al als von zu pro auf из от на к за"
+)
+"""Words between two others that make a problem another one when these change places; "and" does not."""
 
 _COMPARATIVES = _set(
     "older younger taller shorter longer heavier lighter faster slower bigger smaller larger higher lower wider "

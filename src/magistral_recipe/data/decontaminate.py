@@ -2,8 +2,8 @@
 
 Word 8-grams are the measure of open-r1's ``scripts/decontaminate.py``. Two things differ: words are told
 apart from punctuation and characters of Chinese and Japanese count as words, so that neither a comma nor a
-script without spaces hides a copy; and problems of fewer than eight words, which have no 8-gram, are found where they
-stand as whole sentences, with nothing beside them to compute. Instructions ("put your answer in a box") are taken out
+script without spaces hides a copy; and problems are found where they stand as whole sentences in longer ones, short
+ones with nothing beside them to compute. Instructions ("put your answer in a box") are taken out
 first: they hide no problem, and two problems that share them alone are not alike. Worded exercises made from one
 template share n-grams by construction: ``min_share`` says how much of a held-out problem a training problem must
 repeat.
@@ -39,7 +39,8 @@ NGRAM = 8
 _UNSPACED = "\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff"
 # In this order: a number with its decimals, a single unspaced character, a word, a factorial, a sign with a meaning.
 _TOKEN = re.compile(
-    rf"\d+(?:[.,]\d+)*|[{_UNSPACED}]|[^\W\d_{_UNSPACED}]+|(?<![^\W\d_][^\W\d_])(?<=[\w)}}])!|[+\-−*/=<>^%×÷·±√∑∫≤≥≠|]"
+    rf"\d+(?:[.,]\d+)*|[{_UNSPACED}]|[^\W\d_{_UNSPACED}]+|(?<![^\W\d_][^\W\d_])(?<=[\w)}}])!|"
+    r"(?<=[A-Za-z])['’′](?=[('’′])|[+\-−*/=<>^%×÷·±√∑∫≤≥≠|]"
 )
 
 
@@ -64,8 +65,8 @@ class Overlap:
     Attributes:
         train: index of the training problem.
         heldout: index of the held-out problem that it repeats most of.
-        kind: ``exact`` when the words are equal, instructions aside, ``contained`` when a problem too short for an
-            n-gram stands in the training problem as whole sentences, else ``ngram``.
+        kind: ``exact`` when the words are equal, instructions aside, ``contained`` when it stands in the training
+            problem as whole sentences, else ``ngram``.
         shared: how many different n-grams they have in common.
         share: that number over the held-out problem's n-grams; 1.0 when exact or contained.
         example: one run of words that both contain.
@@ -155,11 +156,13 @@ class OverlapIndex:
     def __init__(self, heldout: Sequence[Posed], ngram: int) -> None:
         self.ngram = ngram
         self.texts: dict[Hashable, int] = {}
+        self.longest = 0
         self.sizes: list[int] = []
         self.holders: dict[tuple[str, ...], list[int]] = defaultdict(list)
         for number, item in enumerate(heldout):
             tokens = _joined(_sentences(item.problem))
             self.texts.setdefault(tuple(tokens), number)
+            self.longest = max(self.longest, len(tokens))
             grams = _ngrams(tokens, ngram)
             self.sizes.append(len(grams))
             for gram in grams:
@@ -172,34 +175,41 @@ class OverlapIndex:
         # A text of signs that all were dropped equals nothing.
         if tokens and (twin := self.texts.get(tuple(tokens))) is not None:
             return Overlap(number, twin, "exact", self.sizes[twin], 1.0, " ".join(tokens[: self.ngram]))
+        if (contained := self._contained(number, sentences)) is not None:
+            return contained
         common = sorted(gram for gram in _ngrams(tokens, self.ngram) if gram in self.holders)
         shared = Counter(holder for gram in common for holder in self.holders[gram])
         if not shared:
-            return self._contained(number, sentences)
+            return None
         nearest = max(shared, key=lambda holder: (shared[holder] / self.sizes[holder], -holder))
         share = shared[nearest] / self.sizes[nearest]
         if share < min_share:
-            return self._contained(number, sentences)
+            return None
         example = next(gram for gram in common if nearest in self.holders[gram])
         return Overlap(number, nearest, "ngram", shared[nearest], share, " ".join(example))
 
     def _contained(self, number: int, sentences: Sequence[Sequence[str]]) -> Overlap | None:
-        """Look for a short held-out problem that is some of the sentences, the others being mere words."""
+        """Look for a held-out problem that is some of the sentences; beside a short one there are mere words."""
         for start in range(len(sentences)):
             run: list[str] = []
             for end in range(start, len(sentences)):
                 run += sentences[end]
-                if len(run) >= self.ngram:
+                if len(run) > self.longest:
                     break
                 twin = self.texts.get(tuple(run))
+                if twin is None or len(run) < _LEAST_WORDS:
+                    continue
                 rest = _joined([*sentences[:start], *sentences[end + 1 :]])
-                if twin is not None and len(run) >= _LEAST_WORDS and not any(_COUNTS.search(word) for word in rest):
+                if len(run) >= _ENOUGH_WORDS or not any(_COUNTS.search(word) for word in rest):
                     return Overlap(number, twin, "contained", 0, 1.0, " ".join(run))
         return None
 
 
 _LEAST_WORDS = 3
 """Words that a problem has at least: "Find x." stands in many."""
+
+_ENOUGH_WORDS = 12
+"""Words of which a problem is itself, whatever stands beside it."""
 
 _COUNTS = re.compile(r"\d|[^\w\s]")
 """Numbers and signs: a sentence that has one may be part of the problem."""

@@ -12,7 +12,7 @@ from functools import lru_cache
 
 # Where a sentence ends, a label or a line does; and before a clause that says what to do with the answer.
 _BREAK = re.compile(
-    r"(?<=[.?:;])\s+|(?<=!)\s+(?![-+*/=<>])|\n+|(?<=[。！？：；])|"
+    r"(?<=[.?:;])\s+|(?<=!)\s+(?![-+*/=<>])|\n+|(?<=[。！？：；])|(?<=[:;?!])(?=[\u4e00-\u9fff])|"
     r"(?:,|;)?\s+(?:(?:and|then|und|et|y|e)\s+)?(?:please\s+)?"
     r"(?=(?:put|giv|writ|return|express|enclos|box|provid|present|round|show|explain|respond)(?:e|ing|ting)?\b)",
     re.IGNORECASE,
@@ -31,9 +31,9 @@ _PHRASES = (
     r"^\W*(?:problem|question|exercise|task|example|instructions?|input|query|prompt|user|human|q|answer|solution|"
     r"response|output|assistant|exercice|problème|énoncé|réponse|aufgabe|übung|frage|lösung|antwort|ejercicio|problema|"
     r"pregunta|respuesta|esercizio|domanda|risposta|задача|вопрос|упражнение|ответ)"
-    r"(?:\s+(?:no\.?|nr\.?|n°|№|#)?\s*\d+)?\W*$|^\W*(?:题目|问题|例题?|问|答案?|解)\s*\d*\W*$",
+    r"(?:\s+(?:no\.?|nr\.?|n°|№|#)?\s*\d+(?:\.\d+)*[a-z]?)?\W*$|^\W*(?:题目|问题|例题?|问|答案?|解)\s*\d*\W*$",
     # "AIME 2024 problem:", "AMC 12A, Problem 5."
-    r"^\W*(?:(?:\d{4}\s+)?[A-Z]{3,}[\w-]*(?:\s+(?:I{1,3}|\d{1,4}[AB]?))*[\s,]+)(?:problem|question)(?:\s+\d+)?\W*$",
+    r"^\W*(?:(?:\d{4}\s+)?[A-Z]{3,12}[\w-]{0,12}(?:\s(?:I{1,3}|\d{1,4}[AB]?)){0,3}[\s,]{1,3})(?:problem|question)(?:\s+\d+)?\W*$",
     r"^\W*you are (?:a|an|the)\b",
     r"^\W*(?:thanks?(?: you)?|hello|hi|hey|good luck)\b[^.!?]*\W*$",
     r"\b(?:decimal places?|significant (?:figures|digits))\b",
@@ -51,8 +51,11 @@ _PHRASES = (
 _INSTRUCTION = re.compile("|".join(_PHRASES), re.IGNORECASE)
 _ARITHMETIC = re.compile(r"[=<>≤≥+×÷√∑∫]|\\(?:frac|sqrt|sum|int|cdot|times|sin|cos|tan|log|ln)\b|\w\^|\d\s*[-*/]\s*\d")
 # What lists and Markdown put around words: a bullet, a heading, a quotation; the number of an item at the very start;
-# bold and italics. A star between two numbers is a product, a minus before one is its sign: those stay.
+# bold and italics. A star between two numbers is a product, a minus before one is its sign, unless another line begins
+# with one as well: those stay.
 _BULLET = re.compile(r"^[ \t]*(?:(?:[*•‣]|#{1,6}|>)[ \t]+|[-+–][ \t]+(?=[^\W\d_¿¡]))", re.MULTILINE)
+_SPACES = re.compile(r"[^\S\n]+")
+_DASHED = re.compile(r"^[ \t]*[-+–][ \t]+(?=\w)", re.MULTILINE)
 _ITEM = re.compile(r"\A\s*\(?(?:\d{1,3}|[a-z])[.)][ \t]+(?=[^\W\d_a-z]|[¿¡$\\])")
 _BOLD = re.compile(r"(?<![\w)\]}*])(\*\*\*?|__)(?=[^\s*_])([^*_\n]+)(?<=\S)\1(?![\w(*])")
 _ITALICS = re.compile(r"(?<![\w)\]}*])\*(?=[^\W\d_])([^*\n]+)(?<=\S)\*(?![\w(*])")
@@ -83,6 +86,9 @@ def problem_parts(text: str) -> list[str]:
 
 def without_marks(text: str) -> str:
     """Take off what lists and Markdown put around words; two texts that differ in it alone pose one problem."""
+    text = _SPACES.sub(" ", text)  # in a long run of spaces every place would be tried for a break
+    if len(_DASHED.findall(text)) > 1:
+        text = _DASHED.sub("", text)
     text = _BOLD.sub(r"\2", _BULLET.sub("", _ITEM.sub("", text)))
     return _ITALICS.sub(r"\1", text)
 

@@ -12,6 +12,7 @@ from typer.testing import CliRunner
 from magistral_recipe.check.draft import draft_recipe
 from magistral_recipe.check.recipe_file import load_recipe
 from magistral_recipe.cli import app
+from magistral_recipe.data.sources import ProblemsSource
 
 
 def lines(rows) -> str:
@@ -110,6 +111,25 @@ def test_traces_of_problems_that_are_held_out_are_parted_with_them_and_columns_c
     draft = yaml.safe_load((tmp_path / "recipe.yaml").read_text())
     assert draft["problems"]["train"]["columns"] == {"problem": "x", "answer": "y"}
     assert draft["stages"][0]["sft"]["traces"]["split"] == draft["problems"]["train"]["split"]
+
+
+def test_a_set_to_be_tested_by_is_taken_as_it_is_and_a_folders_splits_are_never_mixed(init, tmp_path):
+    (tmp_path / "parts").mkdir()
+    (tmp_path / "parts" / "train.jsonl").write_text(GSM)
+    (tmp_path / "parts" / "test.jsonl").write_text(GSM.replace("+3?", "+33?"))
+    assert "several splits (train, test); name one with `split`" in str(ProblemsSource(path="parts").check(tmp_path))
+    for words, train, test in (
+        (["parts"], {"path": "parts", "split": "train"}, {"path": "parts", "split": "test"}),
+        (["gsm.jsonl", "--test", "own.csv"], {"path": "gsm.jsonl"}, {"path": "own.csv"}),
+    ):
+        done = init(*words, "--output", f"{words[0]}.yaml")
+        assert done.exit_code == 0, done.output
+        draft = yaml.safe_load((tmp_path / f"{words[0]}.yaml").read_text())
+        assert train.items() <= draft["problems"]["train"].items()
+        assert test.items() <= draft["problems"]["test"].items()
+        assert draft["stages"][-1]["evaluate"]["problems"] == "test"
+    told = CliRunner().invoke(app, ["run", "gsm.jsonl"]).output
+    assert "data, not a recipe: `magistral-recipe init --data gsm.jsonl` writes one" in " ".join(told.split())
 
 
 def test_sizes_follow_the_model_and_the_card(init, tmp_path):

@@ -60,12 +60,14 @@ class Seen:
         keys: of a source in a recipe.
         note: what was seen, in a line.
         words: of the problems that were looked at, to know two files of the same ones.
+        test: keys of a set to be tested by, where a folder has one.
     """
 
     use: Use
     keys: dict[str, Any]
     note: str
     words: set[tuple[str, ...]] = field(default_factory=set)
+    test: dict[str, Any] | None = None
 
 
 def look(
@@ -88,18 +90,23 @@ def look(
         DataError: if there is no such file, or nothing in it can be used.
     """
     if not file.exists():
-        raise DataError(f"{file}: {peek.missing_file(file)}")
+        hub = (
+            ". A data set of the hub is named in the recipe: `path: owner/name`" if readers.is_hub_id(str(file)) else ""
+        )
+        raise DataError(f"{file}: {peek.missing_file(file)}{hub}")
     given = dict(columns or {})
     if wrong := [name for name in given if name not in (*PROBLEM_FIELDS, *TRACE_FIELDS)]:
         fields = tuple(dict.fromkeys((*PROBLEM_FIELDS, *TRACE_FIELDS)))
         raise DataError(f"--columns: '{wrong[0]}': {peek.unknown_field(wrong[0], fields)}")
     written = Path(os.path.relpath(file.absolute(), folder.absolute())).as_posix()
-    first = list(islice(readers.read_rows(file, str(file)), _LOOKED_AT))
+    splits = readers.splits_of(file) if file.is_dir() else []
+    split = splits[0] if len(splits) > 1 else None  # the one to train on, where there is one
+    first = list(islice(readers.read_rows(file, str(file), split), _LOOKED_AT))
     there = peek.first_columns(first)
     if not there:
         bad = next((row for row in first if isinstance(row, BadRow)), None)
         raise DataError(f"{file}: no row with columns" + (f"; {bad.place}: {bad.reason}" if bad else ""))
-    looked = _File(written, folder, thinking, first, there, given)
+    looked = _File(written, folder, thinking, first, there, given, split)
     traces, problems, why = None, None, list[str]()
     if use != "problems":
         try:
@@ -114,7 +121,9 @@ def look(
         except DataError as error:
             if traces is None:
                 raise DataError([*error.problems, *(line for line in why if looked.talks)]) from None
-    if len(first) >= _PARTED:
+    if split is not None and problems is not None:
+        problems.test = {**problems.keys, "split": splits[1]}
+    elif len(first) >= _PARTED:
         for each in filter(None, (problems, traces)):
             each.keys["split"] = dict(_SPLIT)
     return [each for each in (problems, traces) if each is not None]
@@ -130,6 +139,7 @@ class _File:
     first: Sequence[RawRow | BadRow]
     there: Sequence[str]
     given: Mapping[str, str]
+    split: str | None = None
 
     @property
     def talks(self) -> bool:
@@ -143,7 +153,7 @@ class _File:
             DataError: if its rows are none.
         """
         given: dict[str, str | None] = {name: col for name, col in self.given.items() if name in TRACE_FIELDS}
-        source = TracesSource(path=self.written, columns=given)
+        source = TracesSource(path=self.written, split=self.split, columns=given)
         mistakes = source.check(self.folder, self.thinking)
         if mistakes:
             named = given | _mapped(("problem", "completion"), self.there, given, given.values())
@@ -169,7 +179,7 @@ class _File:
             DataError: if no column can be a problem's or an answer's.
         """
         given: dict[str, str | None] = {name: col for name, col in self.given.items() if name in PROBLEM_FIELDS}
-        source = ProblemsSource(path=self.written, columns=given)
+        source = ProblemsSource(path=self.written, split=self.split, columns=given)
         guessed: dict[str, str] = {}
         if any(key.startswith("columns") for key, _ in source.check(self.folder)):
             named = _mapped(("problem", "tests"), self.there, given, given.values())
@@ -261,6 +271,7 @@ class _File:
         parts += [f"{' and '.join(guessed)} guessed from what the columns hold"] if guessed else []
         parts += [f"'{name}' can't be read as what it is elsewhere, and is left out" for name in useless]
         keys = source.model_dump(exclude_unset=True, include={"path"})
+        keys |= {"split": self.split} if self.split else {}
         keys |= {"columns": dict(source.columns)} if source.columns else {}
         keys |= {"answer_in": source.answer_in} if source.answer_in else {}
         return Seen(use, keys, "; ".join(parts), words)

@@ -59,6 +59,7 @@ class Wish:
         path: the data set's name on the hub, for rows that come from there.
         base: the folder that a layout of one's own is relative to.
         keep_malformed: whether traces are left as they are, whatever their tags.
+        solutions: whether the programs that come with problems are read, too.
     """
 
     use: Use
@@ -71,6 +72,7 @@ class Wish:
     path: str | None = None
     base: Path = field(default_factory=Path)
     keep_malformed: bool = False
+    solutions: bool = False
 
 
 @dataclass(frozen=True)
@@ -120,7 +122,9 @@ class Reading:
     def problem(self, row: object) -> Problem | Rejection:
         """Read a row as a problem."""
         fields = self._fields(row)
-        return fields if isinstance(fields, Rejection) else parse_problem(fields, **self._options, raw=row)
+        if isinstance(fields, Rejection):
+            return fields
+        return parse_problem(fields, **self._options, raw=row, solutions=self.wish.solutions)
 
     def trace(self, row: object) -> Trace | Rejection:
         """Read a row as a trace, with the recipe's tags around its thoughts."""

@@ -89,7 +89,7 @@ class Shape:
         values = self._values(row, columns, use)
         if "tests" in self.columns and values.get("tests") is not None:
             try:
-                values["tests"] = tests_of(values["tests"], None)
+                values["tests"] = tests_of(values["tests"], None, ())
             except ValueError as error:
                 return Rejection(Code.BAD_TESTS, f"tests (column '{self.columns['tests']}'): {error}")
             if "solution" not in values:

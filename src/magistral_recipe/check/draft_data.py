@@ -178,35 +178,42 @@ class _File:
         Raises:
             DataError: if no column can be a problem's or an answer's.
         """
-        given: dict[str, str | None] = {name: col for name, col in self.given.items() if name in PROBLEM_FIELDS}
-        source = ProblemsSource(path=self.written, split=self.split, columns=given)
-        guessed: dict[str, str] = {}
-        if any(key.startswith("columns") for key, _ in source.check(self.folder)):
-            named = _mapped(("problem", "tests"), self.there, given, given.values())
-            named |= _mapped(("answer",), self.there, given, {*given.values(), *named.values()})
-            if {"tests"} & {*self.there, *named}:
-                named.pop("answer", None)
-            guessed = self._by_contents({**given, **named})
-            source = source.model_copy(update={"columns": {**given, **named, **guessed}})
-            if wrong := [line for key, line in source.check(self.folder) if key.startswith("columns")]:
-                raise DataError(f"{self.written}: {wrong[0]}. {self._which()}")
+        source, guessed = self._named()
         further = _mapped(_EXTRAS, self.there, source.columns, source.columns.values())
         further = {name: column for name, column in further.items() if name != "id" or self._names_rows(column)}
         source = source.model_copy(update={"columns": {**source.columns, **further}})
-        reading = self._reading(source)
-        if (where := self._answer_in(reading)) is not None:
+        if (where := self._answer_in(self._reading(source))) is not None:
             source = source.model_copy(update={"answer_in": where})
         useless = preview.useless(self.first, source.wish("problems", self.folder))
         useless += ["id"] if "id" in self.there and "id" not in source.columns and not self._names_rows("id") else []
-        if useless:
-            source = source.model_copy(update={"columns": {**source.columns, **dict.fromkeys(useless)}})
+        source = source.model_copy(update={"columns": {**source.columns, **dict.fromkeys(useless)}})
         if mistakes := source.check(self.folder):
             raise DataError([f"{self.written}: {line}" for _, line in mistakes])
-        seen = self._seen("problems", source, guessed, useless)
-        kinds = {item.kind for item in self._items(self._reading(source)) if isinstance(item, Problem)}
-        if len(kinds) == 1 and self._reading(source).column_of("kind") not in self.there:
+        seen, reading = self._seen("problems", source, guessed, useless), self._reading(source)
+        kinds = {item.kind for item in self._items(reading) if isinstance(item, Problem)}
+        if len(kinds) == 1 and reading.column_of("kind") not in self.there:
             seen.keys["kind"] = kinds.pop()
         return seen
+
+    def _named(self) -> tuple[ProblemsSource, list[str]]:
+        """A source with what names and contents say of problem, answer and tests; and what was guessed by contents.
+
+        Raises:
+            DataError: if no column can be a problem's or an answer's.
+        """
+        given: dict[str, str | None] = {name: col for name, col in self.given.items() if name in PROBLEM_FIELDS}
+        source = ProblemsSource(path=self.written, split=self.split, columns=given)
+        if not any(key.startswith("columns") for key, _ in source.check(self.folder)):
+            return source, []
+        named = _mapped(("problem", "tests"), self.there, given, given.values())
+        named |= _mapped(("answer",), self.there, given, {*given.values(), *named.values()})
+        if "tests" in {*self.there, *named}:
+            named.pop("answer", None)
+        guessed = self._by_contents({**given, **named})
+        source = source.model_copy(update={"columns": {**given, **named, **guessed}})
+        if wrong := [line for key, line in source.check(self.folder) if key.startswith("columns")]:
+            raise DataError(f"{self.written}: {wrong[0]}. {self._which()}")
+        return source, list(guessed)
 
     def _by_contents(self, named: Mapping[str, str | None]) -> dict[str, str]:
         """Problem and answer where only their columns are left: the longer texts are the problems."""
@@ -257,7 +264,7 @@ class _File:
         self,
         use: Use,
         source: ProblemsSource | TracesSource,
-        guessed: Mapping[str, str] | None = None,
+        guessed: Sequence[str] = (),
         useless: Sequence[str] = (),
     ) -> Seen:
         reading = self._reading(source)

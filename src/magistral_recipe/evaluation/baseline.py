@@ -67,19 +67,24 @@ class Baseline:
         shares = ", ".join(f"{part} {self.share(part):.0%}" for part in parts)
         return f"{shares} of {len(self.samples)} samples before RL (up to {self.limit:,} tokens)"
 
-    def advice(self) -> str | None:
-        """Say what to do first, where there is little to learn from; ``None`` where there is enough."""
+    def advice(self, after_sft: bool = False) -> str | None:
+        """Say what to do first, where there is little to learn from; ``None`` where there is enough.
+
+        Args:
+            after_sft: whether the model has been through SFT already.
+        """
+        sft = "train SFT longer, or on more traces" if after_sft else "put SFT first"
         if self.share("right") == 1:
             return "all of them are right: choose harder problems"
         ended = [sample for sample in self.samples if not sample.truncated]
         if len(ended) >= _FEW * len(self.samples) and sum(self._is("tags", each) for each in ended) < _FEW * len(ended):
-            return "the model doesn't write the thinking tags: put SFT first"
+            return f"the model doesn't write the thinking tags: {sft}"
         if self.share("cut") > 0.5:
             return "most are cut: raise max_completion_length, or choose problems with shorter solutions"
         if self.boxes_count and self.share("boxed") < _FEW:
-            return "the model puts no answer into a box: put SFT first, or ask for it in the system prompt"
+            return f"the model puts no answer into a box: {sft}, or ask for it in the system prompt"
         if self.share("right") == 0:
-            return "none is right: put SFT first, or choose easier problems"
+            return f"none is right: {sft}, or choose easier problems"
         return None
 
     def completions(self) -> Iterator[str]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from magistral_recipe import layout
 from magistral_recipe.files import write_atomically
 from magistral_recipe.jsonlines import lines_text
-from magistral_recipe.recipe.sections import StageContext
+from magistral_recipe.recipe.sections import BASE, StageContext
 
 if TYPE_CHECKING:
     from magistral_recipe.data.problems import Problem
@@ -53,18 +53,20 @@ def tell_baseline(
         seed=context.recipe.seed,
     )
     write_atomically(context.folder / layout.BASELINE, lines_text(map(asdict, baseline.samples)))
-    told(baseline, context.emit)
+    trained = any(stage.kind == "sft" for stage in context.recipe.stages)
+    told(baseline, context.emit, after_sft=trained and context.start_model != BASE)
     return {"baseline": baseline.as_dict()}
 
 
-def told(baseline: Baseline, emit: Callable[[Mapping[str, Any]], None]) -> None:
+def told(baseline: Baseline, emit: Callable[[Mapping[str, Any]], None], after_sft: bool = False) -> None:
     """Say what a baseline shows, with a few of its completions where there is little to learn from.
 
     Args:
         baseline: the samples.
         emit: takes events.
+        after_sft: whether the model has been through SFT already.
     """
-    advice = baseline.advice()
+    advice = baseline.advice(after_sft)
     text = f"{baseline.line()}{f': {advice}' if advice else ''}"
     emit({"type": "warning" if advice else "note", "text": text})
     for completion in baseline.completions() if advice else ():

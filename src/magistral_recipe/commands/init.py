@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import Annotated
 
@@ -53,6 +54,6 @@ def init(
             say(note)
         say(f"wrote {output}")
         load_telling_all(output, [])
-        device = f" --device {card}" if card else ""
-        say(f"next:  magistral-recipe check {output}{device}")
-        say(f"       magistral-recipe run {output}")
+        device, quoted = f" --device {card}" if card else "", shlex.quote(str(output))
+        say(f"next:  magistral-recipe check {quoted}{device}")
+        say(f"       magistral-recipe run {quoted}")

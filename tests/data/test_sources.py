@@ -392,7 +392,7 @@ MAPPED = {"problem": "question", "answer": "solution"}
                 (
                     "columns",
                     "no column 'answer' or 'tests', and none is mapped to it; "
-                    "its columns: question, solution, meta, meta.level",
+                    "its columns: question, solution, meta, meta.level; problems without answers are `kind: text`",
                 )
             ],
         ),

@@ -242,7 +242,7 @@ class _File:
         """How a person says which columns are meant."""
         if self._headerless():
             return "Its first line is taken for the columns' names: put `problem,answer` above it"
-        return "`--columns problem=COLUMN,answer=COLUMN` says which; problems without answers want `kind: text`"
+        return "`--columns problem=COLUMN,answer=COLUMN` says which"
 
     def _answer_in(self, reading: Reading) -> AnswerIn | None:
         """Where the answers stand, where most of them say so; ``None`` for the whole."""

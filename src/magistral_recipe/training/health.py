@@ -127,7 +127,7 @@ def fallen(curve: Curve, name: str) -> Trouble | None:
     )
 
 
-def evaluation_fallen(scores: Curve, problems: int, name: str = "held-out score") -> Trouble | None:
+def evaluation_fallen(scores: Curve, problems: int, name: str = "score") -> Trouble | None:
     """Judge whether the last score of the evaluations on the way lies below the first by more than chance.
 
     Three standard errors of the difference of two shares, of independent problems: those of paired problems are

@@ -72,8 +72,7 @@ def draft_recipe(
     problems = next((each for each in seen if each.use == "problems"), None)
     imitated = next((each for each in seen if each.use == "traces"), None)
     if problems is not None and test is not None:
-        problems.test = look(test, folder, Thinking(), "problems", columns)[0].keys
-        problems.test.pop("split", None)
+        problems.test = _tested(test, folder, columns)
         problems.keys.pop("split", None)
     if problems is not None and imitated is not None and "split" in problems.keys and problems.words & imitated.words:
         imitated.keys["split"] = problems.keys["split"]  # traces of problems that are held out are no training data
@@ -82,6 +81,17 @@ def draft_recipe(
     notes = [each.note for each in seen] + sizes.notes
     text = "\n".join(_lines(name, path, sizes, problems, cold, alone=data is None and traces is None)) + "\n"
     return Draft(text, tuple(notes))
+
+
+def _tested(test: Path, folder: Path, columns: Mapping[str, str] | None) -> dict[str, Any]:
+    """The keys of a set to be tested by, whose columns need not have the names of the other file's."""
+    try:
+        seen = look(test, folder, Thinking(), "problems", columns)[0]
+    except DataError:
+        if not columns:
+            raise
+        seen = look(test, folder, Thinking(), "problems")[0]
+    return {key: value for key, value in seen.keys.items() if key != "split"}
 
 
 # ------------------------------------------------------------------------------------------- model and sizes

@@ -8,20 +8,23 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from magistral_recipe.check.draft_data import Seen, look
 from magistral_recipe.check.memory.devices import Device, device_here, find_device
 from magistral_recipe.check.memory.moments import parameter_count
-from magistral_recipe.errors import DataError
+from magistral_recipe.check.memory.plan import plan_recipe
+from magistral_recipe.check.recipe_file import recipe_of
+from magistral_recipe.errors import DataError, RecipeError
 from magistral_recipe.machine import GIB
 from magistral_recipe.models.config import ModelConfig
 from magistral_recipe.models.paths import TINY, lasting_path, missing_model
 from magistral_recipe.models.shape import find_shape
 from magistral_recipe.recipe.document import to_yaml
 from magistral_recipe.writing.thinking import Thinking
+from magistral_recipe.yamltext import parse_yaml
 
 
 @dataclass(frozen=True)
@@ -78,9 +81,27 @@ def draft_recipe(
         imitated.keys["split"] = problems.keys["split"]  # traces of problems that are held out are no training data
     cold = imitated.keys if imitated is not None else {"tiny": True, "count": 400} if path == TINY else None
     sizes = _sizes(path, device, folder)
-    notes = [each.note for each in seen] + sizes.notes
-    text = "\n".join(_lines(name, path, sizes, problems, cold, alone=data is None and traces is None)) + "\n"
-    return Draft(text, tuple(notes))
+
+    def text() -> str:
+        return "\n".join(_lines(name, path, sizes, problems, cold, alone=data is None and traces is None)) + "\n"
+
+    if device.gpu and path != TINY:
+        _fit(sizes, text(), device, folder)
+    return Draft(text(), (*(each.note for each in seen), *sizes.notes))
+
+
+def _fit(sizes: _Sizes, text: str, device: Device, folder: Path) -> None:
+    """Change the keys that a plan of the draft says to change, so that each stage fits the card."""
+    try:
+        plan = plan_recipe(recipe_of(parse_yaml(text, "safe"), folder), device)
+    except (RecipeError, DataError):  # whoever loads it is told
+        return
+    sections = {"model": sizes.model, "sft.trainer": sizes.sft, "grpo.trainer": sizes.grpo, "evaluate": sizes.evaluate}
+    for change in (change for stage in (plan.stages if plan else ()) for change in stage.remedy or ()):
+        for key, value in change.settings.items():
+            section, _, name = key.rpartition(".")
+            if section in sections:
+                sections[section][name] = value
 
 
 def _tested(test: Path, folder: Path, columns: Mapping[str, str] | None) -> dict[str, Any]:
@@ -107,6 +128,7 @@ class _Sizes:
     system_prompt: str
     answer_tokens: int
     notes: list[str]
+    evaluate: dict[str, Any] = field(default_factory=dict)
 
 
 def _model_path(model: str, folder: Path) -> str:
@@ -196,7 +218,8 @@ def _lines(
         yield "  # Cold start: the model learns to think, and to write the tags and the box, from traces."
         yield from _item("sft", {"traces": cold, "trainer": sizes.sft})
     else:
-        yield "  # A model that has not learnt to write the tags and the box earns nothing by RL: put SFT first."
+        yield "  # A model that has not learnt to write the tags and the box earns nothing by RL: where `check --probe`"
+        yield "  # shows one, put SFT first."
         yield "  # - sft: {traces: {path: traces.jsonl}, trainer: {num_train_epochs: 3, learning_rate: 1.0e-5}}"
     if sets:
         yield "  # RL: a batch is prompts_per_batch problems x num_generations completions."
@@ -204,6 +227,7 @@ def _lines(
         if tested := [name for name in sets if name != "train"]:
             models = ["base", *(["sft"] if cold is not None else []), "grpo"]
             asked = {"problems": tested[0], "models": models, "samples": 4, "max_new_tokens": sizes.answer_tokens}
+            asked |= sizes.evaluate
             yield "  # Every model on problems that none was trained on, with intervals."
             yield from _item("evaluate", asked)
 

@@ -36,7 +36,7 @@ BOTH = lines(
     for i in range(30)
 )
 TRACES = lines(
-    {"question": f"{i}+1?", "reasoning": f"One more than {i}.", "reply": f"\\boxed{{{i + 1}}}"} for i in range(9)
+    {"question": f"{i}+1?", "reasoning": f"One more than {i}.", "reply": f"\\boxed{{{i + 1}}}"} for i in range(30)
 )
 
 
@@ -74,6 +74,10 @@ def test_what_it_writes_is_proven_by_check(init, tmp_path, words, columns, answe
     assert done.exit_code == 0, done.output
     recipe = load_recipe(tmp_path / "recipe.yaml").recipe
     assert [stage.kind for stage in recipe.stages] == stages
+    if recipe.stages[0].kind == "sft":
+        assert (
+            recipe.stages[0].traces.split is None
+        )  # traces are all learnt from, where no problem of theirs is held out
     if columns is not None:
         train = recipe.problems["train"]
         assert (train.columns, train.answer_in) == (columns, answer_in)

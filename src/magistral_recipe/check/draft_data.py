@@ -123,7 +123,7 @@ def look(
                 raise DataError([*error.problems, *(line for line in why if looked.talks)]) from None
     if split is not None and problems is not None:
         problems.test = {**problems.keys, "split": splits[1]}
-    elif len(first) >= _PARTED:
+    elif len(first) >= _PARTED and problems is not None:  # traces alone are all learnt from
         for each in filter(None, (problems, traces)):
             each.keys["split"] = dict(_SPLIT)
     return [each for each in (problems, traces) if each is not None]

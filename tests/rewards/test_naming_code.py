@@ -6,6 +6,7 @@ import sys
 
 import pytest
 
+from magistral_recipe.chain.code_files import code_files
 from magistral_recipe.foreign import naming_only
 from magistral_recipe.rewards import registry
 
@@ -185,3 +186,35 @@ def test_every_reward_of_the_table_is_one():
     assert len(registry.TABLE) == 8
     for name in registry.TABLE:
         registry.locate(name)
+
+
+EVIL = "from pathlib import Path\nPath(__file__).with_suffix('.ran').touch()\n"
+
+
+def test_no_file_in_the_working_folder_takes_a_name_of_the_tables(mine):
+    for name, listed in registry.TABLE.items():
+        shadow = mine / f"{listed.path.partition(':')[0].replace('.', '/')}.py"
+        shadow.parent.mkdir(parents=True, exist_ok=True)
+        for file in (shadow, shadow.parent / "__init__.py", mine / f"{name}.py", mine / name / "__init__.py"):
+            file.parent.mkdir(exist_ok=True)
+            file.write_text(EVIL)
+    before = [*sys.path]
+    for name in registry.TABLE:
+        assert registry.locate(name, mine).__module__.startswith("magistral_recipe.rewards")
+    assert sys.path == before  # where it is looked for first, what a reward imports would be found there too
+    assert not [*mine.rglob("*.ran")]
+
+
+def test_nor_one_of_an_installed_packages_entry_points(mine, tmp_path_factory, monkeypatch):
+    installed = tmp_path_factory.mktemp("lib") / "site-packages"
+    installed.mkdir()
+    (installed / "theirs_of_naming.py").write_text("def pays(completions, **_):\n    return [1.0] * len(completions)\n")
+    (mine / "theirs_of_naming.py").write_text(EVIL)
+    monkeypatch.setattr(sys, "path", [str(installed), *(each for each in sys.path if each != str(mine))])
+    monkeypatch.setattr(registry, "_entry_points", lambda: {"theirs": "theirs_of_naming:pays"})
+    assert registry.build("theirs", folder=mine)(completions=["a"]) == [1.0]
+    assert not [*mine.rglob("*.ran")]
+    module, own = registry.module_of("theirs"), registry.is_own("theirs")
+    found = code_files(str(module), mine, installed=not own)
+    assert found == {"theirs_of_naming": installed / "theirs_of_naming.py"}
+    sys.modules.pop("theirs_of_naming")

@@ -84,7 +84,9 @@ class TracesStage(Stage, SamplingKeys):
         """What flows into the stage."""
         sources = [*self.sets, *([self.general.traces] if self.general else [])]
         paths = tuple(path for source in sources for path in (source.path, source.layout) if path)
-        return Inputs((start,) if self.problems else (), (self.problems,) if self.problems else (), paths)
+        transforms = tuple(source.transform for source in sources if source.transform)
+        problems = (self.problems,) if self.problems else ()
+        return Inputs((start,) if self.problems else (), problems, paths, transforms=transforms)
 
     def missing(self, folder: Path, start: str) -> Iterator[str]:
         """The traces, and the funnel that tells how they came about."""

@@ -20,8 +20,9 @@ RESOLVED = "# The resolved recipe of this run"
 """How the recipe begins that a run writes into its folder."""
 
 _OF_A_STAGE = (
-    *(layout.STAGE, layout.MODEL, layout.CHECKPOINTS, layout.BEST),
-    *(layout.METRICS, layout.ROLLOUTS, layout.REWARDS, layout.LOG),
+    *(layout.STAGE, layout.MODEL, layout.ADAPTER, layout.CHECKPOINTS, layout.BEST),
+    *(layout.METRICS, layout.ROLLOUTS, layout.BASELINE, layout.REWARDS, layout.LOG),
+    *(layout.PROBLEMS, layout.TRACES, layout.FUNNEL, layout.STEPS, layout.RATINGS),
 )
 
 
@@ -43,8 +44,13 @@ def _known_id(folder: Path) -> str | None:
 def sweep_temporary(folder: Path) -> None:
     """Delete what a kill left of files that were being replaced, in a run's own folder and its stages'."""
     for place in (folder, *folder.glob(layout.STAGE_FOLDERS)):
-        for name in (*layout.OF_A_RUN, layout.STAGE, layout.METRICS, layout.ROLLOUTS):
-            for file in place.glob(f".{name}.*.tmp") if not place.is_symlink() else ():
+        if place.is_symlink():
+            continue
+        for name in (*layout.OF_A_RUN, *_OF_A_STAGE):
+            for file in place.glob(f".{name}.*.tmp"):
+                file.unlink(missing_ok=True)
+        for inner in (place / layout.STEPS, place / layout.BEST):
+            for file in inner.glob(".*.tmp") if place != folder and not inner.is_symlink() else ():
                 file.unlink(missing_ok=True)
 
 

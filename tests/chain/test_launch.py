@@ -207,6 +207,19 @@ def test_a_fork_of_the_stage_is_not_heard(stage):
     assert results == {"steps": 3}
 
 
+@pytest.mark.parametrize("then", ["", "kept = [socket.socketpair() for _ in range(20)]", "kept = open(__file__)"])
+def test_a_stage_whose_files_were_all_closed_can_still_say_how_it_went(stage, then):
+    code = f"""
+    import socket
+    os.closerange(3, 4096)
+    {then}
+    send({{'type': 'note', 'text': 'heard'}})
+    """
+    results, events, _ = stage(textwrap.dedent(code) + DONE)
+    assert results == {"steps": 3}
+    assert {"type": "note", "text": "heard"} in events
+
+
 @pytest.mark.parametrize(
     "left", ["threading.Thread(target=signal.pause)", "multiprocessing.Process(target=signal.pause)"]
 )

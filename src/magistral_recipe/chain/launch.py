@@ -264,6 +264,8 @@ def _death(code: int, log: Path, begin: int) -> str:
         return "the stage's process was killed (signal 9: often the system, out of memory)"
     if code < 0:
         return f"the stage's process died of {signal.Signals(-code).name}"
+    if code == 0:
+        return "the stage's process ended with exit code 0 before its work was done: did its code call os._exit?"
     with open(log, "rb") as stream:
         stream.seek(max(begin, log.stat().st_size - 10_000))
         lines = [line for line in stream.read().decode("utf-8", "replace").splitlines() if line.strip()]

@@ -58,7 +58,7 @@ def file_of(module: str, folder: Path | None) -> Path | None:
     for start in starts(folder):
         if module.endswith(".py"):
             file = start / Path(module).expanduser()
-            found = file if file.is_file() else None
+            found = file if _is_file(file) else None
         else:
             found = beneath(start, module.split("."))
         if found is not None:
@@ -70,7 +70,21 @@ def beneath(folder: Path, names: Sequence[str]) -> Path | None:
     """Find a module's file below a folder as Python does: a package goes before a file of its name."""
     place = folder.joinpath(*names)
     files = (place / "__init__.py", place.with_name(f"{place.name}.py"))
-    return next((file for file in files if file.is_file()), None)
+    return next((file for file in files if _is_file(file)), None)
+
+
+def _is_file(file: Path) -> bool:
+    try:
+        return file.is_file()
+    except (OSError, ValueError):  # a name that no file can have
+        return False
+
+
+def malformed(name: str) -> bool:
+    """Whether a name is none of code's: `file.py:name` or `package.module:name`, each part a Python name."""
+    module, attribute = split_name(name)
+    parts = [] if module.endswith(".py") else module.split(".")
+    return not all(part.isidentifier() for part in (*parts, *attribute.split(".")))
 
 
 def is_installed(file: Path) -> bool:

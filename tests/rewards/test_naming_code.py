@@ -7,6 +7,7 @@ import sys
 import pytest
 
 from magistral_recipe.chain.code_files import code_files
+from magistral_recipe.data.transform import transform_mistake
 from magistral_recipe.foreign import naming_only
 from magistral_recipe.rewards import registry
 
@@ -186,6 +187,27 @@ def test_every_reward_of_the_table_is_one():
     assert len(registry.TABLE) == 8
     for name in registry.TABLE:
         registry.locate(name)
+
+
+@pytest.mark.parametrize("looked_at", [False, True], ids=["imported", "named only"])
+@pytest.mark.parametrize(
+    "name", [":good", ":", "mine_of_naming:", "mine_of_naming:a..b", "a:mine_of_naming:good", "..mine_of_naming:good",
+             " mine_of_naming:good", "mine_of_naming.py/:good", "/proc/self/mem:good", "x/y:good"],
+)  # fmt: skip
+def test_what_is_no_name_is_a_mistake(mine, name, looked_at):
+    with naming_only(looked_at):
+        assert "expected my_rewards.py:name, or package.module:name" in str(registry.mistake(name))
+        assert "expected my_data.py:function" in str(transform_mistake(name, mine))
+    assert not (mine / "imported").exists()
+
+
+@pytest.mark.parametrize("looked_at", [False, True], ids=["imported", "named only"])
+@pytest.mark.parametrize("name", ["x" * 5000 + ".py:f", "a\0b.py:f", "x" * 5000 + ":f", "x." * 3000 + "y:f"])
+def test_a_name_that_no_file_can_have_is_a_mistake_too(mine, name, looked_at):
+    with naming_only(looked_at):
+        told = registry.mistake(name)
+    assert told is not None or (looked_at and ".py" not in name)
+    assert "Traceback" not in str(told)
 
 
 EVIL = "from pathlib import Path\nPath(__file__).with_suffix('.ran').touch()\n"

@@ -136,6 +136,7 @@ def mistake(
             built = build(name, options, Thinking(), folder)
             return None if columns is None else _uncallable(name, built, options or {}, columns)
         if is_own(name):
+            _require_name(name)
             module = own_code.split_name(name).module
             if missing := own_code.why_no_file(module, folder):
                 raise ValueError(f"reward {name!r}: {missing}")
@@ -170,6 +171,7 @@ def locate(name: str, folder: Path | None = None) -> Any:
     if name in TABLE:
         return _import(name, TABLE[name].path)
     if is_own(name):
+        _require_name(name)
         return _import(name, name, folder, installed=False)
     installed = _entry_points()
     if name in installed:
@@ -188,6 +190,11 @@ def module_of(name: str) -> str | None:
 def is_own(name: str) -> bool:
     """Whether a name is looked for among a person's own files: one of the table or of an entry point never is."""
     return ":" in name
+
+
+def _require_name(name: str) -> None:
+    if own_code.malformed(name):
+        raise ValueError(f"reward {name!r:.200}: expected my_rewards.py:name, or package.module:name")
 
 
 def _unknown(name: str) -> str:

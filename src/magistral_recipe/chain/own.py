@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import secrets
 import shutil
+from collections.abc import Collection, Mapping
 from pathlib import Path
 
 from magistral_recipe import layout
@@ -75,6 +76,28 @@ def require_own(folder: Path, recipe: Path) -> None:
     for name in foreign:
         what = "is the recipe itself" if _same(folder / name, recipe) else "is not a run's"
         lines.append(f"{folder / name}: {what}, and a run writes its own {name} there: give another --output")
+    if lines:
+        raise RecipeError(lines)
+
+
+def require_outside(folder: Path, read: Mapping[str, Path], written: Collection[str] | None) -> None:
+    """See that nothing that a run reads lies in a folder that it writes anew, moves aside or deletes.
+
+    Args:
+        folder: the run folder, which need not exist.
+        read: files and folders, by what a person calls them.
+        written: names of the folders of its stages; ``None`` for those of all stages there.
+
+    Raises:
+        RecipeError: one line a file.
+    """
+    lines = []
+    for label, file in read.items():
+        with contextlib.suppress(ValueError):
+            first = (file.resolve().relative_to(folder.resolve()).parts or ("",))[0]
+            is_stage = first == layout.REPLACED or layout.stage_name(first) is not None
+            if is_stage if written is None else first in written:
+                lines.append(f"{label} lies in {folder / first}, which this run writes anew: give another --output")
     if lines:
         raise RecipeError(lines)
 

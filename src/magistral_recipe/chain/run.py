@@ -81,7 +81,7 @@ def run_recipe(loaded: LoadedRecipe, options: RunOptions, display: Display | Non
     display = display or Display(len(loaded.recipe.stages))
     if told:
         display.event({"type": "note", "text": told})
-    folder.require_own()
+    folder.require_own(options.fresh)
     with folder.locked():
         plans = _prepare_run(folder, options, display)
         announce(path, world, plans)

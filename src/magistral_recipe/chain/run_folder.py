@@ -363,13 +363,21 @@ class RunFolder:
         """
         own.forget(self.path, mine=self.loaded.document.file)
 
-    def require_own(self) -> None:
-        """See that no file of the user's stands where a run writes its own.
+    def require_own(self, fresh: bool = False) -> None:
+        """See that no file of the user's stands where a run writes its own, nor what it reads where its stages write.
+
+        Args:
+            fresh: what earlier runs left in the folder is to go.
 
         Raises:
             RecipeError: naming them.
         """
         own.require_own(self.path, self.loaded.document.file)
+        places = places_of(self.loaded.recipe, self.path)
+        read = {"the recipe": self.loaded.document.file}
+        for place in places:
+            read |= files_read(self.loaded, place.stage, place.start_model)
+        own.require_outside(self.path, read, None if fresh else {place.folder.name for place in places})
 
     def _set_aside(self, folder: Path, name: str | None = None) -> Path:
         """Nothing that took hours is deleted because a key changed: it moves to `replaced/`."""

@@ -305,14 +305,10 @@ class RunFolder:
         before = None if plan.decision == "restart" else read_record(plan.record)
         if plan.decision == "restart":
             self._set_aside(plan.folder)
-        elif (
-            plan.decision == "resume"
-            and before is not None
-            and before.status == "complete"
-            and (plan.folder / layout.MODEL).exists()
-        ):
+        elif plan.decision == "resume" and before is not None and before.status == "complete":
             # It is damaged, or somebody has changed it by hand, which must not go when it is made again.
-            self._set_aside(plan.folder / layout.MODEL, f"{plan.folder.name}-{layout.MODEL}")
+            for place in _changed(plan.folder, before):
+                self._set_aside(place, "-".join((plan.folder.name, *place.relative_to(plan.folder).parts)))
         plan.folder.mkdir(parents=True, exist_ok=True)
         write_record(
             plan.record,
@@ -367,13 +363,21 @@ class RunFolder:
         """
         own.forget(self.path, mine=self.loaded.document.file)
 
-    def require_own(self) -> None:
-        """See that no file of the user's stands where a run writes its own.
+    def require_own(self, fresh: bool = False) -> None:
+        """See that no file of the user's stands where a run writes its own, nor what it reads where its stages write.
+
+        Args:
+            fresh: what earlier runs left in the folder is to go.
 
         Raises:
             RecipeError: naming them.
         """
         own.require_own(self.path, self.loaded.document.file)
+        places = places_of(self.loaded.recipe, self.path)
+        read = {"the recipe": self.loaded.document.file}
+        for place in places:
+            read |= files_read(self.loaded, place.stage, place.start_model)
+        own.require_outside(self.path, read, None if fresh else {place.folder.name for place in places})
 
     def _set_aside(self, folder: Path, name: str | None = None) -> Path:
         """Nothing that took hours is deleted because a key changed: it moves to `replaced/`."""
@@ -386,6 +390,21 @@ class RunFolder:
         return target
 
 
+def _changed(folder: Path, record: StageRecord) -> Iterator[Path]:
+    """What a complete stage has left that is to be made again: its model as a whole, of the rest what has changed."""
+    model = folder / layout.MODEL
+    if model.exists():
+        yield model
+    for name, size in record.outputs.items():
+        file, digest = folder / name, (record.hashes or {}).get(name)
+        if (
+            model not in file.parents
+            and file.is_file()
+            and any(damage(folder, {name: size}, digest and {name: digest}))
+        ):
+            yield file
+
+
 def _hash_of_text(parts: Any) -> str:
     return hashlib.sha256(json.dumps(parts, sort_keys=True, default=str).encode()).hexdigest()[:16]
 
@@ -396,6 +415,7 @@ def _outputs(folder: Path) -> Iterator[Path]:
         folder / layout.MODEL,
         folder / layout.PROBLEMS,
         folder / layout.TRACES,
+        *folder.glob(f"{layout.STEPS}/*.jsonl"),
         *folder.glob(f"*/{layout.SCORES}"),
     ):
         for file in path.rglob("*") if path.is_dir() else [path]:

@@ -16,6 +16,7 @@ from typing import Any
 import magistral_recipe
 from magistral_recipe import layout
 from magistral_recipe.chain.events import EventSender
+from magistral_recipe.chain.launch import forget_safe_path
 from magistral_recipe.chain.reads import confirm, files_read
 from magistral_recipe.chain.records import read_record
 from magistral_recipe.chain.run_folder import StagePlace, places_of
@@ -116,6 +117,7 @@ def stage_process(run: Path, index: int, recipe_folder: Path) -> int:
         The exit code.
     """
     send = EventSender()
+    forget_safe_path()
     main = World.from_environment().rank == 0
     loaded = None
     try:

@@ -6,6 +6,7 @@ that a killed stage goes on behind the last one that was finished, and with the 
 
 from __future__ import annotations
 
+import shutil
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -73,6 +74,8 @@ class Curation:
     def _cheap_steps(self) -> None:
         """All that needs no model."""
         stage, funnel = self.stage, self.funnel
+        for left in self.context.folder.glob("signatures-*"):  # of an attempt that was killed
+            shutil.rmtree(left, ignore_errors=True)
         if stage.again is not None:
             cleaned = RowFile(_cleaned(self.context.made[stage.again].parent / layout.STEPS))
             funnel.start(LOADED, cleaned, f"what '{stage.again}' had cleaned")
@@ -144,7 +147,8 @@ class Curation:
         options, steps = self.stage.difficulty, self.context.folder / layout.STEPS
         assert options is not None
         tallies: dict[str, Tally] = {}
-        if not any(steps.glob(f"??-{DIFFICULTY}.json")):
+        judged = [DIFFICULTY, LABELS] if self.stage.labels else [DIFFICULTY]
+        if not all(self.funnel.holds(step) for step in judged):
             tallies = sampled(
                 self.context, options, options.model, [row.problem for row in RowFile(_cleaned(steps))], "rating"
             )

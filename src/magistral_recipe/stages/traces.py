@@ -92,8 +92,10 @@ class TracesStage(Stage, SamplingKeys):
         """What flows into the stage."""
         sources = [*self.sets, *([self.general.traces] if self.general else [])]
         paths = tuple(path for source in sources for path in (source.path, source.layout) if path)
+        transforms = tuple(source.transform for source in sources if source.transform)
         solving = self.problems and not isinstance(self.model, EndpointConfig)
-        return Inputs((start,) if solving else (), (self.problems,) if self.problems else (), paths)
+        problems = (self.problems,) if self.problems else ()
+        return Inputs((start,) if solving else (), problems, paths, transforms=transforms)
 
     def missing(self, folder: Path, start: str) -> Iterator[str]:
         """The traces, and the funnel that tells how they came about."""

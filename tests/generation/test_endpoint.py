@@ -226,6 +226,14 @@ def test_a_budget_stops_it_cleanly_and_the_next_run_goes_on(keys):
     assert len(endpoint.bodies) == 25
 
 
+def test_not_one_request_more_is_sent_however_many_are_begun_at_once():
+    with loopback(lambda number, body: said("fine")) as endpoint:
+        finished, error, _ = drawn(endpoint.url, requests(40), concurrency=16, max_requests=7)
+    assert len(finished) == len(endpoint.bodies) == 7
+    assert "stopped at max_requests (7), after 7 requests" in str(error)
+    assert "33 of 40 samples" in str(error)
+
+
 def test_a_reader_that_stops_leaves_nothing_behind():
     with loopback(lambda number, body: said("fine") if number == 0 else Reply("", stall=True)) as endpoint:
         generator = EndpointGenerator(EndpointConfig(endpoint=endpoint.url, name="m"))

@@ -194,7 +194,7 @@ class EndpointGenerator:
         failures, answered, first = 0, self.answered, True
         while True:
             await self._wait_for_turn()
-            if not first and self.budget.spent:
+            if self.budget.spent:  # by the others, since this one was begun
                 raise TryAgain(f"{self.budget.spent} is spent")
             self.budget.requests += 1
             self.budget.again += not first

@@ -272,11 +272,11 @@ def test_what_an_endpoint_says_of_an_error_is_one_short_line():
 def test_raw_text_goes_to_plain_completions_and_fields_can_be_added_and_left_out():
     with loopback() as endpoint:
         finished, error, _ = drawn(
-            endpoint.url, [Request("a", 0, "Once upon")], body={"top_k": 5, "top_p": None, "temperature": 0.1}
+            endpoint.url, [Request("a", 0, "Once \ud800 upon")], body={"top_k": 5, "top_p": None, "temperature": 0.1}
         )
     assert error is None
     assert endpoint.paths == ["/v1/completions"]
-    assert endpoint.bodies[0]["prompt"] == finished[0].prompt == "Once upon"
+    assert endpoint.bodies[0]["prompt"] == finished[0].prompt == "Once \ud800 upon"
     assert endpoint.bodies[0]["top_k"] == 5
     assert endpoint.bodies[0]["temperature"] == 0.1
     assert "top_p" not in endpoint.bodies[0]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import json
 import re
 
@@ -76,7 +77,7 @@ def test_mistakes_in_a_model_are_one_line_at_its_key(tmp_path, model, message):
     assert not [other for other in caught.value.problems if "valid string" in other]
 
 
-def test_what_may_be_spent_and_where_it_is_change_nothing_about_what_a_stage_makes(tmp_path):
+def test_what_may_be_spent_and_where_it_is_change_nothing_about_what_a_stage_makes(tmp_path, monkeypatch):
     def stage(url, more):
         (found,) = load_recipe(written(tmp_path, url, more)).recipe.stages
         assert isinstance(found, TracesStage)
@@ -90,6 +91,10 @@ def test_what_may_be_spent_and_where_it_is_change_nothing_about_what_a_stage_mak
     assert now.as_begun(keys_of(began)) == began
     assert now.as_begun(keys_of(stage("http://a/v1", "body: {top_k: 3}"))) != began
     assert began.inputs("base").models == ()
+    monkeypatch.delenv("TEACHER_KEY", raising=False)
+    assert list(began.warnings(tmp_path)) == [
+        (("model", "key"), "the environment has no TEACHER_KEY: the stage will stop there")
+    ]
     assert "teacher at a" in began.describe(load_recipe(tmp_path / "recipe.yaml").recipe)
 
 
@@ -192,3 +197,5 @@ def test_a_translation_that_stops_halfway_goes_on_and_what_is_lost_is_told(tmp_p
     page = (out / "report.html").read_text()
     assert "a number lost or added" in page
     assert "ajoute a few et 2" in page
+    assert "stays, translation of" in page
+    assert SAID["French"].format(0) in html.unescape(page)

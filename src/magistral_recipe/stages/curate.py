@@ -229,13 +229,15 @@ class CurateStage(Stage):
         steps = [name for name in ("clean", "duplicates", "leaks", "code") if getattr(self, name) and not self.again]
         what = f"what '{self.again}' had cleaned" if self.again else f"'{self.problems}'"
         text = f"{what}: {', '.join(steps)}" if steps else what
-        if self.translate:
-            text = f"{text}; {self.translate.share:.0%} of it in {', '.join(self.translate.languages)}"
-        if self.difficulty is None:
-            return text
-        labels = " and wrong labels" if self.labels else ""
-        by = f" of {self.difficulty.model}" if isinstance(self.difficulty.model, EndpointConfig) else ""
-        return f"{text}; difficulty{labels} by {self.difficulty.samples} samples a problem{by}"
+        if self.difficulty is not None:
+            labels = " and wrong labels" if self.labels else ""
+            by = f" of {self.difficulty.model}" if isinstance(self.difficulty.model, EndpointConfig) else ""
+            text = f"{text}; difficulty{labels} by {self.difficulty.samples} samples a problem{by}"
+        if self.translate is not None:
+            by = f" by {self.translate.model}" if isinstance(self.translate.model, EndpointConfig) else ""
+            languages = ", ".join(self.translate.languages)
+            text = f"{text}; {self.translate.share:.0%} of the English ones in {languages}{by}"
+        return text
 
     def run(self, context: StageContext) -> dict[str, Any]:
         """Curate; several processes share the samples.

@@ -65,6 +65,7 @@ def run_translations(stage: CurateStage, context: StageContext, shard: Shard, fu
                 thinking,
             ),
             f"{options.share:.0%} into {', '.join(options.languages)} by {model_named(context, _model(stage))}",
+            shown=ORIGINAL,
         )
     shard.wait()
     if options.solve_samples is not None and stage.difficulty is not None:

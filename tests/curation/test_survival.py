@@ -28,7 +28,7 @@ def test_every_reason_has_a_case():
         *(survival.LENGTH, survival.SAME, survival.EMPTY),
     }
     assert {case["loss"] for case in CASES} == told | {None}
-    assert len(CASES) == 26
+    assert len(CASES) == 30
 
 
 def test_what_exactly_is_said():

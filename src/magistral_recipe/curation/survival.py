@@ -163,6 +163,16 @@ _ALSO = {
 }
 _MISLEADING = {"fr": {"neuf"}, "it": {"sei"}, "es": {"once"}}
 """Words that are numbers and also something else."""
+_ONE = {
+    "fr": "un une",
+    "es": "un uno una",
+    "it": "un uno una",
+    "de": "ein eine einen einem einer eines eins",
+    "ru": "один одна одно одну одного одной",
+    "pt": "um uma",
+    "nl": "een één",
+}
+"""One, which is an article or a word of many forms."""
 _UNDECIDED = frozenset({"2", "1"})
 """Numbers that another language says where English doesn't: "les deux", "uno"."""
 
@@ -172,6 +182,7 @@ def _numbers_lost(before: _Parts, after: _Parts, language: str) -> Loss | None:
     words = Counter(_words_of(before.prose, {**NUMBER_WORDS_IN["en"], **_ALSO}))
     theirs = NUMBER_WORDS_IN.get(language, {})
     said = Counter(_words_of(after.prose, theirs)) if language != "zh" else _in_chinese(after.prose)
+    said.update("1" for word in _WORD.findall(after.prose.casefold()) if word in _ONE.get(language, "").split())
     added: list[str] = []
     for readings in _readings(after.prose, wanted):
         found = next((each for each in readings if wanted[each] > 0), None)
@@ -207,7 +218,7 @@ def _words_of(prose: str, numbers: dict[str, str]) -> Iterator[str]:
 
 
 def _in_chinese(prose: str) -> Counter[str]:
-    numbers = NUMBER_WORDS_IN["zh"]
+    numbers = {**NUMBER_WORDS_IN["zh"], "一": "1"}
     return Counter(number for sign in prose if (number := numbers.get(sign)) is not None)
 
 

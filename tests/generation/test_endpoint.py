@@ -13,6 +13,7 @@ from pydantic import ValidationError
 
 from magistral_recipe.errors import DataError, RunError
 from magistral_recipe.generation import Request, Sampling
+from magistral_recipe.generation.endpoint import generator as generator_module
 from magistral_recipe.generation.endpoint.answers import Refused, TryAgain, error_text, read_answer, retry_after
 from magistral_recipe.generation.endpoint.config import EndpointConfig
 from magistral_recipe.generation.endpoint.generator import Clock, EndpointGenerator
@@ -102,6 +103,14 @@ def test_a_model_that_never_answers_is_left_after_its_time():
     assert isinstance(error, RunError)
     assert "2 of 2 requests got no usable answer" in str(error)
     assert "no answer within 0.05 s; what is finished is kept" in str(error)
+
+
+def test_an_answer_without_end_is_read_so_far_and_no_further(monkeypatch):
+    monkeypatch.setattr(generator_module, "LARGEST_ANSWER", 2**20)
+    with loopback(lambda number, body: said("x" * 2**21)) as endpoint:
+        finished, error, _ = drawn(endpoint.url, requests(1), retries=0)
+    assert not finished
+    assert "an answer of more than 1 MiB" in str(error)
 
 
 def test_pauses_grow_and_everybody_waits_as_long_as_the_endpoint_asks():

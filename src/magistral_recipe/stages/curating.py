@@ -26,6 +26,7 @@ from magistral_recipe.evaluation.shards import Shard
 from magistral_recipe.recipe.sections import StageContext
 from magistral_recipe.stages.asked import model_named
 from magistral_recipe.stages.sampled import leave, require_rows, results_of, sampled, tell
+from magistral_recipe.stages.translating import run_translations
 from magistral_recipe.stages.work import problem_rows
 from magistral_recipe.verifiers.programs.runner import Runner
 
@@ -64,6 +65,8 @@ class Curation:
         self.shard.wait()
         if self.stage.difficulty is not None:
             self._rate()
+        if self.stage.translate is not None:
+            run_translations(self.stage, self.context, self.shard, self.funnel)
         if self.shard.first:
             leave(self.funnel, self.context.folder, layout.PROBLEMS)
         self.shard.wait()

@@ -2,10 +2,11 @@
 
     python benchmarks/curate_code.py                  100 problems of 6 solutions each, three seeds
 
-A seeded script makes problems of twenty tasks with programs that people might hand in (`curate_tasks.py`). One to
-three of a problem's six solutions are wrong, or too slow, always or on long inputs alone; a tenth of the outputs that
-its tests expect are wrong, every other one is what a wrong solution gives. The truth is kept apart: right outputs come
-from references that curation does not see, and which programs really fail is found by judging them on the right tests.
+A seeded script makes problems of twenty tasks with programs people might hand in (`curate_tasks.py`). One to four of
+a problem's six solutions are wrong, some of them copies of one another, or too slow, always or on long inputs alone; a
+tenth of the outputs that its tests expect are wrong, every other one is what a wrong solution gives. The truth is kept
+apart: right outputs come from references that curation does not see, and which programs really fail is found by judging
+them on the right tests.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ from magistral_recipe.jsonlines import read_lines
 from magistral_recipe.verifiers.programs.runner import ProgramVerdict, Runner, Submission
 from magistral_recipe.verifiers.programs.testcases import parse_tests
 
-SECONDS = 1.0
+SECONDS = 0.5
 SLOW = "import sys\nwhile True:\n    pass\n"
 SLOW_ON_LONG = "import sys, io\nt = sys.stdin.read()\nwhile len(t) > 24:\n    pass\nsys.stdin = io.StringIO(t)\n"
 
@@ -61,16 +62,23 @@ def main() -> None:
     """Make problems, curate, compare with the truth."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--problems", type=int, default=100)
-    parser.add_argument("--tests", type=int, default=10)
+    parser.add_argument("--tests", type=int, default=8)
     parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3])
     arguments = parser.parse_args()
     total: Counter[str] = Counter()
-    for seed in arguments.seeds:
+    for at, seed in enumerate(arguments.seeds):
         made = [problem(number, arguments.tests, seed) for number in range(arguments.problems)]
         started = time.perf_counter()
         total += measured(made)
-        print(f"seed {seed}: {time.perf_counter() - started:.0f} s", flush=True)
-    print(f"\n{arguments.problems} problems of 6 solutions and {arguments.tests} tests, seeds {arguments.seeds}\n")
+        seconds = time.perf_counter() - started
+        seeds = arguments.seeds[: at + 1]
+        what = f"{arguments.problems} problems of 6 solutions and {arguments.tests} tests"
+        print(f"{what}, seeds {seeds}; the last took {seconds:.0f} s\n")
+        table(total)
+
+
+def table(total: Counter[str]) -> None:
+    """Print the shares with their intervals."""
     for what, found, of in (
         ("wrong outputs that are corrected or go", "wrong found", "wrong"),
         ("wrong outputs that are corrected, rightly", "wrong corrected", "wrong"),
@@ -84,7 +92,8 @@ def main() -> None:
     ):
         low, high = wilson(total[found], total[of]) if total[of] else (0.0, 1.0)
         share = total[found] / max(1, total[of])
-        print(f"{what:44} {total[found]:6,} of {total[of]:6,}  {share:6.1%} [{low:.1%}, {high:.1%}]")
+        print(f"{what:44} {total[found]:6,} of {total[of]:6,}  {share:6.1%} [{low:.1%}, {high:.1%}]", flush=True)
+    print(flush=True)
 
 
 def problem(number: int, tests: int, seed: int) -> Made:
@@ -97,9 +106,12 @@ def problem(number: int, tests: int, seed: int) -> Made:
         truth[given] = f"{task.solve(given, constant)}\n"
     right = [program.replace("KK", str(constant)) for program in task.right]
     wrong = [program.replace("KK", str(constant)) for program in random_.sample(task.wrong, 3)]
-    bad = random_.choice([1, 2, 2, 3])
+    bad = random_.choice([1, 2, 2, 3, 3, 4])
+    if random_.random() < 0.3:
+        wrong[1] = f"# mine\n{wrong[0]}"
+    wrong.append(f"# late\n{wrong[2]}")
     slow = [SLOW + right[0], SLOW_ON_LONG + right[1]]
-    faults = [random_.choice(slow) if random_.random() < 0.3 else wrong[at] for at in range(bad)]
+    faults = [random_.choice(slow) if random_.random() < 0.2 else wrong[at] for at in range(bad)]
     good = [*right, f"# again\n{right[0]}"][: 6 - bad]
     programs = [_program(source) for source in dict.fromkeys([*good, *faults])]
     random_.shuffle(programs)
@@ -150,10 +162,10 @@ def measured(made: list[Made]) -> Counter[str]:
         outcomes = list(verify_programs([Row(each.problem) for each in made], rules, memory=memory))
         # Problems are judged in their order, and each once.
         verdicts = [Verdict(**line["verdict"]) for _, line in read_lines(memory)]
-    for each, outcome, verdict in zip(made, outcomes, verdicts, strict=True):
+    count.update(_of_solutions(made, verdicts))
+    for each, outcome in zip(made, outcomes, strict=True):
         count["problems"] += 1
         shown = {case.given.decode(): case.expected for case in parse_tests(each.problem.tests, "").cases}
-        count.update(_of_solutions(each, verdict))
         if isinstance(outcome, Dropped):
             count["gone"] += 1
             continue
@@ -177,15 +189,20 @@ def measured(made: list[Made]) -> Counter[str]:
     return count
 
 
-def _of_solutions(each: Made, verdict: Verdict) -> dict[str, int]:
+def _of_solutions(made: list[Made], verdicts: list[Verdict]) -> Counter[str]:
     """Which solutions really fail on the right tests, and which were not believed or fail what was left."""
-    cases = {"type": "stdio", "cases": [{"input": given, "output": out} for given, out in each.truth.items()]}
-    tests = parse_tests(cases, "")
-    programs = in_turn(each.problem.solutions or (), 8)
-    judged = Runner().run([Submission(one.source, one.language, tests, SECONDS) for one in programs])
-    failing = {place for place, result in enumerate(judged) if result.verdict is not ProgramVerdict.RIGHT}
-    rejected = set(range(len(programs))) - set(verdict.right)
-    return {"failing": len(failing), "rejected": len(rejected), "failing found": len(failing & rejected)}
+    asked, count = list[Submission](), Counter[str]()
+    for each in made:
+        cases = [{"input": given, "output": out} for given, out in each.truth.items()]
+        tests = parse_tests({"type": "stdio", "cases": cases}, "")
+        programs = in_turn(each.problem.solutions or (), 8)
+        asked += [Submission(one.source, one.language, tests, SECONDS) for one in programs]
+    judged = iter(Runner().run(asked))
+    for each, verdict in zip(made, verdicts, strict=True):
+        for place in range(len(each.problem.solutions or ())):
+            failing, rejected = next(judged).verdict is not ProgramVerdict.RIGHT, place not in verdict.right
+            count.update({"failing": failing, "rejected": rejected, "failing found": failing and rejected})
+    return count
 
 
 if __name__ == "__main__":

@@ -30,7 +30,7 @@ ROOT = Path(__file__).parent.parent
 FLAWLESS = Flaws(forget=0.0, malformed=0.0, foreign=tuple((code, 0.0) for code in LANGUAGES))
 SFT = """\
   - sft:
-      traces: {path: traces.jsonl}
+      traces: {{path: traces.jsonl}}
       trainer:
         {{max_steps: {steps}, per_device_train_batch_size: 32, learning_rate: 2.0e-3, lr_scheduler_type: linear,
          warmup_steps: 20, save_steps: 100}}

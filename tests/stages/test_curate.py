@@ -199,6 +199,32 @@ def test_a_chain_that_makes_its_data_and_is_killed_in_the_middle_of_the_filter(t
     assert "Prove that 3 + 2 is 5." in page
 
 
+SHARED = """\
+  - curate:
+      problems: raw
+      launch: {num_processes: PROCESSES}
+      difficulty: {samples: 3, max_new_tokens: 20, tokens_per_batch: 600, above: null, at_most: 1.0}
+"""
+
+
+@pytest.mark.slow
+def test_two_processes_rate_as_one_does(tmp_path):
+    left = []
+    for processes in (1, 2):
+        recipe = written(tmp_path, SHARED.replace("PROCESSES", str(processes)))
+        code, text = run(recipe, tmp_path / f"out-{processes}")
+        assert code == 0, text
+        assert text.count("loaded: 43 → 42") == 1, "one process speaks"
+        stage = tmp_path / f"out-{processes}" / "01-curate"
+        files = sorted(stage.glob("ratings/samples*.jsonl"))
+        assert len(files) == processes, "each process has drawn its share"
+        samples = sorted(line for file in files for line in file.read_bytes().splitlines())
+        assert len(samples) == 40 * 3
+        funnel = json.loads((stage / "funnel.json").read_text())
+        left.append(((stage / "problems.jsonl").read_bytes(), funnel, samples))
+    assert left[0] == left[1]
+
+
 SUM = ["n=input();print(sum(map(int,input().split())))", "print(sum(map(int,open(0).read().split()[1:])))"]
 IN_CPP = (
     "#include <bits/stdc++.h>\nint main(){long n,s=0,x;std::cin>>n;while(std::cin>>x)s+=x;std::cout<<s<<std::endl;}"

@@ -85,6 +85,31 @@ class Inputs:
     transforms: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True)
+class Draws:
+    """What a stage has models on this machine write, beside training: what a plan counts.
+
+    Attributes:
+        problems: the set that they solve.
+        sampling: `samples`, `max_new_tokens` and the like, as far as the stage's own keys say it.
+        backend: what generates.
+        tokens_per_batch: prompt and completion tokens at once.
+        section: the stage's section that has these keys; empty for the stage itself.
+        models: how many models write, one after the other.
+    """
+
+    problems: str
+    sampling: Mapping[str, Any]
+    backend: str
+    tokens_per_batch: int
+    section: str = ""
+    models: int = 1
+
+    def key(self, name: str) -> tuple[str, ...]:
+        """Where one of its keys stands in the stage."""
+        return (self.section, name) if self.section else (name,)
+
+
 Role = Literal["imitation", "reinforcement", "evaluation", "curation", "other"]
 """What a stage does, for a reader: it learns from traces, learns from rewards, evaluates, makes data, or none of
 these."""
@@ -132,6 +157,11 @@ class Stage(StrictModel):
     @property
     def asks_for_model(self) -> str | None:
         """The name of the model that it wants to start from; ``None`` for the last one that a stage made."""
+        return None
+
+    @property
+    def draws(self) -> Draws | None:
+        """What it has a model on this machine write, beside training; ``None`` for nothing."""
         return None
 
     def mistakes(self, recipe: Recipe, models: Sequence[str], folder: Path) -> Mistakes:

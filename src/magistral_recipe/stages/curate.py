@@ -24,7 +24,7 @@ from magistral_recipe.curation.defaults import (
 )
 from magistral_recipe.data.decontaminate import NGRAM
 from magistral_recipe.generation.endpoint.config import EndpointConfig, ModelName, name_of
-from magistral_recipe.recipe.sections import Inputs, Mistakes, Recipe, Stage, StageContext
+from magistral_recipe.recipe.sections import Draws, Inputs, Mistakes, Recipe, Stage, StageContext
 from magistral_recipe.schema import StrictModel
 from magistral_recipe.stages.drawn import SamplingKeys, costs_of, key_warnings
 from magistral_recipe.stages.held_out import evaluated_sets
@@ -177,6 +177,13 @@ class CurateStage(Stage):
         """The model that samples, where the recipe names one."""
         return name_of(self.difficulty.model) if self.difficulty else None
 
+    @property
+    def draws(self) -> Draws | None:
+        """The samples that rate problems."""
+        if self.difficulty is None or isinstance(self.difficulty.model, EndpointConfig):
+            return None
+        return self.difficulty.drawing(self.made_from, "difficulty")
+
     def warnings(self, folder: Path) -> Mistakes:
         """A key that an endpoint will want."""
         yield from key_warnings(self.difficulty.model if self.difficulty else None, "difficulty", "model")
@@ -199,6 +206,8 @@ class CurateStage(Stage):
             yield from check_problems(("leaks", "problems", index), name, recipe)
         if self.difficulty and (self.difficulty.above or 0.0) >= self.difficulty.at_most:
             yield ("difficulty", "above"), f"not below at_most ({self.difficulty.at_most:g}): nothing could be left"
+        if self.difficulty:
+            yield from self.difficulty.vllm_mistakes(recipe, "difficulty")
         if self.labels and "labels" in self.model_fields_set and not self.difficulty:
             yield ("labels",), "needs `difficulty`, whose samples vote"
         translator = name_of(self.translate.model) if self.translate else None

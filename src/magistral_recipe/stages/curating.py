@@ -28,6 +28,7 @@ from magistral_recipe.stages.asked import model_named
 from magistral_recipe.stages.sampled import leave, require_rows, results_of, sampled, tell
 from magistral_recipe.stages.translating import run_translations
 from magistral_recipe.stages.work import problem_rows
+from magistral_recipe.verifiers.cores import worker_count
 from magistral_recipe.verifiers.programs.runner import Runner
 
 if TYPE_CHECKING:
@@ -76,7 +77,7 @@ class Curation:
 
     def _cheap_steps(self) -> None:
         """All that needs no model."""
-        stage, funnel = self.stage, self.funnel
+        stage, funnel, workers = self.stage, self.funnel, worker_count()
         for left in self.context.folder.glob("signatures-*"):  # of an attempt that was killed
             shutil.rmtree(left, ignore_errors=True)
         if stage.again is not None:
@@ -97,12 +98,12 @@ class Curation:
             aside=lambda: {f"{SET_ASIDE}{reason}": count for reason, count in loading.aside.reasons.items()},
         )
         if options := stage.clean:
-            funnel.run(CLEAN, lambda rows: clean(rows, multiple_choice=options.multiple_choice))
+            funnel.run(CLEAN, lambda rows: clean(rows, multiple_choice=options.multiple_choice, workers=workers))
         if twice := stage.duplicates:
             place = self.context.folder
             funnel.run(
                 DUPLICATES,
-                lambda rows: deduplicate(rows, min_likeness=twice.min_likeness, folder=place),
+                lambda rows: deduplicate(rows, min_likeness=twice.min_likeness, folder=place, workers=workers),
             )
         names = stage.kept_out()
         if names:
@@ -143,7 +144,7 @@ class Curation:
             ngram=options.ngram,
             min_ngram_share=options.min_ngram_share,
         )
-        return drop_leaks(rows, leaks)
+        return drop_leaks(rows, leaks, worker_count())
 
     def _rate(self) -> None:
         """Draw the samples, all processes together; then the first judges by them."""

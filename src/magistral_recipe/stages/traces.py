@@ -16,7 +16,7 @@ from pydantic import Field
 from magistral_recipe import layout
 from magistral_recipe.data.sources import TracesSource
 from magistral_recipe.generation.endpoint.config import EndpointConfig, ModelName, name_of
-from magistral_recipe.recipe.sections import Inputs, Mistakes, Recipe, Stage, StageContext
+from magistral_recipe.recipe.sections import Draws, Inputs, Mistakes, Recipe, Stage, StageContext
 from magistral_recipe.schema import StrictModel
 from magistral_recipe.stages.drawn import SamplingKeys, costs_of, key_warnings
 from magistral_recipe.stages.training import check_problems
@@ -71,6 +71,13 @@ class TracesStage(Stage, SamplingKeys):
     def asks_for_model(self) -> str | None:
         """The model that solves the problems, where the recipe names one."""
         return name_of(self.model) if self.problems else None
+
+    @property
+    def draws(self) -> Draws | None:
+        """The samples of which traces are made."""
+        if not self.problems or isinstance(self.model, EndpointConfig):
+            return None
+        return self.drawing(self.problems)
 
     def warnings(self, folder: Path) -> Mistakes:
         """A key that an endpoint will want."""

@@ -17,7 +17,6 @@ from magistral_recipe.generation.hf import CPU_TOKENS, LEAST_TOKENS, MAX_ROWS
 from magistral_recipe.models.config import ModelConfig
 from magistral_recipe.models.precision import Dtype
 from magistral_recipe.recipe.sections import Recipe, Stage
-from magistral_recipe.stages.evaluate import EvaluateStage
 from magistral_recipe.stages.grpo import GrpoStage
 from magistral_recipe.stages.training import TrainingStage, run_arguments
 
@@ -191,16 +190,17 @@ def evaluated_batch(case: Case, room: float, token: float) -> Batch | None:
 
 
 def evaluation_batch(case: Case, drawn: Mapping[str, Any]) -> Batch:
-    """The sequences that an `evaluate` stage generates at once.
+    """The sequences that a stage which evaluates or samples generates at once.
 
     Args:
         case: the stage.
         drawn: its sampling, a benchmark's own included.
     """
-    assert isinstance(case.stage, EvaluateStage)
+    draws = case.stage.draws
+    assert draws is not None
     new = int(drawn["max_new_tokens"])
-    rows = max(case.stage.tokens_per_batch // (case.prompt + new), 1)
-    source = case.recipe.source_of(case.stage.problems)
+    rows = max(draws.tokens_per_batch // (case.prompt + new), 1)
+    source = case.recipe.source_of(draws.problems)
     if source is not None and source.count:
         rows = min(rows, source.count * max(int(drawn["samples"]), 1))
     return Batch(min(rows, MAX_ROWS), case.prompt, new)

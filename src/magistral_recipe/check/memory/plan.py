@@ -219,9 +219,9 @@ def _probed(case: Case, drawn: dict[str, Any]) -> Speed | None:
 
 
 def drawn_of(stage: Stage, loaded: LoadedRecipe) -> dict[str, Any]:
-    """What an `evaluate` stage draws, a benchmark's own sampling included; nothing of other stages."""
+    """What a stage that evaluates or samples draws, a benchmark's own sampling included; nothing of other stages."""
     if not isinstance(stage, EvaluateStage):
-        return {}
+        return dict(stage.draws.sampling) if stage.draws is not None else {}
     try:
         return stage.drawn(loaded.recipe.source_of(stage.problems), loaded.folder)
     except DataError:  # a benchmark in a file that isn't there: `check` has said so

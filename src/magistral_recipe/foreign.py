@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterator
 from typing import Any, ClassVar, NoReturn, TypeVar
 
 from magistral_recipe.errors import RunError
+from magistral_recipe.machine import World
 
 _GRACE = 30.0
 """Seconds between asking code to stop and ending the process: it may hold on to its interruption."""
@@ -144,7 +145,9 @@ def called(what: str, seconds: float | None, function: Callable[[], _Answer]) ->
 
 def late(what: str, seconds: float) -> str:
     """The sentence about code that has not answered."""
-    return f"{what} has not answered within {seconds:g} s: does it wait for something that never comes?"
+    world = World.from_environment()
+    where = f" in process {world.rank} of {world.size}" if world.size > 1 else ""
+    return f"{what} has not answered within {seconds:g} s{where}: does it wait for something that never comes?"
 
 
 def leave(code: int, seconds: float = 10.0) -> NoReturn:

@@ -164,7 +164,6 @@ def test_a_half_done_stage_is_not_gone_on_with_and_started_anew_by_a_persons_wor
     ("override", "told"),
     [
         ("seed=8", "seed: 7 -> 8"),
-        ("launch.num_processes=2", "num_processes: 1 -> 2"),
         ("stages.grpo.trainer.learning_rate=2e-6", "trainer.learning_rate: not given -> 2e-06"),
         ("thinking.system_prompt=none", "thinking.system_prompt: magistral -> none"),
     ],
@@ -175,6 +174,22 @@ def test_a_key_that_differs_at_a_resume_is_named_and_is_a_persons_word(home, ove
     assert plan.decision == "restart"
     assert not plan.refused
     assert told in plan.why
+
+
+def test_another_number_of_processes_goes_on_where_a_batch_is_as_large(home):
+    finish(run_folder(home), running=1)
+    twice = ("launch.num_processes=2",)
+    sft, grpo, evaluate = run_folder(home, *twice).stage_plans()
+    assert (sft.decision, sft.why) == ("restart", ("num_processes: 1 -> 2",))  # twice as many traces a step
+    sft, grpo, evaluate = run_folder(home, *twice, "sft.trainer.per_device_train_batch_size=4").stage_plans()
+    assert (sft.decision, grpo.decision) == ("skip", "resume")
+    assert grpo.why == ("num_processes: 1 -> 2",)
+    assert (evaluate.decision, evaluate.why) == ("restart", ("num_processes: 1 -> 2",))
+
+    finish(run_folder(home), running=0)
+    sft = run_folder(home, *twice, "sft.trainer.per_device_train_batch_size=4").stage_plans()[0]
+    assert sft.decision == "resume"
+    assert set(sft.why) == {"num_processes: 1 -> 2", "trainer.per_device_train_batch_size: not given -> 4"}
 
 
 def test_an_earlier_versions_record_is_told_and_nothing_runs_again(home):

@@ -36,6 +36,7 @@ from magistral_recipe.files import read_json, write_json
 from magistral_recipe.generation.interface import Generator, Request
 from magistral_recipe.layout import PARTIAL_SCORES, PROBLEMS, REPLACED, SAMPLES, SCORES, SETTINGS
 from magistral_recipe.machine import World, versions
+from magistral_recipe.sharded import is_sharded
 from magistral_recipe.writing.chat_format import ChatFormat
 
 if TYPE_CHECKING:
@@ -204,7 +205,7 @@ def quick_score(
     """Score a model between training steps: pass@1 on problems, nothing written.
 
     Neither the global random state nor the model's training mode is changed. Under torch.distributed every process
-    must call it; each takes its share of the problems.
+    must call it; each takes its share of the problems, or all draw all of them where the model is sharded.
 
     Args:
         model: unwrapped, on its device.
@@ -221,7 +222,8 @@ def quick_score(
         The mean over problems of the share of right samples; 0 where no verdict could be given.
     """
     settings = EvaluationSettings(samples, temperature, 1.0, max_new_tokens, greedy=False, seed=seed, prompt=prompt)
-    world = World.joined()
+    # Where each forward pass takes all processes, they draw the same; elsewhere each its share.
+    world = World() if is_sharded(model) else World.joined()
     share = _by_id(problems[world.rank :: world.size]) if len(problems) > world.rank else {}
     generator = own_generator(model, tokenizer, settings)
     rows = [sample for batch in drawn_samples(generator, share, chat, settings, set(), Shard()) for sample in batch]

@@ -190,16 +190,26 @@ class Stage(StrictModel):
     def inputs(self, start: str) -> Inputs:
         """Say what flows into the stage, which starts from the model called `start`."""
 
-    def as_begun(self, began: Mapping[str, Any]) -> Self:
+    def as_begun(self, began: Mapping[str, Any], processes: int = 1) -> Self:
         """Return this stage with its `costs` as they were: it is the one that began, if nothing else has changed.
 
         Args:
             began: all keys of the stage that began, from `keys_of`.
+            processes: how many it would go on in.
         """
         stage = self
         for key in self.costs:
             stage = _as_begun(stage, key.split("."), key, began)
         return stage
+
+    def same_in(self, began: Mapping[str, Any], processes: int) -> bool:
+        """Whether it does in so many processes, but for rounding, what it did in those that it began in.
+
+        Args:
+            began: all keys of the stage that began, and `num_processes`.
+            processes: how many it would go on in.
+        """
+        return False
 
     def missing(self, folder: Path, start: str) -> Iterator[str]:
         """Name what it promised and has not left, or not so that it can be read: without it no stage is complete.

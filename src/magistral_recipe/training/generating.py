@@ -19,12 +19,13 @@ from torch import Tensor
 from trl import GRPOTrainer
 
 from magistral_recipe.generation.rollouts.interface import Sample
-from magistral_recipe.generation.rollouts.weights import is_sharded
+from magistral_recipe.sharded import generate_in_step, is_sharded
 from magistral_recipe.training import checks
 from magistral_recipe.training.batching import Microbatch, TokenSequence, generation_chunks
 from magistral_recipe.training.config import MagistralGRPOConfig
 from magistral_recipe.training.contract import check_scored
 from magistral_recipe.training.forward import row_logps, unpadded_logps
+from magistral_recipe.training.roll_call import RollCall
 from magistral_recipe.training.rollouts import Completion, Rollout
 from magistral_recipe.training.rounds import Round
 from magistral_recipe.training.sampling import RolloutSource, drawing_of
@@ -77,6 +78,7 @@ class RoundGenerator(GRPOTrainer):
         self._scorer = Scorer(self.reward_funcs, self.reward_func_names, self.args.reward_seconds or None)
         self._seconds: dict[str, float] = defaultdict(float)
         self._source: RolloutSource | None = None
+        self._roll_call = RollCall(self.args.ddp_timeout)
 
     def generate_round(self, problems: list[dict[str, Any]]) -> Round:
         """Generate and score one round over all ranks."""
@@ -168,7 +170,9 @@ class RoundGenerator(GRPOTrainer):
         self, prompt_ids: Any, images: Any, multimodal_fields: Any, num_generations: int, has_tool_images: bool = False
     ) -> Any:
         if self.use_vllm or images is not None or self.is_fsdp_enabled or is_sharded(self.model):
-            return self._generated_by_trl(prompt_ids, images, multimodal_fields, num_generations, has_tool_images)
+            found = self._generated_by_trl(prompt_ids, images, multimodal_fields, num_generations, has_tool_images)
+            self._roll_call("the end of its rollouts")
+            return found
         source = self._source = self._source or self._make_source()
         done: dict[int, Sample] = {}
         groups = self._make_groups() if self._may_score_early() else None
@@ -180,9 +184,12 @@ class RoundGenerator(GRPOTrainer):
             self._score_early(groups.take(done, all_of_them=True), done)
         for name, value in source.sampler.figures.items():
             self._metrics["train" if self.model.training else "eval"][name].append(value)
+        self._roll_call("the end of its rollouts")
         return [done[row].ids for row in range(len(done))], [done[row].logps for row in range(len(done))]
 
     def _generated_by_trl(self, prompt_ids: Any, images: Any, *others: Any) -> Any:
+        if is_sharded(self.model):
+            generate_in_step(self.model)
         chunks = [range(len(prompt_ids))] if self.use_vllm or images is not None else self._chunks(prompt_ids)
         parts = [
             super(RoundGenerator, self)._generate_single_turn([prompt_ids[i] for i in chunk], images, *others)
@@ -232,6 +239,7 @@ class RoundGenerator(GRPOTrainer):
             if self.environments is not None:
                 arguments["environments"] = self.environments
             scores = self._scorer.score(len(prompts), arguments)
+        self._roll_call("the end of its rewards")
         functions = self.reward_funcs
         self.reward_funcs = self._scorer.replay(functions, scores)
         try:

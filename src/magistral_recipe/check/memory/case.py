@@ -34,6 +34,7 @@ class Case:
         lengths: of the recipe's prompts and traces.
         processes: how many share the work.
         sharding: how they share the model; ``None`` where each has a copy.
+        machines: how many they are spread over.
     """
 
     stage: Stage
@@ -44,6 +45,12 @@ class Case:
     lengths: Lengths = field(default_factory=Lengths)
     processes: int = 1
     sharding: Sharding | None = None
+    machines: int = 1
+
+    @property
+    def here(self) -> int:
+        """Processes on one machine."""
+        return max(self.processes // self.machines, 1)
 
     @property
     def prompt(self) -> int:
@@ -183,7 +190,8 @@ def evaluated_batch(case: Case, room: float, token: float) -> Batch | None:
     if not isinstance(case.stage, TrainingStage) or case.stage.evaluate is None:
         return None
     section = case.stage.evaluate
-    wanted = -(-section.count // case.processes) * section.samples
+    shares = case.processes if case.sharding is None else 1  # those that share a model draw the same
+    wanted = -(-section.count // shares) * section.samples
     budget = max(LEAST_TOKENS, int(room / 2 / token)) if case.device.gpu else CPU_TOKENS
     rows = min(MAX_ROWS, wanted, max(budget // (case.prompt + section.max_new_tokens), 1))
     return Batch(rows, case.prompt, section.max_new_tokens)

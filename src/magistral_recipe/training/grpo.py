@@ -37,6 +37,7 @@ from magistral_recipe.training.contract import check_trl
 from magistral_recipe.training.correction import importance_weights
 from magistral_recipe.training.forward import cut_window, kl_penalty, row_logps
 from magistral_recipe.training.generating import RoundGenerator
+from magistral_recipe.training.health import SCHEDULE
 from magistral_recipe.training.memory import TrainerMemory, saved_state
 from magistral_recipe.training.metrics import MetricsWriter, StepSums, cut_after
 from magistral_recipe.training.objective import clipped_policy_loss
@@ -240,6 +241,8 @@ class MagistralGRPOTrainer(RoundGenerator):
         self._seconds.clear()
         settings = self._collector.advance(self._step)
         self._apply(settings)
+        if self.args.schedule:
+            self._metrics["train"][SCHEDULE].append(float(self._collector.entries_in_force))
         batch = self._collector.fill(settings, self.generate_round, self._write_flat_batch)
         minibatches = build_minibatches(batch.groups, self._plan)
         exchange(minibatches, self.accelerator.process_index, self.accelerator.num_processes)

@@ -103,3 +103,19 @@ def test_every_section_works_with_tiny_shapes_on_a_cpu(tmp_path):
     assert not bad, bad
     assert done.returncode == result["exit_code"] == 0
     assert "nothing about a GPU" in done.stdout
+
+
+@pytest.mark.slow
+def test_learning_beside_stock_works_with_a_tiny_model_on_a_cpu(tmp_path):
+    words = [sys.executable, str(ROOT / "scripts" / "gpu_check.py"), "--out", str(tmp_path), "--self-test"]
+    done = subprocess.run([*words, "--only", "learning", "--budget-s", "900"], capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + (tmp_path / "log.txt").read_text()[-2000:]
+    (seed,) = json.loads((tmp_path / "gpu_check.json").read_text())["sections"][0]["figures"]["seeds"]
+    ours, stock = seed["curves"]["rl"], seed["curves"]["stock"]
+    assert len(ours["rewards"]) == 2  # four steps in batches of two minibatches
+    assert [at for at, _ in ours["rewards"]] == sorted(at for at, _ in ours["rewards"])
+    # Both were given the same seconds of training, to the step in which they ran out.
+    assert seed["seconds"] == max(at for curve in ours.values() for at, _ in curve)
+    assert stock["scores"][-1][0] >= seed["seconds"]
+    assert all(0 <= score <= 1 for _, score in [*ours["scores"], *stock["scores"]])
+    assert {"mean", "low", "high"} <= seed["stock"].keys()

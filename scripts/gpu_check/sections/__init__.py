@@ -46,7 +46,7 @@ SECTIONS = (
     Section("vllm-evaluate", f"{_HERE}.vllm:evaluation", 300, default=False, alone=True),
     Section("vllm-qlora", f"{_HERE}.vllm:quantized", 300, default=False, alone=True),
     Section("8b-qlora", f"{_HERE}.training:grpo_qlora_8b", 400, default=False, alone=True),
-    Section("learning", f"{_HERE}.chains:learning", 3600, default=False, alone=True),
+    Section("learning", f"{_HERE}.chains:learning", 5400, default=False, alone=True),
 )
 
 

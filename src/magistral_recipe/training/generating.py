@@ -22,6 +22,7 @@ from magistral_recipe.generation.rollouts.interface import Sample
 from magistral_recipe.generation.rollouts.weights import is_sharded
 from magistral_recipe.training import checks
 from magistral_recipe.training.batching import Microbatch, TokenSequence, generation_chunks
+from magistral_recipe.training.best import untouched_randomness
 from magistral_recipe.training.config import MagistralGRPOConfig
 from magistral_recipe.training.contract import check_scored
 from magistral_recipe.training.forward import row_logps, unpadded_logps
@@ -167,7 +168,7 @@ class RoundGenerator(GRPOTrainer):
     def _generate_single_turn(
         self, prompt_ids: Any, images: Any, multimodal_fields: Any, num_generations: int, has_tool_images: bool = False
     ) -> Any:
-        if self.use_vllm or images is not None or self.is_fsdp_enabled or is_sharded(self.model):
+        if images is not None or self.sampled_elsewhere:
             return self._generated_by_trl(prompt_ids, images, multimodal_fields, num_generations, has_tool_images)
         source = self._source = self._source or self._make_source()
         done: dict[int, Sample] = {}
@@ -182,6 +183,23 @@ class RoundGenerator(GRPOTrainer):
             self._metrics["train" if self.model.training else "eval"][name].append(value)
         return [done[row].ids for row in range(len(done))], [done[row].logps for row in range(len(done))]
 
+    def complete(self, prompts: list[list[int]], new_tokens: int, seed: int) -> list[list[int]]:
+        """Complete prompts as rollouts are, outside of any round; not if `sampled_elsewhere`. No random state changes.
+
+        Args:
+            prompts: token ids.
+            new_tokens: most tokens of a completion.
+            seed: of the noise.
+
+        Returns:
+            Token ids.
+        """
+        source = self._source = self._source or self._make_source()
+        with untouched_randomness():
+            torch.manual_seed(seed)
+            done = {sample.row: sample.ids for part in source.sample(prompts, new_tokens) for sample in part}
+        return [done[row] for row in range(len(prompts))]
+
     def _generated_by_trl(self, prompt_ids: Any, images: Any, *others: Any) -> Any:
         chunks = [range(len(prompt_ids))] if self.use_vllm or images is not None else self._chunks(prompt_ids)
         parts = [
@@ -191,6 +209,11 @@ class RoundGenerator(GRPOTrainer):
         if len(parts) == 1:
             return parts[0]
         return [ids for part, _ in parts for ids in part], None
+
+    @property
+    def sampled_elsewhere(self) -> bool:
+        """Whether vLLM samples rollouts, or TRL by the shards of a model."""
+        return self.use_vllm or self.is_fsdp_enabled or is_sharded(self.model)
 
     @property
     def _sampled_exactly(self) -> bool:

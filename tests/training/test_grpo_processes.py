@@ -14,6 +14,7 @@ import torch
 
 SCRIPT = Path(__file__).parents[1] / "helpers" / "given_completions.py"
 SAME = ("loss", "reward", "entropy", "clip_ratio/region_mean", "groups/uninformative", "groups/refill_rounds", "epoch")
+SAME += ("sampling/gap", "sampling/cut_share")
 
 
 def run(folder, processes, changes, *words):
@@ -51,6 +52,17 @@ def run(folder, processes, changes, *words):
 )
 def test_two_processes_train_as_one(tmp_path, changes):
     assert_the_same(run(tmp_path / "one", 1, changes), run(tmp_path / "two", 2, changes))
+
+
+@pytest.mark.slow
+def test_two_processes_correct_for_a_sampler_as_one_does(tmp_path):
+    """What one process does is held against the formula in `test_grpo_objective.py`."""
+    changes = {"max_steps": 6, "max_tokens_per_microbatch": 40, "sampler_gap_limit": 100.0}
+    single, double = run(tmp_path / "one", 1, changes, "scored"), run(tmp_path / "two", 2, changes, "scored")
+    assert_the_same(single, double)
+    cut = [entry["sampling/cut_share"] for entry in double[1] if "sampling/cut_share" in entry]
+    assert len(cut) == 3  # batches
+    assert 0.05 < max(cut) < 1
 
 
 @pytest.mark.slow

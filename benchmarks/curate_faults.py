@@ -150,11 +150,14 @@ def plant(train: list[Problem], heldout: list[Problem], seed: int) -> Planted:
     for problem in train:
         planted.add("clean", problem.problem, str(problem.answer))
     tenth = len(train) // 10
-    for change in (punctuated, instructed, renamed, reordered):
+    for change in (punctuated, instructed, renamed, reordered, spelled):
         for problem in random_.sample(train, tenth // 4):
             planted.add(f"duplicate, {change.__name__}", change(problem.problem, random_), str(problem.answer))
         for problem in random_.sample(heldout, tenth // 4):
             planted.add(f"leak, {change.__name__}", change(problem.problem, random_), str(problem.answer))
+    for kind, among in (("duplicate", train), ("leak", heldout)):
+        for problem in random_.sample([each for each in among if swapped(each.problem) != each.problem], tenth // 2):
+            planted.add(f"stays: {kind} but turned round", swapped(problem.problem), str(problem.answer))
     for problem in random_.sample(train, tenth // 2):
         planted.add("stays: duplicate but a number", another_number(problem.problem, random_), str(problem.answer))
     for problem in random_.sample(heldout, tenth // 2):
@@ -210,6 +213,29 @@ def reordered(text: str, random_: random.Random) -> str:
     return " ".join([parts[-1], *parts[:-1]] if random_.random() < 0.5 else [*parts[-2::-1], parts[-1]])
 
 
+def spelled(text: str, random_: random.Random) -> str:
+    """HTML around it, other delimiters, a number in words, an item's number in front, letters in place of letters."""
+    changes = [
+        lambda: f"<p>{text.replace('. ', '.</p><p>')}</p>",
+        lambda: f"{random_.randint(1, 40)}. {text.replace('$', '')}",
+        lambda: f"**{text}**",
+        lambda: re.sub(r"\b[2-9]\b", lambda digit: WORDS[int(digit[0])], text),
+        lambda: re.sub(r"\$([^$]+)\$", r"\\(\1\\)", text) + " ",
+        lambda: re.sub(r"(?<![a-z])x(?![a-z])", "t", text).replace("f(", "g("),
+    ]
+    return random_.choice([made for change in changes if (made := change()) != text])
+
+
+def swapped(text: str) -> str:
+    """The first two numbers in each other's place, where they do not stand for one thing."""
+    first, *others = re.finditer(r"\d+", text)
+    second = next((each for each in others if each[0] != first[0]), None)
+    if second is None or not all(_COUNTS.match(text, each.end()) for each in (first, second)):
+        return text
+    between = text[first.end() : second.start()]
+    return f"{text[: first.start()]}{second[0]}{between}{first[0]}{text[second.end() :]}"
+
+
 def another_number(text: str, random_: random.Random) -> str:
     """One number is another: the nearest miss there is."""
     places = list(re.finditer(r"\d+", text))
@@ -217,6 +243,8 @@ def another_number(text: str, random_: random.Random) -> str:
     return f"{text[: place.start()]}{int(place[0]) + random_.choice([1, 2, 7, 100])}{text[place.end() :]}"
 
 
+WORDS = _several("zero one two three four five six seven eight nine")
+_COUNTS = re.compile(r" [a-z]|x")
 _SIGNS = re.compile(r" [+-] |\bmore\b|\bolder\b|\bsum\b|\bleft\b|\btakes out\b")
 _OPPOSITE = {
     " + ": " - ", " - ": " + ", "more": "fewer", "older": "younger", "sum": "product", "left": "missing",

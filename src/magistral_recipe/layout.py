@@ -15,7 +15,7 @@ runs/NAME/
     set-aside-….jsonl  rows of data that could not be used
     log.txt          what libraries printed
     problems.jsonl   of a stage that makes a set: the set, or traces.jsonl; funnel.json says how it came about, steps/
-                     holds what each step left, ratings/ the samples
+                     holds what each step left, ratings/ the samples, programs.jsonl verdicts while they are made
   03-evaluate/MODEL/   the evaluation of one model: samples.jsonl, scores.json, settings.json, …
   replaced/          stages whose config changed, as they were
   report.html  report.md  metrics.json   what a report writes
@@ -38,6 +38,7 @@ SAMPLES, SCORES, PARTIAL_SCORES = "samples.jsonl", "scores.json", "scores.partia
 SETTINGS, PROBLEMS = "settings.json", "problems.jsonl"
 TRACES = "traces.jsonl"
 FUNNEL, STEPS, RATINGS = "funnel.json", "steps", "ratings"
+PROGRAMS = "programs.jsonl"
 REPLACED = "replaced"
 SET_ASIDE = "set-aside.jsonl"
 SET_ASIDE_FILES = "set-aside-*.jsonl"

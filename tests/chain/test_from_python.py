@@ -62,6 +62,13 @@ def test_rows_in_memory_become_the_sets_that_the_recipe_speaks_of(loaded, tmp_pa
         assert Path(source.path).read_text() == (tmp_path / "runs/by-hand/data/train.jsonl").read_text()
         written = [json.loads(line)["q"] for line in Path(source.path).read_text().splitlines()]
         assert written == [row["q"] for row in ROWS]
+    made = recipe()
+    made["problems"]["train"] |= {
+        "tiny": "train",
+        "count": 3,
+    }  # a ready recipe's own set, in whose place these rows are
+    magistral_recipe.run_recipe(made, problems=ROWS, traces=TRACES)
+    assert (loaded[-1].recipe.problems["train"].tiny, loaded[-1].recipe.problems["train"].count) == (None, None)
     before = Path(source.path).stat().st_mtime_ns
     magistral_recipe.run_recipe(recipe(), problems=ROWS, traces=TRACES)
     assert Path(source.path).stat().st_mtime_ns == before  # what is equal is not written again, so that stages are kept

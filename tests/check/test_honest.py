@@ -12,7 +12,7 @@ from magistral_recipe.check.honest import honest_answers
 from magistral_recipe.check.wiring import prove_wiring
 from magistral_recipe.check.wiring_report import Fault, WiringReport
 from magistral_recipe.cli import app
-from magistral_recipe.data.problems import Problem
+from magistral_recipe.data.problems import Problem, Trace
 from magistral_recipe.rewards import MagistralReward, MathCorrectness
 from magistral_recipe.writing.chat_format import ChatFormat, stop_token_ids
 
@@ -126,3 +126,16 @@ def test_check_refuses_answers_that_nobody_could_give(tmp_path):
     done = CliRunner().invoke(app, ["check", str(tmp_path / "mine.yaml")])
     assert done.exit_code == 2
     assert "no short answer equals 60 of 60 references: 'see figure 0' (a person would box '0': wrong);" in done.stderr
+
+
+@pytest.mark.parametrize(("response", "told_of"), [("46", True), ("It is \\boxed{46}.", False)])
+def test_traces_in_a_form_that_rewards_never_pay_are_told_of(response, told_of):
+    tokenizer = families.qwen3()
+    chat = ChatFormat().install(tokenizer)
+    problems = [Problem(problem="36 plus 10?", answer="46")]
+    traces = [Trace(problem=f"{n}: 36 plus 10?", thoughts="Ten more than 36.", response=response) for n in range(4)]
+    reward = MagistralReward(thinking=chat.thinking)
+    report = prove_wiring(tokenizer, chat, [reward], problems, traces, stop_token_ids(tokenizer))
+    assert report.proven
+    line = "magistral_reward would pay 4 of the first 4 traces nothing, whatever they answer (4 no_box): "
+    assert told(report) == ((f"{line}SFT teaches a form that RL doesn't pay",) if told_of else ())

@@ -285,6 +285,21 @@ def test_a_data_file_is_read_as_a_recipe_reads_it(tmp_path):
     assert done.exit_code == 0, done.output
     samples = read_samples(tmp_path / "out" / "mine" / "samples.jsonl")
     assert {(each.question, each.reference) for each in samples} == {("Half of 8?", "4")}
+    asked = (*asked, "--output", tmp_path / "own")
+    (tmp_path / "own_rows.py").write_text(
+        "def fix(row):\n    return {'problem': row['question'], 'answer': row['worked'][-1]}\n"
+    )
+    own = ("--transform", f"{tmp_path}/own_rows.py:fix")
+    done = run(*asked, *own)
+    assert done.exit_code == 0, done.output
+    samples = read_samples(tmp_path / "own" / "mine" / "samples.jsonl")
+    assert {(each.question, each.reference) for each in samples} == {("Half of 8?", "4")}
+    again = ("--repeat", tmp_path / "own" / "mine" / "scores.json")
+    refused = run(*again)
+    assert refused.exit_code == 2
+    assert "own_rows.py:fix is your word that it may run" in refused.output  # a result file's is none
+    assert run(*again, *own).exit_code == 0
+    assert "Did you mean 'fix'?" in run(*asked, "--transform", f"{tmp_path}/own_rows.py:fxi").output
     tiny = ["--columns", "answer=worked", "--benchmark", "tiny"]
     for wrong in (["--columns", "answer"], ["--answer-in", "box"], tiny):
         assert run(*asked, *wrong).exit_code == 2

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
+import yaml
 from typer.testing import CliRunner
 
+from magistral_recipe.check.draft import draft_recipe
 from magistral_recipe.check.recipe_file import load_recipe
 from magistral_recipe.cli import app
 
@@ -18,6 +21,19 @@ def lines(rows) -> str:
 GSM = lines({"question": f"{i}+3?", "answer": f"{i}+3=<<{i + 3}>>\n#### {i + 3}"} for i in range(60))
 OWN = "nr,question,target,topic\n" + "".join(f"{i},How much is {i}+1?,{i + 1},add\n" for i in range(30))
 BOXED = lines({"Question": f"{i}+2?", "solution": f"So \\boxed{{{i + 2}}}."} for i in range(12))
+LEVELS = lines({"question": f"{i}+4?", "answer": str(i + 4), "difficulty": "easy", "id": "grade 3"} for i in range(9))
+VERL = lines(
+    {"prompt": [{"role": "user", "content": f"{i}+5?"}], "reward_model": {"ground_truth": f"{i}+5\n#### {i + 5}"}}
+    for i in range(9)
+)
+STDIO = {"inputs": ["1\n"], "outputs": ["1\n"]}
+APPS = lines({"question": f"Print n, task {i}.", "input_output": json.dumps(STDIO)} for i in range(9))
+ALPACA = lines({"instruction": f"{i}+6?", "input": "", "output": str(i + 6)} for i in range(9))
+GERMAN = "Aufgabe;Lösung\n" + "".join(f"Wie viel ist {i}+1?;{i + 1}\n" for i in range(9))
+BOTH = lines(
+    {"question": f"{i}+7?", "reasoning": "Count.", "reply": f"\\boxed{{{i + 7}}}", "answer": str(i + 7)}
+    for i in range(30)
+)
 TRACES = lines(
     {"question": f"{i}+1?", "reasoning": f"One more than {i}.", "reply": f"\\boxed{{{i + 1}}}"} for i in range(9)
 )
@@ -26,8 +42,10 @@ TRACES = lines(
 @pytest.fixture
 def init(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    for name, text in {"gsm.jsonl": GSM, "own.csv": OWN, "boxed.jsonl": BOXED, "traces.jsonl": TRACES}.items():
-        (tmp_path / name).write_text(text)
+    files = {"gsm.jsonl": GSM, "own.csv": OWN, "boxed.jsonl": BOXED, "traces.jsonl": TRACES, "both.jsonl": BOTH}
+    more = {"verl.jsonl": VERL, "apps.jsonl": APPS, "alpaca.jsonl": ALPACA, "de.csv": GERMAN, "levels.jsonl": LEVELS}
+    for name, text in {**files, **more}.items():
+        (tmp_path / name).write_text(text, encoding="utf-8")
 
     def run(*words: str):
         return CliRunner().invoke(app, ["init", *words])
@@ -38,14 +56,14 @@ def init(tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("words", "columns", "answer_in", "stages"),
     [
-        (["--data", "gsm.jsonl"], {}, "hashes", ["grpo", "evaluate"]),
+        (["--data", "gsm.jsonl"], {}, "hashes", ["sft", "grpo", "evaluate"]),
         (
             ["--data", "own.csv", "--traces", "traces.jsonl"],
             {"id": "nr", "category": "topic"},  # question and target are read as they are
             None,
             ["sft", "grpo", "evaluate"],
         ),
-        (["--data", "boxed.jsonl"], {"problem": "Question", "answer": "solution"}, "boxed", ["grpo"]),
+        (["--data", "boxed.jsonl"], {"problem": "Question", "answer": "solution"}, "boxed", ["sft", "grpo"]),
         ([], {}, None, ["sft", "grpo", "evaluate"]),
         (["--data", "traces.jsonl"], None, None, ["sft"]),
     ],
@@ -64,6 +82,36 @@ def test_what_it_writes_is_proven_by_check(init, tmp_path, words, columns, answe
     assert checked.exit_code == 0, checked.output
 
 
+@pytest.mark.parametrize(
+    ("file", "keys", "sft"),
+    [
+        ("verl.jsonl", {"answer_in": "hashes", "kind": "math"}, False),
+        ("apps.jsonl", {"kind": "code"}, False),
+        ("alpaca.jsonl", {"kind": "math"}, False),  # answers without thoughts are no traces
+        ("de.csv", {"columns": {"problem": "Aufgabe", "answer": "Lösung"}, "kind": "math"}, False),
+        ("levels.jsonl", {"columns": {"difficulty": None, "id": None}, "kind": "math"}, False),
+        ("both.jsonl", {"kind": "math", "split": {"heldout": 0.2, "seed": 0}}, True),
+    ],
+)
+@pytest.mark.usefixtures("init")
+def test_what_a_file_holds_is_told_by_its_rows(file, keys, sft):
+    draft = yaml.safe_load(draft_recipe(Path(file), "tiny", None, Path()).text)
+    assert draft["problems"]["train"] == {"path": file, **keys}
+    own = {"path": file, "split": keys.get("split")}
+    assert draft["stages"][0]["sft"]["traces"] == (own if sft else {"tiny": True, "count": 400})
+
+
+def test_traces_of_problems_that_are_held_out_are_parted_with_them_and_columns_can_be_named(tmp_path, init):
+    (tmp_path / "x.jsonl").write_text(lines({"x": f"{i}+7?", "y": i + 7, "z": 0} for i in range(30)))
+    refused = init("--data", "x.jsonl")
+    assert "`--columns problem=COLUMN,answer=COLUMN` says which" in " ".join(refused.output.split())
+    done = init("--data", "x.jsonl", "--columns", "problem=x,answer=y", "--traces", "both.jsonl")
+    assert done.exit_code == 0, done.output
+    draft = yaml.safe_load((tmp_path / "recipe.yaml").read_text())
+    assert draft["problems"]["train"]["columns"] == {"problem": "x", "answer": "y"}
+    assert draft["stages"][0]["sft"]["traces"]["split"] == draft["problems"]["train"]["split"]
+
+
 def test_sizes_follow_the_model_and_the_card(init, tmp_path):
     shown = {}
     for card in ("rtx4090", "h200", "t4"):
@@ -76,6 +124,16 @@ def test_sizes_follow_the_model_and_the_card(init, tmp_path):
         "h200": ("bfloat16", "none", True),
         "t4": ("float16", "nf4", True),
     }
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "adapter_config.json").write_text(
+        json.dumps(
+            {"peft_type": "LORA", "base_model_name_or_path": "Qwen/Qwen3-8B", "r": 4, "target_modules": ["q_proj"]}
+        )
+    )
+    (tmp_path / "mine" / "adapter_model.safetensors").write_bytes(b"")
+    text = draft_recipe(Path("gsm.jsonl"), "mine", "rtx4090", tmp_path).text
+    lora = {"handover": "carry"}  # its rank is its own
+    assert yaml.safe_load(text)["model"] == {"path": "mine", "dtype": "bfloat16", "quantization": "nf4", "lora": lora}
     small = init("--data", "gsm.jsonl", "--model", "Qwen/Qwen3-0.6B", "--card", "h100", "--output", "small.yaml")
     assert small.exit_code == 0, small.output
     model = load_recipe(tmp_path / "small.yaml").recipe.model
@@ -90,12 +148,18 @@ def test_sizes_follow_the_model_and_the_card(init, tmp_path):
         (["--data", "gs.jsonl"], "gs.jsonl"),
         (["--data", "gsm.jsonl", "--card", "rtx4091"], "rtx4090"),
         (["--data", "gsm.jsonl", "--model", "./none"], "no such file or folder"),
-        (["--data", "odd.jsonl"], "no columns that are known by name"),
+        (["--data", "odd.jsonl"], "`--columns problem=COLUMN,answer=COLUMN` says which"),
+        (["--data", "bare.csv"], "put `problem,answer` above it"),
+        (["--data", "turns.jsonl"], "as traces: 1 of the first 1 rows would be set aside"),
+        (["--data", "turns.jsonl", "--traces", "odd.jsonl"], "`--columns problem=COLUMN"),
         (["--output", "there.yaml"], "is there already"),
     ],
 )
 def test_what_cannot_be_drafted_is_one_line_and_nothing_is_written(init, tmp_path, words, told):
     (tmp_path / "odd.jsonl").write_text('{"foo": 1, "bar": 2}\n')
+    (tmp_path / "bare.csv").write_text("What is 1 plus 1?,2\nWhat is 1 plus 2?,3\n")
+    turns = [{"role": role, "content": "Hi"} for role in ("user", "assistant") * 2]
+    (tmp_path / "turns.jsonl").write_text(json.dumps({"messages": turns}))
     (tmp_path / "there.yaml").write_text("mine")
     done = init(*words)
     assert done.exit_code == 2

@@ -37,6 +37,83 @@ ANOTHER = {
     "another question": PROBLEM.replace("How many clips did", "How many more clips did"),
 }
 
+SAME = [
+    (r"If $2x + 3y = 12$ and $x + y = 5$, find $x - y$.", "Given that 2a+3b = 12 and a+b = 5, determine a-b."),
+    (r"If $2x + 3y = 12$ and $x + y = 5$, find $x - y$.", "Find x - y if 2x + 3y = 12 and x + y = 5."),
+    (r"Compute $\int_0^1 x^2 \, dx$.", r"Find the value of \[\displaystyle\int_{0}^{1} x^{2} dx\]"),
+    (
+        "What is the smallest positive integer $n$ such that $n!$ is divisible by $990$?",
+        "<p>7) Find the smallest positive integer k such that k! is divisible by 990.</p>",
+    ),
+    (
+        "Let $ABC$ be a triangle with $AB = 13$ and $BC = 14$. Find its area.",
+        r"$\triangle PQR$ is a triangle with $PQ=13$, $QR=14$. **Find its area.**",
+    ),
+    (r"If $f(x) = \frac{3x-2}{x-2}$, what is $f(-2)+f(-1)$?", "If g(x) = (3x-2)/(x-2), compute g(-2) + g(-1)."),
+    (
+        "Tom has 40 pencils. He sells 15 of them. How many are left?",
+        "Tom has forty pens, and he sells 15 of them; how many are left?",
+    ),
+    (
+        "A car drives 60 miles per hour for 2.5 hours. How far has it travelled?",
+        "A car drives 60 mph for 2.5 hours. How far has it traveled?",
+    ),
+    ("求方程 $x^2 - 5x + 6 = 0$ 的所有根之和。", "题目：求方程 x² - 5x + 6 = 0 的所有根之和。"),
+    (
+        "Un magasin vend 120 cahiers le lundi et 15 de moins le mardi. Combien de cahiers a-t-il vendus ?",
+        "Exercice 3 : Un magasin vend 120 stylos le lundi et 15 de moins le mardi. Combien de stylos a-t-il vendus ?",
+    ),
+    ("Solve $3(x - 4) = 2x + 5$ for $x$.", "Solve the equation 3(y-4) = 2y+5 for y."),
+]
+TWO = [
+    ("If $2x + 3y = 12$ and $x + y = 5$, find $x - y$.", "If $2x + 3y = 12$ and $x + y = 5$, find $y - x$."),
+    ("If $2x + 3y = 12$ and $x + y = 5$, find $x - y$.", "If $3x + 2y = 12$ and $x + y = 5$, find $x - y$."),
+    ("Solve $3(x - 4) = 2x + 5$.", "Solve $3(4 - x) = 2x + 5$."),
+    ("Evaluate $5! + 3$.", "Evaluate $5 + 3!$."),
+    ("Evaluate $5! + 3$.", "Evaluate $5 + 3$."),
+    (r"Compute $\int_0^1 x^2 \, dx$.", r"Compute $\int_1^0 x^2 \, dx$."),
+    (
+        "Tom has 40 pencils. He sells 15 of them. How many are left?",
+        "Tom has 15 pencils. He sells 40 of them. How many are left?",
+    ),
+    (
+        "Ann has 12 apples and Tom has 7 apples. How many more has Ann?",
+        "Ann has 7 apples and Tom has 12 apples. How many more has Ann?",
+    ),
+    (
+        "Maria has twice as many stamps as Juan. They have 90. How many stamps does Juan have?",
+        "Maria has twice as many stamps as Juan. They have 90. How many stamps does Maria have?",
+    ),
+    (
+        "A bag has 5 red balls and 3 blue balls. What is the chance that both of two are red?",
+        "A bag has 5 red balls and 3 blue balls. What is the chance that both of two are blue?",
+    ),
+    (
+        "The sum of two numbers is 20 and their difference is 4. What is their product?",
+        "The sum of two numbers is 20 and their product is 4. What is their difference?",
+    ),
+    (
+        "A bag has 5 red balls. Two are drawn without replacement. How likely are two red ones?",
+        "A bag has 5 red balls. Two are drawn with replacement. How likely are two red ones?",
+    ),
+    (
+        "Un magasin vend 120 cahiers le lundi et 15 de moins le mardi.",
+        "Un magasin vend 120 cahiers le lundi et 15 fois moins le mardi.",
+    ),
+]
+
+
+@pytest.mark.parametrize(("one", "other"), SAME)
+def test_another_way_of_writing_is_the_same_problem(one, other):
+    assert isinstance(next(drop_leaks([row(other)], Leaks([Heldout("1", one, "held")]))), Dropped)
+    assert [isinstance(each, Dropped) for each in deduplicate([row(one, id="1"), row(other, id="2")])] == [False, True]
+
+
+@pytest.mark.parametrize(("one", "other"), TWO)
+def test_what_is_turned_round_is_another_problem(one, other):
+    assert isinstance(next(drop_leaks([row(other)], Leaks([Heldout("1", one, "held")]))), Row)
+    assert all(isinstance(each, Row) for each in deduplicate([row(one, id="1"), row(other, id="2")]))
+
 
 def row(problem, answer="72", **fields):
     return Row(Problem(problem=problem, answer=answer, **fields))

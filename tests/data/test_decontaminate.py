@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from magistral_recipe.data.decontaminate import Overlap, decontaminate, find_overlaps, words
+from magistral_recipe.data.decontaminate import Overlap, decontaminate, find_overlaps, problem_words, words
 from magistral_recipe.data.problems import Problem
 from magistral_recipe.data.sources import ProblemsSource, load_problems
 
@@ -219,3 +219,27 @@ def test_no_embedded_training_problem_is_a_held_out_one(tmp_path):
     )
     exact = [overlap for overlap in find_overlaps(train, heldout) if overlap.kind == "exact"]
     assert exact == []
+
+
+@pytest.mark.parametrize(
+    "marked",
+    [
+        "* What is 12 + 7 of these?",
+        "- What is 12 + 7 of these?",
+        "7. What is 12 + 7 of these?",
+        "(b) What is 12 + 7 of these?",
+        "### Problem 4\n> What is 12 + 7 of these?",
+        "**What is 12 + 7** of these?",
+        "What is 12 + 7 *of* these?",
+    ],
+)
+def test_marks_of_lists_and_markdown_are_no_part_of_a_problem(marked):
+    assert problem_words(marked) == problem_words("What is 12 + 7 of these?")
+
+
+@pytest.mark.parametrize(
+    ("text", "stays"),
+    [("- 5 + x = 3", "- 5 + x = 3"), ("3 * 4 * 5", "3 * 4 * 5"), ("2**3**2", "2 * * 3 * * 2"), ("a*b*c", "a * b * c")],
+)
+def test_signs_that_look_like_marks_stay(text, stays):
+    assert problem_words(text) == stays.split()

@@ -49,6 +49,15 @@ def test_exercises_of_one_template_with_other_numbers_are_no_overlap():
     assert shared_problems("t", train, [problem(text.format(300, 301))]).shared == 0
 
 
+def test_a_number_at_the_edge_of_a_text_makes_another_problem_and_the_number_that_it_has_in_a_book_does_not():
+    text = "{} sweets are shared among 32 children equally. How many does each of them get?"
+    train = [problem(text.format(n)) for n in (1152, 864)]
+    evaluation = [problem(text.format(96)), problem(f"12. {text.format(864)}")]
+    shared = shared_problems("t", train, evaluation)
+    assert (shared.shared, shared.alike) == (1, 1)
+    assert shared.examples[0].startswith("12. 864 sweets")
+
+
 @pytest.mark.parametrize(
     ("compared", "held_out"), [(None, None), ([], None), ([0, 0], True), ([0, 1], False), ("nonsense", None)]
 )

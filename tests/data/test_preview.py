@@ -48,6 +48,12 @@ def test_a_layout_that_was_mistaken_for_the_user_s_wish_is_named(tmp_path):
     )
 
 
+def test_columns_that_happen_to_have_our_names_are_named_together(tmp_path):
+    rows = [{"problem": f"{n}?", "answer": n, "difficulty": "easy", "language": "English"} for n in range(4)]
+    ((_, message),) = ProblemsSource(path=written(tmp_path, rows)).check(tmp_path)
+    assert message.endswith("With `columns: {language: null, difficulty: null}` 4 of 4 would be read")
+
+
 def test_without_a_key_that_helps_the_keys_that_may_are_named(tmp_path):
     rows = [{"problem": f"{n}?", "answer": None} for n in range(4)]
     ((_, message),) = ProblemsSource(path=written(tmp_path, rows)).check(tmp_path)

@@ -40,7 +40,7 @@ def rejection(row, columns=None, **options) -> Rejection:
 
 def test_a_problem_has_the_fields_that_rewards_and_reports_ask_for():
     assert set(PROBLEM_FIELDS) == {
-        *("id", "problem", "system", "answer", "tests", "solution", "kind"),
+        *("id", "problem", "system", "answer", "tests", "solution", "solutions", "kind"),
         *(
             "programming_language",
             "time_limit",

@@ -68,6 +68,16 @@ def test_traces_of_common_shapes_are_read_by_themselves(tmp_path, row, system):
     assert [row.model_dump() for row in traces_of([row], Thinking()).rows] == [trace.model_dump()]
 
 
+def test_a_system_turn_within_the_messages_is_left_out_where_one_says_so_and_never_dropped_unsaid():
+    ours = {"system": None}
+    for name in ("ShareGPT", "reasoning_content", "TRL, conversational", "a system column"):
+        assert traces_of([TRACES[name][0]], Thinking(), columns=ours).rows[0].system is None, name
+    asked = {"prompt": [TERSE, ASKED], "gold": "4"}
+    for columns in ({"answer": "gold"}, {"problem": "prompt", "answer": "gold"}):
+        assert problems_of([asked], columns=columns).rows[0].system == "You are terse."
+        assert problems_of([asked], columns={**columns, **ours}).rows[0].system is None
+
+
 CHOSEN = "Half of 8?\n\nA. 2\nB. 4\nC. 6"
 STDIO = {"inputs": ["1\n"], "outputs": ["1\n"]}
 PROBLEMS = {
@@ -125,6 +135,15 @@ def test_cells_may_be_parted_by_semicolons(tmp_path):
     assert loaded.unused == ("note",)
     (tmp_path / "other.csv").write_text("question,answer\nHalf of 8; say?,4\n", encoding="utf-8")
     assert load_problems(ProblemsSource(path="other.csv"), tmp_path, None).rows[0].problem == "Half of 8; say?"
+
+
+@pytest.mark.parametrize("indent", [None, 1])
+def test_an_array_may_have_the_ending_of_lines(tmp_path, indent):
+    rows = [{"question": f"Half of {2 * n}?", "answer": n} for n in range(3)]
+    (tmp_path / "mine.jsonl").write_text(json.dumps(rows, indent=indent))
+    source = ProblemsSource(path="mine.jsonl")
+    assert source.check(tmp_path) == []
+    assert [row.answer for row in load_problems(source, tmp_path, None).rows] == ["0", "1", "2"]
 
 
 def test_frames_and_data_sets_in_memory():

@@ -49,7 +49,11 @@ def test_rl_of_a_model_that_knows_no_tags_says_so_and_keeps_its_evidence(tmp_pat
 
 
 def test_check_samples_the_model_where_it_is_asked_to_and_rl_starts_from_the_base(tmp_path):
-    warnings = document(tmp_path, RECIPE, "--probe")["warnings"]
+    curated = RECIPE.replace(
+        "stages:\n  - grpo:\n      problems: train",
+        "stages:\n  - curate: {problems: train}\n  - grpo:\n      problems: curate",
+    )
+    warnings = document(tmp_path, curated, "--probe")["warnings"]
     (told,) = [each for each in warnings if "samples before RL" in each["message"]]
-    assert told["key"] == "stages[0].grpo"
+    assert told["key"] == "stages[1].grpo"
     assert told["message"].endswith("the model doesn't write the thinking tags: put SFT first")

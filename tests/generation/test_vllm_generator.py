@@ -10,7 +10,8 @@ from vllm_stand_in import Foretold, put_in_place
 
 from magistral_recipe.errors import DataError, RunError
 from magistral_recipe.generation import Request, Sampling, generate
-from magistral_recipe.generation.vllm import VLLMGenerator, request_seed
+from magistral_recipe.generation.interface import request_seed
+from magistral_recipe.generation.vllm import VLLMGenerator
 from magistral_recipe.writing.chat_format import ChatFormat
 
 SAMPLING = Sampling(temperature=0.7, top_p=0.95, max_new_tokens=12, seed=5)

@@ -31,6 +31,11 @@ def tokenizer(byte_tokenizer):
 
 @pytest.fixture
 def model():
+    return byte_policy()
+
+
+def byte_policy() -> MistralForCausalLM:
+    """The model, the same each time."""
     torch.manual_seed(0)
     config = MistralConfig(
         vocab_size=260,

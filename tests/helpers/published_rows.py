@@ -804,6 +804,33 @@ PUBLISHED: dict[str, Published] = {
             {"problem": DOUBLE_PROBLEM, "solution": "class Solution: ...", "tests": SOLUTION_TESTS, **CODE},
         ],
     ),
+    "code_contests": Published(
+        rows=[
+            {
+                "name": "1_A. Sum",
+                "description": "Add two numbers.",
+                "public_tests": {"input": ["1 2\n"], "output": ["3\n"]},
+                "private_tests": {"input": ["1 2\n", "3 4\n"], "output": ["3\n", "7\n"]},
+                "generated_tests": {"input": [], "output": []},
+                "source": 2,
+                "difficulty": 7,
+                "solutions": {"language": [1, 2, 4], "solution": ["print 1", "int main() {}", "class A {}"]},
+                "time_limit": {"seconds": 1, "nanos": 500_000_000},
+                "memory_limit_bytes": 256_000_000,
+            }
+        ],
+        problems=[
+            {
+                "id": "1_A. Sum",
+                "problem": "Add two numbers.",
+                "tests": ADDING_TESTS,
+                **CODE,
+                "time_limit": 1.5,
+                "memory_mb": 256_000_000 / 2**20,
+                "source": "codeforces",
+            }
+        ],
+    ),
     "apps": Published(
         rows=[
             {

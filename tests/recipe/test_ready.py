@@ -21,7 +21,7 @@ RECIPES = ready_recipes()
 def test_every_recipe_of_the_folder_is_ready():
     files = {file for file in (ROOT / "recipes").rglob("*.yaml") if file.parent.name != "accelerate"}
     assert {recipe.file for recipe in RECIPES} == files
-    assert len(RECIPES) == 14
+    assert len(RECIPES) == len(files) > 0
 
 
 @pytest.mark.parametrize("recipe", RECIPES, ids=lambda recipe: recipe.name)

@@ -115,3 +115,41 @@ def test_a_chain_that_makes_its_data_and_is_killed_in_the_middle_of_the_filter(t
     page = (killed / "report.html").read_text()
     assert "Curation: curate" in page
     assert "Prove that 3 + 2 is 5." in page
+
+
+SUM = ["n=input();print(sum(map(int,input().split())))", "print(sum(map(int,open(0).read().split()[1:])))"]
+IN_CPP = (
+    "#include <bits/stdc++.h>\nint main(){long n,s=0,x;std::cin>>n;while(std::cin>>x)s+=x;std::cout<<s<<std::endl;}"
+)
+CODE = """\
+  - curate:
+      problems: raw
+      labels: null
+      difficulty: null
+      leaks: null
+  - curate: {name: again, again: curate, difficulty: {samples: 2, max_new_tokens: 4, above: null, at_most: 1.0}}
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.sandbox
+def test_a_chain_in_which_solutions_are_run_on_tests(tmp_path):
+    recipe = written(tmp_path, CODE)
+    cases = [(f"{n}\n{' '.join(map(str, range(n)))}\n", f"{n * (n - 1) // 2}\n") for n in range(1, 7)]
+    cases[2] = (cases[2][0], "99\n")
+    tests = {"inputs": [given for given, _ in cases], "outputs": [out for _, out in cases]}
+    solutions = [*SUM, {"language": "C++", "source": IN_CPP}, "while True: pass", "print(7)"]
+    row = {"problem": "Sum the numbers.", "input_output": tests, "solutions": solutions, "time_limit": 1}
+    (tmp_path / "raw.jsonl").write_text(json.dumps(row) + "\n")
+    code, text = run(recipe, tmp_path / "out")
+    assert code == 0, text
+    rows = [json.loads(line) for line in (tmp_path / "out/01-curate/problems.jsonl").read_text().splitlines()]
+    assert [(each["programming_language"], each["solution"]) for each in rows] == [("python", SUM[0]), ("cpp", IN_CPP)]
+    kept = json.loads(rows[1]["tests"])["cases"]
+    assert len(kept) == 20
+    for case in kept:
+        assert int(case["output"]) == sum(map(int, case["input"].split()[1:]))
+    assert rows[0]["programs"]["solutions not believed"] == 2
+    assert "corrected tests" in (tmp_path / "out/report.html").read_text()
+    again = json.loads((tmp_path / "out/02-again/funnel.json").read_text())
+    assert [step["rows_out"] for step in again["steps"]] == [2, 2, 2], "the second pass takes what came of the tests"

@@ -130,15 +130,24 @@ def _put_in(data: dict[str, Any], problems: Any, traces: Any, folder: Path) -> N
     sets = {} if problems is None else problems if _by_name(problems) else {"train": problems}
     for name, rows in sets.items():
         given = (data.setdefault("problems", {}) or {}).get(name) or {}
-        data["problems"][name] = {**given, "path": _written(rows, folder / f"{name}.jsonl")}
+        data["problems"][name] = {**_of_rows(given), "path": _written(rows, folder / f"{name}.jsonl")}
     if traces is None:
         return
     for stage in data.get("stages") or []:
         if isinstance(stage, dict) and "sft" in stage:
             keys = stage["sft"] = dict(stage["sft"] or {})
-            keys["traces"] = {**(keys.get("traces") or {}), "path": _written(traces, folder / "traces.jsonl")}
+            given = keys.get("traces") if isinstance(keys.get("traces"), Mapping) else {}  # else a stage's, by its name
+            keys["traces"] = {**_of_rows(given or {}), "path": _written(traces, folder / "traces.jsonl")}
             return
     raise RecipeError("traces: the recipe has no `sft` stage that would learn from them")
+
+
+def _of_rows(given: Mapping[str, Any]) -> dict[str, Any]:
+    """What a recipe says of a set that holds for other rows, too: not where it came from, nor how much was made."""
+    gone = {"path", "tiny", "sums", "terms", "gym", "gym_config", "benchmark", "stage", "subset", "revision"}
+    gone |= {"split"} if isinstance(given.get("split"), str) else set()
+    gone |= {"count", "skip", "seed"} if not given.get("path") else set()
+    return {key: value for key, value in given.items() if key not in gone}
 
 
 def _by_name(problems: Any) -> bool:

@@ -33,14 +33,17 @@ def probe_baseline(
         outcome: takes what is worth a warning.
     """
     found = next(((index, stage) for index, stage in enumerate(loaded.recipe.stages) if stage.makes_model), None)
-    if found is None:
+    if found is None or not any(isinstance(each, GrpoStage) for each in loaded.recipe.stages):
         return
     index, stage = found
-    rows = problems.get(stage.problems, ()) if isinstance(stage, GrpoStage) else ()
-    if not isinstance(stage, GrpoStage) or not rows:
-        if any(isinstance(each, GrpoStage) for each in loaded.recipe.stages):
-            text = f"RL starts from the model of '{stage.name}', which is not there yet: it is sampled when RL starts"
-            console.print(plain(f"baseline: {text}", "dim"))
+    if not isinstance(stage, GrpoStage):
+        text = f"RL starts from the model of '{stage.name}', which is not there yet: it is sampled when RL starts"
+        console.print(plain(f"baseline: {text}", "dim"))
+        return
+    rows = problems.get(loaded.recipe.origin_of(stage.problems), ())
+    if not rows:
+        text = f"the problems '{stage.problems}' could not be looked at: the model is sampled when RL starts"
+        console.print(plain(f"baseline: {text}", "dim"))
         return
     import torch
 

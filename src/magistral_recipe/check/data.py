@@ -47,6 +47,7 @@ class LookedAt:
         mistakes: what is wrong with them, as (key path, message).
         warnings: what is worth knowing of them, likewise.
         counts: how many rows each has, in words, by what a person calls it.
+        rows: how many rows each has that were counted, by the set's or the stage's name.
     """
 
     problems: dict[str, Sequence[Problem]] = field(default_factory=dict)
@@ -54,6 +55,7 @@ class LookedAt:
     mistakes: list[tuple[KeyPath, str]] = field(default_factory=list)
     warnings: list[tuple[KeyPath, str]] = field(default_factory=list)
     counts: dict[str, str] = field(default_factory=dict)
+    rows: dict[str, int] = field(default_factory=dict)
 
 
 def hub_data(loaded: LoadedRecipe) -> list[str]:
@@ -97,9 +99,12 @@ def look_at_data(loaded: LoadedRecipe, thinking: Thinking, looks: HubLooks) -> L
         mistakes, result = seen
         found.mistakes += [((*path, *key.split(".")) if key else path, message) for key, message in mistakes]
         if result is not None:
-            what = f"traces of '{loaded.recipe.stages[place].name}'" if isinstance(place, int) else f"'{place}'"
-            found.counts[what] = _counted(source, loaded.folder, thinking, result)
-            found.counts[what] += f" ({result.shape})" if result.shape else ""
+            name = loaded.recipe.stages[place].name if isinstance(place, int) else place
+            whole = _whole(source, loaded.folder, thinking, result)
+            if whole is not None:
+                found.rows[name] = len(whole.rows)
+            what = f"traces of '{name}'" if isinstance(place, int) else f"'{name}'"
+            found.counts[what] = _counted(source, whole) + (f" ({result.shape})" if result.shape else "")
             found.warnings += [(path, line) for line in result.warnings()]
         if isinstance(place, int):
             found.traces[place] = result.rows if result else ()
@@ -134,17 +139,22 @@ def _read_traces(source: TracesSource, base: Path, thinking: Thinking) -> _Read:
     return mistakes, None if mistakes else load_traces(source, base, None, thinking, raw=chain(first, rows))
 
 
-def _counted(source: ProblemsSource | TracesSource, base: Path, thinking: Thinking, first: LoadResult[Any]) -> str:
-    """How many rows a set has: counted where the first ones are all, or the file is small; else as far as is known."""
-    whole = first if len(first.rows) < min(ROWS, source.count or ROWS) else None
+def _whole(
+    source: ProblemsSource | TracesSource, base: Path, thinking: Thinking, first: LoadResult[Any]
+) -> LoadResult[Any] | None:
+    """All rows of a set, to be counted: where the first ones are all, or the file is small; else nothing."""
+    if len(first.rows) < min(ROWS, source.count or ROWS) or (source.count is not None and source.count <= ROWS):
+        return first
     path = source.local(base)
-    if source.count is not None and source.count <= ROWS:
-        whole = first
-    elif whole is None and path is not None and sum(file.stat().st_size for file in source.inputs(base)) < _COUNTED:
-        if isinstance(source, TracesSource):
-            whole = load_traces(source, base, None, thinking)
-        else:
-            whole = load_problems(source, base, None)
+    if path is None or sum(file.stat().st_size for file in source.inputs(base)) >= _COUNTED:
+        return None
+    if isinstance(source, TracesSource):
+        return load_traces(source, base, None, thinking)
+    return load_problems(source, base, None)
+
+
+def _counted(source: ProblemsSource | TracesSource, whole: LoadResult[Any] | None) -> str:
+    """How many rows a set has, as far as is known."""
     if whole is not None:
         aside = f" ({whole.set_aside:,} set aside)" if whole.set_aside else ""
         return f"{len(whole.rows):,} rows{aside}"

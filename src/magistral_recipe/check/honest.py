@@ -24,7 +24,8 @@ _MOST_WORDS = 8  # of an answer in words; what is longer is an explanation
 _SHOWN = 3
 _MARKS = (("####", "hashes"), ("\\boxed", "boxed"))  # with what `answer_in` calls the place
 _WIDTH = 60
-_ABOUT_ANSWERS = (Reason.WRONG, Reason.RESTATED, Reason.UNREADABLE, Reason.HEDGE, Reason.TIMEOUT)
+ABOUT_ANSWERS = (Reason.WRONG, Reason.RESTATED, Reason.UNREADABLE, Reason.HEDGE, Reason.TIMEOUT)
+"""Why an answer earns nothing that was found and read: not for the completion's form."""
 
 _WORD = re.compile(r"[^\W\d_]{2,}")
 _MARKUP = re.compile(r"\\[a-zA-Z]+|[{}$]")
@@ -127,7 +128,7 @@ def prove_references(
     for index, (number, _) in enumerate(pairs):
         right = given.part(index, column) if column else given.values[index] or 0.0
         reason = given.reason(index, facts.name)
-        if right > 0 or reason not in _ABOUT_ANSWERS:  # tags and boxes that are lost are the wiring's business
+        if right > 0 or reason not in ABOUT_ANSWERS:  # tags and boxes that are lost are the wiring's business
             earned.add(number)
         reasons.setdefault(number, reason or "")
     unearned = [

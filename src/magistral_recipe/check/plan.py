@@ -180,7 +180,7 @@ def _look(
         looks.not_looked.append(NotLooked("programs", "they can't be run here", str(error)))
     problems = [row for rows in data.problems.values() for row in rows[:MEASURED_ROWS]]
     traces = [row for rows in data.traces.values() for row in rows[:MEASURED_ROWS]]
-    return shape, measure_lengths(words.tokenizer, words.chat, problems, traces)
+    return shape, measure_lengths(words.tokenizer, words.chat, problems, traces, data.rows)
 
 
 def _vllm(loaded: LoadedRecipe, device: str | None, looks: HubLooks) -> list[str]:
@@ -254,7 +254,7 @@ def plan_table(name: str, stages: Sequence[Mapping[str, Any]]) -> Table:
         name: the recipe's.
         stages: as in `Outcome.stages`.
     """
-    table = Table(title=plain(f"{name}: {len(stages)} stages"), title_justify="left")
+    table = Table(title=plain(f"{name}: {len(stages)} stage{'s' * (len(stages) != 1)}"), title_justify="left")
     for column in ("", "stage", "starts from", "what", "processes"):
         table.add_column(column)
     for number, stage in enumerate(stages, start=1):

@@ -44,10 +44,17 @@ def shared_sets(loaded: LoadedRecipe, looked: LookedAt) -> list[tuple[KeyPath, s
         for each, rows in trained.values() if problems else ():
             shared = each.shared_with(rows, source, problems)
             if shared.shared:
-                line = shared.line(repr(name))
-                message = f"not held out: {line}. `split: {{heldout: 0.2, seed: 0}}` parts a source in two"
-                found.append((("problems", name), message))
+                line = f"not held out: {shared.line(repr(name))}. {_way_out(each.source, source)}"
+                found.append((("problems", name), line))
     return found
+
+
+def _way_out(trained: ProblemsSource | TracesSource | None, evaluated: ProblemsSource) -> str:
+    if evaluated.parted is None:
+        return "`split: {heldout: 0.2, seed: 0}` parts a source in two"
+    if trained is not None and trained.parted is None:
+        return f"What is trained on wants the same `split: {{heldout: {evaluated.parted.heldout:g}, …}}`"
+    return "A `curate` stage before training leaves such problems out"
 
 
 def _training_rows(each: TrainingSet, loaded: LoadedRecipe, looked: LookedAt) -> Sequence[Named]:

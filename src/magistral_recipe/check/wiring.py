@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from magistral_recipe.check.honest import prove_references
 from magistral_recipe.check.perfect import perfect_completions
+from magistral_recipe.check.taught import unpaid_traces
 from magistral_recipe.check.trials import Decode, Given, Path, Trial, name_of, proves, score
 from magistral_recipe.check.wiring_report import Fault, Finding, ProofVerdict, RewardProof, WiringReport
 from magistral_recipe.data.problems import Problem, Trace
@@ -80,7 +81,7 @@ def prove_wiring(
         # That such a reference earns nothing in its own box either is the lesser half of the same mistake.
         findings += [each for each in reward_findings if not (unequalled and each.fault is Fault.PERFECT_NOT_PAID)]
         findings += unequalled
-        notes += worth_knowing
+        notes += [*worth_knowing, *unpaid_traces(reward, path, traces, problems)]
     prompt = str(tokenizer.decode(chat.prompt_ids(tokenizer, chosen[0].problem))) if chosen else ""
     shown = trials[0].text if trials else ""
     return WiringReport(row, prompt, shown, tuple(proofs), tuple(dict.fromkeys(findings)), tuple(dict.fromkeys(notes)))

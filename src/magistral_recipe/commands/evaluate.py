@@ -17,10 +17,11 @@ import typer
 
 from magistral_recipe import layout
 from magistral_recipe.chain.launch import die_with_parent
-from magistral_recipe.commands.recipe_arguments import TrustRemoteCode, output_folder
+from magistral_recipe.commands.recipe_arguments import TrustRemoteCode, named_columns, output_folder
 from magistral_recipe.confidential import masked_text
 from magistral_recipe.data.benchmarks import catalogue
 from magistral_recipe.data.benchmarks.catalogue import Chosen
+from magistral_recipe.data.transform import transform_mistake
 from magistral_recipe.errors import DataError
 from magistral_recipe.files import why_no_folder
 from magistral_recipe.machine import World
@@ -64,6 +65,9 @@ def evaluate(
     answer_in: Annotated[
         str | None, typer.Option(help="Of a data file: where in its column the answer is: whole, boxed or hashes.")
     ] = None,
+    transform: Annotated[
+        str | None, typer.Option(help="Of a data file: your function over each row, as my_data.py:fix; it is run.")
+    ] = None,
     output: Annotated[
         Path | None,
         typer.Option(help="Results; by default evaluations/MODEL.", parser=output_folder, metavar="FOLDER"),
@@ -95,7 +99,7 @@ def evaluate(
         if rescore is not None:
             return _rescore(rescore, output)
         if repeat is not None:
-            return _repeat(repeat, output, trust_remote_code)
+            return _repeat(repeat, output, trust_remote_code, transform)
         if model is None or benchmark is None:
             raise DataError("give --model and --benchmark (--list names them), or --rescore FILE, or --repeat FILE")
         if dtype not in (None, "float32", "bfloat16", "float16"):
@@ -103,7 +107,7 @@ def evaluate(
         if backend not in ("hf", "vllm"):
             raise DataError(f"--backend {backend}: expected hf or vllm")
         chosen = _chosen(benchmark, data)
-        read = _read_as(chosen, columns, answer_in)
+        read = _read_as(chosen, columns, answer_in, transform)
         target = find_target(model, trust_remote_code)
         say_damage(target.damage)
         template = _model_request(target, base, thinking, system_prompt, dtype, backend)
@@ -145,18 +149,19 @@ def _chosen(text: str, data: Path | None) -> list[Chosen]:
     return list(found.values())
 
 
-def _read_as(chosen: list[Chosen], columns: str | None, answer_in: str | None) -> dict[str, Any]:
+def _read_as(chosen: list[Chosen], columns: str | None, answer_in: str | None, transform: str | None) -> dict[str, Any]:
     """The keys by which a data file of one's own is read, as a recipe's set of problems has them."""
     found: dict[str, Any] = {}
     if columns is not None:
-        pairs = [pair.partition("=") for pair in columns.split(",")]
-        if wrong := [name for name, sign, column in pairs if not (name.strip() and sign and column.strip())]:
-            raise DataError(f"--columns {columns}: expected FIELD=COLUMN, commas between; look at {wrong[0]!r}")
-        found["columns"] = {name.strip(): column.strip() for name, _, column in pairs}
+        found["columns"] = named_columns(columns)
     if answer_in is not None:
         if answer_in not in ("whole", "boxed", "hashes"):
             raise DataError(f"--answer-in {answer_in}: expected whole, boxed or hashes")
         found["answer_in"] = answer_in
+    if transform is not None:
+        if wrong := transform_mistake(transform, Path.cwd()):
+            raise DataError(f"--transform {transform}: {wrong}")
+        found["transform"] = transform
     if found and not all(each.own_file for each in chosen):
         raise DataError(f"--{next(iter(found)).replace('_', '-')}: goes with a data file of yours alone")
     return found
@@ -297,7 +302,7 @@ def _rescore(path: Path, output: Path | None) -> None:
         display.changes(len(found.samples), found.changed)
 
 
-def _repeat(path: Path, output: Path | None, trust_remote_code: bool) -> None:
+def _repeat(path: Path, output: Path | None, trust_remote_code: bool, transform: str | None) -> None:
     from magistral_recipe.evaluation.request import load_for, require_problems, run_request
     from magistral_recipe.evaluation.rescore import read_result, request_of
     from magistral_recipe.evaluation.samples import read_samples
@@ -308,6 +313,9 @@ def _repeat(path: Path, output: Path | None, trust_remote_code: bool) -> None:
     request = request_of(result, path)
     # A result file is somebody's word; the code that comes with a model runs on this person's alone.
     request = request.model_copy(update={"model": request.model.believed(trust_remote_code)})
+    if (named := request.problems.transform) != transform:
+        told = f"its problems pass through {named}, code in {request.base}" if named else "it names no such code"
+        raise DataError(f"{path}: {told}" + (f": --transform {named} is your word that it may run" if named else ""))
     target = output or _beside(folder, "repeat")
     settings = result.get("settings")
     _require_writable([target])

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from magistral_recipe.commands.recipe_arguments import named_columns
 from magistral_recipe.errors import DataError
 from magistral_recipe.terminal.console import quieten_libraries, told_errors
 from magistral_recipe.terminal.shown import say
@@ -22,6 +23,9 @@ def init(
         Path | None, typer.Option(help="Your problems (or traces): JSONL, JSON, CSV, Parquet or a folder of them.")
     ] = None,
     traces: Annotated[Path | None, typer.Option(help="Your reasoning traces, for SFT before RL.")] = None,
+    columns: Annotated[
+        str | None, typer.Option(help="Where the data's fields stand, as problem=question,answer=meta.gold.")
+    ] = None,
     model: Annotated[str, typer.Option(help="A hub id, a folder, an adapter's folder, or tiny (embedded).")] = "tiny",
     card: Annotated[str | None, typer.Option(help="Draft for another card: rtx4090, h100, 24GiB, …")] = None,
     output: Annotated[Path, typer.Option(help="The new recipe.")] = Path("recipe.yaml"),
@@ -34,8 +38,9 @@ def init(
         quieten_libraries()
         if output.exists():
             raise DataError(f"{output}: is there already; give --output another name")
+        named = None if columns is None else named_columns(columns)
         name = "".join(letter if letter.isalnum() or letter in "._-" else "-" for letter in output.stem).strip("._-")
-        draft = draft_recipe(data, model, card, output.absolute().parent, traces, name or "mine")
+        draft = draft_recipe(data, model, card, output.absolute().parent, traces, name or "mine", named)
         output.parent.mkdir(parents=True, exist_ok=True)
         output.write_text(draft.text, encoding="utf-8")
         for note in draft.notes:

@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from magistral_recipe.errors import DataError
+
 RecipeFile = Annotated[Path, typer.Argument(help="The recipe, a YAML file.", show_default=False)]
 Overrides = Annotated[
     list[str] | None,
@@ -23,6 +25,18 @@ def output_folder(text: str) -> Path:
     if not text.strip():
         raise typer.BadParameter("names no folder; for the working folder give .")
     return Path(text)
+
+
+def named_columns(text: str) -> dict[str, str]:
+    """Read FIELD=COLUMN,FIELD=COLUMN.
+
+    Raises:
+        DataError: for anything else.
+    """
+    pairs = [pair.partition("=") for pair in text.split(",")]
+    if wrong := [name for name, sign, column in pairs if not (name.strip() and sign and column.strip())]:
+        raise DataError(f"--columns {text}: expected FIELD=COLUMN, commas between; look at {wrong[0]!r}")
+    return {name.strip(): column.strip() for name, _, column in pairs}
 
 
 TrustRemoteCode = Annotated[

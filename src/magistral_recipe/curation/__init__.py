@@ -5,6 +5,8 @@
     clean.py         one spelling; proofs, several parts, multiple choice (choices.py), answers nobody can check
     duplicates.py    equal and nearly equal problems (likeness.py: what two wordings share; near.py: signatures on disk)
     leaks.py         evaluation problems in disguise
+    programs.py      solutions run on tests (agreement.py: who is believed; mutation.py: new inputs; asking.py: in which
+                     languages)
     ratings.py       samples, pass rates, votes: too hard, too easy, wrong labels
 
 Every step is a function on rows that yields each of them, kept or dropped.

@@ -13,7 +13,8 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +38,8 @@ class Count:
         dropped: rows that did not, by reason.
         added: rows that it made (translations, programs in another language).
         note: a line for people: what it was done with.
+        also: what else it did, counted: tests that were corrected.
+        shown: the note of kept rows that tells of it; a few are shown.
     """
 
     name: str
@@ -45,6 +48,8 @@ class Count:
     dropped: Mapping[str, int] = field(default_factory=dict)
     added: int = 0
     note: str = ""
+    also: Mapping[str, int] = field(default_factory=dict)
+    shown: str = ""
 
     def __post_init__(self) -> None:
         if self.rows_in + self.added != self.rows_out + sum(self.dropped.values()):
@@ -57,7 +62,8 @@ class Count:
         """Say it in one line."""
         gone = ", ".join(f"{count:,} {reason}" for reason, count in Counter(self.dropped).most_common())
         more = f"; {self.added:,} added" if self.added else ""
-        return f"{self.name}: {self.rows_in:,} → {self.rows_out:,}{more}" + (f" ({gone})" if gone else "")
+        also = "".join(f"; {count:,} {what}" for what, count in self.also.items())
+        return f"{self.name}: {self.rows_in:,} → {self.rows_out:,}{more}" + (f" ({gone})" if gone else "") + also
 
 
 class Funnel:
@@ -96,16 +102,29 @@ class Funnel:
         """
         self._step(name, lambda: outcomes, None, note, aside)
 
-    def run(self, name: str, step: Callable[[RowFile], Iterable[Outcome]], note: str = "") -> None:
+    def run(
+        self,
+        name: str,
+        step: Callable[[RowFile], Iterable[Outcome]],
+        note: str = "",
+        also: Callable[[], Mapping[str, int]] = dict,
+        shown: str = "",
+    ) -> None:
         """Run a step on the rows of the one before, or take what it left when it was run before.
 
         Args:
             name: the step's.
             step: makes what becomes of each row.
             note: a line for people.
+            also: says, after the rows, what else was done, counted.
+            shown: the note of kept rows that tells of it.
         """
         before = self.rows
-        self._step(name, lambda: step(before), self.counts[-1].rows_out, note)
+
+        def found(count: Count) -> Count:
+            return replace(count, also=dict(also()), shown=shown)
+
+        self._step(name, lambda: step(before), self.counts[-1].rows_out, note, found=found)
 
     def _step(
         self,
@@ -114,13 +133,14 @@ class Funnel:
         rows_in: int | None,
         note: str,
         aside: Callable[[], Mapping[str, int]] = dict,
+        found: Callable[[Count], Count] = lambda count: count,
     ) -> None:
         kept, gone, record = (self._file(end, len(self.counts), name) for end in ("jsonl", "dropped.jsonl", "json"))
         before = _read_count(record)
         if before is not None and kept.is_file():
             count = before
         else:
-            count = _write(name, outcomes(), rows_in, kept, gone, note, aside)
+            count = found(_write(name, outcomes(), rows_in, kept, gone, note, aside))
             write_json(record, asdict(count))
         self.counts.append(count)
         self._tell(count, before is not None)
@@ -129,8 +149,15 @@ class Funnel:
         return self.folder / f"{index:02d}-{name}.{end}"
 
     def examples(self) -> Iterator[tuple[str, str, list[dict[str, Any]]]]:
-        """Yield (step, reason, a few of the rows that were dropped for it), in the order of the funnel."""
+        """Yield (step, reason, a few of the rows that were dropped for it), in the order of the funnel.
+
+        Rows that were kept and changed are among them, with what was changed in place of why they went.
+        """
         for index, count in enumerate(self.counts):
+            if count.shown:
+                changed = (row for _, row in read_lines(self._file("jsonl", index, count.name)) if row.get(count.shown))
+                if rows := [{**row, "dropped": {count.shown: row[count.shown]}} for row in islice(changed, EXAMPLES)]:
+                    yield count.name, f"stays, {count.shown.replace('_', ' ')}", rows
             found: dict[str, list[dict[str, Any]]] = {}
             for _, row in read_lines(self._file("dropped.jsonl", index, count.name)):
                 reason = str(row.get("dropped", {}).get("reason"))

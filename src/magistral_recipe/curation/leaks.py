@@ -58,9 +58,9 @@ class Leaks:
         self.min_ngram_share = min_ngram_share
         self._overlaps = OverlapIndex(self.heldout, ngram)
         self._texts = [likeness(each.problem) for each in self.heldout]
-        self._by_numbers: dict[tuple[tuple[str, ...], ...], list[int]] = defaultdict(list)
+        self._by_figures: dict[tuple[str, ...], list[int]] = defaultdict(list)
         for number, text in enumerate(self._texts):
-            self._by_numbers[text.numbers].append(number)
+            self._by_figures[text.figures].append(number)
 
     def find(self, posed: Posed) -> tuple[Heldout, str, str] | None:
         """Look for the evaluation problem that a training problem gives away.
@@ -84,20 +84,20 @@ class Leaks:
     def _near(self, text: Likeness) -> int | None:
         """The evaluation problem that decides alike and of which most words are here."""
         best, found = 0.0, None
-        for number in self._by_numbers.get(text.numbers, ()):
+        for number in self._by_figures.get(text.figures, ()):
             there = self._texts[number]
             if not there.shingles or not text.says_all_of(there):
                 continue
             share = len(there.shingles & text.shingles) / len(there.shingles)
             # Without a number in it, any two texts count alike: then more must agree.
-            least = self.min_contained if there.numbers else max(self.min_contained, _WORDS_ALONE)
+            least = self.min_contained if there.figures else max(self.min_contained, _WORDS_ALONE)
             if share >= least and share > best:
                 best, found = share, number
         return found
 
     def _says_all(self, text: Likeness, overlap: Overlap) -> bool:
         there = self._texts[overlap.heldout]
-        return text.holds_numbers_of(there) and text.says_all_of(there)
+        return text.holds_figures_of(there) and text.says_all_of(there)
 
 
 _WORDS_ALONE = 0.85

@@ -1,106 +1,72 @@
 """What a problem's text says once names, punctuation, instructions and the order of sentences are taken out.
 
-Two texts pose one problem when two things agree. *What decides*: the numbers, signs and words of arithmetic of each
-sentence, in order; "5 more than 3" and "3 more than 5" differ here, and so do problems made from one template. *What it
-is about*: the words, of which a large share must be the same. Names of people and places are one word, whatever they
-are, and so are pronouns; German, whose nouns are all written like names, keeps its own.
+Two texts pose one problem when three things agree. *What is computed with*: the same numbers and signs, as often. *How
+they stand to each other*: numbers, signs, variables and words such as "more" in no other order, and no number at the
+thing or the person that another number has there; "5 more than 3" and "3 more than 5" differ here, and so do problems
+made from one template. *What it is about*: the words, of which a large share must be the same and none another. Names
+of people and places are one word, whatever they are, and so are pronouns (German, whose nouns are all written like
+names, keeps its own); variables may have other letters, and words that only hold a sentence together don't count.
 """
 
 from __future__ import annotations
 
 import re
-import unicodedata
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import pairwise
+from itertools import combinations, pairwise
 
+from magistral_recipe.curation.deciding import (
+    COMPARES,
+    DECISIVE,
+    ENGLISH,
+    GERMAN,
+    LAYOUT,
+    MANY,
+    NEUTRAL,
+    PRONOUNS,
+    SIGNS,
+    STARTERS,
+    UNITS,
+)
 from magistral_recipe.curation.number_words import NUMBER_WORDS
+from magistral_recipe.curation.spelling import one_spelling
 from magistral_recipe.data.instructions import problem_parts
 
 # Kana and Han characters, which are written without spaces.
 _UNSPACED = "\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff"
-# In this order: a LaTeX command, a number, one unspaced character, a word, a sign that has a meaning.
+# In this order: a LaTeX command, a number, one unspaced character, a word, a factorial, a sign that has a meaning.
 _TOKEN = re.compile(
-    rf"\\[A-Za-z]+|\d+(?:,\d{{3}})+(?:\.\d+)?(?![\d])|\d+(?:[.,]\d+)*|[{_UNSPACED}]|"
-    rf"[^\W\d_{_UNSPACED}]+(?:['’][^\W\d_{_UNSPACED}]+)?|[+\-−*/=<>^%×÷·±√∑∫≤≥≠|!]"
+    rf"\\[A-Za-z]+|\d+(?:,\d{{3}})+(?:\.\d+)?(?![\d])|\d+(?:[.,]\d+)*|[{_UNSPACED}]|[^\W\d_{_UNSPACED}]+|"
+    r"(?<![^\W\d_][^\W\d_])(?<=[\w)}])!|[+\-−*/=<>^%×÷·±√∑∫≤≥≠|]"
 )
-_BETWEEN_LETTERS = re.compile(r"(?<=[^\W\d_])[-−'’](?=[^\W\d_])")
+# Of a compound or an elision; between two single letters it is a minus.
+_BETWEEN_LETTERS = re.compile(r"(?<=[^\W\d_]{2})[-−'’](?=[^\W\d_])|(?<=[^\W\d_])[-−'’](?=[^\W\d_]{2})")
+# Where a clause ends: joined by "and" or a comma, or each a sentence, they say the same. Not between items of a list.
+_CLAUSE = re.compile(
+    r"[.;:?]\s|!\s(?![-+*/=<>])|,\s*(?=[^\W\d_]{2})|[，。；：？]|(?<![^\W_])"
+    r"(?:and|then|if|that|when|while|et|puis|si|luego|poi|se|und|dann|wenn)(?![^\W_])",
+    re.IGNORECASE,
+)
+# "a" before a word that neither asks nor joins is the article, however much is computed with an a elsewhere.
+_ARTICLE = re.compile(r"\s+([^\W\d_]{2,})")
+_JOINS = NEUTRAL | {"nor", "or", "plus", "minus", "times"}
 _RANGE = re.compile(r"(?<=[\d)])\s*[–—]\s*(?=[\d(])")
-
-
-def _set(words: str) -> frozenset[str]:
-    return frozenset(words.split())
-
-
-_SIGNS = {
-    r"\times": "*",
-    r"\cdot": "*",
-    "×": "*",
-    "·": "*",
-    r"\div": "/",
-    "÷": "/",
-    "−": "-",
-    r"\le": "<=",
-    r"\leq": "<=",
-    "≤": "<=",
-    r"\ge": ">=",
-    r"\geq": ">=",
-    "≥": ">=",
-    r"\ne": "!=",
-    r"\neq": "!=",
-    "≠": "!=",
-    r"\pm": "+-",
-    "±": "+-",
-    "√": r"\sqrt",
-    "∑": r"\sum",
-    "∫": r"\int",
-    r"\dfrac": r"\frac",
-    r"\tfrac": r"\frac",
-    r"\lt": "<",
-    r"\gt": ">",
-}
-_LAYOUT = _set(
-    r"\left \right \big \Big \bigg \Bigg \displaystyle \textstyle \text \textbf \textit \mathrm \mathbf "
-    r"\operatorname \quad \qquad \hspace \begin \end \boxed \label \item \limits \nolimits \hfill \newline"
+_FORMULA = re.compile(r"\$([^$]+)\$|\\\(((?:(?!\\\)).)+)\\\)|\\\[((?:(?!\\\]).)+)\\\]", re.DOTALL)
+_LETTER = re.compile(r"(?<![^\W\d_\\])([A-Za-z])(?![^\W\d_])")
+# A letter beside a sign, behind a digit (no unit), before its argument or a factorial's mark, or alone in brackets.
+_COMPUTED = re.compile(
+    r"[+*/^=<>_|]\s*([A-Za-z])(?![^\W\d_])|(?<![^\W\d_])([A-Za-z])\s*(?:[+*/^=<>_|]|-\s*(?:\d|[A-Za-z](?![^\W\d_])))|"
+    r"\d([a-zA-Z])(?<![mghls])(?![^\W\d_])|(?<![^\W\d_])([A-Za-z])[(!]|\(([A-Za-z])[,)]"
 )
 
-# Words that turn a problem into another one, in the languages of the paper's data (Magistral §2.2.4).
-_DECISIVE = _set(
-    r"more less fewer most least than plus minus times divided sum difference product quotient remainder add added "
-    r"subtract subtracted multiply multiplied divide increase increased decrease decreased increases decreases gains "
-    r"loses gives gets buys sells maximum minimum max min maximize minimize maximal minimal largest smallest "
-    r"greatest longest shortest highest lowest even odd positive negative inside outside above below before after "
-    r"first last not no none never without except neither nor only exactly each every all square cube half twice "
-    r"double triple thrice mean median mode percent inner outer prime composite sine cosine tangent sin cos tan log "
-    r"ln integral derivative ascending descending clockwise counterclockwise left right north south east west with "
-    r"replacement area perimeter volume radius diameter "
-    r"plus moins fois divisé somme différence produit quotient reste ajoute retire pair impair sans aucun jamais "
-    r"chaque moitié avant après premier dernier "
-    r"más menos por dividido suma diferencia producto cociente resto añade quita máximo mínimo par impar sin ningún "
-    r"nunca cada mitad doble antes después primero último "
-    r"più meno per diviso somma differenza prodotto quoziente resto aggiungi togli massimo minimo pari dispari senza "
-    r"nessuno mai ogni metà doppio prima dopo primo ultimo "
-    r"mehr weniger mal geteilt summe differenz produkt rest addiere subtrahiere größte kleinste gerade ungerade ohne "
-    r"kein keine nie jeder hälfte doppelt vor nach erste letzte "
-    r"больше меньше плюс минус сумма разность произведение частное остаток прибавь вычти чётное нечётное без не "
-    r"каждый половина вдвое до после первый последний "
-    r"加 减 乘 除 和 差 积 商 余 多 少 大 小 奇 偶 不 没 每 半 倍 前 后 "
-)
-_PRONOUNS = _set(
-    r"he she they him them his her hers their theirs il elle ils elles lui leur leurs él ella ellos ellas lei loro "
-    r"suo sua er sie ihm ihr ihre ihren ihrem sein seine seinen он она они его её ему ей их 他 她 们"
-)
-# Words that begin a sentence with a capital and are no names.
-_STARTERS = _set(
-    r"a an the if what how when where which who why let given suppose find there then in on at of for each every one "
-    r"two it is are do does did this that these those to with and but or so as after before by from"
-)
-_GERMAN = _set(r"der die das und ein eine einen einem einer wie viele viel ist sind mit von hat haben im auf")
-_ENGLISH = _set(r"the and is are of how many has have what if find")
-
-_NAME, _PRONOUN = "<name>", "<pronoun>"
+_NAME, _PRONOUN, _THING, _VARIABLE = "<name>", "<pronoun>", "<thing>", "@"
+_UNITS = frozenset(word.removesuffix("s") for word in UNITS) | UNITS
+_NO_THINGS = _UNITS | COMPARES
+_MOST_THINGS = 2
+_MOST_DECIDING = 64
+"""Different tokens of a clause whose order is looked at; a problem has fewer."""
 
 
 @dataclass(frozen=True)
@@ -108,70 +74,131 @@ class Likeness:
     """A text reduced to what two wordings of one problem share.
 
     Attributes:
-        sentences: the words of each sentence that poses the problem, in order; numbers and signs are among them.
+        clauses: the words of each clause that poses the problem, in order; numbers and signs are among them, variables
+            as `@x`, names as `<name>tom`.
+        sentences: how many sentences pose the problem.
     """
 
-    sentences: tuple[tuple[str, ...], ...]
+    clauses: tuple[tuple[str, ...], ...]
+    sentences: int = 1
 
     @cached_property
-    def numbers(self) -> tuple[tuple[str, ...], ...]:
-        """What decides in each sentence with a number or a sign, in order; the sentences in a fixed order."""
-        return tuple(sorted(found for found in self._deciding if any(map(_computes, found))))
+    def figures(self) -> tuple[str, ...]:
+        """The numbers and signs, in a fixed order: texts that pose one problem have the same."""
+        return tuple(sorted(word for word in self._all if _computes(word)))
 
     @cached_property
     def shingles(self) -> frozenset[str]:
-        """Its words, and its pairs of neighbouring words within a sentence."""
-        pairs = (f"{a} {b}" for sentence in self.sentences for a, b in pairwise(sentence))
-        return frozenset((*(word for sentence in self.sentences for word in sentence), *pairs))
+        """Its words, and its pairs of neighbouring words within a clause; who, what and whose is named alike."""
+        found: set[str] = set()
+        for clause in self.clauses:
+            masked = [self._masked(word) for word in clause if word not in NEUTRAL]
+            found.update(masked, (f"{a} {b}" for a, b in pairwise(masked)))
+        return frozenset(found)
 
     @cached_property
     def words(self) -> Counter[str]:
-        """The words that decide nothing by themselves, names and pronouns aside, and how often each stands there."""
-        found = (word for sentence in self.sentences for word in sentence)
-        return Counter(word for word in found if not _decides(word) and word not in (_NAME, _PRONOUN))
+        """The words that a problem is about, and how often each stands there."""
+        return Counter(word for word in self._all if _is_content(word))
 
     @cached_property
-    def asides(self) -> Counter[tuple[str, ...]]:
-        """The deciding words of sentences without a number: "if none of them is even"."""
-        return Counter(found for found in self._deciding if not any(map(_computes, found)))
+    def decisive(self) -> Counter[str]:
+        """The words that turn a problem into another one, and how often each stands there."""
+        return Counter(word for word in self._all if word in DECISIVE)
+
+    @cached_property
+    def names(self) -> Counter[str]:
+        """Who is named, and how often."""
+        return Counter(word for word in self._all if word.startswith(_NAME) and word != _NAME)
 
     @cached_property
     def things(self) -> frozenset[str]:
         """What is counted: the words behind a number or "many" that are no unit."""
-        pairs = (pair for sentence in self.sentences for pair in pairwise(sentence))
-        counted = {word for before, word in pairs if before[0].isdigit() or before in _MANY}
-        return frozenset(word for word in counted if word not in _UNITS and not word.endswith(_COMPARES))
-
-    @cached_property
-    def _deciding(self) -> tuple[tuple[str, ...], ...]:
-        found = (tuple(word for word in sentence if _decides(word)) for sentence in self.sentences)
-        return tuple(words for words in found if words)
+        bare = ([word for word in clause if word not in NEUTRAL or word in MANY] for clause in self.clauses)
+        pairs = (pair for clause in bare for pair in pairwise(clause))
+        counted = {word for before, word in pairs if before[0].isdigit() or before in MANY}
+        return frozenset(word for word in counted if _is_content(word) and word not in _NO_THINGS)
 
     def says_all_of(self, other: Likeness) -> bool:
         """Say whether whatever another text says stands here as well, perhaps of other things and people."""
-        more = (self.asides - other.asides).total()
+        more = (self.decisive - other.decisive).total()
         # A sentence more, as "show all steps", is one thing; a word more in a sentence that both have is another.
-        asks_alike = not other.asides - self.asides and more <= len(self.sentences) - len(other.sentences)
-        return asks_alike and not self._replaced(other)
+        asks_alike = not other.decisive - self.decisive and more <= max(0, self.sentences - other.sentences)
+        return asks_alike and not self._replaced(other) and not self._contradicts(other)
 
     def says_the_same_as(self, other: Likeness) -> bool:
         """Say whether two texts pose one problem, but for words that one of them has more."""
-        return self.numbers == other.numbers and (self.says_all_of(other) or other.says_all_of(self))
+        return self.figures == other.figures and (self.says_all_of(other) or other.says_all_of(self))
 
-    def holds_numbers_of(self, other: Likeness) -> bool:
+    def holds_figures_of(self, other: Likeness) -> bool:
         """Say whether all numbers and signs of another text stand in this one as well, as often."""
-        mine = Counter(word for words in self.numbers for word in words)
-        return not Counter(word for words in other.numbers for word in words) - mine
+        return not Counter(other.figures) - Counter(self.figures)
 
     def _replaced(self, other: Likeness) -> bool:
         """Whether words of another text are missing here, and those that stand there instead aren't mere things.
 
-        "Takes out" for "puts in" makes another problem; "pears" for "apples" does not.
+        "Takes out" for "puts in" makes another problem; "pears" for "apples", all through, does not.
         """
         missing, more = other.words - self.words, self.words - other.words
         if not missing:
             return False
-        return not (missing.keys() <= other.things and more.keys() <= self.things and len(missing) <= _MOST_THINGS)
+        if len(missing) > _MOST_THINGS or missing.keys() & self.words.keys() or more.keys() & other.words.keys():
+            return True
+        return not (missing.keys() <= other.things and more.keys() <= self.things)
+
+    def _contradicts(self, other: Likeness) -> bool:
+        """Whether what decides stands otherwise here: turned round, or at another thing, person or variable."""
+        alike = self._variables == other._variables
+        mine, theirs = self._deciding(raw=alike), other._deciding(raw=alike)
+        if _operands(theirs) - _operands(mine) or _turned(mine, theirs):
+            return True
+        if _at_another(self._counted, other._counted):
+            return True
+        if self.names.keys() == other.names.keys():
+            return bool(other.names - self.names) or _at_another(self._owned, other._owned)
+        return len(self.names) == len(other.names) and sorted(self.names.values()) != sorted(other.names.values())
+
+    @cached_property
+    def _all(self) -> tuple[str, ...]:
+        return tuple(word for clause in self.clauses for word in clause)
+
+    @cached_property
+    def _variables(self) -> frozenset[str]:
+        return frozenset(word for word in self._all if word[0] == _VARIABLE)
+
+    @cached_property
+    def _counted(self) -> frozenset[tuple[str, str]]:
+        """Each number with the word that follows it, behind its unit."""
+        return frozenset(_followed(self.clauses))
+
+    @cached_property
+    def _owned(self) -> frozenset[tuple[str, str]]:
+        """Each number with the name before it in its clause."""
+        return frozenset(_preceded(self.clauses))
+
+    def _masked(self, word: str) -> str:
+        if word.startswith(_NAME):
+            return _NAME
+        if word[0] == _VARIABLE:
+            return _VARIABLE
+        return _THING if word in self.things else word
+
+    def _deciding(self, *, raw: bool) -> list[tuple[str, ...]]:
+        """Of each clause what decides, in order; variables by their letters, or by their order of appearance."""
+        numbers: dict[str, str] = {}
+        found = []
+        for clause in self.clauses:
+            kept = []
+            for place, word in enumerate(clause):
+                if word[0] == _VARIABLE:
+                    number = numbers.setdefault(word, f"{_VARIABLE}{len(numbers)}")
+                    beside = (*clause[max(place - 1, 0) : place], *clause[place + 1 : place + 2])
+                    if any(_computes(each) for each in beside):
+                        kept.append(word if raw else number)
+                elif _computes(word) or word in DECISIVE:
+                    kept.append(word)
+            found.append(tuple(kept))
+        return [each for each in found if each]
 
 
 def likeness(text: str) -> Likeness:
@@ -183,10 +210,16 @@ def likeness(text: str) -> Likeness:
     Returns:
         What it says.
     """
-    text = _RANGE.sub(" - ", unicodedata.normalize("NFKC", text))
-    masks_nouns = not _is_german(text)
-    found = (tuple(_merged(_words(part, masks_nouns))) for part in problem_parts(text))
-    return Likeness(tuple(words for words in found if words))
+    parts = problem_parts(_RANGE.sub(" - ", one_spelling(text)))
+    masks_nouns, variables = not _is_german(text), _variables_of("\n".join(parts))
+    found = []
+    for part in parts:
+        first = True
+        for clause in _CLAUSE.split(part):
+            if words := tuple(_merged(_words(clause, masks_nouns, variables, first))):
+                found.append(words)
+                first = False
+    return Likeness(tuple(found), len(parts))
 
 
 def jaccard(first: Likeness, second: Likeness) -> float:
@@ -195,44 +228,106 @@ def jaccard(first: Likeness, second: Likeness) -> float:
     return len(first.shingles & second.shingles) / both if both else 0.0
 
 
-_MOST_THINGS = 2
-_MANY = _set("many viele combien cuántas cuántos quante quanti сколько 几")
-_COMPARES = ("er", "est")
-_UNITS = _set(
-    "km m cm mm mi miles mile metres meters kilometres kilometers centimetres centimeters feet foot inches inch yards "
-    "hours hour minutes minute seconds second days day weeks week months month years year kg g mg grams kilograms "
-    "pounds ounces tons litres liters ml dollars dollar cents cent euros euro percent degrees square cubic dozen "
-    "kilometre metre heures minutes jours horas días ore giorni stunden minuten tage часов минут дней"
-)
+def _operands(deciding: Sequence[tuple[str, ...]]) -> Counter[str]:
+    return Counter(word for clause in deciding for word in clause if word[0] == _VARIABLE)
 
 
-def _words(part: str, masks_nouns: bool) -> Iterator[str]:
-    part = _BETWEEN_LETTERS.sub(" ", part)
-    for position, match in enumerate(_TOKEN.finditer(part)):
+def _turned(mine: Sequence[tuple[str, ...]], theirs: Sequence[tuple[str, ...]]) -> bool:
+    """Whether clauses have the same tokens in another order, or two tokens stand the other way round everywhere."""
+    ours, others = Counter(mine), Counter(theirs)
+    rest, other_rest = ours - others, others - ours
+    if rest and sorted(map(len, rest.elements())) == sorted(map(len, other_rest.elements())):
+        return True
+    there = _one_way(theirs)
+    return any((after, before) in there for before, after in _one_way(mine))
+
+
+def _one_way(clauses: Sequence[tuple[str, ...]]) -> set[tuple[str, str]]:
+    """Pairs of tokens of which one stands before the other wherever both are in a clause."""
+    found: set[tuple[str, str]] = set()
+    for clause in clauses:
+        first = {word: place for place, word in reversed(list(enumerate(clause)))}
+        last = {word: place for place, word in enumerate(clause)}
+        for one, other in combinations(list(first)[:_MOST_DECIDING], 2):
+            if last[one] > first[other]:
+                found.add((other, one))
+            if last[other] > first[one]:
+                found.add((one, other))
+    return {(before, after) for before, after in found if (after, before) not in found}
+
+
+def _at_another(mine: frozenset[tuple[str, str]], theirs: frozenset[tuple[str, str]]) -> bool:
+    """Whether a thing that has a number in both texts has another one here."""
+    return bool({at for _, at in mine - theirs} & {at for _, at in theirs - mine})
+
+
+def _followed(clauses: Sequence[tuple[str, ...]]) -> Iterator[tuple[str, str]]:
+    for clause in clauses:
+        number = ""
+        for word in clause:
+            if word[0].isdigit():
+                number = word
+            elif number and _is_content(word) and word not in _UNITS:
+                yield number, word
+                number = ""
+
+
+def _preceded(clauses: Sequence[tuple[str, ...]]) -> Iterator[tuple[str, str]]:
+    for clause in clauses:
+        name = ""
+        for word in clause:
+            if word.startswith(_NAME):
+                name = word
+            elif name and word[0].isdigit():
+                yield word, name
+
+
+def _variables_of(text: str) -> frozenset[str]:
+    """Letters that are computed with somewhere in a text; "a" is one where "a + b" stands, and no article then."""
+    formulas = " ".join(part for found in _FORMULA.finditer(text) for part in found.groups() if part)
+    computed = {letter for found in _COMPUTED.finditer(text) for letter in found.groups() if letter}
+    return frozenset((*_LETTER.findall(formulas), *computed))
+
+
+def _words(clause: str, masks_nouns: bool, variables: frozenset[str], begins: bool) -> Iterator[str]:
+    clause = _BETWEEN_LETTERS.sub(" ", clause)
+    for position, match in enumerate(_TOKEN.finditer(clause)):
         token = match[0]
-        if token in _LAYOUT:
+        if token in LAYOUT:
             continue
-        if token[0].isdigit():
+        if token in variables and not (token == "a" and _is_article(clause, match.end())):
+            yield _VARIABLE + token
+        elif token[0].isdigit():
             yield _number(token)
-            continue
-        word = _SIGNS.get(token, token if token.startswith("\\") else token.casefold())
-        if number := NUMBER_WORDS.get(word):
-            yield number
-        elif word in _PRONOUNS:
-            yield _PRONOUN
-        elif word in _DECISIVE or not token[0].isupper():
-            yield word
-        elif masks_nouns if position else word not in _STARTERS:
-            yield _NAME
+        elif token in SIGNS or token[0] == "\\" or not token[0].isalpha():
+            yield SIGNS.get(token, token)
         else:
-            yield word
+            yield _worded(token, masks_nouns, begins and not position)
+
+
+def _is_article(clause: str, end: int) -> bool:
+    after = _ARTICLE.match(clause, end)
+    return after is not None and after[1].casefold() not in _JOINS
+
+
+def _worded(token: str, masks_nouns: bool, begins: bool) -> str:
+    word = token.casefold()
+    if number := NUMBER_WORDS.get(word):
+        return number
+    if word in PRONOUNS:
+        return _PRONOUN
+    if word in DECISIVE or word in NEUTRAL:
+        return word
+    if token[0].isupper() and masks_nouns and not (begins and word in STARTERS):
+        return _NAME + word
+    return word[:-1] if len(word) > 3 and word[-1] == "s" and word[-2] != "s" else word
 
 
 def _merged(words: Iterator[str]) -> Iterator[str]:
     """A name of several words is one name."""
     before = ""
     for word in words:
-        if word != _NAME or before != _NAME:
+        if not (word.startswith(_NAME) and before.startswith(_NAME)):
             yield word
         before = word
 
@@ -244,14 +339,15 @@ def _number(token: str) -> str:
     return plain.lstrip("0") or "0"
 
 
-def _decides(word: str) -> bool:
-    return word[0].isdigit() or word in _DECISIVE or not (word[0].isalpha() or (word[0] == "<" and len(word) > 2))
-
-
 def _computes(word: str) -> bool:
-    return not word[0].isalpha()
+    """Whether it is a number or a sign."""
+    return not (word[0].isalpha() or word[0] == _VARIABLE or word.startswith((_NAME, _PRONOUN)))
+
+
+def _is_content(word: str) -> bool:
+    return word[0].isalpha() and word not in DECISIVE and word not in NEUTRAL
 
 
 def _is_german(text: str) -> bool:
     words = set(re.findall(r"[^\W\d_]+", text.casefold()))
-    return len(words & _GERMAN) >= 2 and len(words & _GERMAN) > len(words & _ENGLISH)
+    return len(words & GERMAN) >= 2 and len(words & GERMAN) > len(words & ENGLISH)

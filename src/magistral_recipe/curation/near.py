@@ -49,7 +49,7 @@ class Signatures:
         """Take the next row; one without words meets nothing."""
         sketch = self._empty.copy()
         sketch.update_batch([shingle.encode("utf-8", "surrogatepass") for shingle in text.shingles])
-        key = repr(text.numbers if text.shingles else object())
+        key = repr(text.figures if text.shingles else object())
         salt = np.frombuffer(hashlib.blake2b(key.encode("utf-8", "surrogatepass"), digest_size=8).digest(), np.uint64)
         self._waiting.append(_mixed(sketch.hashvalues.astype(np.uint64).reshape(BANDS, ROWS), salt))
         if len(self._waiting) == _CHUNK:

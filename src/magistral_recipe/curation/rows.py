@@ -34,7 +34,8 @@ class Row:
 
     def changed(self, **fields: Any) -> Row:
         """Return it with other values in some of the problem's fields; they are held to the schema again."""
-        return replace(self, problem=Problem.model_validate({**self.problem.model_dump(), **fields}))
+        values = {**self.problem.model_dump(), "solutions": self.problem.solutions, **fields}
+        return replace(self, problem=Problem.model_validate(values))
 
     def noted(self, **notes: Any) -> Row:
         """Return it with further notes."""
@@ -42,7 +43,9 @@ class Row:
 
     def as_json(self) -> dict[str, Any]:
         """The line that it is in a file."""
-        return {**self.problem.model_dump(mode="json", exclude_none=True), **self.notes}
+        solutions = self.problem.solutions
+        carried = {"solutions": [program.model_dump() for program in solutions]} if solutions else {}
+        return {**self.problem.model_dump(mode="json", exclude_none=True), **carried, **self.notes}
 
 
 @dataclass(frozen=True)

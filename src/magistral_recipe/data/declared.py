@@ -272,8 +272,9 @@ class ProblemsSource(FileSource):
     benchmark: str | None = None
     """A published benchmark by its name (`magistral-recipe evaluate --list`); with `path`, read from that file, which
     has the benchmark's published columns."""
-    tiny: Literal["train", "heldout"] | None = None
-    """A split of the embedded worded arithmetic."""
+    tiny: Literal["train", "heldout", "flawed"] | None = None
+    """A split of the embedded worded arithmetic; `flawed` is training problems with a tenth of each fault that `curate`
+    is for."""
     sums: Literal["train", "heldout"] | None = None
     """A split of generated sums of many terms, whose workings are of ragged lengths."""
     terms: tuple[int, int] | None = None

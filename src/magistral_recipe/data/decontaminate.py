@@ -37,8 +37,10 @@ NGRAM = 8
 
 # Kana and Han characters, which are written without spaces.
 _UNSPACED = "\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff"
-# In this order: a number with its decimals, a single unspaced character, a word, a sign that has a meaning.
-_TOKEN = re.compile(rf"\d+(?:[.,]\d+)*|[{_UNSPACED}]|[^\W\d_{_UNSPACED}]+|[+\-−*/=<>^%×÷·±√∑∫≤≥≠|]")
+# In this order: a number with its decimals, a single unspaced character, a word, a factorial, a sign with a meaning.
+_TOKEN = re.compile(
+    rf"\d+(?:[.,]\d+)*|[{_UNSPACED}]|[^\W\d_{_UNSPACED}]+|(?<![^\W\d_][^\W\d_])(?<=[\w)}}])!|[+\-−*/=<>^%×÷·±√∑∫≤≥≠|]"
+)
 
 
 def words(text: str) -> list[str]:

@@ -7,7 +7,6 @@ reason. These are checks of *form*; whether an answer can be graded is the verif
 
 from __future__ import annotations
 
-import json
 import math
 import re
 import reprlib
@@ -17,7 +16,7 @@ from typing import NamedTuple
 
 from pydantic_core import PydanticCustomError
 
-from magistral_recipe.verifiers.programs.testcases import Tests, parse_tests
+from magistral_recipe.verifiers.programs.testcases import parse_tests
 
 
 class Code(StrEnum):
@@ -172,16 +171,4 @@ def tests(value: object) -> str | None:
         parsed = parse_tests(text(value) if isinstance(value, str) else value, "")
     except ValueError as error:
         raise failure(Code.BAD_TESTS, str(error).lstrip(".: ")) from None
-    return value if isinstance(value, str) else _written(parsed)
-
-
-def _written(parsed: Tests) -> str:
-    if parsed.type == "stdio":
-        cases = [{"input": case.given.decode(), "output": case.expected} for case in parsed.cases]
-        return json.dumps({"type": "stdio", "cases": cases}, ensure_ascii=False)
-    calls = [(json.loads(case.given), case.expected) for case in parsed.cases]
-    head = {key: calls[0][0][key] for key in ("function", "method_of") if calls[0][0][key] is not None}
-    cases = [
-        {key: call[key] for key in ("args", "kwargs") if call[key]} | {"expected": expected} for call, expected in calls
-    ]
-    return json.dumps({"type": "call", **head, "cases": cases}, ensure_ascii=False)
+    return value if isinstance(value, str) else parsed.as_json()

@@ -12,7 +12,7 @@ from functools import lru_cache
 
 # Where a sentence ends, a label or a line does; and before a clause that says what to do with the answer.
 _BREAK = re.compile(
-    r"(?<=[.!?:;])\s+|\n+|(?<=[。！？：；])|"
+    r"(?<=[.?:;])\s+|(?<=!)\s+(?![-+*/=<>])|\n+|(?<=[。！？：；])|"
     r"(?:,|;)?\s+(?:(?:and|then|und|et|y|e)\s+)?(?:please\s+)?"
     r"(?=(?:put|giv|writ|return|express|enclos|box|provid|present|round|show|explain|respond)(?:e|ing|ting)?\b)",
     re.IGNORECASE,
@@ -29,7 +29,11 @@ _PHRASES = (
     r"\b(?:solve|answer|consider|work out|tackle) (?:the|this|these) (?:following\b|below\b)",
     r"\b(?:problem|question|exercise|task|puzzle)s? (?:below|above|that follows?)\b",
     r"^\W*(?:problem|question|exercise|task|example|instructions?|input|query|prompt|user|human|q|answer|solution|"
-    r"response|output|assistant)(?:\s+(?:no\.?\s*)?\d+)?\W*$",
+    r"response|output|assistant|exercice|problème|énoncé|réponse|aufgabe|übung|frage|lösung|antwort|ejercicio|problema|"
+    r"pregunta|respuesta|esercizio|domanda|risposta|задача|вопрос|упражнение|ответ)"
+    r"(?:\s+(?:no\.?|nr\.?|n°|№|#)?\s*\d+)?\W*$|^\W*(?:题目|问题|例题?|问|答案?|解)\s*\d*\W*$",
+    # "AIME 2024 problem:", "AMC 12A, Problem 5."
+    r"^\W*(?:(?:\d{4}\s+)?[A-Z]{3,}[\w-]*(?:\s+(?:I{1,3}|\d{1,4}[AB]?))*[\s,]+)(?:problem|question)(?:\s+\d+)?\W*$",
     r"^\W*you are (?:a|an|the)\b",
     r"^\W*(?:thanks?(?: you)?|hello|hi|hey|good luck)\b[^.!?]*\W*$",
     r"\b(?:decimal places?|significant (?:figures|digits))\b",
@@ -46,6 +50,12 @@ _PHRASES = (
 )
 _INSTRUCTION = re.compile("|".join(_PHRASES), re.IGNORECASE)
 _ARITHMETIC = re.compile(r"[=<>≤≥+×÷√∑∫]|\\(?:frac|sqrt|sum|int|cdot|times|sin|cos|tan|log|ln)\b|\w\^|\d\s*[-*/]\s*\d")
+# What lists and Markdown put around words: a bullet, a heading, a quotation; the number of an item at the very start;
+# bold and italics. A star between two numbers is a product, a minus before one is its sign: those stay.
+_BULLET = re.compile(r"^[ \t]*(?:(?:[*•‣]|#{1,6}|>)[ \t]+|[-+–][ \t]+(?=[^\W\d_¿¡]))", re.MULTILINE)
+_ITEM = re.compile(r"\A\s*\(?(?:\d{1,3}|[a-z])[.)][ \t]+(?=[^\W\d_a-z]|[¿¡$\\])")
+_BOLD = re.compile(r"(?<![\w)\]}*])(\*\*\*?|__)(?=[^\s*_])([^*_\n]+)(?<=\S)\1(?![\w(*])")
+_ITALICS = re.compile(r"(?<![\w)\]}*])\*(?=[^\W\d_])([^*\n]+)(?<=\S)\*(?![\w(*])")
 _POLITE = re.compile(r"\b(?:please|kindly|can you|could you)\b", re.IGNORECASE)
 
 
@@ -66,13 +76,19 @@ def problem_parts(text: str) -> list[str]:
         text: a problem as a data set gives it.
 
     Returns:
-        Its sentences, instructions and words of politeness taken out.
+        Its sentences; instructions, words of politeness and the marks of lists taken out.
     """
     return list(_problem_parts(text))
 
 
+def without_marks(text: str) -> str:
+    """Take off what lists and Markdown put around words; two texts that differ in it alone pose one problem."""
+    text = _BOLD.sub(r"\2", _BULLET.sub("", _ITEM.sub("", text)))
+    return _ITALICS.sub(r"\1", text)
+
+
 @lru_cache(maxsize=16)  # whoever looks for equal and for similar problems asks twice for each
 def _problem_parts(text: str) -> tuple[str, ...]:
-    found = parts(text)
+    found = parts(without_marks(text))
     kept = [polished for part in found if not is_instruction(part) and (polished := _POLITE.sub(" ", part)).strip()]
     return tuple(kept or found)

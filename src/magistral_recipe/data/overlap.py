@@ -1,12 +1,15 @@
 """How many problems of an evaluation a training set has, too: by id, word for word, or in most of their words.
 
 "Held-out" is a claim; this is what it is held against, in every run. A problem of which a training problem repeats most
-word 8-grams counts as well (`decontaminate`, with a share that worded exercises of one template stay below).
+word 8-grams counts as well (`decontaminate`, with a share that worded exercises of one template stay below), where it
+has all of its numbers and signs: with another number an exercise is another problem, wherever in it the number stands.
 """
 
 from __future__ import annotations
 
 import contextlib
+import re
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from typing import Any
@@ -17,6 +20,7 @@ from magistral_recipe.data.partition import Named
 MIN_SHARE = 0.8
 """Share of a problem's word 8-grams that a training problem must repeat: those of one template stay below it."""
 
+_NUMBERED = re.compile(r"^\s*(?:(?:problem|question|exercise|task|q)\s*)?#?\d+\s*[.):]\s+", re.IGNORECASE)
 _SHOWN = 3
 _WIDTH = 60
 
@@ -102,13 +106,18 @@ def shared_problems(
             continue
         if found_one.kind == "exact":
             texts.update(same[found_one.heldout])
-        else:
+        elif not _figures(evaluation[found_one.heldout].problem) - _figures(item.problem):
             alike.add(found_one.heldout)
     alike -= texts
     ids -= texts | alike
     found = sorted(texts | ids | alike)
     examples = tuple(_cut(evaluation[number].problem) for number in found[:_SHOWN])
     return Shared(training, len(evaluation), len(found), len(ids), len(texts), len(alike), examples)
+
+
+def _figures(text: str) -> Counter[str]:
+    """The numbers and signs of a problem, but for the number that it may have in a book."""
+    return Counter(word for word in problem_words(_NUMBERED.sub("", text)) if not word[0].isalpha())
 
 
 SCORES_KEY = "shared_with_training"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
 
@@ -38,7 +38,7 @@ def unknown_column(column: str, there: list[str]) -> str:
     return f"no column '{column}'" + (f".{hint}" if hint else f"; {listed(there)}")
 
 
-def listed(there: list[str]) -> str:
+def listed(there: Sequence[str]) -> str:
     """List the columns that there are, the first of them."""
     return f"its columns: {', '.join(there[:12])}" + (", …" if len(there) > 12 else "")
 

@@ -13,7 +13,7 @@ from itertools import islice
 from magistral_recipe.data.fields import Code, Rejection
 from magistral_recipe.data.layouts import catalogue
 from magistral_recipe.data.peek import first_columns
-from magistral_recipe.data.problems import AnswerIn
+from magistral_recipe.data.problems import PROBLEM_FIELDS, TRACE_FIELDS, AnswerIn
 from magistral_recipe.data.readers import BadRow, Place, RawRow
 from magistral_recipe.data.reading import Reading, Wish, reading_of
 from magistral_recipe.writing.thinking import Thinking
@@ -88,6 +88,37 @@ def _counted(rows: Sequence[RawRow | BadRow], reading: Reading) -> Preview:
     return Preview(reading.layout_name, read, reasons.total(), passed_over, reasons, example)
 
 
+def useless(rows: Sequence[RawRow | BadRow], wish: Wish) -> list[str]:
+    """Name the fields that rows can do without and for which rows would be set aside: a level in words, say.
+
+    Args:
+        rows: the first rows.
+        wish: what the source says about how they are to be read.
+
+    Returns:
+        Those whose column is best left alone; `columns: {NAME: null}` does it.
+    """
+    fields = _dispensable(rows, wish)
+
+    def aside(without: Sequence[str]) -> int:
+        tried = replace(wish, columns={**wish.columns, **dict.fromkeys(without)})
+        return _counted(rows, reading_of(rows, tried)[0]).set_aside
+
+    if not fields or not aside(()):
+        return []
+    least = aside(fields)
+    return [name for name in fields if aside([other for other in fields if other != name]) > least]
+
+
+def _dispensable(rows: Sequence[RawRow | BadRow], wish: Wish) -> list[str]:
+    fields = PROBLEM_FIELDS if wish.use == "problems" else TRACE_FIELDS
+    columns = {*first_columns(rows), *wish.columns}
+    return [name for name in fields if name in columns and name not in _NEEDED]
+
+
+_NEEDED = ("problem", "answer", "tests", "completion", "thoughts", "response", "messages")
+
+
 def mostly_set_aside(rows: Sequence[RawRow | BadRow], reading: Reading) -> str | None:
     """Say that most of the first rows would be set aside, with one of them and the nearest way out.
 
@@ -121,6 +152,8 @@ def _way_out(rows: Sequence[RawRow | BadRow], reading: Reading, found: Preview) 
             "`columns:` says where thoughts and response stand, `layout:` names a published layout, and "
             "`malformed: keep` trains on them as they are"
         )
+    if found.reasons.most_common(1)[0][0] == Code.INVALID_UTF8:
+        return "The file is in another encoding: save it as UTF-8 (a spreadsheet's `CSV UTF-8`)"
     where = ", and `answer_in:` where in it the answer is" if reading.wish.use == "problems" else ""
     return f"`columns:` says where each field stands, `layout:` names a published layout{where}"
 
@@ -134,6 +167,9 @@ def _others(rows: Sequence[RawRow | BadRow], reading: Reading) -> Iterator[tuple
     for where in tried[:-1]:
         if where != now:
             yield f"answer_in: {where}", replace(wish, answer_in=where)
+    if without := useless(rows, wish):
+        keys = ", ".join(f"{name}: null" for name in without)
+        yield f"columns: {{{keys}}}", replace(wish, columns={**wish.columns, **dict.fromkeys(without)})
     for name in catalogue.names():
         if name != reading.layout_name and catalogue.find(name).fits(columns):
             yield f"layout: {name}", replace(wish, layout=name, answer_in=None)

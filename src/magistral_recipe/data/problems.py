@@ -12,10 +12,11 @@ import re
 from collections.abc import Mapping
 from typing import Annotated, Literal, Self, TypeVar
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from magistral_recipe.data import conversation, fields
 from magistral_recipe.data.fields import Code, Rejection
+from magistral_recipe.data.solutions import Program, read_solutions
 from magistral_recipe.writing.boxes import find_boxes
 from magistral_recipe.writing.thinking import Thinking
 
@@ -89,6 +90,10 @@ class _Row(BaseModel):
 class Problem(_Row):
     """A problem to solve, with what decides whether an answer to it is right."""
 
+    # No part of what is written down or handed on: curation alone asks for it.
+    solutions: Annotated[tuple[Program, ...] | None, BeforeValidator(read_solutions)] = Field(None, exclude=True)
+    """Programs that come with it, in Python or C++: curation runs them on the tests."""
+
     @model_validator(mode="after")
     def _decidable(self) -> Self:
         column = _deciding_column(self.kind)
@@ -128,6 +133,7 @@ class Trace(_Row):
 _Model = TypeVar("_Model", Problem, Trace)
 
 PROBLEM_FIELDS: tuple[str, ...] = tuple(Problem.model_fields)
+_WITHOUT_SOLUTIONS = tuple(name for name in PROBLEM_FIELDS if name != "solutions")
 TRACE_FIELDS: tuple[str, ...] = (*Trace.model_fields, "messages")
 
 
@@ -145,6 +151,7 @@ def parse_problem(
     max_characters: int = MAX_CHARACTERS,
     told: Mapping[str, str | None] | None = None,
     raw: object = None,
+    solutions: bool = False,
 ) -> Problem | Rejection:
     """Bring one raw row into the shape of a problem.
 
@@ -158,12 +165,14 @@ def parse_problem(
         max_characters: longest text of a field that is accepted.
         told: field → column, for messages, where the row's fields were brought under their own names before.
         raw: the row as it was before that, for messages.
+        solutions: whether the programs that come with it are wanted.
 
     Returns:
         The problem, or why it is none.
     """
     told = told or columns or {}
-    values = _mapped(row, PROBLEM_FIELDS, columns or {}, defaults or {}, answer_in, max_characters, told)
+    wanted = PROBLEM_FIELDS if solutions else _WITHOUT_SOLUTIONS
+    values = _mapped(row, wanted, columns or {}, defaults or {}, answer_in, max_characters, told)
     if isinstance(values, Rejection):
         return values
     kind = values.get("kind") or ("code" if values.get("tests") else "math")
@@ -281,10 +290,12 @@ def _mapped(
                 values[field] = value
                 break
     if "problem" in values:
+        if not values.get("system") and columns.get("system", "system") is not None:
+            values["system"] = conversation.system(values["problem"])
         values["problem"] = conversation.question(values["problem"])
     for field, value in values.items():
         length = _length(value)
-        if field != "tests" and length > max_characters:
+        if field not in ("tests", "solutions") and length > max_characters:
             return Rejection(Code.TOO_LONG, f"{_where(field, told)}: {length:,} characters, over {max_characters:,}")
     if answer_in != "whole" and isinstance(values.get("answer"), str):
         found_answer = answer_inside(str(values["answer"]), answer_in)

@@ -109,11 +109,17 @@ def read_rows(
     suffix = suffix_of(path)
     if suffix is None:
         raise DataError(f"{label}: not a kind of file that can be read; expected one of {', '.join(SUFFIXES)}")
-    if suffix in (".jsonl", ".ndjson", ".jsonl.gz"):
+    try:
+        array = suffix in (".jsonl", ".ndjson") and _is_array(path)
+    except OSError as error:
+        raise DataError(f"{label}: cannot be read: {error}") from error
+    if suffix in (".jsonl", ".ndjson", ".jsonl.gz") and not array:
         yield from read_json_lines(path, label)
         return
     try:
-        if suffix in (".csv", ".tsv"):
+        if array:
+            yield from _json(path, label, split)
+        elif suffix in (".csv", ".tsv"):
             yield from _csv(path, label, _delimiter(path) if suffix == ".csv" else "\t", headerless)
         elif suffix == ".json":
             yield from _json(path, label, split)
@@ -249,6 +255,14 @@ def _json(path: Path, label: str, split: str | None) -> Iterator[RawRow | BadRow
             return
         raise DataError(f"{label}: not JSON: {error}") from error
     yield from _records(document, label, split)
+
+
+def _is_array(path: Path) -> bool:
+    """Whether a file that ends in .jsonl is one array of objects: lines of JSON don't begin with a list."""
+    with path.open("rb") as file:
+        start = file.read(256).removeprefix(_BOM).lstrip()
+    line = start.partition(b"\n")[0].strip()
+    return line == b"[" or (line.startswith(b"[{") and path.stat().st_size <= MAX_JSON_BYTES)
 
 
 def _records(document: Any, label: str, split: str | None) -> Iterator[RawRow | BadRow]:

@@ -59,6 +59,7 @@ class Wish:
         path: the data set's name on the hub, for rows that come from there.
         base: the folder that a layout of one's own is relative to.
         keep_malformed: whether traces are left as they are, whatever their tags.
+        solutions: whether the programs that come with problems are read, too.
     """
 
     use: Use
@@ -71,6 +72,7 @@ class Wish:
     path: str | None = None
     base: Path = field(default_factory=Path)
     keep_malformed: bool = False
+    solutions: bool = False
 
 
 @dataclass(frozen=True)
@@ -104,6 +106,10 @@ class Reading:
         used = {column.partition(".")[0] for column in (*self.shape.used(), *mapped, *free) if column}
         return tuple(column for column in self.there if "." not in column and column not in used)
 
+    def column_of(self, name: str) -> str:
+        """Say from which column a field is read: one of its own name where nothing says another."""
+        return self._columns.get(name) or name
+
     def passes_over(self, row: object) -> bool:
         """Say whether a row isn't wanted: `where` asks for others, or the layout knows it as no problem of ours."""
         if not isinstance(row, Mapping):
@@ -116,7 +122,9 @@ class Reading:
     def problem(self, row: object) -> Problem | Rejection:
         """Read a row as a problem."""
         fields = self._fields(row)
-        return fields if isinstance(fields, Rejection) else parse_problem(fields, **self._options, raw=row)
+        if isinstance(fields, Rejection):
+            return fields
+        return parse_problem(fields, **self._options, raw=row, solutions=self.wish.solutions)
 
     def trace(self, row: object) -> Trace | Rejection:
         """Read a row as a trace, with the recipe's tags around its thoughts."""
@@ -156,6 +164,8 @@ class Reading:
     def _options(self) -> dict[str, Any]:
         wish, layout = self.wish, self.layout
         options: dict[str, Any] = {"max_characters": wish.max_characters, "answer_in": self._answer_in}
+        if wish.use == "traces" and wish.columns.get("system", "system") is None:
+            options["keep_system"] = False
         if layout is None and not self.shape:
             return {**options, "columns": wish.columns, "defaults": wish.defaults}
         if layout is None:

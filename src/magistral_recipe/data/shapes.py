@@ -89,7 +89,7 @@ class Shape:
         values = self._values(row, columns, use)
         if "tests" in self.columns and values.get("tests") is not None:
             try:
-                values["tests"] = tests_of(values["tests"], None)
+                values["tests"] = tests_of(values["tests"], None, ())
             except ValueError as error:
                 return Rejection(Code.BAD_TESTS, f"tests (column '{self.columns['tests']}'): {error}")
             if "solution" not in values:
@@ -97,7 +97,8 @@ class Shape:
         if use == "traces":
             values = _as_messages(values)
         if "problem" in values:
-            values.setdefault("system", conversation.system(values["problem"]))
+            if columns.get("system", "system") is not None:
+                values.setdefault("system", conversation.system(values["problem"]))
             values["problem"] = self._whole(conversation.question(values["problem"]), row)
         if self.choices is not None and use == "problems":
             values["answer"] = _chosen(values.get("answer"), lookup(row, self.choices)[1], self.first_choice)

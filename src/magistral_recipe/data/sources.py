@@ -134,7 +134,12 @@ def load_problems(
 
 
 def stream_problems(
-    source: ProblemsSource, base: Path, quarantine: Path | None, *, raw: Iterable[RawRow | BadRow] | None = None
+    source: ProblemsSource,
+    base: Path,
+    quarantine: Path | None,
+    *,
+    raw: Iterable[RawRow | BadRow] | None = None,
+    solutions: bool = False,
 ) -> Loading[Problem]:
     """Load the problems of a source one after the other, so that a million of them needn't be held.
 
@@ -143,13 +148,14 @@ def stream_problems(
         base: as in `load_problems`.
         quarantine: as in `load_problems`.
         raw: as in `load_problems`.
+        solutions: whether the programs that come with problems are read, too.
 
     Returns:
         The problems, to be gone through once.
     """
     if source.benchmark is not None:
         return _benchmark(source, base, quarantine)
-    wish = source.wish("problems", base)
+    wish = replace(source.wish("problems", base), solutions=solutions)
 
     def key(problem: Problem) -> str:
         return problem.id
@@ -162,7 +168,10 @@ def stream_problems(
     if source.tiny is not None:
         from magistral_recipe.data import tiny
 
-        made: Iterable[object] = tiny.problems(source.tiny, wanted, seed=source.seed or 0)
+        seed = source.seed or 0
+        made: Iterable[object] = (
+            tiny.flawed(wanted, seed) if source.tiny == "flawed" else tiny.problems(source.tiny, wanted, seed)
+        )
     elif source.sums is not None:
         from magistral_recipe.data import sums
 

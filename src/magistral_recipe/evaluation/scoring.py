@@ -68,7 +68,7 @@ class Scorer:
                 greedy=greedy,
                 prompt=done.prompt,
                 completion=done.text,
-                tokens=len(done.ids),
+                tokens=done.tokens,
                 truncated=done.truncated,
                 answer=boxed_answer(done.text, self.thinking),
                 verdicts={part: _verdict(grades[row]) for part, grades in parts.items()},

@@ -5,6 +5,7 @@ Evaluation and curation speak to this interface alone. RL does not use it: its r
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
@@ -56,6 +57,20 @@ class Request:
     prompt: Prompt
 
 
+def request_seed(seed: int, request: Request) -> int:
+    """The seed of one sample, for backends that draw by themselves: 63 bits, as vLLM takes them.
+
+    Args:
+        seed: the run's.
+        request: whose id and sample number key the noise.
+
+    Returns:
+        A number from 0 to 2**63 - 1.
+    """
+    key = f"{seed}\0{request.sample}\0{request.id}".encode()
+    return int.from_bytes(hashlib.sha256(key).digest()[:8], "little") >> 1
+
+
 @dataclass(frozen=True)
 class Completion:
     """One finished completion.
@@ -64,8 +79,9 @@ class Completion:
         request: what was asked.
         prompt: the rendered prompt, as the model saw it.
         text: what the model wrote, thinking tags kept, end-of-sequence dropped.
-        ids: the tokens it wrote, the stop token included.
+        ids: the tokens it wrote, the stop token included; none where a backend tells only how many there are.
         truncated: it was cut at ``max_new_tokens`` before it stopped by itself.
+        written: how many tokens it wrote, of a backend that doesn't tell which.
     """
 
     request: Request
@@ -73,10 +89,20 @@ class Completion:
     text: str
     ids: tuple[int, ...]
     truncated: bool
+    written: int | None = None
+
+    @property
+    def tokens(self) -> int:
+        """How many tokens it wrote, the stop token included."""
+        return len(self.ids) if self.written is None else self.written
 
 
 class Generator(Protocol):
-    """A backend: the same requests give the same completions, in whatever order and batches they finish."""
+    """A backend: the same requests give the same completions, in whatever order and batches they finish.
+
+    Bit for bit that is true of transformers on a CPU alone; what holds for all of them is that every completion bears
+    its request, has no stop token in its text, and is asked for once.
+    """
 
     def stream(self, requests: Sequence[Request], sampling: Sampling) -> Iterator[list[Completion]]:
         """Yield completions batch by batch, as they finish, in no particular order."""

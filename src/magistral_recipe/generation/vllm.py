@@ -10,7 +10,6 @@ that each completion reaches the disk when it is finished, not when the longest 
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -19,23 +18,9 @@ from typing import Any
 from magistral_recipe import lora
 from magistral_recipe.errors import DataError, RunError, first_line
 from magistral_recipe.generation.backend import Backend, Encoded
-from magistral_recipe.generation.interface import Completion, Request, Sampling
+from magistral_recipe.generation.interface import Completion, Request, Sampling, request_seed
 from magistral_recipe.machine import vllm_four_bits_mistake
 from magistral_recipe.writing.chat_format import stop_token_ids
-
-
-def request_seed(seed: int, request: Request) -> int:
-    """The seed of one sample: 63 bits, as vLLM takes them.
-
-    Args:
-        seed: the run's.
-        request: whose id and sample number key the noise.
-
-    Returns:
-        A number from 0 to 2**63 - 1.
-    """
-    key = f"{seed}\0{request.sample}\0{request.id}".encode()
-    return int.from_bytes(hashlib.sha256(key).digest()[:8], "little") >> 1
 
 
 class VLLMGenerator(Backend):

@@ -250,7 +250,7 @@ def _instead(local: Path) -> str:
     if not local.parent.is_dir():
         return f" There is no folder {local.parent}"
     there = [child.name for child in local.parent.iterdir() if child.is_dir() or child.suffix.lower() == ".gguf"]
-    return did_you_mean(local.name, there)
+    return did_you_mean(local.name, there, list_all_below=0)
 
 
 def _was_fetched(name: str) -> bool:

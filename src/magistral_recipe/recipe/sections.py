@@ -13,7 +13,7 @@ from abc import abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, ClassVar, Literal, Protocol, Self
+from typing import Any, ClassVar, Literal, Protocol, Self, TypeVar
 
 from pydantic import Field, SerializerFunctionWrapHandler, model_serializer, model_validator
 
@@ -166,16 +166,10 @@ class Stage(StrictModel):
         Args:
             began: all keys of the stage that began, from `keys_of`.
         """
-        update: dict[str, Any] = {}
+        stage = self
         for key in self.costs:
-            holder, _, leaf = key.rpartition(".")
-            if not holder:
-                update[leaf] = began.get(key, type(self).model_fields[leaf].default)
-                continue
-            section = update.setdefault(holder, dict(getattr(self, holder)))
-            section.pop(leaf, None)
-            section |= {leaf: began[key]} if key in began else {}
-        return self.model_copy(update=update)
+            stage = _as_begun(stage, key.split("."), key, began)
+        return stage
 
     def missing(self, folder: Path, start: str) -> Iterator[str]:
         """Name what it promised and has not left, or not so that it can be read: without it no stage is complete.
@@ -213,6 +207,26 @@ class Stage(StrictModel):
         Returns:
             Results for the manifest, JSON values; `summary` is one line for people.
         """
+
+
+_Section = TypeVar("_Section", bound=StrictModel)
+
+
+def _as_begun(section: _Section, path: Sequence[str], key: str, began: Mapping[str, Any]) -> _Section:
+    """Return a section with one key as it was; one that leads through a section that isn't there changes nothing."""
+    name, *rest = path
+    inner = getattr(section, name, None)
+    if not rest:
+        field = type(section).model_fields[name]
+        value = began.get(key, inner if field.is_required() else field.default)
+    elif isinstance(inner, StrictModel):
+        value = _as_begun(inner, rest, key, began)
+    elif isinstance(inner, Mapping):  # free keys, of which those that were not given have no value
+        value = {own: given for own, given in inner.items() if own != rest[0]}
+        value |= {rest[0]: began[key]} if key in began else {}
+    else:
+        return section
+    return section.model_copy(update={name: value})
 
 
 def keys_of(stage: Stage) -> dict[str, Any]:

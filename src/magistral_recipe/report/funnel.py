@@ -80,6 +80,7 @@ def funnel_section(found: Record, id_: str, title: str) -> FunnelSection | None:
         told = [f"{as_float(count) or 0:,.0f} {reason}" for reason, count in gone]
         if added := as_float(step.get("added")):
             told.append(f"{added:,.0f} added")
+        told += [f"{as_float(count) or 0:,.0f} {what}" for what, count in as_mapping(step.get("also")).items()]
         came = as_float(step.get("rows_in")) or 0.0
         width = round(min(100.0, 100 * left / first), 1)
         note = str(step.get("note") or "")

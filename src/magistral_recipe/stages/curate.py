@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field
 
@@ -23,12 +23,17 @@ from magistral_recipe.curation.defaults import (
     MultipleChoice,
 )
 from magistral_recipe.data.decontaminate import NGRAM
+from magistral_recipe.generation.endpoint.config import EndpointConfig, ModelName, name_of
 from magistral_recipe.recipe.sections import Inputs, Mistakes, Recipe, Stage, StageContext
 from magistral_recipe.schema import StrictModel
-from magistral_recipe.stages.drawn import SamplingKeys
+from magistral_recipe.stages.drawn import SamplingKeys, costs_of, key_warnings
 from magistral_recipe.stages.held_out import evaluated_sets
 from magistral_recipe.stages.training import check_problems
 from magistral_recipe.suggest import did_you_mean
+from magistral_recipe.verifiers.sandbox.terms import SandboxMode
+
+if TYPE_CHECKING:
+    from magistral_recipe.curation.programs import Rules
 
 
 class CleanOptions(StrictModel):
@@ -59,11 +64,56 @@ class LeakOptions(StrictModel):
     """Share of an evaluation problem's runs that a training problem must have, with all its numbers."""
 
 
+class CodeOptions(StrictModel):
+    """Programming problems, held against the solutions that come with them."""
+
+    agreement: float = Field(0.75, gt=0.5, le=1)
+    """Share of the solutions that are believed which must agree on a test; it goes otherwise."""
+    solutions: int = Field(8, ge=1)
+    """Solutions of a problem that are run, at most."""
+    least_solutions: int = Field(3, ge=1)
+    """Solutions that must agree to correct the output of a test, or to believe one with a new input."""
+    tests: int = Field(100, ge=1)
+    """Tests of a problem that are run, at most; the others go."""
+    least_tests: int = Field(3, ge=1)
+    """Problems that are left with fewer tests go."""
+    enough_tests: int = Field(20, ge=0)
+    """Problems with fewer tests get new ones, as far as that goes (the reward draws 20, §2.2.2); 0 makes none."""
+    unverified: Literal["keep", "drop"] = "keep"
+    """What becomes of problems without a solution that could be run (the paper drops them)."""
+    languages: list[Literal["python", "cpp"]] = Field(["python", "cpp"])
+    """What programs are asked in, a copy of the problem for each; empty leaves statements alone."""
+    timeout: float = Field(4.0, gt=0)
+    """CPU seconds for a test, where the problem doesn't say."""
+    memory_mb: float = Field(300, gt=0)
+    """Memory of a program in MiB, likewise."""
+    sandbox: SandboxMode = "bwrap"
+    """Where solutions run: as `sandbox` of the code reward."""
+
+    def rules(self, seed: int) -> Rules:
+        """What is asked for, as the step takes it."""
+        from magistral_recipe.curation.programs import Rules
+
+        return Rules(
+            agreement=self.agreement,
+            solutions=self.solutions,
+            least_solutions=self.least_solutions,
+            tests=self.tests,
+            least_tests=self.least_tests,
+            enough_tests=self.enough_tests,
+            unverified=self.unverified,
+            languages=tuple(dict.fromkeys(self.languages)),
+            seconds=self.timeout,
+            memory_mb=self.memory_mb,
+            seed=seed,
+        )
+
+
 class DifficultyOptions(SamplingKeys):
     """Pass rates by a model's samples."""
 
-    model: str | None = None
-    """The stage whose model samples, or `base`; by default the last model before this stage."""
+    model: ModelName | None = None
+    """The stage whose model samples, `base`, or an endpoint; by default the last model before this stage."""
     samples: int = Field(SAMPLES_A_PROBLEM, ge=2)
     """Completions a problem (the paper: 16, §4)."""
     temperature: float = Field(0.7, gt=0)
@@ -88,6 +138,7 @@ class CurateStage(Stage):
     role = "curation"
     makes_problems = True
     shares_work = True
+    costs = tuple(costs_of("difficulty"))
 
     problems: str = ""
     """Name of the set to curate."""
@@ -99,6 +150,8 @@ class CurateStage(Stage):
     """Problems that stand in the set twice."""
     leaks: LeakOptions | None = LeakOptions()
     """Problems of the evaluation sets, in disguise."""
+    code: CodeOptions | None = CodeOptions()
+    """Programming problems, held against the solutions that come with them."""
     difficulty: DifficultyOptions | None = DifficultyOptions()
     """Pass rates by a model's samples."""
     labels: LabelOptions | None = LabelOptions()
@@ -119,7 +172,11 @@ class CurateStage(Stage):
     @property
     def asks_for_model(self) -> str | None:
         """The model that samples, where the recipe names one."""
-        return self.difficulty.model if self.difficulty else None
+        return name_of(self.difficulty.model) if self.difficulty else None
+
+    def warnings(self, folder: Path) -> Mistakes:
+        """A key that an endpoint will want."""
+        yield from key_warnings(self.difficulty.model if self.difficulty else None, "difficulty", "model")
 
     def mistakes(self, recipe: Recipe, models: Sequence[str], folder: Path) -> Mistakes:
         """References to sets, stages and models."""
@@ -145,7 +202,8 @@ class CurateStage(Stage):
         """What flows into the stage."""
         sets = (*([self.problems] if self.problems else []), *([self.again] if self.again else []))
         heldout = tuple(self.leaks.problems or ()) if self.leaks and not self.again else ()
-        return Inputs((start,) if self.difficulty else (), (*sets, *(name for name in heldout if name not in sets)))
+        sampling = self.difficulty and not isinstance(self.difficulty.model, EndpointConfig)
+        return Inputs((start,) if sampling else (), (*sets, *(name for name in heldout if name not in sets)))
 
     def missing(self, folder: Path, start: str) -> Iterator[str]:
         """The set, and the funnel that tells how it came about."""
@@ -155,13 +213,14 @@ class CurateStage(Stage):
 
     def describe(self, recipe: Recipe) -> str:
         """The stage in a few words, for the plan."""
-        steps = [name for name in ("clean", "duplicates", "leaks") if getattr(self, name) and not self.again]
+        steps = [name for name in ("clean", "duplicates", "leaks", "code") if getattr(self, name) and not self.again]
         what = f"what '{self.again}' had cleaned" if self.again else f"'{self.problems}'"
         text = f"{what}: {', '.join(steps)}" if steps else what
         if self.difficulty is None:
             return text
         labels = " and wrong labels" if self.labels else ""
-        return f"{text}; difficulty{labels} by {self.difficulty.samples} samples a problem"
+        by = f" of {self.difficulty.model}" if isinstance(self.difficulty.model, EndpointConfig) else ""
+        return f"{text}; difficulty{labels} by {self.difficulty.samples} samples a problem{by}"
 
     def run(self, context: StageContext) -> dict[str, Any]:
         """Curate; several processes share the samples.

@@ -6,6 +6,7 @@ that a killed stage goes on behind the last one that was finished, and with the 
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,20 +16,23 @@ from magistral_recipe.curation.clean import clean
 from magistral_recipe.curation.duplicates import deduplicate
 from magistral_recipe.curation.funnel import Funnel
 from magistral_recipe.curation.leaks import Heldout, Leaks, drop_leaks
+from magistral_recipe.curation.programs import EXAMPLES, verify_programs
 from magistral_recipe.curation.ratings import Tally, drop_by_difficulty, drop_wrong_labels
 from magistral_recipe.curation.rows import Outcome, Row, RowFile
 from magistral_recipe.data.sources import stream_problems
 from magistral_recipe.errors import DataError
 from magistral_recipe.evaluation.shards import Shard
 from magistral_recipe.recipe.sections import StageContext
+from magistral_recipe.stages.asked import model_named
 from magistral_recipe.stages.sampled import leave, require_rows, results_of, sampled, tell
 from magistral_recipe.stages.work import problem_rows
+from magistral_recipe.verifiers.programs.runner import Runner
 
 if TYPE_CHECKING:
-    from magistral_recipe.stages.curate import CurateStage
+    from magistral_recipe.stages.curate import CodeOptions, CurateStage
 
 LOADED, LABELS, DIFFICULTY = "loaded", "labels", "difficulty"
-BEFORE_RATING = CLEAN, DUPLICATES, LEAKS = "clean", "duplicates", "leaks"
+BEFORE_RATING = CLEAN, DUPLICATES, LEAKS, CODE = "clean", "duplicates", "leaks", "code"
 """Steps that need no model, in their order."""
 
 SET_ASIDE = "set aside in loading: "
@@ -75,7 +79,10 @@ class Curation:
             self.context.confirm()
             return
         loading = stream_problems(
-            self.context.recipe.problems[stage.problems], self.context.base, self.context.quarantine(stage.problems)
+            self.context.recipe.problems[stage.problems],
+            self.context.base,
+            self.context.quarantine(stage.problems),
+            solutions=stage.code is not None,
         )
         funnel.start(
             LOADED,
@@ -99,6 +106,22 @@ class Curation:
             self.context.emit({"type": "note", "text": text})
         self.context.confirm()
         require_rows(funnel)
+        if stage.code is not None and _any_code(funnel.rows.path):
+            self._run_programs(stage.code)
+
+    def _run_programs(self, options: CodeOptions) -> None:
+        """Hold tests against solutions; each problem's verdict is kept until all are there."""
+        remembered, totals = self.context.folder / layout.PROGRAMS, Counter[str]()
+        runner = Runner(options.sandbox)
+        rules = options.rules(self.context.recipe.seed)
+        self.funnel.run(
+            CODE,
+            lambda rows: verify_programs(rows, rules, runner, remembered, totals),
+            also=lambda: totals,
+            shown=EXAMPLES,
+        )
+        remembered.unlink(missing_ok=True)
+        require_rows(self.funnel)
 
     def _without_leaks(self, rows: RowFile) -> Iterator[Outcome]:
         options = self.stage.leaks
@@ -122,7 +145,9 @@ class Curation:
         assert options is not None
         tallies: dict[str, Tally] = {}
         if not any(steps.glob(f"??-{DIFFICULTY}.json")):
-            tallies = sampled(self.context, options, [row.problem for row in RowFile(_cleaned(steps))], "rating")
+            tallies = sampled(
+                self.context, options, options.model, [row.problem for row in RowFile(_cleaned(steps))], "rating"
+            )
         if not self.shard.first:
             return
         if labels := self.stage.labels:
@@ -137,7 +162,13 @@ class Curation:
     def _by(self) -> str:
         options = self.stage.difficulty
         assert options is not None
-        return f"{options.samples} samples a problem by '{self.context.start_model}'"
+        return f"{options.samples} samples a problem by {model_named(self.context, options.model)}"
+
+
+def _any_code(file: Path) -> bool:
+    """Whether a file of rows may have a programming problem; nothing is parsed."""
+    with file.open("rb") as stream:
+        return any(b'"kind": "code"' in line for line in stream)
 
 
 def _cleaned(steps: Path) -> Path:

@@ -1,11 +1,15 @@
-"""The keys by which a stage that makes data has a model draw samples."""
+"""The keys by which a stage that makes data has a model draw samples, and what is said of the model itself."""
 
 from __future__ import annotations
 
+import os
+from collections.abc import Iterator
 from typing import Literal
 
 from pydantic import Field
 
+from magistral_recipe.generation.endpoint.config import COSTS, EndpointConfig
+from magistral_recipe.recipe.sections import Mistakes
 from magistral_recipe.schema import StrictModel
 
 
@@ -24,3 +28,25 @@ class SamplingKeys(StrictModel):
     """Prompt and completion tokens generated at once: what the memory holds."""
     backend: Literal["hf", "vllm"] = "hf"
     """What generates: transformers, or vLLM where it is installed."""
+
+
+def costs_of(section: str = "") -> Iterator[str]:
+    """The keys of a sampling section that change no sample: what it takes, and what may be spent.
+
+    Args:
+        section: where it stands in its stage, dotted; the stage itself by default.
+    """
+    lead = f"{section}." if section else ""
+    yield f"{lead}tokens_per_batch"
+    yield from (f"{lead}model.{name}" for name in COSTS)
+
+
+def key_warnings(model: str | EndpointConfig | None, *path: str) -> Mistakes:
+    """Say that an endpoint's key isn't there yet.
+
+    Args:
+        model: what samples.
+        path: of its key in the stage.
+    """
+    if isinstance(model, EndpointConfig) and model.key and not os.environ.get(model.key):
+        yield (*path, "key"), f"the environment has no {model.key}: the stage will stop there"

@@ -1,4 +1,4 @@
-"""What stages that curate share: drawing samples of problems by a model of the chain, leaving a set with its funnel."""
+"""What stages that curate share: drawing samples of problems, leaving a set with its funnel."""
 
 from __future__ import annotations
 
@@ -11,32 +11,36 @@ from magistral_recipe import layout
 from magistral_recipe.curation.funnel import Count, Funnel
 from magistral_recipe.curation.ratings import Tally, rate_problems
 from magistral_recipe.data.problems import Problem
-from magistral_recipe.data.sources import ProblemsSource
 from magistral_recipe.errors import DataError
 from magistral_recipe.evaluation.settings import EvaluationSettings
 from magistral_recipe.files import replaced_atomically, write_json
+from magistral_recipe.generation.endpoint.config import EndpointConfig
 from magistral_recipe.machine import versions
 from magistral_recipe.recipe.sections import StageContext
+from magistral_recipe.stages.asked import asked, model_named, progress_of
 from magistral_recipe.stages.drawn import SamplingKeys
-from magistral_recipe.stages.work import request_for
 from magistral_recipe.verifiers.version import grader_version
 
 
-def sampled(context: StageContext, drawn: SamplingKeys, problems: Sequence[Problem], doing: str) -> dict[str, Tally]:
-    """Let the model that the stage starts from solve problems; every process takes its share.
+def sampled(
+    context: StageContext,
+    drawn: SamplingKeys,
+    model: str | EndpointConfig | None,
+    problems: Sequence[Problem],
+    doing: str,
+) -> dict[str, Tally]:
+    """Let a model solve problems; every process takes its share.
 
     Args:
         context: the stage's.
         drawn: how.
+        model: which; by default the one that the stage starts from.
         problems: what to solve.
         doing: what progress calls it.
 
     Returns:
         Problem's id → its tally; the samples are in the stage's folder.
     """
-    from magistral_recipe.evaluation.evaluate import own_generator
-    from magistral_recipe.evaluation.request import load_for
-
     settings = EvaluationSettings(
         samples=drawn.samples,
         temperature=drawn.temperature,
@@ -46,15 +50,10 @@ def sampled(context: StageContext, drawn: SamplingKeys, problems: Sequence[Probl
         seed=context.recipe.seed,
         tokens_per_batch=drawn.tokens_per_batch,
     )
-    request = request_for(context, context.start_model, ProblemsSource(), settings, drawn.backend)
-    subject = load_for(request)
-    generator = subject.generator or own_generator(subject.model, subject.tokenizer, settings)
-
-    def progress(done: int, total: int) -> None:
-        activity = f"{doing} {len(problems):,} problems by '{context.start_model}'"
-        context.emit({"type": "progress", "activity": activity, "step": done, "total": total})
-
-    return rate_problems(problems, generator, subject.chat, settings, context.folder / layout.RATINGS, progress)
+    folder = context.folder / layout.RATINGS
+    with asked(context, model, settings, drawn.backend) as (generator, chat):
+        progress = progress_of(context, f"{doing} {len(problems):,} problems by {model_named(context, model)}")
+        return rate_problems(problems, generator, chat, settings, folder, progress)
 
 
 def leave(funnel: Funnel, folder: Path, name: str) -> None:

@@ -1,7 +1,8 @@
 """The `traces` stage: traces for SFT, from published sets, or from a model's own verified completions (Magistral §5).
 
 `sft: {traces: NAME}` learns from what a stage of that name made. After an RL stage, `- traces: {model: grpo, problems:
-train}` gives the next SFT its data, as the paper's Small learnt from Medium's.
+train}` gives the next SFT its data, as the paper's Small learnt from Medium's; `model: {endpoint: …, name: …}` draws
+them from a teacher elsewhere.
 """
 
 from __future__ import annotations
@@ -14,9 +15,10 @@ from pydantic import Field
 
 from magistral_recipe import layout
 from magistral_recipe.data.sources import TracesSource
+from magistral_recipe.generation.endpoint.config import EndpointConfig, ModelName, name_of
 from magistral_recipe.recipe.sections import Inputs, Mistakes, Recipe, Stage, StageContext
 from magistral_recipe.schema import StrictModel
-from magistral_recipe.stages.drawn import SamplingKeys
+from magistral_recipe.stages.drawn import SamplingKeys, costs_of, key_warnings
 from magistral_recipe.stages.training import check_problems
 
 
@@ -45,13 +47,15 @@ class TracesStage(Stage, SamplingKeys):
     role = "curation"
     makes_traces = True
     shares_work = True
+    costs = tuple(costs_of())
 
     sets: list[TracesSource] = Field(default_factory=list)
     """Traces that exist; each is held against our own rewards."""
     problems: str = ""
     """Name of the set whose problems the model is to solve."""
-    model: str | None = None
-    """The stage whose model solves them, or `base`; by default the last model before this stage."""
+    model: ModelName | None = None
+    """The stage whose model solves them, `base`, or an endpoint (a teacher); by default the last model before this
+    stage."""
     max_new_tokens: int = Field(32_768, ge=1)
     """Where a completion is cut, in tokens; what is cut is no trace."""
     min_tokens: int = Field(0, ge=0)
@@ -66,7 +70,11 @@ class TracesStage(Stage, SamplingKeys):
     @property
     def asks_for_model(self) -> str | None:
         """The model that solves the problems, where the recipe names one."""
-        return self.model if self.problems else None
+        return name_of(self.model) if self.problems else None
+
+    def warnings(self, folder: Path) -> Mistakes:
+        """A key that an endpoint will want."""
+        yield from key_warnings(self.model, "model")
 
     def mistakes(self, recipe: Recipe, models: Sequence[str], folder: Path) -> Mistakes:
         """Where the traces are to come from."""
@@ -84,7 +92,8 @@ class TracesStage(Stage, SamplingKeys):
         """What flows into the stage."""
         sources = [*self.sets, *([self.general.traces] if self.general else [])]
         paths = tuple(path for source in sources for path in (source.path, source.layout) if path)
-        return Inputs((start,) if self.problems else (), (self.problems,) if self.problems else (), paths)
+        solving = self.problems and not isinstance(self.model, EndpointConfig)
+        return Inputs((start,) if solving else (), (self.problems,) if self.problems else (), paths)
 
     def missing(self, folder: Path, start: str) -> Iterator[str]:
         """The traces, and the funnel that tells how they came about."""
@@ -96,7 +105,8 @@ class TracesStage(Stage, SamplingKeys):
         """The stage in a few words, for the plan."""
         few = f"at most {self.per_problem} a problem"
         if self.problems:
-            return f"{self.samples} samples a problem of '{self.problems}', those that are right; {few}"
+            by = f" by {self.model}" if isinstance(self.model, EndpointConfig) else ""
+            return f"{self.samples} samples a problem of '{self.problems}'{by}, those that are right; {few}"
         return f"{', '.join(source.describe() for source in self.sets)}: those that are right; {few}"
 
     def run(self, context: StageContext) -> dict[str, Any]:

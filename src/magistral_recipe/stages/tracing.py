@@ -22,6 +22,7 @@ from magistral_recipe.data.sources import LoadResult, TracesSource, load_traces
 from magistral_recipe.evaluation.scoring import Scorer
 from magistral_recipe.evaluation.shards import Shard
 from magistral_recipe.recipe.sections import StageContext
+from magistral_recipe.stages.asked import model_named
 from magistral_recipe.stages.sampled import leave, require_rows, results_of, sampled, tell
 from magistral_recipe.stages.training import chat_format
 from magistral_recipe.stages.work import problem_rows, report_set_aside
@@ -55,7 +56,7 @@ class Tracing:
         if self.stage.problems:
             problems = problem_rows(self.context, self.stage.problems)
             self.context.confirm()
-            sampled(self.context, self.stage, problems, "solving")
+            sampled(self.context, self.stage, self.stage.model, problems, "solving")
         if self.shard.first:
             self._choose(problems)
         self.shard.wait()
@@ -69,7 +70,7 @@ class Tracing:
             funnel.start(
                 "verified",
                 from_samples(folder, by_id, stage.samples, stage.min_tokens),
-                f"{stage.samples} samples a problem by '{self.context.start_model}'",
+                f"{stage.samples} samples a problem by {model_named(self.context, stage.model)}",
             )
         else:
             funnel.start("loaded", self._loaded(), ", ".join(source.describe() for source in stage.sets))

@@ -208,6 +208,7 @@ def test_what_cannot_be_told_is_said(recipe):
     assert "max_steps" in plan.stages[0].hours.how
     assert plan.hours is None
     assert "time: unknown" in shown(plan)
+    assert plan_recipe(recipe(text=text), CARD, Lengths(counts={"sft": 100})).hours > 0  # the rows were counted
 
 
 def test_a_probe_times_passes_and_steps_of_the_machine_at_hand(recipe):

@@ -11,6 +11,7 @@ from magistral_recipe.data.layouts.programs import tests_of as read_tests
 from magistral_recipe.data.layouts.readers import READERS
 from magistral_recipe.verifiers.programs.testcases import parse_tests
 
+NUMBERED = {"language": ["python", "cpp", "other"], "solution": ["a", "b", "c"]}
 STDIN = {"type": "stdio", "cases": [{"input": "1\n", "output": "2\n"}, {"input": "3\n", "output": "4\n"}]}
 
 
@@ -53,19 +54,19 @@ def call(*cases: tuple[list, object], owner: bool = False) -> dict:
 )
 def test_tests_of_programs_are_read_in_every_published_shape(published, starter, expected):
     for given in (published, json.dumps(published)):
-        found = read_tests(given, starter)
+        found = read_tests(given, starter, ())
         assert json.loads(str(found)) == expected
         assert len(parse_tests(found, "").cases) == len(expected["cases"])
 
 
 def test_tests_in_our_own_shape_stay_as_they_are():
     for own in (STDIN, json.dumps(STDIN)):
-        assert read_tests(own, None) is own
+        assert read_tests(own, None, ()) is own
 
 
 @pytest.mark.parametrize("empty", [None, "", "  ", [], "[]", '{"inputs": [], "outputs": []}'])
 def test_no_tests_are_none(empty):
-    assert read_tests(empty, None) is None
+    assert read_tests(empty, None, ()) is None
 
 
 @pytest.mark.parametrize(
@@ -88,7 +89,7 @@ def test_no_tests_are_none(empty):
 )
 def test_other_tests_are_refused_with_what_is_wrong(published, said):
     with pytest.raises(ValueError, match=re.escape(said)):
-        read_tests(published, None)
+        read_tests(published, None, ())
 
 
 @pytest.mark.parametrize(
@@ -115,6 +116,10 @@ def test_other_tests_are_refused_with_what_is_wrong(published, said):
         ("seconds", 3, 3.0),
         ("seconds", "0 seconds", None),
         ("seconds", "forever", None),
+        ("seconds", {"seconds": 2, "nanos": 500_000_000}, 2.5),
+        ("seconds", {"seconds": 0, "nanos": 0}, None),
+        ("numbered_languages", {"language": [3, 2, 1], "solution": ["a", "b", "c"]}, NUMBERED),
+        ("numbered_languages", "?", "?"),
         ("seconds", None, None),
         ("box_or_short", "Long.\n\n$\\boxed{1}$ and $\\boxed{2}$", "2"),
         ("box_or_short", "128", "128"),
@@ -125,4 +130,13 @@ def test_other_tests_are_refused_with_what_is_wrong(published, said):
 )
 def test_values_that_are_not_plain_are_read(reader, value, expected):
     assert READERS[reader](value) == expected
-    assert set(READERS) == {"one_minus", "level", "first", "names", "mebibytes", "seconds", "box_or_short"}
+    assert set(READERS) == {
+        "one_minus",
+        "level",
+        "first",
+        "names",
+        "mebibytes",
+        "seconds",
+        "box_or_short",
+        "numbered_languages",
+    }

@@ -111,10 +111,11 @@ def _sft_work(case: Case) -> Work:
     steps = int(values.get("max_steps") or 0)
     if steps > 0:
         return Work(steps * batch * length, _within_steps(case, steps))
-    if not traces.count:
+    count = case.lengths.counts.get(case.stage.name) or traces.count
+    if not count:
         return Work(0, 0, "how many traces there are isn't known before they are read: set max_steps or traces.count")
     epochs = float(values.get("num_train_epochs") or 3)
-    tokens = epochs * traces.count * longest_row(case) * FILL
+    tokens = epochs * count * longest_row(case) * FILL
     return Work(tokens / case.processes, _within_steps(case, int(tokens / case.processes / (batch * length))))
 
 
@@ -168,10 +169,12 @@ def _evaluation_work(case: Case, drawn: Mapping[str, Any]) -> Work:
     assert isinstance(case.stage, EvaluateStage)
     from magistral_recipe.check.memory.case import evaluation_batch
 
-    source = case.recipe.source_of(case.stage.problems)
-    if source is None or not source.count:
+    name = case.recipe.origin_of(case.stage.problems)
+    source = case.recipe.problems.get(name)
+    count = case.lengths.counts.get(name) or (source.count if source is not None else None)
+    if not count:
         return Work(0, 0, "how many problems there are isn't known before they are read: set their count")
-    completions = source.count * (int(drawn["samples"]) + bool(drawn["greedy"])) / case.processes
+    completions = count * (int(drawn["samples"]) + bool(drawn["greedy"])) / case.processes
     batch = evaluation_batch(case, drawn)
     models = len(case.stage.models or [""])
     return Work(0, models * max(completions / batch.rows, 1.0) * batch.new)

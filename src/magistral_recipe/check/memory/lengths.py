@@ -1,9 +1,9 @@
-"""How long a recipe's prompts and traces are: of the first rows, where they could be looked at."""
+"""How long a recipe's prompts and traces are, and how many: of the first rows, where they could be looked at."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -27,10 +27,12 @@ class Lengths:
     Attributes:
         prompt: of the longest prompt that was seen; ``None`` where none was.
         row: of the longest trace with its prompt; ``None`` where none was.
+        counts: how many problems each set has, and how many traces each stage, by name, where they were counted.
     """
 
     prompt: int | None = None
     row: int | None = None
+    counts: Mapping[str, int] = field(default_factory=dict)
 
     def __str__(self) -> str:
         """What a plan is counted with, in words."""
@@ -42,7 +44,11 @@ class Lengths:
 
 
 def measure_lengths(
-    tokenizer: PreTrainedTokenizerBase, chat: ChatFormat, problems: Iterable[Problem], traces: Iterable[Trace]
+    tokenizer: PreTrainedTokenizerBase,
+    chat: ChatFormat,
+    problems: Iterable[Problem],
+    traces: Iterable[Trace],
+    counts: Mapping[str, int],
 ) -> Lengths:
     """Measure prompts and traces.
 
@@ -51,6 +57,7 @@ def measure_lengths(
         chat: the recipe's format.
         problems: the first of each set.
         traces: the first of each stage.
+        counts: as `Lengths` has them.
 
     Returns:
         The lengths; without those that there are no rows for.
@@ -60,7 +67,7 @@ def measure_lengths(
         len(chat.training_row(tokenizer, trace.problem, trace.text(chat.thinking), trace.system).ids)
         for trace in traces
     ]
-    return Lengths(_rounded(prompts), _rounded(rows))
+    return Lengths(_rounded(prompts), _rounded(rows), counts)
 
 
 def _tokens(tokenizer: Any, messages: Any) -> int:

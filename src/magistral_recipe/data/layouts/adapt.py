@@ -84,7 +84,8 @@ def adapted(
     if "tests" in ours and values.get("tests") is not None:
         starter = lookup(row, layout.starter_code)[1] if layout.starter_code else None
         try:
-            values["tests"] = tests_of(values["tests"], starter if isinstance(starter, str) else None)
+            beside = [lookup(row, column)[1] for column in layout.tests_beside]
+            values["tests"] = tests_of(values["tests"], starter if isinstance(starter, str) else None, beside)
         except ValueError as error:
             return Rejection(Code.BAD_TESTS, f"tests (column '{columns['tests']}'): {error}")
     if "problem" in ours:

@@ -91,6 +91,8 @@ class Layout(StrictModel):
     """Instructions that the set puts around each problem: they are dropped, since the recipe has its own."""
     starter_code: str | None = None
     """The column of the code that a program must start from: it goes behind the problem."""
+    tests_beside: list[str] = Field(default_factory=list)
+    """Columns with further tests, for sets that part theirs: shown, hidden, made."""
     pick: Pick | None = None
     """Which of several completions is taken."""
     passed_over: dict[str, list[str]] = Field(default_factory=dict)

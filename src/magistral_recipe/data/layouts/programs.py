@@ -1,8 +1,9 @@
 """The tests of published programming sets, brought into the shape of the column ``tests``.
 
 Three shapes are published: APPS' and TACO's object of ``inputs`` and ``outputs`` (with ``fn_name`` where a function is
-called), a list of tests with ``input`` and ``output`` (PrimeIntellect, Open R1, LiveCodeBench, DeepCoder), and our own,
-which stays as it is. Each comes as JSON or as nested columns.
+called; CodeContests has ``input`` and ``output``, in three columns), a list of tests with ``input`` and ``output``
+(PrimeIntellect, Open R1, LiveCodeBench, DeepCoder), and our own, which stays as it is. Each comes as JSON or as nested
+columns.
 """
 
 from __future__ import annotations
@@ -15,12 +16,13 @@ STDIN = ("stdin", "stdin_stdout", "stdio")
 FUNCTION = ("functional", "function_call")
 
 
-def tests_of(value: object, starter: str | None) -> object:
+def tests_of(value: object, starter: str | None, beside: Sequence[object]) -> object:
     """Bring published tests into the shape of the column ``tests``.
 
     Args:
         value: the published column: JSON, or what it holds.
         starter: the code that a program must start from; with a ``class Solution`` in it a function is its method.
+        beside: further columns, where the set parts its tests; they go behind, each input once.
 
     Returns:
         Tests as `verifiers.programs.testcases.parse_tests` takes them, as JSON; None where there are none.
@@ -31,6 +33,8 @@ def tests_of(value: object, starter: str | None) -> object:
     if value is None or (isinstance(value, str) and not value.strip()):
         return None
     found = _json(value) if isinstance(value, str) else value
+    if beside:
+        return _written(*_joined([found, *beside]), starter)
     if isinstance(found, Mapping) and "type" in found and "cases" in found:
         return value
     if isinstance(found, Mapping) and "inputs" in found and "outputs" in found:
@@ -38,6 +42,22 @@ def tests_of(value: object, starter: str | None) -> object:
     if isinstance(found, Sequence) and not isinstance(found, str | bytes):
         return _written(*_from_list(found), starter) if found else None
     raise ValueError("expected an object of inputs and outputs, or a list of tests with input and output")
+
+
+def _joined(columns: Sequence[object]) -> tuple[list[tuple[Any, Any]], None]:
+    """Tests on standard input from columns of ``input`` and ``output``, each input once."""
+    pairs: dict[str, Any] = {}
+    for column in columns:
+        if isinstance(column, Mapping):
+            inputs, outputs = column.get("input"), column.get("output")
+            if not isinstance(inputs, list) or not isinstance(outputs, list) or len(inputs) != len(outputs):
+                raise ValueError("input and output must be lists of equal length")
+            rows = list(zip(inputs, outputs, strict=True))
+        else:
+            rows = _from_list(column)[0] if isinstance(column, list) else []
+        for given, out in rows:
+            pairs.setdefault(_text(given), out)
+    return list(pairs.items()), None
 
 
 def _from_columns(tests: Mapping[str, Any]) -> tuple[list[tuple[Any, Any]], str | None]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from magistral_recipe.writing.boxes import find_boxes
 
@@ -40,7 +40,10 @@ def mebibytes(value: object) -> object:
 
 
 def seconds(value: object) -> object:
-    """Take the seconds out of ``2 seconds`` or ``1500 ms``; other texts say nothing."""
+    """Take the seconds out of ``2 seconds``, ``1500 ms`` or seconds and nanoseconds; others say nothing."""
+    if isinstance(value, Mapping):
+        parts = [value.get("seconds") or 0, value.get("nanos") or 0]
+        value = parts[0] + parts[1] / 1e9 if all(isinstance(part, int) for part in parts) else None
     text = str(value).strip().lower()
     found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*(ms|milliseconds?|s|secs?|seconds?)?", text)
     if not found:
@@ -58,6 +61,16 @@ def box_or_short(value: object) -> object:
     return value if len(value.strip()) <= SHORT and "\n" not in value.strip() else None
 
 
+_NUMBERED = {2: "cpp", 3: "python"}  # 1 is Python 2, 4 is Java
+
+
+def numbered_languages(value: object) -> object:
+    """Name the languages that CodeContests numbers, in columns of ``language`` and ``solution``."""
+    if not isinstance(value, Mapping) or not isinstance(value.get("language"), list):
+        return value
+    return {**value, "language": [_NUMBERED.get(number, "other") for number in value["language"]]}
+
+
 READERS: dict[str, Callable[[object], object]] = {
     "one_minus": one_minus,
     "level": level,
@@ -66,5 +79,6 @@ READERS: dict[str, Callable[[object], object]] = {
     "mebibytes": mebibytes,
     "seconds": seconds,
     "box_or_short": box_or_short,
+    "numbered_languages": numbered_languages,
 }
 """Readers by name: values of `Layout.read`."""

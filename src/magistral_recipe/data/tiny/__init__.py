@@ -10,9 +10,10 @@ from __future__ import annotations
 from importlib.resources import files
 from pathlib import Path
 
+from magistral_recipe.data.tiny.flawed import flawed
 from magistral_recipe.data.tiny.rows import Flaws, problems, traces
 
-__all__ = ["Flaws", "model_path", "problems", "traces"]
+__all__ = ["Flaws", "flawed", "model_path", "problems", "traces"]
 
 
 def model_path() -> Path:

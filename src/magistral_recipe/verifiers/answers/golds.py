@@ -33,7 +33,7 @@ _ANSWER_IS = re.compile(
     re.IGNORECASE | re.MULTILINE,
 )
 _SENTENCE_END = re.compile(r"[.!?](?=\s+[A-Z]|\s*$)|。|,?\s+(?:because|since)\b")
-_EMPTY_MARK = re.compile(r"####\s*\Z|\\f?boxed ?\{\s*\}")
+_EMPTY_BOX = re.compile(r"\\(?:boxed|fbox|framebox) ?\{\s*\}")
 _MARKUP = re.compile(r"\\(?:begin|end) ?\{[^{}]*\}|\\[a-zA-Z]+")
 _WORD = re.compile(r"[^\W\d_]{2,}")
 _NEXT_SENTENCE = re.compile(r"(?:[^\W\d_]{3}|[\d$)}\]])[.!?]\s+(?:[A-Z][A-Za-z]+\b|[$\\])")
@@ -64,10 +64,8 @@ def final_answer(text: str) -> str | None:
         return None
     if tagged := [each for each in _TAGGED.findall(text) if each.strip()]:
         return final_answer(tagged[-1].strip())
-    if "\\boxed" in text or "\\fbox" in text:
-        boxes = [box for box in find_boxes(text) if box.strip()]
-        if boxes:
-            return boxes[-1]
+    if boxes := [box for box in find_boxes(text) if box.strip()]:
+        return boxes[-1]
     marked = [
         each[1]
         for each in _HASHES.finditer(text)
@@ -76,7 +74,7 @@ def final_answer(text: str) -> str | None:
     for found in (marked, [_first_sentence(each) for each in _ANSWER_IS.findall(text)]):
         if found and balanced(found[-1]):
             return None if is_prose(found[-1]) else found[-1]
-    return None if _EMPTY_MARK.search(text) or "####" in text or is_prose(text) else text
+    return None if _EMPTY_BOX.search(text) or "####" in text or is_prose(text) else text
 
 
 def _first_sentence(text: str) -> str:

@@ -62,6 +62,7 @@ class Submission:
         memory: bytes for each process.
         tolerance: how far numbers may differ; exact if ``None``.
         every_test: whether to go on after a failure.
+        kept_bytes: instead of judging, keep what the program wrote on each test, up to so many bytes of it; 0 judges.
     """
 
     source: str
@@ -71,6 +72,7 @@ class Submission:
     memory: int = 300 * MEBIBYTE
     tolerance: float | None = None
     every_test: bool = False
+    kept_bytes: int = 0
 
 
 @dataclass(frozen=True)
@@ -82,12 +84,15 @@ class Result:
         passed: how many tests passed.
         total: how many there were.
         detail: the end of the first failure's error output, or why the sandbox failed.
+        outputs: where they were to be kept, what the program wrote on each test; ``None`` where it failed or wrote
+            more.
     """
 
     verdict: ProgramVerdict
     passed: int
     total: int
     detail: str = ""
+    outputs: tuple[bytes | None, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -186,6 +191,7 @@ class _Trial:
         self.failure: tuple[ProgramVerdict, str] | None = None
         self.passed = self.timeouts = 0
         self.doubtful = False
+        self.outputs: list[bytes | None] = []
 
     def run(self) -> Result:
         """Run the tests until the first failure, or all of them where each counts."""
@@ -200,12 +206,14 @@ class _Trial:
                     pass
         total = len(self.submission.tests.cases)
         verdict, detail = self.failure or (ProgramVerdict.RIGHT, "")
-        return Result(verdict, self.passed, total, detail)
+        not_run = [None] * (total - len(self.outputs))
+        outputs = (*self.outputs, *not_run) if self.submission.kept_bytes else ()
+        return Result(verdict, self.passed, total, detail, outputs)
 
     def _enough(self) -> bool:
         if self.stopped.is_set():
             return True
-        if self.submission.every_test:
+        if self.submission.every_test or self.submission.kept_bytes:
             return self.timeouts >= _TIMEOUTS_ENOUGH
         return self.failure is not None
 
@@ -213,6 +221,9 @@ class _Trial:
         """Run one test; return whether the session can take another."""
         frame = session.test(case.given, self.submission.seconds)
         verdict = self._judge(frame, case)
+        if self.submission.kept_bytes:
+            kept = verdict is ProgramVerdict.RIGHT and len(frame.output) <= self.submission.kept_bytes
+            self.outputs.append(frame.output if kept else None)
         if verdict is ProgramVerdict.RIGHT:
             self.passed += 1
         elif self.failure is None:
@@ -231,6 +242,8 @@ class _Trial:
             return ProgramVerdict.TIMEOUT
         if frame.status:
             return ProgramVerdict.MEMORY if _ran_out_of_memory(frame.errors) else ProgramVerdict.CRASHED
+        if self.submission.kept_bytes:
+            return ProgramVerdict.RIGHT
         return ProgramVerdict.RIGHT if self._is_right(frame.output, case.expected) else ProgramVerdict.WRONG
 
     def _is_right(self, output: bytes, expected: Any) -> bool:

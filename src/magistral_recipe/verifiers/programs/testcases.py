@@ -62,6 +62,21 @@ class Tests:
         chosen.sort()
         return replace(self, cases=tuple(self.cases[at] for at in chosen), digest=f"{self.digest}:{chosen}")
 
+    def as_json(self, cases: Sequence[Case] | None = None) -> str:
+        """Write them, or other cases of the same kind, as `parse_tests` reads them."""
+        head: dict[str, Any] = {"type": self.type} | ({} if self.compare == "exact" else {"compare": self.compare})
+        chosen = self.cases if cases is None else cases
+        if self.type == "stdio":
+            rows = [{"input": case.given.decode(), "output": case.expected} for case in chosen]
+            return json.dumps({**head, "cases": rows}, ensure_ascii=False)
+        calls = [(json.loads(case.given), case.expected) for case in chosen]
+        head |= {key: calls[0][0][key] for key in ("function", "method_of") if calls[0][0][key] is not None}
+        rows = [
+            {key: call[key] for key in ("args", "kwargs") if call[key]} | {"expected": expected}
+            for call, expected in calls
+        ]
+        return json.dumps({**head, "cases": rows}, ensure_ascii=False)
+
 
 def parse_tests(value: Any, where: str) -> Tests:
     """Read the tests of one row.

@@ -1,0 +1,129 @@
+"""A teacher behind an endpoint, through the public command: its traces verified, its failures told, its work kept."""
+
+from __future__ import annotations
+
+import json
+import re
+
+import pytest
+from loopback import Reply, loopback, said
+from whole_runs import run
+
+from magistral_recipe.check.recipe_file import load_recipe
+from magistral_recipe.errors import RecipeError
+from magistral_recipe.stages.traces import TracesStage
+
+KEY = "not-really-a-key-0123456789"
+RECIPE = """\
+name: taught
+seed: 3
+model: {path: tiny}
+thinking: {open: "[THINK]", close: "[/THINK]"}
+problems:
+  raw: {path: raw.jsonl, language: en}
+stages:
+  - traces:
+      problems: raw
+      samples: 2
+      per_problem: 1
+      max_new_tokens: 64
+      model: {endpoint: "URL", name: teacher, key: TEACHER_KEY, MORE}
+"""
+THOUGHTS = "I have two numbers here and I want to know how much they are together, so I add them up one by one."
+ANSWER = "Taken together, the two numbers that were given to us make \\boxed{{{0}}}, which is the answer."
+
+
+def written(tmp_path, url, more="retries: 1"):
+    rows = [
+        {"id": f"p{n}", "problem": f"What do you get when you add {n} and 2?", "answer": str(n + 2)} for n in range(9)
+    ]
+    (tmp_path / "raw.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    file = tmp_path / "recipe.yaml"
+    file.write_text(RECIPE.replace("URL", url).replace("MORE", more))
+    return file
+
+
+def teacher(number, body):
+    """Right but for p3; thoughts in a field of their own, in tags of the teacher's for p4, cut for p5."""
+    n = int(re.search(r"add (\d+)", body["messages"][-1]["content"])[1])
+    answer = ANSWER.format(n + 2 + (n == 3))
+    if n == 4:
+        return said(f"<think>{THOUGHTS}</think>{answer}", 40)
+    if n == 5:
+        return said(None, 64, "length", reasoning_content=THOUGHTS)
+    return said(answer, 40, reasoning_content=THOUGHTS)
+
+
+@pytest.mark.parametrize(
+    ("model", "message"),
+    [
+        ("{endpoint: 'host:1', name: m}", "expected an address such as"),
+        ("{endpoint: 'http://host/v1', nam: m}", "unknown key. Did you mean 'name'?"),
+        ("{endpoint: 'http://host/v1', name: m, key: sk-abcdefghijklmnopqrstuvwxyz}", "a secret has no place"),
+        ("sfd", "no model 'sfd' before this stage"),
+        ("[1]", "expected"),
+    ],
+)
+def test_mistakes_in_a_model_are_one_line_at_its_key(tmp_path, model, message):
+    file = written(tmp_path, "http://host/v1")
+    text = file.read_text()
+    file.write_text(text[: text.index("{endpoint")] + model + "\n")
+    with pytest.raises(RecipeError) as caught:
+        load_recipe(file)
+    (line,) = [line for line in caught.value.problems if message in line]
+    assert "stages[0].traces.model" in line
+    assert "sk-" not in str(caught.value)
+    assert not [other for other in caught.value.problems if "valid string" in other]
+
+
+def test_what_may_be_spent_and_where_it_is_change_nothing_about_what_a_stage_makes(tmp_path):
+    def stage(url, more):
+        (found,) = load_recipe(written(tmp_path, url, more)).recipe.stages
+        assert isinstance(found, TracesStage)
+        return found
+
+    from magistral_recipe.recipe.sections import keys_of
+
+    began = stage("http://a/v1", "max_requests: 5, concurrency: 2")
+    now = stage("http://b/v1", "max_tokens_total: 9, timeout: 3")
+    assert now != began
+    assert now.as_begun(keys_of(began)) == began
+    assert now.as_begun(keys_of(stage("http://a/v1", "body: {top_k: 3}"))) != began
+    assert began.inputs("base").models == ()
+    assert "teacher at a" in began.describe(load_recipe(tmp_path / "recipe.yaml").recipe)
+
+
+@pytest.mark.slow
+def test_a_teacher_that_stops_halfway_and_goes_on(tmp_path, monkeypatch):
+    """9 problems of 2 samples: the budget ends it, then the server breaks, then it goes on; nothing is asked twice."""
+    monkeypatch.delenv("TEACHER_KEY", raising=False)
+    with loopback(lambda number, body: teacher(number, body) if number not in (8, 9) else Reply("", 500)) as endpoint:
+        recipe, out = written(tmp_path, endpoint.url, "retries: 1, concurrency: 1, max_requests: 5"), tmp_path / "run"
+        code, text = run(recipe, out)
+        assert code == 2, text
+        assert "the environment has no TEACHER_KEY, which is to hold its key" in " ".join(text.split())
+        monkeypatch.setenv("TEACHER_KEY", KEY)
+        code, text = run(recipe, out)
+        assert code == 1, text
+        assert "stopped at max_requests (5), after 5 requests, 235 tokens" in " ".join(text.split())
+        assert len(endpoint.bodies) == 5
+        written(tmp_path, endpoint.url, "retries: 1, concurrency: 1")  # changed, it goes on
+        code, text = run(recipe, out)
+        assert code == 1, text
+        assert "1 of 13 requests got no usable answer" in " ".join(text.split())
+        assert "status 500" in text
+        code, text = run(recipe, out)
+        assert code == 0, text
+    assert len(endpoint.bodies) == 18 + 2  # one of them failed twice
+    assert set(endpoint.keys) == {f"Bearer {KEY}"}
+    shown = " ".join(text.split())
+    assert "verified: 18 → 14 (2 a wrong answer, 2 cut at the limit)" in shown
+    assert "few a problem: 14 → 7 (7 " in shown
+    rows = [json.loads(line) for line in (out / "01-traces" / "traces.jsonl").read_text().splitlines()]
+    assert sorted(row["id"] for row in rows) == ["p0", "p1", "p2", "p4", "p6", "p7", "p8"]
+    assert all(
+        re.fullmatch(r"\[THINK\]\s*I have .*\[/THINK\]\s*Taken .*", row["completion"], re.DOTALL) for row in rows
+    )
+    assert "[THINK]" in endpoint.bodies[0]["messages"][0]["content"]  # the recipe's system prompt
+    for file in out.rglob("*"):
+        assert not file.is_file() or KEY.encode() not in file.read_bytes(), file

@@ -145,7 +145,7 @@ def train_stock(
             str(output / "checkpoints"),
             use_cpu=device == "cpu",
             bf16=device != "cpu",
-            gradient_checkpointing=False,
+            gradient_checkpointing=device != "cpu",
             seed=recipe.seed,
             max_steps=100_000,
             per_device_train_batch_size=size // passes,

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 from collections import defaultdict
-from collections.abc import Collection
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -175,10 +175,12 @@ class RoundGenerator(GRPOTrainer):
         groups = self._make_groups() if self._may_score_early() else None
         for samples in source.sample(prompt_ids, self.max_completion_length):
             done |= {sample.row: sample for sample in samples}
-            if groups is not None and len(done) < len(prompt_ids) and (rows := groups.take(done)):
-                self._score_early(rows, done)
+            if groups is not None:
+                groups.ended(sample.row for sample in samples)
+                if len(done) < len(prompt_ids) and (rows := groups.take()):
+                    self._score_early(rows, done)
         if groups is not None and self._stash.early:
-            self._score_early(groups.take(done, all_of_them=True), done)
+            self._score_early(groups.take(all_of_them=True), done)
         for name, value in source.sampler.figures.items():
             self._metrics["train" if self.model.training else "eval"][name].append(value)
         return [done[row].ids for row in range(len(done))], [done[row].logps for row in range(len(done))]
@@ -354,22 +356,27 @@ class _WholeGroups:
     """
 
     def __init__(self, groups: list[int], least: int) -> None:
+        self._group, self._least = groups, least
         self._rows: dict[int, list[int]] = {}
         for row, group in enumerate(groups):
             self._rows.setdefault(group, []).append(row)
-        self._least = least
+        self._left = {group: len(rows) for group, rows in self._rows.items()}
+        self._whole: list[int] = []
 
-    def take(self, done: Collection[int], all_of_them: bool = False) -> list[int]:
+    def ended(self, rows: Iterable[int]) -> None:
+        """Take note of rows that have ended, each once."""
+        for group in map(self._group.__getitem__, rows):
+            self._left[group] -= 1
+            if not self._left[group]:
+                self._whole += self._rows[group]
+
+    def take(self, all_of_them: bool = False) -> list[int]:
         """Return the rows of groups that have ended and were not returned before.
 
         Args:
-            done: rows that have ended.
             all_of_them: also if they are few.
         """
-        ended = [group for group, rows in self._rows.items() if all(row in done for row in rows)]
-        rows = [row for group in ended for row in self._rows[group]]
-        if not all_of_them and len(rows) < max(self._least, 1):
+        if not all_of_them and len(self._whole) < max(self._least, 1):
             return []
-        for group in ended:
-            del self._rows[group]
+        rows, self._whole = self._whole, []
         return rows

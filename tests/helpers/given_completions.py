@@ -6,6 +6,7 @@ Completions, their ragged lengths and their rewards depend on prompt, place in t
 from __future__ import annotations
 
 import json
+import math
 import os
 import random
 import sys
@@ -34,6 +35,17 @@ def rollouts(prompts, trainer):
     return {"prompt_ids": prompt_ids, "completion_ids": completion_ids, "logprobs": None}
 
 
+def sampler_logps(ids):
+    """What a sampler that is not the trainer says of each token it drew: some number, by its id and place."""
+    return [-2.5 + 1.5 * math.sin(7 * token + 3 * place) for place, token in enumerate(ids)]
+
+
+def scored_rollouts(prompts, trainer):
+    """`rollouts`, with the sampler's own log-probabilities."""
+    found = rollouts(prompts, trainer)
+    return {**found, "logprobs": [sampler_logps(ids) for ids in found["completion_ids"]]}
+
+
 def reward(prompts, completions, **_):
     """Flat for some prompts, so that groups are refilled, and None for some completions."""
     values = []
@@ -45,7 +57,7 @@ def reward(prompts, completions, **_):
     return values
 
 
-def main(folder: Path, changes: dict, resume: bool = False, fsdp: bool = False) -> None:
+def main(folder: Path, changes: dict, resume: bool = False, fsdp: bool = False, scored: bool = False) -> None:
     """Train, and leave weights and logs of the first process in the folder."""
     args = settings(
         folder,
@@ -62,7 +74,7 @@ def main(folder: Path, changes: dict, resume: bool = False, fsdp: bool = False) 
         args=args,
         train_dataset=problems(),
         processing_class=tokenizer(),
-        rollout_func=rollouts,
+        rollout_func=scored_rollouts if scored else rollouts,
     )
     trainer.train(resume_from_checkpoint=resume)
     world = trainer.accelerator.num_processes
@@ -80,4 +92,4 @@ def main(folder: Path, changes: dict, resume: bool = False, fsdp: bool = False) 
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), json.loads(sys.argv[2]), *(word in sys.argv[3:] for word in ("resume", "fsdp")))
+    main(Path(sys.argv[1]), json.loads(sys.argv[2]), *(word in sys.argv[3:] for word in ("resume", "fsdp", "scored")))

@@ -22,6 +22,7 @@ pytestmark = pytest.mark.slow
 HELPERS = Path(__file__).parents[1] / "helpers"
 SHARE_OUT = Path(__file__).parents[2] / "recipes" / "accelerate" / "fsdp2_2gpu.yaml"
 SAME = ("loss", "reward", "entropy", "clip_ratio/region_mean", "groups/uninformative", "groups/refill_rounds", "epoch")
+SAME += ("sampling/gap", "sampling/cut_share")
 REFILL = {"max_steps": 6, "max_tokens_per_microbatch": 40}
 SAVED = {"save_strategy": "steps", "save_steps": 2}
 
@@ -83,6 +84,16 @@ def test_two_processes_train_as_one(tmp_path, changes):
 def test_four_processes_train_as_one(alone, tmp_path):
     """With refill and ragged ranks."""
     assert_the_same(alone[0], run(tmp_path / "four", 4, REFILL), 4)
+
+
+def test_two_processes_correct_for_a_sampler_as_one_does(tmp_path):
+    """What one process does is held against the formula in `test_grpo_objective.py`."""
+    changes = {"max_steps": 6, "max_tokens_per_microbatch": 40, "sampler_gap_limit": 100.0}
+    single, double = run(tmp_path / "one", 1, changes, "scored"), run(tmp_path / "two", 2, changes, "scored")
+    assert_the_same(single, double, 2)
+    cut = [entry["sampling/cut_share"] for entry in double[1] if "sampling/cut_share" in entry]
+    assert len(cut) == 3  # batches
+    assert 0.05 < max(cut) < 1
 
 
 def test_two_processes_that_share_the_weights_train_as_one_and_leave_checkpoints_that_load(alone, tmp_path):

@@ -17,6 +17,7 @@ from magistral_recipe.writing.thinking import Thinking
 
 if TYPE_CHECKING:
     from magistral_recipe.data.problems import Problem
+    from magistral_recipe.generation.interface import Generator
     from magistral_recipe.writing.chat_format import ChatFormat
 
 SAMPLES = 16
@@ -109,6 +110,7 @@ def draw_baseline(
     temperature: float = 1.0,
     seed: int = 0,
     count: int = SAMPLES,
+    generator: Generator | None = None,
 ) -> Baseline:
     """Sample a model on training problems; neither the global random state nor its training mode is changed.
 
@@ -121,6 +123,7 @@ def draw_baseline(
         temperature: of sampling, RL's.
         seed: of the sampling noise.
         count: samples in all.
+        generator: what generates; by default transformers.
 
     Returns:
         The samples, graded as an evaluation grades them.
@@ -130,7 +133,7 @@ def draw_baseline(
     chosen = problems[:count]
     each = -(-count // len(chosen))
     settings = EvaluationSettings(each, temperature, 1.0, max_new_tokens, greedy=False, seed=seed)
-    samples = sampled(model, tokenizer, chosen, chat, settings)[:count]
+    samples = sampled(model, tokenizer, chosen, chat, settings, generator)[:count]
     return Baseline(samples, max_new_tokens, chat.thinking)
 
 

@@ -236,7 +236,12 @@ def quick_score(
 
 
 def sampled(
-    model: Any, tokenizer: Any, problems: Sequence[Problem], chat: ChatFormat, settings: EvaluationSettings
+    model: Any,
+    tokenizer: Any,
+    problems: Sequence[Problem],
+    chat: ChatFormat,
+    settings: EvaluationSettings,
+    generator: Generator | None = None,
 ) -> list[Sample]:
     """Draw and grade samples in this process alone, nothing written; see `quick_score` for what stays as it is.
 
@@ -246,11 +251,12 @@ def sampled(
         problems: ids unique.
         chat: how problems are put to the model.
         settings: what is drawn.
+        generator: what generates; by default transformers.
 
     Returns:
         The samples: the first of every problem, then the second ones.
     """
-    generator = own_generator(model, tokenizer, settings)
+    generator = generator or own_generator(model, tokenizer, settings)
     drawn = drawn_samples(generator, _by_id(problems), chat, settings, set(), Shard())
     place = {problem.id: number for number, problem in enumerate(problems)}
     return sorted((each for batch in drawn for each in batch), key=lambda each: (each.sample, place[each.problem]))

@@ -79,16 +79,24 @@ class HFGenerator(Backend):
             yield finished
 
     def _batches(self, requests: Sequence[Request], sampling: Sampling) -> list[list[Encoded]]:
-        """Group requests by padded prompt length, then cut the groups at the token budget."""
-        by_length: dict[int, list[Encoded]] = {}
-        for encoded in self.encode(requests):
-            by_length.setdefault(_round_up(len(encoded.ids), _LENGTH_STEP), []).append(encoded)
-        batches = []
-        for length in sorted(by_length, reverse=True):
-            rows = min(self.max_rows, max(1, self.token_budget // (length + sampling.max_new_tokens)))
-            group = by_length[length]
-            batches += [group[start : start + rows] for start in range(0, len(group), rows)]
+        """Sort requests by prompt length, the longest first, and cut them at the token budget.
+
+        On a CPU a batch has one padded length, which keeps its samples apart from each other. Elsewhere nothing is
+        promised of bits, and each batch more is a decode more, whose steps take as long for few rows as for many.
+        """
+        apart = self.model.device.type == "cpu"
+        batches: list[list[Encoded]] = []
+        for row in sorted(self.encode(requests), key=lambda row: -self._padded(row)):
+            longest = self._padded(batches[-1][0]) if batches else 0
+            fit = min(self.max_rows, max(1, self.token_budget // max(longest + sampling.max_new_tokens, 1)))
+            if not batches or len(batches[-1]) == fit or (apart and self._padded(row) != longest):
+                batches.append([])
+            batches[-1].append(row)
         return batches
+
+    @staticmethod
+    def _padded(row: Encoded) -> int:
+        return _round_up(len(row.ids), _LENGTH_STEP)
 
     def _complete(self, batch: list[Encoded], sampling: Sampling) -> list[Completion]:
         device = self.model.device

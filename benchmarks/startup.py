@@ -54,6 +54,7 @@ COLUMNS = {
     "model": "model, tokenizer",
     "data": "data",
     "trainer": "trainer",
+    "samples": "samples before RL",
 }
 
 
@@ -112,6 +113,7 @@ def one_stage(run: Path, index: int) -> None:
     for module, names in ((sft, ("load_traces", "tokenized")), (grpo, ("problem_rows", "prompt_dataset"))):
         for name in names:
             parts.around(module, name, "data")
+    parts.around(grpo, "tell_baseline", "samples")
     began = CallbackHandler.on_step_begin
     hand_over = work._hand_over
     first: list[bool] = []
@@ -163,7 +165,7 @@ def main() -> None:
     print("| stage | " + " | ".join([*COLUMNS.values(), "until the first step", "hand-over and its check"]) + " |")
     print("|" + " --- |" * (len(COLUMNS) + 3))
     for name, parts in rows:
-        counted = [parts[part] for part in COLUMNS]
+        counted = [parts.get(part, (0.0, 0.0)) for part in COLUMNS]
         whole = [(sum(part[0] for part in counted), sum(part[1] for part in counted)), parts["hand-over and its check"]]
         print(f"| {name} | " + " | ".join(f"{a:.1f} ({b:.1f})" for a, b in [*counted, *whole]) + " |")
     print(f"\nseconds by the clock (by the processor); Accelerate's launcher would add {wall:.1f} ({cpu:.1f}) to each")

@@ -146,3 +146,41 @@ def test_only_names_holds_inside_its_block_alone():
         with naming_only(False):
             assert not only_names()
     assert not only_names()
+
+
+CLOSES = """
+import os, sys
+from magistral_recipe.errors import RunError
+from magistral_recipe.foreign import guarded
+for turn in range(2):
+    try:
+        with guarded("reward 'mine'"):
+            {act}
+    except RunError as error:
+        print("error:", error, flush=True)
+    kept = [os.open(f"kept-{{n}}", os.O_CREAT | os.O_WRONLY) for n in range(3)]  # a checkpoint's files
+    print("printed", flush=True)
+    os.write(2, b"said")
+    [os.close(each) for each in kept]
+"""
+
+
+@pytest.mark.parametrize(
+    ("act", "told"),
+    [
+        ("os.close(1), os.close(2)", False),
+        ("os.closerange(0, 3)", False),
+        ("os.dup2(os.open(os.devnull, os.O_WRONLY), 1)", False),
+        ("os.close(1), os.close(2), 1 / 0", False),
+        ("os.closerange(3, 4096)", True),
+    ],
+)
+def test_what_is_printed_never_goes_into_another_file(tmp_path, act, told):
+    code = CLOSES.replace("RunError as error", "(RunError, ZeroDivisionError) as error") if "1 / 0" in act else CLOSES
+    words = [sys.executable, "-c", code.format(act=act)]
+    done = subprocess.run(words, capture_output=True, text=True, cwd=tmp_path, timeout=120, stdin=subprocess.DEVNULL)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("printed") == 2
+    assert done.stderr.count("said") == 2
+    assert done.stdout.count("error: reward 'mine' has closed files that this process had open") == (2 if told else 0)
+    assert [(tmp_path / f"kept-{n}").read_bytes() for n in range(3)] == [b""] * 3

@@ -26,7 +26,7 @@ def checked(tmp_path, *names, budget=60.0, limit=60.0):
 
 
 def test_every_way_to_end_has_its_state_and_its_line_and_ends_no_other_section(tmp_path):
-    names = ["passes", "breaks_a_mark", "marks_nothing", "raises", "lacks", "dies", "passes"]
+    names = ["passes", "breaks_a_mark", "marks_nothing", "raises", "lacks", "imports", "moved", "dies", "passes"]
     rows = checked(tmp_path, *names)
     assert [row.name for row in rows] == names
     assert [(row.outcome.state, row.outcome.line) for row in rows] == [
@@ -35,6 +35,8 @@ def test_every_way_to_end_has_its_state_and_its_line_and_ends_no_other_section(t
         (State.FAILED, "the section has marked nothing"),
         (State.FAILED, "ValueError: no such thing"),
         (State.SKIPPED, "not installed: vllm"),
+        (State.SKIPPED, "not installed: a_package_that_is_not_there"),
+        (State.FAILED, "ModuleNotFoundError: No module named 'json.moved'"),
         (State.FAILED, "its process died of SIGKILL: ==== dies"),
         (State.PASSED, "7 of 7; a figure | by the way"),
     ]
@@ -103,3 +105,25 @@ def test_every_section_works_with_tiny_shapes_on_a_cpu(tmp_path):
     assert not bad, bad
     assert done.returncode == result["exit_code"] == 0
     assert "nothing about a GPU" in done.stdout
+
+
+@pytest.mark.slow
+def test_what_runs_by_name_works_with_tiny_shapes_on_a_cpu_as_far_as_it_can(tmp_path):
+    words = [sys.executable, str(ROOT / "scripts" / "gpu_check.py"), "--out", str(tmp_path), "--self-test"]
+    done = subprocess.run([*words, "--only", "vllm", "learning"], capture_output=True, text=True)
+    assert done.returncode == 3, done.stdout + (tmp_path / "log.txt").read_text()[-2000:]
+    sections = {each["name"]: each for each in json.loads((tmp_path / "gpu_check.json").read_text())["sections"]}
+    told = {(each["state"], each["line"]) for name, each in sections.items() if name.startswith("vllm-")}
+    assert told == {
+        ("SKIPPED", "vLLM in training needs a GPU"),
+        ("passed", "model: 256 of 256; adapter: 256 of 256"),
+    }
+    (seed,) = sections["learning"]["figures"]["seeds"]
+    ours, stock = seed["curves"]["rl"], seed["curves"]["stock"]
+    assert len(ours["rewards"]) == 2  # four steps in batches of two minibatches
+    assert [at for at, _ in ours["rewards"]] == sorted(at for at, _ in ours["rewards"])
+    # Both were given the same seconds of training, to the step in which they ran out.
+    assert seed["seconds"] == max(at for curve in ours.values() for at, _ in curve)
+    assert stock["scores"][-1][0] >= seed["seconds"]
+    assert all(0 <= score <= 1 for _, score in [*ours["scores"], *stock["scores"]])
+    assert {"mean", "low", "high"} <= seed["stock"].keys()

@@ -204,7 +204,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("--out", type=Path, required=True, help="folder for the table, the JSON, the log and all work")
     parser.add_argument("--only", nargs="+", metavar="NAME", help="these sections, in this script's order")
-    parser.add_argument("--budget-s", type=float, default=420.0, help="seconds in all (420)")
+    parser.add_argument("--budget-s", type=float, help="seconds in all (420; with --only, the sections' limits)")
     parser.add_argument("--cap-gib", type=float, default=24.0, help="the card that is pretended, in GiB (24)")
     parser.add_argument("--self-test", action="store_true", help="tiny shapes on a CPU: tries this script alone")
     given = parser.parse_args(arguments)
@@ -212,7 +212,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sections = chosen(given.only)
     except ValueError as error:
         parser.error(str(error))
-    settings = Settings(given.out.resolve(), given.budget_s, given.cap_gib, given.self_test)
+    budget = given.budget_s or (sum(section.limit for section in sections) if given.only else Settings.budget)
+    settings = Settings(given.out.resolve(), budget, given.cap_gib, given.self_test)
     started = time.monotonic()
     rows, machine = check(settings, sections)
     proves = bool(machine.get("gpu")) and not settings.self_test

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import importlib
+import importlib.util
 import json
 import sys
 import traceback
@@ -55,6 +55,9 @@ def attempt(bench: Bench, target: str) -> Outcome:
         return Outcome(State.SKIPPED, str(error), found.figures)
     except (Exception, SystemExit) as error:  # noqa: BLE001 - any failure of a section is what is asked about
         traceback.print_exc()
+        package = (error.name or "").partition(".")[0] if isinstance(error, ModuleNotFoundError) else ""
+        if package and importlib.util.find_spec(package) is None:
+            return Outcome(State.SKIPPED, f"not installed: {package}", found.figures)
         lines = [line.strip() for line in str(error).splitlines() if line.strip()] or [""]
         return Outcome(State.FAILED, f"{type(error).__name__}: {lines[0]}"[:400], found.figures)
 

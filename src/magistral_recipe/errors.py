@@ -54,3 +54,8 @@ class DataError(UserError):
 
 class RunError(MagistralRecipeError):
     """Something failed while running: a stage died, a disk filled, a worker could not start."""
+
+
+def first_line(error: BaseException) -> str:
+    """What somebody else's error says, in one line of at most 300 characters."""
+    return (str(error).strip().splitlines() or [type(error).__name__])[0][:300]

@@ -13,9 +13,10 @@ import signal
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from typing import Any, NoReturn, TypeVar
+from typing import Any, ClassVar, NoReturn, TypeVar
 
 from magistral_recipe.errors import RunError
+from magistral_recipe.machine import World
 
 _GRACE = 30.0
 """Seconds between asking code to stop and ending the process: it may hold on to its interruption."""
@@ -50,7 +51,7 @@ def guarded(what: str) -> Iterator[None]:
     Raises:
         RunError: it has called `sys.exit`.
     """
-    process, folder = os.getpid(), _working_folder()
+    process, folder, streams = os.getpid(), _working_folder(), _Streams()
     try:
         yield
     except SystemExit as error:
@@ -60,6 +61,48 @@ def guarded(what: str) -> Iterator[None]:
             os._exit(0)  # a fork that came back: there is one of us, and it is not this one
         if folder is not None and _working_folder() != folder:
             os.chdir(folder)  # relative paths are this process's
+        lost = streams.put_back()
+        if lost and not isinstance(sys.exception(), RunError):
+            raise RunError(f"{what} has closed files that this process had open: it can't go on")
+
+
+class _Streams:
+    """Standard input, output and error as they are now.
+
+    Where somebody's code closes one, the next file to be opened takes its number, and what is printed goes into a
+    checkpoint. So they are put back; where all files were closed, their copies too, that is told.
+    """
+
+    _copies: ClassVar[dict[int, int]] = {}
+    """Copies by number, made once, since rows are many, and anew where a number has become another file's."""
+
+    def __init__(self) -> None:
+        self._known = {number: _identity(number) for number in range(3)}
+        for number, known in self._known.items():
+            copy = self._copies.get(number)
+            if known is not None and (copy is None or _identity(copy) != known):
+                self._copies[number] = os.dup(number)
+
+    def put_back(self) -> bool:
+        """Put them where they were; whether the copies themselves are gone."""
+        lost = False
+        for number, known in self._known.items():
+            if known is None:
+                continue
+            if _identity(self._copies[number]) != known:
+                del self._copies[number]
+                lost = True
+            elif _identity(number) != known:
+                os.dup2(self._copies[number], number)
+        return lost
+
+
+def _identity(number: int) -> tuple[int, int] | None:
+    try:
+        found = os.fstat(number)
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
 
 
 def _working_folder() -> str | None:
@@ -102,7 +145,9 @@ def called(what: str, seconds: float | None, function: Callable[[], _Answer]) ->
 
 def late(what: str, seconds: float) -> str:
     """The sentence about code that has not answered."""
-    return f"{what} has not answered within {seconds:g} s: does it wait for something that never comes?"
+    world = World.from_environment()
+    where = f" in process {world.rank} of {world.size}" if world.size > 1 else ""
+    return f"{what} has not answered within {seconds:g} s{where}: does it wait for something that never comes?"
 
 
 def leave(code: int, seconds: float = 10.0) -> NoReturn:

@@ -15,7 +15,8 @@ runs/NAME/
     set-aside-….jsonl  rows of data that could not be used
     log.txt          what libraries printed
     problems.jsonl   of a stage that makes a set: the set, or traces.jsonl; funnel.json says how it came about, steps/
-                     holds what each step left, ratings/ the samples, programs.jsonl verdicts while they are made
+                     holds what each step left, ratings/ the samples, programs.jsonl verdicts while they are made,
+                     translations/ the texts that were drawn
   03-evaluate/MODEL/   the evaluation of one model: samples.jsonl, scores.json, settings.json, …
   replaced/          stages whose config changed, as they were
   report.html  report.md  metrics.json   what a report writes
@@ -37,7 +38,7 @@ BASELINE = "baseline.jsonl"
 SAMPLES, SCORES, PARTIAL_SCORES = "samples.jsonl", "scores.json", "scores.partial.json"
 SETTINGS, PROBLEMS = "settings.json", "problems.jsonl"
 TRACES = "traces.jsonl"
-FUNNEL, STEPS, RATINGS = "funnel.json", "steps", "ratings"
+FUNNEL, STEPS, RATINGS, TRANSLATIONS = "funnel.json", "steps", "ratings", "translations"
 PROGRAMS = "programs.jsonl"
 REPLACED = "replaced"
 SET_ASIDE = "set-aside.jsonl"

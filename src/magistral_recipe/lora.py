@@ -12,6 +12,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
+from magistral_recipe.sharded import whole
+
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
@@ -94,12 +96,6 @@ def with_update(value: Tensor, layer: Any, name: str) -> Tensor:
         # `addmm_` adds into the copy: the update itself never takes a weight's room.
         result = result.to(torch.float32, copy=result is value).addmm_(*factors, alpha=scale)
     return result
-
-
-def whole(value: Tensor) -> Tensor:
-    """A tensor as it is on one device: gathered where FSDP has sharded it, a step that all ranks must take."""
-    gather = getattr(value, "full_tensor", None)
-    return value if gather is None else gather()
 
 
 def layers(base: nn.Module) -> Iterator[Any]:

@@ -55,10 +55,10 @@ def file_of(module: str, folder: Path | None) -> Path | None:
     Returns:
         The file; ``None`` where there is none, and a module may be an installed one.
     """
-    for start in _starts(folder):
+    for start in starts(folder):
         if module.endswith(".py"):
             file = start / Path(module).expanduser()
-            found = file if file.is_file() else None
+            found = file if _is_file(file) else None
         else:
             found = beneath(start, module.split("."))
         if found is not None:
@@ -70,7 +70,21 @@ def beneath(folder: Path, names: Sequence[str]) -> Path | None:
     """Find a module's file below a folder as Python does: a package goes before a file of its name."""
     place = folder.joinpath(*names)
     files = (place / "__init__.py", place.with_name(f"{place.name}.py"))
-    return next((file for file in files if file.is_file()), None)
+    return next((file for file in files if _is_file(file)), None)
+
+
+def _is_file(file: Path) -> bool:
+    try:
+        return file.is_file()
+    except (OSError, ValueError):  # a name that no file can have
+        return False
+
+
+def malformed(name: str) -> bool:
+    """Whether a name is none of code's: `file.py:name` or `package.module:name`, each part a Python name."""
+    module, attribute = split_name(name)
+    parts = [] if module.endswith(".py") else module.split(".")
+    return not all(part.isidentifier() for part in (*parts, *attribute.split(".")))
 
 
 def is_installed(file: Path) -> bool:
@@ -82,10 +96,10 @@ def why_no_file(module: str, folder: Path | None) -> str | None:
     """Say that a file of code is not there, with the nearest name; ``None`` where it is, or a module is named."""
     if not module.endswith(".py") or file_of(module, folder) is not None:
         return None
-    starts = _starts(folder)
-    there = [file.name for start in starts if start.is_dir() for file in start.glob("*.py")]
-    where = "beside the recipe nor in the working folder" if len(starts) > 1 else "in the working folder"
-    return f"no such file: {module}, {'neither ' if len(starts) > 1 else ''}{where}.{did_you_mean(module, there)}"
+    places = starts(folder)
+    there = [file.name for start in places if start.is_dir() for file in start.glob("*.py")]
+    where = "beside the recipe nor in the working folder" if len(places) > 1 else "in the working folder"
+    return f"no such file: {module}, {'neither ' if len(places) > 1 else ''}{where}.{did_you_mean(module, there)}"
 
 
 def import_named(module: str, folder: Path | None) -> ModuleType:
@@ -107,20 +121,22 @@ def import_named(module: str, folder: Path | None) -> ModuleType:
     if file is None:
         return importlib.import_module(module)
     root = root_of(module, file)
-    if str(root) not in sys.path:
-        sys.path.append(str(root))  # at its end: no file of a person's hides an installed package from others
+    for place in (root, *starts(folder)):
+        if str(place) not in sys.path:
+            sys.path.append(str(place))  # at its end: no file of a person's hides an installed package from others
     if not module.endswith(".py") and ("." in module or file.name == "__init__.py"):
         return _in_package(module, root)
     told = file.stat()
     return _from_file(file, (told.st_mtime_ns, told.st_size))
 
 
-def import_attribute(name: str, folder: Path | None) -> Any:
+def import_attribute(name: str, folder: Path | None, *, installed: bool = False) -> Any:
     """Import what a name stands for.
 
     Args:
         name: `file.py:name` or `module:name`, the last part dotted where it is an attribute's attribute.
         folder: the recipe's.
+        installed: it is an installed package's name, which no file beside the recipe takes.
 
     Returns:
         It.
@@ -130,7 +146,7 @@ def import_attribute(name: str, folder: Path | None) -> Any:
         NoSuchNameError: with the nearest, if the module has none.
     """
     module, attribute = split_name(name)
-    target: Any = import_named(module, folder)
+    target: Any = importlib.import_module(module) if installed else import_named(module, folder)
     for part in attribute.split("."):
         if not hasattr(target, part):
             raise NoSuchNameError(f"{module!r} has no {part!r}.{did_you_mean(part, _public(target))}")
@@ -142,7 +158,8 @@ def _public(target: Any) -> list[str]:
     return [name for name in dir(target) if not name.startswith("_")]
 
 
-def _starts(folder: Path | None) -> list[Path]:
+def starts(folder: Path | None) -> list[Path]:
+    """The folders in which a person's own files are looked for: the recipe's, then the working folder."""
     return list(dict.fromkeys([*([] if folder is None else [folder.resolve()]), Path.cwd()]))
 
 

@@ -207,6 +207,19 @@ def test_a_fork_of_the_stage_is_not_heard(stage):
     assert results == {"steps": 3}
 
 
+@pytest.mark.parametrize("then", ["", "kept = [socket.socketpair() for _ in range(20)]", "kept = open(__file__)"])
+def test_a_stage_whose_files_were_all_closed_can_still_say_how_it_went(stage, then):
+    code = f"""
+    import socket
+    os.closerange(3, 4096)
+    {then}
+    send({{'type': 'note', 'text': 'heard'}})
+    """
+    results, events, _ = stage(textwrap.dedent(code) + DONE)
+    assert results == {"steps": 3}
+    assert {"type": "note", "text": "heard"} in events
+
+
 @pytest.mark.parametrize(
     "left", ["threading.Thread(target=signal.pause)", "multiprocessing.Process(target=signal.pause)"]
 )
@@ -336,3 +349,24 @@ def test_a_recipe_that_asks_otherwise_is_told_the_key(tmp_path):
     assert "stages[1].evaluate.launch.num_processes: asks for 3" in second
     outside = load_recipe(tmp_path / "r.yaml")
     assert as_launched(outside, World()) == (outside, World(), None)
+
+
+@pytest.mark.parametrize("way", ["as its runner starts it", "python -m"])
+def test_no_file_in_the_working_folder_takes_the_place_of_a_library(tmp_path, way):
+    for name in ("random", "typer", "torch", "yaml", "rich"):
+        (tmp_path / f"{name}.py").write_text("raise SystemExit('shadowed')\n")
+    environment = launch._environment() if way == "as its runner starts it" else dict(os.environ)
+    words = [sys.executable, "-m", "magistral_recipe", "--version"]
+    done = subprocess.run(words, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=120)
+    assert done.stdout.startswith("magistral-recipe 0"), done.stderr
+
+
+def test_what_a_stage_starts_looks_for_modules_as_the_persons_own_shell_has_it(monkeypatch):
+    monkeypatch.delenv("PYTHONSAFEPATH", raising=False)
+    monkeypatch.setenv("PYTHONSAFEPATH", launch._environment()["PYTHONSAFEPATH"])
+    launch.forget_safe_path()
+    assert "PYTHONSAFEPATH" not in os.environ
+    monkeypatch.setenv("PYTHONSAFEPATH", "1")  # the person's own
+    assert launch._environment()["PYTHONSAFEPATH"] == "1"
+    launch.forget_safe_path()
+    assert os.environ["PYTHONSAFEPATH"] == "1"

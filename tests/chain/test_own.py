@@ -51,6 +51,26 @@ def contents(folder: Path) -> dict[str, str]:
     return {str(f.relative_to(folder)): f.read_text() for f in sorted(folder.rglob("*")) if f.is_file()}
 
 
+@pytest.mark.parametrize("what", ["the recipe", "its data"])
+@pytest.mark.parametrize("place", ["01-count", "07-earlier", "replaced/01-count.1"])
+@pytest.mark.parametrize("fresh", [False, True])
+def test_what_a_run_reads_is_not_in_what_it_moves_or_deletes(home, what, place, fresh):
+    folder = home / "out" / place
+    folder.mkdir(parents=True)
+    data = (folder if what == "its data" else home) / "rows.jsonl"
+    data.write_text((home / "mine.jsonl").read_text())
+    recipe = (folder if what == "the recipe" else home) / "mine.yaml"
+    recipe.write_text(RECIPE.replace("models/base", str(home / "models" / "base")).replace("mine.jsonl", str(data)))
+    before = contents(home)
+    if fresh or place == "01-count":
+        with pytest.raises(RecipeError, match="which this run writes anew: give another --output"):
+            run(recipe, home / "out", fresh=fresh)
+        assert contents(home) == before
+    else:
+        run(recipe, home / "out")
+        assert before.items() <= contents(home).items()
+
+
 @pytest.mark.parametrize("fresh", [False, True])
 @pytest.mark.parametrize("linked", [False, True])
 def test_a_recipe_in_its_own_run_folder_is_not_written_over(home, fresh, linked):

@@ -14,6 +14,7 @@ from types import SimpleNamespace
 import pytest
 from toy_stage import CountStage
 
+import magistral_recipe
 from magistral_recipe.chain import run as chain_run
 from magistral_recipe.chain.code_files import code_files
 from magistral_recipe.chain.reads import confirm, files_read
@@ -22,6 +23,8 @@ from magistral_recipe.chain.run_folder import RunFolder, places_of
 from magistral_recipe.check.recipe_file import load_recipe
 from magistral_recipe.errors import RecipeError, RunError
 from magistral_recipe.files import read_json, write_json
+from magistral_recipe.foreign import naming_only
+from magistral_recipe.rewards import registry
 from magistral_recipe.stages import STAGES
 
 RECIPE = """\
@@ -71,8 +74,6 @@ def home(tmp_path, monkeypatch):
 
 def _bench_row() -> str:
     """A shipped row, whose data are a file of one's own."""
-    import magistral_recipe
-
     shipped = Path(magistral_recipe.__file__).parent / "data" / "benchmarks" / "file.yaml"
     return shipped.read_text().replace("{path: FILE}", "{path: bench.jsonl}")
 
@@ -163,7 +164,6 @@ def test_a_half_done_stage_is_not_gone_on_with_and_started_anew_by_a_persons_wor
     ("override", "told"),
     [
         ("seed=8", "seed: 7 -> 8"),
-        ("launch.num_processes=2", "num_processes: 1 -> 2"),
         ("stages.grpo.trainer.learning_rate=2e-6", "trainer.learning_rate: not given -> 2e-06"),
         ("thinking.system_prompt=none", "thinking.system_prompt: magistral -> none"),
     ],
@@ -174,6 +174,22 @@ def test_a_key_that_differs_at_a_resume_is_named_and_is_a_persons_word(home, ove
     assert plan.decision == "restart"
     assert not plan.refused
     assert told in plan.why
+
+
+def test_another_number_of_processes_goes_on_where_a_batch_is_as_large(home):
+    finish(run_folder(home), running=1)
+    twice = ("launch.num_processes=2",)
+    sft, grpo, evaluate = run_folder(home, *twice).stage_plans()
+    assert (sft.decision, sft.why) == ("restart", ("num_processes: 1 -> 2",))  # twice as many traces a step
+    sft, grpo, evaluate = run_folder(home, *twice, "sft.trainer.per_device_train_batch_size=4").stage_plans()
+    assert (sft.decision, grpo.decision) == ("skip", "resume")
+    assert grpo.why == ("num_processes: 1 -> 2",)
+    assert (evaluate.decision, evaluate.why) == ("restart", ("num_processes: 1 -> 2",))
+
+    finish(run_folder(home), running=0)
+    sft = run_folder(home, *twice, "sft.trainer.per_device_train_batch_size=4").stage_plans()[0]
+    assert sft.decision == "resume"
+    assert set(sft.why) == {"num_processes: 1 -> 2", "trainer.per_device_train_batch_size: not given -> 4"}
 
 
 def test_an_earlier_versions_record_is_told_and_nothing_runs_again(home):
@@ -401,3 +417,51 @@ def test_the_code_behind_a_name_is_found_without_running_it(tmp_path, monkeypatc
     assert code_files("json") == {}
     assert set(code_files("trl.rewards")) >= {"trl", "trl.rewards"}  # an installed package: itself, not what it uses
     assert not any(name.startswith(("torch", "transformers")) for name in code_files("trl.rewards"))
+
+
+def test_what_code_beside_a_recipe_imports_from_the_working_folder_is_found_and_imported(tmp_path, monkeypatch):
+    beside, working = tmp_path / "recipes", tmp_path / "project"
+    for file, text in {
+        beside / "pays_of_reads.py": (
+            "from helps_of_reads.deep import worth\n\n\ndef pays(completions):\n    return [worth()]\n"
+        ),
+        working / "helps_of_reads" / "__init__.py": "",
+        working / "helps_of_reads" / "deep.py": "from . import deeper\n\n\ndef worth():\n    return deeper.WORTH\n",
+        working / "helps_of_reads" / "deeper.py": "WORTH = 3.0\n",
+    }.items():
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(text)
+    monkeypatch.chdir(working)
+    monkeypatch.setattr(sys, "path", [each for each in sys.path if each not in ("", str(working))])
+    found = code_files("pays_of_reads.py", beside)
+    assert sorted(found) == ["helps_of_reads", "helps_of_reads.deep", "helps_of_reads.deeper", "pays_of_reads"]
+    assert registry.build("pays_of_reads.py:pays", folder=beside)(completions=["a"]) == [3.0]
+    for name in [each for each in sys.modules if each.startswith(("pays_of_reads", "helps_of_reads"))]:
+        del sys.modules[name]
+
+
+MADE = """\
+name: made
+model: {path: models/base}
+problems:
+  mine: {path: mine.jsonl, layout: own.yaml, transform: "reads_rewards:pays"}
+stages:
+  - curate: {problems: mine, difficulty: null, labels: null, leaks: null}
+  - traces:
+      sets: [{path: traces.jsonl, layout: own.yaml, transform: "reads_helper:worth"}]
+      general: {traces: {path: general.jsonl, transform: "reads_rewards:pays"}}
+"""
+
+
+def test_so_is_every_file_of_stages_that_make_data(home):
+    (home / "read.yaml").write_text(MADE)
+    shipped = Path(magistral_recipe.__file__).parent / "data" / "layouts" / "gsm8k.yaml"
+    (home / "own.yaml").write_text(shipped.read_text())
+    (home / "general.jsonl").write_text(FILES["traces.jsonl"])
+    with naming_only():
+        loaded = load_recipe(home / "read.yaml")
+    read = [sorted(files_read(loaded, p.stage, p.start_model)) for p in places_of(loaded.recipe, home / "run")]
+    code = ["reads_helper (code)", "reads_rewards (code)"]
+    assert read[0] == ["mine.jsonl", "own.yaml", *code]
+    assert read[1] == ["general.jsonl", "own.yaml", *code, "traces.jsonl"]
+    assert loaded.recipe.code_named() == ["reads_rewards:pays", "reads_helper:worth"]

@@ -13,7 +13,7 @@ from toy_stage import CountStage
 from magistral_recipe.chain import run_folder
 from magistral_recipe.chain.ranks import announce, follow
 from magistral_recipe.chain.run_folder import RunFolder, places_of
-from magistral_recipe.chain.stage_process import failure_message, load_libraries, run_stage
+from magistral_recipe.chain.stage_process import compiled_when_called, failure_message, load_libraries, run_stage
 from magistral_recipe.check.recipe_file import load_recipe
 from magistral_recipe.errors import RunError
 from magistral_recipe.files import read_json
@@ -166,3 +166,40 @@ def test_libraries_are_loaded_before_a_stage_and_garbage_is_collected_again_afte
     finally:
         gc.unfreeze()
         sys.modules.pop("heavy_thing", None)
+
+
+def test_what_modules_compile_as_they_are_loaded_is_compiled_once_when_it_is_called(monkeypatch):
+    import torch
+
+    compiled: list[dict] = []
+
+    def compiling(function, **options):
+        compiled.append(options)
+        return lambda x: 2 * function(x)
+
+    monkeypatch.setattr(torch, "compile", compiling)
+    with compiled_when_called():
+
+        @torch.compile
+        def plain(x):
+            """Add."""
+            return x + 1
+
+        @torch.compile(dynamic=False)
+        def told(x):
+            return x
+
+    assert torch.compile is compiling
+    assert not compiled
+    assert plain.__doc__ == "Add."
+    assert [plain(1), plain(2), told(1)] == [4, 6, 2]
+    assert compiled == [{}, {"dynamic": False}]
+
+
+def test_loading_trainers_loads_no_compiler():
+    code = (
+        "import sys; from magistral_recipe.chain.stage_process import load_libraries; from magistral_recipe.stages.sft "
+        "import SftStage; load_libraries(SftStage); assert 'trl.trainer.sft_trainer' in sys.modules; "
+        "sys.exit('torch._inductor.compile_fx' in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

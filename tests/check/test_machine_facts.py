@@ -44,6 +44,7 @@ def test_a_machine_that_has_all_is_told_line_by_line_and_needs_nothing():
     assert {line.state for line in lines.values()} == {"ok"}
     assert not any(line.remedy for line in lines.values())
     assert "22.9 of 23.6 GiB free" in lines["GPU"].found
+    assert told(replace(GOOD, peers=True))["between GPUs"].state == "ok"
 
 
 @pytest.mark.parametrize(
@@ -56,6 +57,7 @@ def test_a_machine_that_has_all_is_told_line_by_line_and_needs_nothing():
         ({"torch_cuda": None, "cards": ()}, "driver", "weak", "a build without CUDA", "CUDA build of PyTorch"),
         ({"cards": (), "hidden": ""}, "GPU", "missing", "none that PyTorch", "CUDA_VISIBLE_DEVICES='' may hide it"),
         ({"torch": None, "cards": ()}, "GPU", "missing", "torch is not installed", "magistral-recipe[train]"),
+        ({"peers": False}, "between GPUs", "weak", "RTX 3090, 4090, 5090", "NCCL_P2P_DISABLE=1 NCCL_IB_DISABLE=1"),
         ({"vllm": "0.33.0"}, "vllm", "weak", "takes <=0.31.0,>=0.22.0", "magistral-recipe[vllm]"),
         ({"torch": "2.11.0+cu130"}, "vllm", "weak", "built for torch==2.13.0, and torch 2.11.0", "[vllm]"),
         ({"vllm": None}, "vllm", "missing", "TRL takes <=0.31.0,>=0.22.0", "[vllm]"),

@@ -183,8 +183,14 @@ def test_other_rewards_are_shown_whatever_they_give():
     def refuses(completions, **columns):
         raise ValueError("needs a column 'mood'")
 
-    report = prove(families.qwen3(), ChatFormat(), rewards=[likes_even_lengths, refuses, RepetitionPenalty()])
+    def likes_few_letters(completions, **columns):
+        return [-float(len(completion[0]["content"])) for completion in completions]
+
+    rewards = [likes_even_lengths, refuses, RepetitionPenalty(), likes_few_letters]
+    report = prove(families.qwen3(), ChatFormat(), rewards=rewards)
     assert report.findings == ()
+    (note,) = [note for note in report.notes if note.startswith("likes_few_letters gives 0.00 for an empty completion")]
+    assert note.endswith("alone it teaches to write nothing")
     assert {proof.verdict for proof in report.proofs if proof.reward == "likes_even_lengths"} == {ProofVerdict.SHOWN}
     (refused,) = [proof for proof in report.proofs if proof.reward == "refuses"]
     assert (refused.verdict, refused.note) == (ProofVerdict.UNPROVEN, "needs a column 'mood'")

@@ -303,3 +303,13 @@ def test_a_data_file_is_read_as_a_recipe_reads_it(tmp_path):
     tiny = ["--columns", "answer=worked", "--benchmark", "tiny"]
     for wrong in (["--columns", "answer"], ["--answer-in", "box"], tiny):
         assert run(*asked, *wrong).exit_code == 2
+
+
+def test_completions_stay_within_the_models_context_where_nobody_says_how_long_they_may_be(tmp_path):
+    (tmp_path / "mine.jsonl").write_text('{"question": "Half of 8?", "answer": "4"}\n')
+    asked = ("--model", "tiny", "--benchmark", tmp_path / "mine.jsonl", "--samples", 1, "--output", tmp_path / "out")
+    done = run(*asked)
+    assert done.exit_code == 0, done.output
+    assert "completions of up to 512 tokens, the model's context" in done.output
+    result = json.loads((tmp_path / "out" / "mine" / "scores.json").read_text())
+    assert result["request"]["settings"]["max_new_tokens"] == result["settings"]["max_new_tokens"] == 512

@@ -12,6 +12,7 @@ from typer.testing import CliRunner
 from magistral_recipe.check.draft import draft_recipe
 from magistral_recipe.check.recipe_file import load_recipe
 from magistral_recipe.cli import app
+from magistral_recipe.data.sources import ProblemsSource
 
 
 def lines(rows) -> str:
@@ -35,7 +36,7 @@ BOTH = lines(
     for i in range(30)
 )
 TRACES = lines(
-    {"question": f"{i}+1?", "reasoning": f"One more than {i}.", "reply": f"\\boxed{{{i + 1}}}"} for i in range(9)
+    {"question": f"{i}+1?", "reasoning": f"One more than {i}.", "reply": f"\\boxed{{{i + 1}}}"} for i in range(30)
 )
 
 
@@ -73,6 +74,10 @@ def test_what_it_writes_is_proven_by_check(init, tmp_path, words, columns, answe
     assert done.exit_code == 0, done.output
     recipe = load_recipe(tmp_path / "recipe.yaml").recipe
     assert [stage.kind for stage in recipe.stages] == stages
+    if recipe.stages[0].kind == "sft":
+        assert (
+            recipe.stages[0].traces.split is None
+        )  # traces are all learnt from, where no problem of theirs is held out
     if columns is not None:
         train = recipe.problems["train"]
         assert (train.columns, train.answer_in) == (columns, answer_in)
@@ -112,34 +117,57 @@ def test_traces_of_problems_that_are_held_out_are_parted_with_them_and_columns_c
     assert draft["stages"][0]["sft"]["traces"]["split"] == draft["problems"]["train"]["split"]
 
 
-def test_sizes_follow_the_model_and_the_card(init, tmp_path):
-    shown = {}
-    for card in ("rtx4090", "h200", "t4"):
-        done = init("--data", "gsm.jsonl", "--model", "Qwen/Qwen3-8B", "--card", card, "--output", f"{card}.yaml")
+def test_a_set_to_be_tested_by_is_taken_as_it_is_and_a_folders_splits_are_never_mixed(init, tmp_path):
+    (tmp_path / "parts").mkdir()
+    (tmp_path / "parts" / "train.jsonl").write_text(GSM)
+    (tmp_path / "parts" / "test.jsonl").write_text(GSM.replace("+3?", "+33?"))
+    assert "several splits (train, test); name one with `split`" in str(ProblemsSource(path="parts").check(tmp_path))
+    for words, train, test in (
+        (["parts"], {"path": "parts", "split": "train"}, {"path": "parts", "split": "test"}),
+        (["gsm.jsonl", "--test", "own.csv"], {"path": "gsm.jsonl"}, {"path": "own.csv"}),
+    ):
+        done = init(*words, "--output", f"{words[0]}.yaml")
         assert done.exit_code == 0, done.output
-        model = load_recipe(tmp_path / f"{card}.yaml").recipe.model
-        shown[card] = (model.dtype, model.quantization, model.lora is not None)
-    assert shown == {
-        "rtx4090": ("bfloat16", "nf4", True),
-        "h200": ("bfloat16", "none", True),
-        "t4": ("float16", "nf4", True),
-    }
+        draft = yaml.safe_load((tmp_path / f"{words[0]}.yaml").read_text())
+        assert train.items() <= draft["problems"]["train"].items()
+        assert test.items() <= draft["problems"]["test"].items()
+        assert draft["stages"][-1]["evaluate"]["problems"] == "test"
+    told = CliRunner().invoke(app, ["run", "gsm.jsonl"]).output
+    assert "data, not a recipe: `magistral-recipe init --data gsm.jsonl` writes one" in " ".join(told.split())
+
+
+def test_sizes_follow_the_model_and_the_card(init, tmp_path, monkeypatch):
+    monkeypatch.setattr("magistral_recipe.check.draft.plan_recipe", lambda *_: None)  # it has a test of its own
     (tmp_path / "mine").mkdir()
-    (tmp_path / "mine" / "adapter_config.json").write_text(
-        json.dumps(
-            {"peft_type": "LORA", "base_model_name_or_path": "Qwen/Qwen3-8B", "r": 4, "target_modules": ["q_proj"]}
-        )
-    )
+    settings = {"peft_type": "LORA", "base_model_name_or_path": "Qwen/Qwen3-8B", "r": 4, "target_modules": ["q_proj"]}
+    (tmp_path / "mine" / "adapter_config.json").write_text(json.dumps(settings))
     (tmp_path / "mine" / "adapter_model.safetensors").write_bytes(b"")
-    text = draft_recipe(Path("gsm.jsonl"), "mine", "rtx4090", tmp_path).text
-    lora = {"handover": "carry"}  # its rank is its own
-    assert yaml.safe_load(text)["model"] == {"path": "mine", "dtype": "bfloat16", "quantization": "nf4", "lora": lora}
-    small = init("--data", "gsm.jsonl", "--model", "Qwen/Qwen3-0.6B", "--card", "h100", "--output", "small.yaml")
-    assert small.exit_code == 0, small.output
-    model = load_recipe(tmp_path / "small.yaml").recipe.model
-    assert (model.dtype, model.lora) == ("float32", None)
-    fits = CliRunner().invoke(app, ["check", "rtx4090.yaml", "--device", "rtx4090", "--offline"])
-    assert "does not fit" not in fits.output, fits.output
+    shown = {}
+    for model, card in (
+        *(("Qwen/Qwen3-8B", card) for card in ("rtx4090", "h200", "t4")),
+        ("Qwen/Qwen3-0.6B", "h100"),
+        ("mine", "rtx4090"),
+    ):
+        drafted = yaml.safe_load(draft_recipe(Path("gsm.jsonl"), model, card, tmp_path).text)["model"]
+        shown[model, card] = (drafted["dtype"], drafted.get("quantization"), drafted.get("lora"))
+    lora = {"r": 32, "alpha": 64, "target_modules": "all-linear"}
+    carried = {"handover": "carry"}
+    assert shown == {
+        ("Qwen/Qwen3-8B", "rtx4090"): ("bfloat16", "nf4", {**lora, **carried}),
+        ("Qwen/Qwen3-8B", "h200"): ("bfloat16", None, lora),
+        ("Qwen/Qwen3-8B", "t4"): ("float16", "nf4", {**lora, **carried}),
+        ("Qwen/Qwen3-0.6B", "h100"): ("float32", None, None),
+        ("mine", "rtx4090"): ("bfloat16", "nf4", carried),  # its rank is its own
+    }
+
+
+@pytest.mark.slow
+def test_what_is_drafted_for_a_card_fits_it(init):
+    done = init("--data", "gsm.jsonl", "--model", "Qwen/Qwen3-4B", "--card", "rtx4090")
+    assert done.exit_code == 0, done.output
+    checked = CliRunner().invoke(app, ["check", "recipe.yaml", "--device", "rtx4090", "--offline", "--json"])
+    stages = json.loads(checked.stdout)["memory"]["stages"]
+    assert [stage["fit"] for stage in stages] == ["fits", "fits"]
 
 
 @pytest.mark.parametrize(

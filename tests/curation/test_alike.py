@@ -9,11 +9,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from magistral_recipe.curation import duplicates
+from magistral_recipe.curation import duplicates, workers
+from magistral_recipe.curation.clean import clean
 from magistral_recipe.curation.duplicates import deduplicate
 from magistral_recipe.curation.leaks import Heldout, Leaks, drop_leaks
 from magistral_recipe.curation.likeness import jaccard, likeness
-from magistral_recipe.curation.near import BANDS, ROWS, Signatures, candidates
+from magistral_recipe.curation.near import BANDS, ROWS, Signatures, bands_of, candidates
 from magistral_recipe.curation.rows import Dropped, Row
 from magistral_recipe.data.problems import Problem
 
@@ -205,10 +206,10 @@ def test_rows_that_share_a_band_are_found_as_by_comparing_all(tmp_path):
     words = [f"w{number}" for number in range(60)]
     texts = [likeness(" ".join(random_.choice(words, 12))) for _ in range(60)]
     texts += [likeness(" ".join(random_.choice(words, 12)) + " 7") for _ in range(5)] + texts[:5]
-    found = candidates(texts, tmp_path)
+    found = candidates(map(bands_of, texts), tmp_path)
     signatures = Signatures(tmp_path / "again")
     for text in texts:
-        signatures.add(text)
+        signatures.add(bands_of(text))
     signatures.flush()
     bands = [np.fromfile(file, np.uint64) for file in signatures.files]
     for first, second in combinations(range(len(texts)), 2):
@@ -234,7 +235,7 @@ def test_the_chance_to_meet_is_the_one_that_is_stated(tmp_path):
             texts = [likeness(". ".join(words)) for words in (one, two)]
             exact = jaccard(*texts)
             assert exact == pytest.approx(len(common) / (len(common) + 2 * rest)) == pytest.approx(share, abs=0.01)
-            met[share] += bool(candidates(texts, tmp_path / f"{share}-{trial}"))
+            met[share] += bool(candidates(map(bands_of, texts), tmp_path / f"{share}-{trial}"))
     # 0.9998 and 0.12; the bounds are four standard deviations away.
     assert met[0.7] >= 99
     assert met[0.25] <= 25
@@ -246,3 +247,22 @@ def test_every_row_comes_out_once_and_in_order(texts):
     rows = [row(text or "x", id=str(place)) for place, text in enumerate(texts)]
     for found in (list(deduplicate(rows)), list(drop_leaks(rows, Leaks([Heldout("h", PROBLEM, "s")])))):
         assert [each.row if isinstance(each, Dropped) else each for each in found] == rows
+
+
+def test_several_processes_find_what_one_finds(tmp_path, monkeypatch):
+    monkeypatch.setattr(workers, "ALONE", 3)
+    monkeypatch.setattr(workers, "_CHUNK", 4)
+    texts = [PROBLEM, *ONE.values(), *ANOTHER.values(), "Prove that 3 is odd.", PROBLEM]
+    rows = [row(text, id=str(place)) for place, text in enumerate(texts)]
+    leaks = Leaks([Heldout("h", PROBLEM, "s")])
+    one, two = (
+        [list(clean(rows, workers=count)), list(deduplicate(rows, workers=count)), list(drop_leaks(rows, leaks, count))]
+        for count in (1, 2)
+    )
+    assert one == two
+    assert [sum(isinstance(each, Dropped) for each in step) > 0 for step in two] == [True, True, True]
+
+
+def test_what_fails_in_another_process_is_raised_here():
+    with pytest.raises(ZeroDivisionError):
+        list(workers.each_in(2, (1).__truediv__, [1, 2, 0, 3], alone=1))

@@ -62,6 +62,43 @@ def test_a_killed_funnel_goes_on_and_leaves_the_same_bytes(tmp_path):
     assert count > 20
 
 
+@pytest.mark.parametrize("name", ["00-loaded.jsonl", "01-clean.jsonl", "02-duplicates.dropped.jsonl"])
+@pytest.mark.parametrize("harm", ["a flipped bit", "gone", "half of it"])
+def test_a_step_whose_files_are_not_what_was_written_is_told_and_run_again(tmp_path, caplog, name, harm):
+    work(tmp_path)
+    whole, file = contents(tmp_path), tmp_path / name
+    data = file.read_bytes()
+    if harm == "gone":
+        file.unlink()
+    else:
+        file.write_bytes(data[: len(data) // 2] if harm == "half of it" else bytes([data[0] ^ 1]) + data[1:])
+    funnel = work(tmp_path)
+    assert contents(tmp_path) == whole
+    assert len(funnel.counts) == 3
+    (record,) = caplog.records
+    assert f"step '{name[3:].partition('.')[0]}' is run again: {name} " in record.getMessage()
+
+
+@pytest.mark.parametrize("held", ["[]", "5", '"x"', '{"name": "clean"}', '{"files": 3}', "half", '{"hashes": []}'])
+def test_a_steps_record_of_another_type_is_none(tmp_path, held):
+    work(tmp_path)
+    whole = contents(tmp_path)
+    (tmp_path / "01-clean.json").write_text(held)
+    assert not Funnel(tmp_path).holds("clean")
+    work(tmp_path)
+    assert contents(tmp_path) == whole
+    assert Funnel(tmp_path).holds("clean")
+
+
+@pytest.mark.parametrize("noted", [{"files": 3}, {"files": {"01-clean.jsonl": "x"}}, {"files": {}, "hashes": 3}])
+def test_so_is_a_note_of_its_files_of_another_type(tmp_path, noted):
+    work(tmp_path)
+    whole, record = contents(tmp_path), tmp_path / "01-clean.json"
+    record.write_text(json.dumps(json.loads(record.read_text()) | noted))
+    work(tmp_path)
+    assert contents(tmp_path) == whole
+
+
 def test_a_file_of_rows_is_read_where_it_is_asked(tmp_path):
     funnel = work(tmp_path)
     rows = RowFile(tmp_path / "00-loaded.jsonl")

@@ -102,6 +102,7 @@ def test_solutions_are_read_in_the_shapes_in_which_they_are_published():
 def test_only_who_asks_for_solutions_carries_them():
     raw = {"problem": "Add.", "tests": TESTS, "solutions": ["print(1)"]}
     assert parse_problem(raw).solutions is None
+    assert parse_problem({"problem": "x?", "answer": "1", "solutions": ["x = 1"]}, solutions=True).solutions is None
     problem = parse_problem(raw, solutions=True)
     assert "solutions" not in problem.model_dump()
     row = Row(problem, {"note": 1})

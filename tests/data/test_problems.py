@@ -85,7 +85,7 @@ def test_answers_become_text(given_answer, kept):
         ({**GOOD, "answer": []}, Code.EMPTY, "answer: is empty"),
         ({**GOOD, "answer": ["2", ""]}, Code.EMPTY, "answer: is empty"),
         ({**GOOD, "problem": 7}, Code.WRONG_TYPE, "problem: expected text, got int 7"),
-        ({**GOOD, "answer": True}, Code.WRONG_TYPE, "answer: expected text or a number, got True"),
+        ({**GOOD, "answer": [True]}, Code.WRONG_TYPE, "answer: expected text or a number, got True"),
         ({**GOOD, "answer": {"value": 2}}, Code.WRONG_TYPE, "answer: expected text or a number, got dict"),
         ({**GOOD, "answer": float("nan")}, Code.BAD_VALUE, "answer: expected a finite number, got nan"),
         ({**GOOD, "answer": "\\frac{1}{2"}, Code.BAD_VALUE, "answer: cannot be read as an answer: '"),

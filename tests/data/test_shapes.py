@@ -95,6 +95,7 @@ PROBLEMS = {
         CHOSEN,
         ["B", "4"],
     ),
+    "BoolQ": ({"question": "Is 8 even?", "answer": True}, "Is 8 even?", ["yes", "true"]),
     "a mapping": (
         {"question": "Half of 8?", "options": {"A": "2", "B": "4", "C": "6"}, "answer": "B"},
         CHOSEN,

@@ -249,6 +249,9 @@ def test_a_folder_is_read_file_by_file_and_by_split(tmp_path):
 
     assert answers("train") == ["2", "3"]
     assert aside(tmp_path)[0]["file"] == "set/data/train-1.jsonl"
+    with pytest.raises(DataError, match=r"a folder with several splits \(train, test\); name one with `split`"):
+        answers(None)
+    (folder / "test-0.jsonl").rename(folder / "more-0.jsonl")
     assert answers(None) == ["4", "2", "3"]
     assert tuple(part.split(";")[0] for part in ProblemsSource(path="set", split="dev").check(tmp_path)[0]) == (
         "path",
@@ -389,7 +392,7 @@ MAPPED = {"problem": "question", "answer": "solution"}
                 (
                     "columns",
                     "no column 'answer' or 'tests', and none is mapped to it; "
-                    "its columns: question, solution, meta, meta.level",
+                    "its columns: question, solution, meta, meta.level; problems without answers are `kind: text`",
                 )
             ],
         ),

@@ -38,5 +38,6 @@ def test_what_it_shows_and_what_to_do_first(samples, line, advice):
     baseline = Baseline(samples, 64, Thinking())
     assert baseline.line() == f"{line} of 16 samples before RL (up to 64 tokens)"
     assert advice in baseline.advice() if advice else baseline.advice() is None
+    assert "put SFT first" not in str(baseline.advice(after_sft=True))
     assert len(list(baseline.completions())) == 3
     assert next(iter(baseline.completions())).startswith("What is 2 plus 2? → ")

@@ -13,6 +13,7 @@ from pydantic import ValidationError
 
 from magistral_recipe.errors import DataError, RunError
 from magistral_recipe.generation import Request, Sampling
+from magistral_recipe.generation.endpoint import generator as generator_module
 from magistral_recipe.generation.endpoint.answers import Refused, TryAgain, error_text, read_answer, retry_after
 from magistral_recipe.generation.endpoint.config import EndpointConfig
 from magistral_recipe.generation.endpoint.generator import Clock, EndpointGenerator
@@ -102,6 +103,14 @@ def test_a_model_that_never_answers_is_left_after_its_time():
     assert isinstance(error, RunError)
     assert "2 of 2 requests got no usable answer" in str(error)
     assert "no answer within 0.05 s; what is finished is kept" in str(error)
+
+
+def test_an_answer_without_end_is_read_so_far_and_no_further(monkeypatch):
+    monkeypatch.setattr(generator_module, "LARGEST_ANSWER", 2**20)
+    with loopback(lambda number, body: said("x" * 2**21)) as endpoint:
+        finished, error, _ = drawn(endpoint.url, requests(1), retries=0)
+    assert not finished
+    assert "an answer of more than 1 MiB" in str(error)
 
 
 def test_pauses_grow_and_everybody_waits_as_long_as_the_endpoint_asks():
@@ -226,6 +235,14 @@ def test_a_budget_stops_it_cleanly_and_the_next_run_goes_on(keys):
     assert len(endpoint.bodies) == 25
 
 
+def test_not_one_request_more_is_sent_however_many_are_begun_at_once():
+    with loopback(lambda number, body: said("fine")) as endpoint:
+        finished, error, _ = drawn(endpoint.url, requests(40), concurrency=16, max_requests=7)
+    assert len(finished) == len(endpoint.bodies) == 7
+    assert "stopped at max_requests (7), after 7 requests" in str(error)
+    assert "33 of 40 samples" in str(error)
+
+
 def test_a_reader_that_stops_leaves_nothing_behind():
     with loopback(lambda number, body: said("fine") if number == 0 else Reply("", stall=True)) as endpoint:
         generator = EndpointGenerator(EndpointConfig(endpoint=endpoint.url, name="m"))
@@ -264,11 +281,11 @@ def test_what_an_endpoint_says_of_an_error_is_one_short_line():
 def test_raw_text_goes_to_plain_completions_and_fields_can_be_added_and_left_out():
     with loopback() as endpoint:
         finished, error, _ = drawn(
-            endpoint.url, [Request("a", 0, "Once upon")], body={"top_k": 5, "top_p": None, "temperature": 0.1}
+            endpoint.url, [Request("a", 0, "Once \ud800 upon")], body={"top_k": 5, "top_p": None, "temperature": 0.1}
         )
     assert error is None
     assert endpoint.paths == ["/v1/completions"]
-    assert endpoint.bodies[0]["prompt"] == finished[0].prompt == "Once upon"
+    assert endpoint.bodies[0]["prompt"] == finished[0].prompt == "Once \ud800 upon"
     assert endpoint.bodies[0]["top_k"] == 5
     assert endpoint.bodies[0]["temperature"] == 0.1
     assert "top_p" not in endpoint.bodies[0]

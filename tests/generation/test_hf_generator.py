@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ import torch
 from transformers import GenerationConfig
 
 from magistral_recipe.generation import Completion, Request, Sampling, generate
+from magistral_recipe.generation.backend import Encoded
 from magistral_recipe.generation.hf import HFGenerator
 from magistral_recipe.writing.chat_format import ChatFormat
 
@@ -49,6 +51,15 @@ def test_a_sample_does_not_depend_on_its_batch(model, tokenizer, threads, proble
     assert len({c.ids for c in whole.values()}) > problems  # not all the same thing
     assert whole == budgeted == sharded
     assert alone.items() <= whole.items()
+
+
+@pytest.mark.parametrize(("device", "lengths"), [("cpu", [[40, 41], [30], [2, 1]]), ("cuda", [[40, 41, 30], [2, 1]])])
+def test_only_a_cpu_keeps_prompts_of_other_lengths_apart(model, tokenizer, monkeypatch, device, lengths):
+    generator = HFGenerator(model, tokenizer, token_budget=3 * (48 + 16))
+    generator.model = SimpleNamespace(device=torch.device(device))
+    monkeypatch.setattr(generator, "encode", lambda asked: [Encoded(each, "", [0] * int(each.id)) for each in asked])
+    wanted = [Request(str(length), 0, "") for length in (2, 40, 1, 30, 41)]
+    assert [[len(row.ids) for row in batch] for batch in generator._batches(wanted, SAMPLING)] == lengths
 
 
 def test_noise_changes_with_seed_problem_and_sample(model, tokenizer):

@@ -6,6 +6,7 @@ Completions, their ragged lengths and their rewards depend on prompt, place in t
 from __future__ import annotations
 
 import json
+import math
 import os
 import random
 import sys
@@ -16,6 +17,7 @@ os.environ["TRL_EXPERIMENTAL_SILENCE"] = "1"
 import torch
 from tiny_policy import LETTERS, policy, problems, settings, tokenizer
 
+from magistral_recipe.sharded import whole
 from magistral_recipe.training.grpo import MagistralGRPOTrainer
 
 
@@ -33,6 +35,17 @@ def rollouts(prompts, trainer):
     return {"prompt_ids": prompt_ids, "completion_ids": completion_ids, "logprobs": None}
 
 
+def sampler_logps(ids):
+    """What a sampler that is not the trainer says of each token it drew: some number, by its id and place."""
+    return [-2.5 + 1.5 * math.sin(7 * token + 3 * place) for place, token in enumerate(ids)]
+
+
+def scored_rollouts(prompts, trainer):
+    """`rollouts`, with the sampler's own log-probabilities."""
+    found = rollouts(prompts, trainer)
+    return {**found, "logprobs": [sampler_logps(ids) for ids in found["completion_ids"]]}
+
+
 def reward(prompts, completions, **_):
     """Flat for some prompts, so that groups are refilled, and None for some completions."""
     values = []
@@ -44,48 +57,31 @@ def reward(prompts, completions, **_):
     return values
 
 
-def sharded(model):
-    """A model under FSDP2 on CPU processes, which bare torch runs and Accelerate does not offer.
-
-    Accelerate turns FSDP on for GPUs alone; its wrapping (DDP, here) is left out, the rest of it stays.
-    """
-    import accelerate
-    from torch.distributed.device_mesh import init_device_mesh
-    from torch.distributed.fsdp import fully_shard
-
-    accelerate.PartialState(cpu=True)
-    mesh = init_device_mesh("cpu", (torch.distributed.get_world_size(),))
-    for layer in model.model.layers:
-        fully_shard(layer, mesh=mesh)
-    fully_shard(model, mesh=mesh)
-    accelerate.Accelerator.prepare_model = lambda self, model, *args, **kwargs: model
-    return model
-
-
-def main(folder: Path, changes: dict, resume: bool = False, fsdp: bool = False) -> None:
+def main(folder: Path, changes: dict, resume: bool = False, fsdp: bool = False, scored: bool = False) -> None:
     """Train, and leave weights and logs of the first process in the folder."""
     args = settings(
         folder,
         optim="sgd",
+        optim_args="momentum=0.5",  # something for a checkpoint to keep
         learning_rate=0.05,
         max_completion_length=31,
         probe_rewards=False,
         **changes,
     )
     trainer = MagistralGRPOTrainer(
-        model=sharded(policy()) if fsdp else policy(),
+        model=policy(),
         reward_funcs=reward,
         args=args,
         train_dataset=problems(),
         processing_class=tokenizer(),
-        rollout_func=rollouts,
+        rollout_func=scored_rollouts if scored else rollouts,
     )
     trainer.train(resume_from_checkpoint=resume)
     world = trainer.accelerator.num_processes
     assert world == int(os.environ.get("WORLD_SIZE", "1")), f"{world} process(es) found each other"
     named = trainer.accelerator.unwrap_model(trainer.model).named_parameters()
-    assert not fsdp or all(isinstance(p, torch.distributed.tensor.DTensor) for p in trainer.model.parameters())
-    weights = {n: (p.full_tensor() if fsdp else p).detach().clone() for n, p in named}
+    assert all(isinstance(p, torch.distributed.tensor.DTensor) == fsdp for p in trainer.model.parameters())
+    weights = {name: whole(parameter.detach()).clone() for name, parameter in named}
     if trainer.accelerator.is_main_process:
         log = [{**entry, "world": world} for entry in trainer.state.log_history]
         torch.save(weights, folder / "weights.pt")
@@ -96,4 +92,4 @@ def main(folder: Path, changes: dict, resume: bool = False, fsdp: bool = False) 
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), json.loads(sys.argv[2]), *(word in sys.argv[3:] for word in ("resume", "fsdp")))
+    main(Path(sys.argv[1]), json.loads(sys.argv[2]), *(word in sys.argv[3:] for word in ("resume", "fsdp", "scored")))

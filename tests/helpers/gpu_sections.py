@@ -1,5 +1,6 @@
 """Sections of the GPU command that end in every way there is."""
 
+import importlib
 import os
 import signal
 import threading
@@ -28,6 +29,14 @@ def raises(bench, found: Findings):
 
 def lacks(bench, found: Findings):
     raise MissingPieceError("not installed: vllm")
+
+
+def imports(bench, found: Findings):
+    importlib.import_module("a_package_that_is_not_there.inside")
+
+
+def moved(bench, found: Findings):
+    importlib.import_module("json.moved")
 
 
 def dies(bench, found: Findings):

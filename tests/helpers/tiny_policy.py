@@ -98,7 +98,9 @@ def settings(folder: Path | str, **changes) -> MagistralGRPOConfig:
     return MagistralGRPOConfig(**{**chosen, **changes})
 
 
-def trainer(folder: Path | str, reward=letters_reward, *, model=None, data=None, callbacks=None, **changes):
+def trainer(
+    folder: Path | str, reward=letters_reward, *, model=None, data=None, callbacks=None, rollout_func=None, **changes
+):
     """A trainer ready to train."""
     return MagistralGRPOTrainer(
         model=policy() if model is None else model,
@@ -107,6 +109,7 @@ def trainer(folder: Path | str, reward=letters_reward, *, model=None, data=None,
         train_dataset=problems() if data is None else data,
         processing_class=tokenizer(),
         callbacks=callbacks,
+        rollout_func=rollout_func,
     )
 
 

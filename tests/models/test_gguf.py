@@ -66,8 +66,14 @@ def test_its_header_is_read_once_for_all_parts_and_gives_what_transformers_gives
     source = find_model(PATH)
     plain = AutoModelForCausalLM.from_pretrained(source.location, gguf_file=source.gguf_file, dtype=torch.float32)
     words = AutoTokenizer.from_pretrained(source.location, gguf_file=source.gguf_file)
-    read, opened = gguf.GGUFReader, []
-    monkeypatch.setattr(gguf, "GGUFReader", lambda *given: opened.append(given) or read(*given))
+    opened = []
+
+    class Counting(gguf.GGUFReader):
+        def __init__(self, *given):
+            opened.append(given)
+            super().__init__(*given)
+
+    monkeypatch.setattr(gguf, "GGUFReader", Counting)
     counting, name_map = gguf.GGUFReader, gguf.get_tensor_name_map
     loaded = load_ready(ModelConfig(path=PATH), ChatFormat())
     assert len(opened) == 1

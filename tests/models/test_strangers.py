@@ -57,7 +57,21 @@ def pickled(folder: Path) -> None:
     torch.save({"weight": Harm(folder / "trace")}, folder / "pytorch_model.bin")
 
 
+NF4 = {"quant_method": "bitsandbytes", "load_in_4bit": True, "bnb_4bit_quant_type": "nf4"}
 HARM = {
+    "4 bits that are none": (
+        lambda folder: changed(folder, quantization_config=NF4),
+        "says (quantization_config) that its weights are in 4 bits, and those of model.layers.0.self_attn.q_proj are",
+    ),
+    "4 bits by a method that nobody knows": (
+        lambda folder: changed(folder, quantization_config={"quant_method": "nobodys", "load_in_4bit": True}),
+        "take that out of it, and set model.quantization: nf4 where 4 bits are meant",
+    ),
+    "8 bits that are none": (
+        lambda folder: changed(folder, quantization_config={"quant_method": "bitsandbytes", "load_in_8bit": True}),
+        "take that out of it, and set model.quantization: int8 where 8 bits are meant",
+    ),
+    "a record of bits that is a list": (lambda folder: changed(folder, quantization_config=[4]), "can't be loaded: "),
     "a pickle": (pickled, "a pickle, which can run code"),
     "a billion layers": (lambda folder: changed(folder, num_hidden_layers=10**9), "asks for 1,000,000,000 layers"),
     "other sizes": (lambda folder: changed(folder, vocab_size=10**12), "can't be loaded: RuntimeError"),
@@ -97,6 +111,13 @@ def test_it_is_one_line(folder, name):
     assert "\n" not in str(error.value)
     assert not (folder / "trace").exists()
     assert time.monotonic() - before < 30
+
+
+@pytest.mark.parametrize("kind", ["nf4", "int8"])
+def test_bits_that_are_there_are_no_mistake(folder, tmp_path, kind):
+    load_model(ModelConfig(path=str(folder), quantization=kind)).save_pretrained(tmp_path / "quantized")
+    again = load_model(ModelConfig(path=str(tmp_path / "quantized"), quantization=kind))
+    assert again(input_ids=torch.tensor([[1, 2, 3]])).logits.isfinite().all()
 
 
 @pytest.mark.parametrize("kind", [MemoryError, torch.OutOfMemoryError])

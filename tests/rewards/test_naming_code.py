@@ -6,6 +6,8 @@ import sys
 
 import pytest
 
+from magistral_recipe.chain.code_files import code_files
+from magistral_recipe.data.transform import transform_mistake
 from magistral_recipe.foreign import naming_only
 from magistral_recipe.rewards import registry
 
@@ -185,3 +187,56 @@ def test_every_reward_of_the_table_is_one():
     assert len(registry.TABLE) == 8
     for name in registry.TABLE:
         registry.locate(name)
+
+
+@pytest.mark.parametrize("looked_at", [False, True], ids=["imported", "named only"])
+@pytest.mark.parametrize(
+    "name", [":good", ":", "mine_of_naming:", "mine_of_naming:a..b", "a:mine_of_naming:good", "..mine_of_naming:good",
+             " mine_of_naming:good", "mine_of_naming.py/:good", "/proc/self/mem:good", "x/y:good"],
+)  # fmt: skip
+def test_what_is_no_name_is_a_mistake(mine, name, looked_at):
+    with naming_only(looked_at):
+        assert "expected my_rewards.py:name, or package.module:name" in str(registry.mistake(name))
+        assert "expected my_data.py:function" in str(transform_mistake(name, mine))
+    assert not (mine / "imported").exists()
+
+
+@pytest.mark.parametrize("looked_at", [False, True], ids=["imported", "named only"])
+@pytest.mark.parametrize("name", ["x" * 5000 + ".py:f", "a\0b.py:f", "x" * 5000 + ":f", "x." * 3000 + "y:f"])
+def test_a_name_that_no_file_can_have_is_a_mistake_too(mine, name, looked_at):
+    with naming_only(looked_at):
+        told = registry.mistake(name)
+    assert told is not None or (looked_at and ".py" not in name)
+    assert "Traceback" not in str(told)
+
+
+EVIL = "from pathlib import Path\nPath(__file__).with_suffix('.ran').touch()\n"
+
+
+def test_no_file_in_the_working_folder_takes_a_name_of_the_tables(mine):
+    for name, listed in registry.TABLE.items():
+        shadow = mine / f"{listed.path.partition(':')[0].replace('.', '/')}.py"
+        shadow.parent.mkdir(parents=True, exist_ok=True)
+        for file in (shadow, shadow.parent / "__init__.py", mine / f"{name}.py", mine / name / "__init__.py"):
+            file.parent.mkdir(exist_ok=True)
+            file.write_text(EVIL)
+    before = [*sys.path]
+    for name in registry.TABLE:
+        assert registry.locate(name, mine).__module__.startswith("magistral_recipe.rewards")
+    assert sys.path == before  # where it is looked for first, what a reward imports would be found there too
+    assert not [*mine.rglob("*.ran")]
+
+
+def test_nor_one_of_an_installed_packages_entry_points(mine, tmp_path_factory, monkeypatch):
+    installed = tmp_path_factory.mktemp("lib") / "site-packages"
+    installed.mkdir()
+    (installed / "theirs_of_naming.py").write_text("def pays(completions, **_):\n    return [1.0] * len(completions)\n")
+    (mine / "theirs_of_naming.py").write_text(EVIL)
+    monkeypatch.setattr(sys, "path", [str(installed), *(each for each in sys.path if each != str(mine))])
+    monkeypatch.setattr(registry, "_entry_points", lambda: {"theirs": "theirs_of_naming:pays"})
+    assert registry.build("theirs", folder=mine)(completions=["a"]) == [1.0]
+    assert not [*mine.rglob("*.ran")]
+    module, own = registry.module_of("theirs"), registry.is_own("theirs")
+    found = code_files(str(module), mine, installed=not own)
+    assert found == {"theirs_of_naming": installed / "theirs_of_naming.py"}
+    sys.modules.pop("theirs_of_naming")

@@ -7,8 +7,13 @@ import json
 import pytest
 from whole_runs import kill_when, run, start
 
+from magistral_recipe.chain import run as chain_run
+from magistral_recipe.chain.own import run_id, sweep_temporary
+from magistral_recipe.chain.run_folder import RunFolder
+from magistral_recipe.chain.stage_process import run_stage, silent
 from magistral_recipe.check.recipe_file import load_recipe
-from magistral_recipe.errors import RecipeError
+from magistral_recipe.errors import RecipeError, RunError
+from magistral_recipe.stages import STAGES
 from magistral_recipe.stages.curate import CurateStage
 
 HEAD = """\
@@ -95,6 +100,83 @@ def curated(folder):
     return (stage / "problems.jsonl").read_bytes(), json.loads((stage / "funnel.json").read_text()), samples
 
 
+WITHOUT_A_MODEL = """\
+  - curate: {problems: raw, difficulty: null, labels: null}
+  - curate: {name: second, again: curate, difficulty: null, labels: null}
+  - traces: {sets: [{tiny: true, count: 40}]}
+  - count: {problems: curate}
+"""
+
+
+@pytest.fixture
+def made(tmp_path, monkeypatch):
+    """Run what is due of a chain in this process; what was decided of each stage."""
+    monkeypatch.setitem(STAGES, "count", "toy_stage:CountStage")
+    recipe = written(tmp_path, WITHOUT_A_MODEL)
+
+    def chain():
+        folder = RunFolder(tmp_path / "run", load_recipe(recipe))
+        folder.path.mkdir(exist_ok=True)
+        plans = folder.stage_plans()
+        for plan in plans:
+            if plan.decision != "skip":
+                folder.prepare(plan)
+                chain_run._require_intact(folder, plan)
+                folder.complete(plan, run_stage(folder.loaded, folder.path, plan.index, silent), 1.0, "code")
+        return [plan.decision for plan in plans]
+
+    assert chain() == ["start"] * 4
+    assert chain() == ["skip"] * 4
+    chain.path = tmp_path / "run"
+    return chain
+
+
+@pytest.mark.parametrize(
+    ("file", "anew"),
+    [("01-curate/problems.jsonl", 0), ("01-curate/steps/01-clean.jsonl", 0), ("03-traces/traces.jsonl", 2)],
+)
+@pytest.mark.parametrize("harm", ["edited", "lost"])
+def test_a_set_that_is_not_what_was_written_is_made_again_and_what_a_person_changed_is_kept(made, file, anew, harm):
+    place = made.path / file
+    before = place.read_bytes()
+    if harm == "edited":
+        place.write_bytes(before.replace(b"2", b"3", 1))
+    else:
+        place.unlink()
+    assert made() == ["resume" if index == anew else "skip" for index in range(4)]
+    assert place.read_bytes() == before
+    kept = made.path / "replaced" / f"{file.replace('/', '-')}.1"
+    assert kept.is_file() == (harm == "edited")
+    if harm == "edited":
+        assert kept.read_bytes() == before.replace(b"2", b"3", 1)
+
+
+def test_no_stage_reads_a_set_that_is_not_what_its_stage_left(made):
+    folder = RunFolder(made.path, load_recipe(made.path.parent / "recipe.yaml"))
+    plans = folder.stage_plans()
+    for file, readers in (("problems.jsonl", [1, 3]), ("steps/02-duplicates.jsonl", [1, 3])):
+        place = made.path / "01-curate" / file
+        before = place.read_bytes()
+        place.write_bytes(before.replace(b"2", b"3", 1))
+        for index in readers:
+            with pytest.raises(RunError, match=rf"it reads 01-curate, of which {file} is not what was written"):
+                chain_run._require_intact(folder, plans[index])
+        place.write_bytes(before)
+
+
+def test_fresh_deletes_a_made_set_whole_and_a_kills_leftovers_go(made):
+    steps = made.path / "01-curate" / "steps"
+    (steps / ".01-clean.jsonl.77.tmp").write_text("half")
+    (made.path / "01-curate" / ".problems.jsonl.77.tmp").write_text("half")
+    (made.path / "01-curate" / "notes.jsonl.tmp").write_text("a person's")
+    sweep_temporary(made.path)
+    assert not [*made.path.rglob(".*.tmp")]
+    (made.path / "01-curate" / "notes.jsonl.tmp").unlink()
+    run_id(made.path)
+    RunFolder(made.path, load_recipe(made.path.parent / "recipe.yaml")).start_afresh()
+    assert [file.name for file in made.path.glob("*")] == ["04-count"]  # whose words.txt no run is known to write
+
+
 @pytest.mark.slow
 def test_a_chain_that_makes_its_data_and_is_killed_in_the_middle_of_the_filter(tmp_path):
     recipe = written(tmp_path, CHAIN)
@@ -115,6 +197,32 @@ def test_a_chain_that_makes_its_data_and_is_killed_in_the_middle_of_the_filter(t
     page = (killed / "report.html").read_text()
     assert "Curation: curate" in page
     assert "Prove that 3 + 2 is 5." in page
+
+
+SHARED = """\
+  - curate:
+      problems: raw
+      launch: {num_processes: PROCESSES}
+      difficulty: {samples: 3, max_new_tokens: 20, tokens_per_batch: 600, above: null, at_most: 1.0}
+"""
+
+
+@pytest.mark.slow
+def test_two_processes_rate_as_one_does(tmp_path):
+    left = []
+    for processes in (1, 2):
+        recipe = written(tmp_path, SHARED.replace("PROCESSES", str(processes)))
+        code, text = run(recipe, tmp_path / f"out-{processes}")
+        assert code == 0, text
+        assert text.count("loaded: 43 → 42") == 1, "one process speaks"
+        stage = tmp_path / f"out-{processes}" / "01-curate"
+        files = sorted(stage.glob("ratings/samples*.jsonl"))
+        assert len(files) == processes, "each process has drawn its share"
+        samples = sorted(line for file in files for line in file.read_bytes().splitlines())
+        assert len(samples) == 40 * 3
+        funnel = json.loads((stage / "funnel.json").read_text())
+        left.append(((stage / "problems.jsonl").read_bytes(), funnel, samples))
+    assert left[0] == left[1]
 
 
 SUM = ["n=input();print(sum(map(int,input().split())))", "print(sum(map(int,open(0).read().split()[1:])))"]

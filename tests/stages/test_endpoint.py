@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import json
 import re
 
@@ -76,7 +77,7 @@ def test_mistakes_in_a_model_are_one_line_at_its_key(tmp_path, model, message):
     assert not [other for other in caught.value.problems if "valid string" in other]
 
 
-def test_what_may_be_spent_and_where_it_is_change_nothing_about_what_a_stage_makes(tmp_path):
+def test_what_may_be_spent_and_where_it_is_change_nothing_about_what_a_stage_makes(tmp_path, monkeypatch):
     def stage(url, more):
         (found,) = load_recipe(written(tmp_path, url, more)).recipe.stages
         assert isinstance(found, TracesStage)
@@ -90,6 +91,10 @@ def test_what_may_be_spent_and_where_it_is_change_nothing_about_what_a_stage_mak
     assert now.as_begun(keys_of(began)) == began
     assert now.as_begun(keys_of(stage("http://a/v1", "body: {top_k: 3}"))) != began
     assert began.inputs("base").models == ()
+    monkeypatch.delenv("TEACHER_KEY", raising=False)
+    assert list(began.warnings(tmp_path)) == [
+        (("model", "key"), "the environment has no TEACHER_KEY: the stage will stop there")
+    ]
     assert "teacher at a" in began.describe(load_recipe(tmp_path / "recipe.yaml").recipe)
 
 
@@ -127,3 +132,70 @@ def test_a_teacher_that_stops_halfway_and_goes_on(tmp_path, monkeypatch):
     assert "[THINK]" in endpoint.bodies[0]["messages"][0]["content"]  # the recipe's system prompt
     for file in out.rglob("*"):
         assert not file.is_file() or KEY.encode() not in file.read_bytes(), file
+
+
+CURATE = """\
+name: worded
+seed: 3
+model: {path: tiny}
+thinking: {system_prompt: none}
+problems:
+  raw: {path: raw.jsonl, language: en}
+stages:
+  - curate:
+      problems: raw
+      duplicates: null
+      difficulty: {model: {endpoint: "URL", name: m, retries: 0, concurrency: 1}, samples: 2, at_most: 1.0}
+      translate: {languages: [fr, de], share: 1.0, solve_samples: 2, model: {endpoint: "URL", name: t, MORE}}
+"""
+SAID = {
+    "French": "Qu'obtient-on quand on ajoute {} et 2 ensemble ?",
+    "German": "Was erhält man, wenn man {} und 2 zusammenzählt?",
+}
+
+
+def translator(number, body):
+    """Translates right but for p3 into German, loses a number of p4 in French; solves all but p5 in French."""
+    text = body["messages"][-1]["content"]
+    n = int(re.search(r"(\d+) (?:and|et|und) 2", text)[1])
+    for language, worded in SAID.items():
+        if f"into {language}" in text:
+            if (n, language) == (3, "German"):
+                return said("What do you get when you add 3 and 2?", 9)
+            return said(worded.format(n if (n, language) != (4, "French") else "a few"), 9)
+    wrong = n == 5 and "Qu'" in text
+    return said(f"<think>{THOUGHTS}</think>{ANSWER.format(n + 2 + wrong)}", 30)
+
+
+@pytest.mark.slow
+def test_a_translation_that_stops_halfway_goes_on_and_what_is_lost_is_told(tmp_path):
+    """9 problems into 2 languages; the budget ends it after 7 texts; then the rest, and each is solved or not."""
+    with loopback(translator) as endpoint:
+        recipe, out = written(tmp_path, endpoint.url), tmp_path / "run"
+        recipe.write_text(CURATE.replace("URL", endpoint.url).replace("MORE", "max_requests: 7"))
+        code, text = run(recipe, out)
+        assert code == 1, text
+        assert "stopped at max_requests (7)" in " ".join(text.split())
+        assert len(endpoint.bodies) == 9 * 2 + 7
+        recipe.write_text(CURATE.replace("URL", endpoint.url).replace("MORE", "concurrency: 2"))
+        code, text = run(recipe, out)
+        assert code == 0, text
+    # Ratings of 9 problems, 18 texts, ratings of 16 translations: each once.
+    assert len(endpoint.bodies) == 9 * 2 + 18 + 16 * 2
+    shown = " ".join(text.split())
+    assert "translate: 9 → 25; 18 added (1 the original as it was, 1 a number lost or added)" in shown
+    assert "solved in translation: 25 → 24 (1 not solved, as the original is)" in shown
+    rows = [json.loads(line) for line in (out / "01-curate" / "problems.jsonl").read_text().splitlines()]
+    pairs = {(row["translation_of"], row["language"]) for row in rows if "translation_of" in row}
+    assert pairs == {(f"p{n}", lang) for n in range(9) for lang in ("fr", "de")} - {
+        ("p3", "de"),
+        ("p4", "fr"),
+        ("p5", "fr"),
+    }
+    french = next(row for row in rows if row["id"] == "fr/p0")
+    assert (french["problem"], french["answer"], french["difficulty"]) == (SAID["French"].format(0), "2", 0.0)
+    page = (out / "report.html").read_text()
+    assert "a number lost or added" in page
+    assert "ajoute a few et 2" in page
+    assert "stays, translation of" in page
+    assert SAID["French"].format(0) in html.unescape(page)

@@ -1,4 +1,4 @@
-"""The hand-over of a trained model: what merging has moved is told, and refused where it is another model."""
+"""The hand-over of a trained model: what merging has moved is told, and refused where it is another model; launches."""
 
 import weakref
 from types import SimpleNamespace
@@ -7,6 +7,7 @@ import families
 import pytest
 import tiny_policy
 import torch
+from accelerate.utils import DistributedType
 from peft import AutoPeftModelForCausalLM
 from transformers import AutoModelForCausalLM, LlamaConfig, LlamaForCausalLM
 
@@ -14,6 +15,7 @@ from magistral_recipe.errors import RunError
 from magistral_recipe.models.config import LoraSettings, ModelConfig
 from magistral_recipe.models.load import load_model, save_model
 from magistral_recipe.models.loaded import LoadedModel
+from magistral_recipe.stages import work
 from magistral_recipe.stages.work import MERGE_GAP_LIMIT, _hand_over, _tell_gap, release_training_state
 from magistral_recipe.writing.chat_format import ChatFormat
 
@@ -133,3 +135,33 @@ def test_gradients_and_the_optimizers_moments_are_freed_before_a_hand_over(tmp_p
     assert all(weight.grad is None for weight in trainer.model.parameters())
     assert all(torch.equal(value, weights[name]) for name, value in trainer.model.state_dict().items())
     trainer.accelerator.wait_for_everyone()
+
+
+@pytest.mark.parametrize(
+    ("kind", "file", "told"),
+    [
+        (DistributedType.MULTI_GPU, "pytorch_model_fsdp.bin", r"shared its model out \(FSDP\), and this one does not"),
+        (DistributedType.FSDP, "optimizer.pt", r"did not share its model out \(FSDP\)"),
+    ],
+)
+def test_a_checkpoint_of_the_other_kind_is_not_gone_on_from(tmp_path, kind, file, told):
+    (tmp_path / file).touch()
+    trainer = SimpleNamespace(accelerator=SimpleNamespace(distributed_type=kind))
+    with pytest.raises(RunError, match=told):
+        work._require_kind(trainer, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("accelerator", "told"),
+    [
+        ({"num_processes": 1, "distributed_type": DistributedType.NO}, "asks for 2 processes, but this one is among 1"),
+        ({"distributed_type": DistributedType.DEEPSPEED}, "DeepSpeed was never run here"),
+        ({"distributed_type": DistributedType.MULTI_CPU}, "would each train the whole model"),
+        ({"distributed_type": DistributedType.FSDP, "is_fsdp2": False}, "asks for FSDP 1: set fsdp_version: 2"),
+    ],
+)
+def test_a_launch_that_shares_nothing_or_otherwise_is_stopped(monkeypatch, accelerator, told):
+    monkeypatch.setenv("ACCELERATE_USE_FSDP", "true")
+    trainer = SimpleNamespace(accelerator=SimpleNamespace(**{"num_processes": 2, **accelerator}))
+    with pytest.raises(RunError, match=told):
+        work._require_launch(trainer, SimpleNamespace(processes=2))

@@ -103,7 +103,11 @@ def written_once(tmp_path_factory):
 
 
 @pytest.mark.parametrize(
-    "mark", ["[]", "5", '{"files": []}', '{"files": {"a": "b"}}', '{"files": {}, "hashes": 3}', "{", "null", '"x"']
+    "mark",
+    [
+        *("[]", "5", '{"files": []}', '{"files": {"a": "b"}}', '{"files": {}, "hashes": 3}', "{", "null", '"x"'),
+        '{"step": 4, "files": {}, "hashes": {}}',  # nothing to hold it against
+    ],
 )
 def test_a_mark_of_another_type_is_none(written_once, tmp_path, mark):
     folder = shutil.copytree(written_once, tmp_path / "run")

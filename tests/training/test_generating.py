@@ -45,6 +45,23 @@ def test_every_rollout_has_the_tokens_text_and_reward_of_its_own_completion(tmp_
     assert (round_.rollouts[0].centred, round_.rollouts[0].advantage) == (0.0, 0.0)  # not worked out yet
 
 
+def test_completing_outside_of_a_round_changes_no_round(tmp_path):
+    _, data, undisturbed = a_round(tmp_path / "undisturbed")
+    run = trainer(tmp_path / "disturbed", letters_reward, probe_rewards=False)
+    run.model.train()
+    torch.manual_seed(3)
+    before = torch.random.get_rng_state()
+    prompts = [tokenizer()(row["prompt"])["input_ids"] for row in data]
+    completed = run.complete(prompts, 5, seed=1)
+    assert completed == run.complete(prompts, 5, seed=1)
+    assert completed != run.complete(prompts, 5, seed=2)
+    assert all(1 <= len(ids) <= 5 for ids in completed)
+    assert torch.equal(torch.random.get_rng_state(), before)
+    assert run.model.training
+    round_ = run.generate_round(data)
+    assert [rollout.text for rollout in round_.rollouts] == [rollout.text for rollout in undisturbed.rollouts]
+
+
 def test_truncated_completions_that_are_masked_have_no_token_that_counts(tmp_path):
     _, _, round_ = a_round(tmp_path, mask_truncated_completions=True)
     for rollout in round_.rollouts:

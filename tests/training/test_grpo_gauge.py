@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+
 import pytest
 import torch
 from peft import LoraConfig
@@ -72,6 +74,8 @@ def test_another_temperature_stops_the_run(tmp_path, monkeypatch):
 @pytest.mark.parametrize("adapter", [False, "copy", "trained"])
 def test_every_backend_samples_by_the_weights_that_train(tmp_path, backend, adapter):
     """After each of the updates: a copy that is stale, or an adapter folded wrongly, shows at once."""
+    words = copy.deepcopy(tokenizer())
+    words.bos_token = "<unk>"  # most tokenizers have one, and it begins no completion
     lora = LoraConfig(r=4, target_modules="all-linear", exclude_modules=["lm_head"], task_type="CAUSAL_LM")
     made = MagistralGRPOTrainer(
         policy(),
@@ -85,7 +89,7 @@ def test_every_backend_samples_by_the_weights_that_train(tmp_path, backend, adap
             sampler_correction="none",
         ),
         problems(),
-        processing_class=tokenizer(),
+        processing_class=words,
         peft_config=lora if adapter else None,
     )
     made.train()

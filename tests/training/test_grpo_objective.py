@@ -6,7 +6,7 @@ import math
 
 import pytest
 import torch
-from given_completions import rollouts
+from given_completions import rollouts, sampler_logps, scored_rollouts
 from tiny_policy import letters_reward, logged, policy, problems, settings, starts_with_a, tokenizer, trainer, weights
 from transformers import TrainerCallback
 from trl import GRPOConfig, GRPOTrainer
@@ -57,8 +57,8 @@ def normalized_by_definition(values):
     return [(v - mean) / std for v in values]
 
 
-def loss_by_definition(minibatch, now, then, low, high, beta=0.0, reference=None, per_group=False):
-    """Sum of Magistral §2.1 over the rows, from rewards and ids alone."""
+def loss_by_definition(minibatch, now, then, low, high, beta=0.0, reference=None, per_group=False, weigh=None):
+    """Sum of Magistral §2.1 over the rows, from rewards and ids alone; `weigh` makes the tokens' weights, if any."""
     groups = [range(start, start + 4) for start in range(0, len(minibatch.rollouts), 4)]
     assert all(len({minibatch.rollouts[place].problem["prompt"] for place in group}) == 1 for group in groups)
     rewards = [rollout.reward for rollout in minibatch.rollouts]
@@ -80,6 +80,8 @@ def loss_by_definition(minibatch, now, then, low, high, beta=0.0, reference=None
                 with torch.no_grad():
                     far = logps_by_definition(reference, rows[p])
                 surrogate = surrogate - beta * ratio * (torch.exp(far - logps) - (far - logps) - 1)
+            if weigh is not None:
+                surrogate = surrogate * weigh(old, torch.tensor(sampler_logps(rows[p].completion_ids.tolist())))
             total = total - surrogate.sum() / divisor
     return total
 
@@ -114,6 +116,30 @@ def test_gradients_of_real_steps_are_the_formulas(tmp_path, reward, changes, for
         assert loss.item() == pytest.approx(logged_loss, abs=2e-5)
         assert distance(gradient, expected) < 2e-5
     assert max(logged(run, "clip_ratio/region_mean")) > 0.05  # the second minibatch is off-policy
+
+
+@pytest.mark.parametrize(
+    ("how", "weigh"),
+    [
+        ("token_truncate", lambda old, drawn: (old - drawn).exp().clamp(max=2.0)),
+        ("token_mask", lambda old, drawn: torch.where(old - drawn > math.log(2.0), 0.0, (old - drawn).exp())),
+        ("sequence_truncate", lambda old, drawn: (old - drawn).sum().exp().clamp(max=2.0)),
+        ("none", None),
+    ],
+)
+def test_gradients_are_weighed_by_the_correction_for_the_sampler(tmp_path, how, weigh):
+    """In float64, from the ids: what the sampler said of a token is a function of its id and place."""
+    changes = {"sampler_correction": how, "vllm_importance_sampling_clip_max": 2.0, "sampler_gap_limit": 100.0}
+    run, steps = recorded(tmp_path, letters_reward, rollout_func=scored_rollouts, **changes)
+    assert len(steps) == 4
+    for minibatch, gradient, now, then in steps:
+        model = at(now).double()
+        loss_by_definition(minibatch, model, at(then).double(), 0.2, 0.28, weigh=weigh).backward()
+        expected = {n: p.grad for n, p in model.named_parameters() if p.grad is not None}
+        assert distance(gradient, expected) < 2e-5
+    assert len(logged(run, "sampling/gap")) == 2
+    if how == "token_truncate":
+        assert all(0.1 < share < 0.9 for share in logged(run, "sampling/cut_share"))
 
 
 def test_the_kl_term_pulls_as_its_formula_says(tmp_path):

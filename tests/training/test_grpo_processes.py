@@ -1,4 +1,8 @@
-"""Two CPU processes make the steps of one: losses, weights, decisions; and nothing hangs."""
+"""Two and four CPU processes make the steps of one, with copies of the model (DDP) and with parts of it (FSDP2).
+
+FSDP2 runs through Accelerate's launcher, the launch file that is shipped and Accelerate's own wrapping, which is told
+that these processes are a GPU's (`helpers/fsdp_on_cpu`); every such run asserts that its parameters are DTensors.
+"""
 
 from __future__ import annotations
 
@@ -11,38 +15,62 @@ from pathlib import Path
 
 import pytest
 import torch
+from transformers import AutoModelForCausalLM
 
-SCRIPT = Path(__file__).parents[1] / "helpers" / "given_completions.py"
+pytestmark = pytest.mark.slow
+
+HELPERS = Path(__file__).parents[1] / "helpers"
+SHARE_OUT = Path(__file__).parents[2] / "recipes" / "accelerate" / "fsdp2_2gpu.yaml"
 SAME = ("loss", "reward", "entropy", "clip_ratio/region_mean", "groups/uninformative", "groups/refill_rounds", "epoch")
+SAME += ("sampling/gap", "sampling/cut_share")
+REFILL = {"max_steps": 6, "max_tokens_per_microbatch": 40}
+SAVED = {"save_strategy": "steps", "save_steps": 2}
+
+
+def launcher(processes: int, fsdp: bool) -> list[str]:
+    """The words before a script that start it in so many processes."""
+    if fsdp:
+        words = ["-m", "accelerate.commands.launch", "--config_file", str(SHARE_OUT), "--mixed_precision", "no"]
+        return [*words, "--num_processes", str(processes)]
+    if processes == 1:
+        return []
+    words = ["-m", "torch.distributed.run", "--nproc-per-node", str(processes), "--master-port", "0"]
+    return [*words, "--rdzv-backend", "c10d", "--rdzv-endpoint", "localhost:0"]
 
 
 def run(folder, processes, changes, *words):
     """Train on given completions in so many processes; weights and logs of the first."""
     folder.mkdir(parents=True, exist_ok=True)
-    launcher = [sys.executable]
-    if processes > 1:
-        launcher += ["-m", "torch.distributed.run", "--nproc-per-node", str(processes), "--master-port", "0"]
-        launcher += ["--rdzv-backend", "c10d", "--rdzv-endpoint", "localhost:0"]
+    fsdp = "fsdp" in words
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
     for name in ("WORLD_SIZE", "RANK", "LOCAL_RANK", "MASTER_ADDR", "MASTER_PORT"):
         environment.pop(name, None)
+    if fsdp:
+        hooks = [str(HELPERS / "fsdp_on_cpu"), environment.get("PYTHONPATH")]
+        environment["PYTHONPATH"] = os.pathsep.join(filter(None, hooks))
+    script = [str(HELPERS / "given_completions.py"), str(folder), json.dumps(changes), *words]
     done = subprocess.run(
-        [*launcher, str(SCRIPT), str(folder), json.dumps(changes), *words],
+        [sys.executable, *launcher(processes, fsdp), *script],
         env=environment,
         capture_output=True,
         text=True,
-        timeout=240,
+        timeout=400,
         check=False,
     )
     assert done.returncode == 0, done.stderr[-3000:]
     return torch.load(folder / "weights.pt"), json.loads((folder / "log.json").read_text())
 
 
-@pytest.mark.slow
+@pytest.fixture(scope="module")
+def alone(tmp_path_factory):
+    """One process's run, and its folder with a checkpoint at every second step."""
+    folder = tmp_path_factory.mktemp("alone") / "run"
+    return run(folder, 1, {**REFILL, **SAVED}), folder
+
+
 @pytest.mark.parametrize(
     "changes",
     [
-        pytest.param({"max_steps": 6, "max_tokens_per_microbatch": 40}, id="refill and ragged ranks"),
         pytest.param(
             {"max_steps": 6, "prompts_per_batch": 2, "num_generations": 3, "minibatches_per_batch": 1}, id="odd groups"
         ),
@@ -50,38 +78,62 @@ def run(folder, processes, changes, *words):
     ],
 )
 def test_two_processes_train_as_one(tmp_path, changes):
-    assert_the_same(run(tmp_path / "one", 1, changes), run(tmp_path / "two", 2, changes))
+    assert_the_same(run(tmp_path / "one", 1, changes), run(tmp_path / "two", 2, changes), 2)
 
 
-@pytest.mark.slow
-def test_two_processes_that_share_the_weights_train_as_one(tmp_path):
-    changes = {"max_steps": 6, "max_tokens_per_microbatch": 40}
-    assert_the_same(run(tmp_path / "one", 1, changes), run(tmp_path / "two", 2, changes, "fsdp"))
+def test_four_processes_train_as_one(alone, tmp_path):
+    """With refill and ragged ranks."""
+    assert_the_same(alone[0], run(tmp_path / "four", 4, REFILL), 4)
 
 
-@pytest.mark.slow
-def test_two_processes_resume_as_if_nothing_had_happened(tmp_path):
-    changes = {"max_steps": 6, "max_tokens_per_microbatch": 40, "save_strategy": "steps", "save_steps": 2}
-    straight, log = run(tmp_path / "a", 2, changes)
-    shutil.copytree(tmp_path / "a" / "checkpoint-4", tmp_path / "b" / "checkpoint-4")
-    resumed, log_again = run(tmp_path / "b", 2, changes, "resume")
-    assert len(log) == 7
-    for left, right in zip(log[:-1], log_again[:-1], strict=True):
-        assert {name: left.get(name) for name in SAME} == {name: right.get(name) for name in SAME}
-    assert all(torch.equal(resumed[name], tensor) for name, tensor in straight.items())
+def test_two_processes_correct_for_a_sampler_as_one_does(tmp_path):
+    """What one process does is held against the formula in `test_grpo_objective.py`."""
+    changes = {"max_steps": 6, "max_tokens_per_microbatch": 40, "sampler_gap_limit": 100.0}
+    single, double = run(tmp_path / "one", 1, changes, "scored"), run(tmp_path / "two", 2, changes, "scored")
+    assert_the_same(single, double, 2)
+    cut = [entry["sampling/cut_share"] for entry in double[1] if "sampling/cut_share" in entry]
+    assert len(cut) == 3  # batches
+    assert 0.05 < max(cut) < 1
 
 
-def assert_the_same(single, double):
-    """Losses, decisions and weights of a run in one process and in two."""
-    (one, log_of_one), (two, log_of_two) = single, double
-    assert {entry["world"] for entry in log_of_two} == {2}
-    assert len(log_of_one) == 7  # six steps and the summary
-    assert one.keys() == two.keys()
+def test_two_processes_that_share_the_weights_train_as_one_and_leave_checkpoints_that_load(alone, tmp_path):
+    weights, log = run(tmp_path / "two", 2, {**REFILL, **SAVED}, "fsdp")
+    assert_the_same(alone[0], (weights, log), 2)
+    plain = AutoModelForCausalLM.from_pretrained(tmp_path / "two" / "checkpoint-6")
+    named = dict(plain.named_parameters())
+    assert named.keys() == weights.keys()
+    assert all(torch.equal(named[name], tensor) for name, tensor in weights.items())
+
+    shutil.copytree(tmp_path / "two" / "checkpoint-4", tmp_path / "again" / "checkpoint-4")
+    assert_the_same((weights, log), run(tmp_path / "again", 2, REFILL, "fsdp", "resume"), 2, closely=True)
+
+
+def test_two_processes_resume_as_if_nothing_had_happened_and_one_goes_on_with_theirs(alone, tmp_path):
+    straight = run(tmp_path / "a", 2, {**REFILL, **SAVED})
+    assert_the_same(alone[0], straight, 2)
+    for name in ("b", "c"):
+        shutil.copytree(tmp_path / "a" / "checkpoint-4", tmp_path / name / "checkpoint-4")
+    assert_the_same(straight, run(tmp_path / "b", 2, REFILL, "resume"), 2, closely=True)
+    assert_the_same(alone[0], run(tmp_path / "c", 1, REFILL, "resume"), 1)
+
+
+def test_two_processes_go_on_with_what_one_began(alone, tmp_path):
+    shutil.copytree(alone[1] / "checkpoint-4", tmp_path / "checkpoint-4")
+    assert_the_same(alone[0], run(tmp_path, 2, REFILL, "resume"), 2)
+
+
+def assert_the_same(expected, found, processes, closely=False):
+    """Losses, decisions and weights of two runs; `closely` to the last bit."""
+    (one, log_of_one), (other, log) = expected, found
+    assert log[-1]["world"] == processes
+    assert len(log_of_one) == len(log) == 7  # six steps and the summary
+    assert one.keys() == other.keys()
     assert one
-    for left, right in zip(log_of_one[:-1], log_of_two[:-1], strict=True):
+    for left, right in zip(log_of_one[:-1], log[:-1], strict=True):
         for name in SAME:
             assert (name in left) == (name in right)
             if name in left:
-                assert right[name] == pytest.approx(left[name], abs=2e-5), (name, left["step"])
+                wanted = left[name] if closely else pytest.approx(left[name], abs=2e-5)
+                assert right[name] == wanted, (name, left["step"])
     for name, tensor in one.items():
-        assert torch.allclose(two[name], tensor, atol=2e-5), name
+        assert torch.equal(other[name], tensor) if closely else torch.allclose(other[name], tensor, atol=2e-5), name

@@ -41,12 +41,12 @@ SECTIONS = (
     Section("rollouts", f"{_HERE}.rollouts:backends", 180),
     Section("handover", f"{_HERE}.handover:quantized"),
     Section("quickstart", f"{_HERE}.chains:quickstart", 900, default=False, alone=True),
-    Section("vllm-colocate", f"{_HERE}.vllm:merged", 300, default=False, alone=True),
-    Section("vllm-adapter", f"{_HERE}.vllm:adapter", 300, default=False, alone=True),
-    Section("vllm-evaluate", f"{_HERE}.vllm:evaluation", 300, default=False, alone=True),
-    Section("vllm-qlora", f"{_HERE}.vllm:quantized", 300, default=False, alone=True),
+    Section("vllm-colocate", f"{_HERE}.vllm:merged", 420, default=False, alone=True),
+    Section("vllm-adapter", f"{_HERE}.vllm:adapter", 420, default=False, alone=True),
+    Section("vllm-evaluate", f"{_HERE}.vllm:evaluation", 420, default=False, alone=True),
+    Section("vllm-qlora", f"{_HERE}.vllm:quantized", 420, default=False, alone=True),
     Section("8b-qlora", f"{_HERE}.training:grpo_qlora_8b", 400, default=False, alone=True),
-    Section("learning", f"{_HERE}.chains:learning", 3600, default=False, alone=True),
+    Section("learning", f"{_HERE}.chains:learning", 5400, default=False, alone=True),
 )
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from gpu_check.bench import Bench
 from gpu_check.outcome import Findings
 
-OPTIONAL = {"landlock", "sandbox", "C++ compiler", "vllm", "language model"}
-"""What training on a GPU does without."""
+OPTIONAL = {"landlock", "sandbox", "C++ compiler", "vllm", "bitsandbytes", "language model"}
+"""What training on a GPU does without; sections that don't are skipped."""
 
 WITHOUT_GPU = {"GPU", "driver"}
 """What the self-test does without."""

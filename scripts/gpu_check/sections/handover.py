@@ -20,7 +20,8 @@ LIMIT = 0.5
 def quantized(bench: Bench, found: Findings) -> None:
     """SFT of a few steps at a high rate, then every adapted weight against its definition."""
     need("bitsandbytes")
-    given = stage.recipe(bench, "0.6b", QLORA, stage.sft(bench, learning_rate=1e-3, max_steps=4))
+    merged = {**QLORA, "lora": {**QLORA["lora"], "handover": "merge"}}
+    given = stage.recipe(bench, "0.6b", merged, stage.sft(bench, learning_rate=1e-3, max_steps=4))
     ran = stage.run(bench, "handover", given)
     stage.judge_memory(bench, found, ran)
     off, moved, count = _against_definition(bench, ran.folder, model_folder(bench, "0.6b"))

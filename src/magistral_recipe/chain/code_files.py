@@ -18,18 +18,20 @@ _OWN = __name__.partition(".")[0]
 """This package: that its code has changed is said, and makes no stage run again."""
 
 
-def code_files(module: str, folder: Path | None = None) -> dict[str, Path]:
+def code_files(module: str, folder: Path | None = None, *, installed: bool = False) -> dict[str, Path]:
     """Find the files behind a module.
 
     Args:
         module: its dotted name, or `file.py`.
         folder: the recipe's, where a person's own files are looked for first.
+        installed: it is an installed package's name, which no file beside the recipe takes.
 
     Returns:
         Each module's name and file, the named one's first; empty where there is no such module, or it is no file.
     """
-    own = own_code.file_of(module, folder)
-    root = None if own is None else own_code.root_of(module, own)
+    own = None if installed else own_code.file_of(module, folder)
+    # What it imports is looked for where its own import makes Python look.
+    roots = [] if own is None else [own_code.root_of(module, own), *own_code.starts(folder)]
     module = own.stem if own is not None and module.endswith(".py") else module
     home = module.partition(".")[0]
     found: dict[str, Path] = {}
@@ -37,7 +39,8 @@ def code_files(module: str, folder: Path | None = None) -> dict[str, Path]:
     while waiting:
         name = waiting.pop(0)
         first = name.partition(".")[0]
-        file = None if root is None else own_code.beneath(root, name.split("."))
+        beside = (own_code.beneath(root, name.split(".")) for root in roots)
+        file = next((each for each in beside if each is not None), None)
         if name in found or first == _OWN or (file is None and first in sys.stdlib_module_names):
             continue
         file = file or _file_of(name)

@@ -164,26 +164,43 @@ def _short_folder() -> tempfile.TemporaryDirectory[str]:
 
 
 class EventSender:
-    """A stage's end. Without a runner (a stage started by hand) nothing is sent."""
+    """A stage's end. Without a runner (a stage started by hand) nothing is sent.
+
+    Somebody's code may close its socket, whose number another file or socket then has: it is looked at before each
+    event, and connected anew.
+    """
 
     def __init__(self) -> None:
-        address, _, key = os.environ.pop(_VARIABLE, "").partition(" ")  # children of the stage are not to speak
+        self._address, _, self._key = os.environ.pop(_VARIABLE, "").partition(" ")  # its children are not to speak
         self._process = os.getpid()
-        self._socket: socket.socket | None = None
-        if not address:
-            return
-        if hasattr(socket, "AF_UNIX"):
-            self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-            self._socket.connect(address)
-        else:
-            self._socket = socket.create_connection(("127.0.0.1", int(address)))
-        self._socket.sendall(key.encode() + b"\n")
+        self._socket = self._connected() if self._address else None
 
     def __call__(self, event: Mapping[str, Any], /) -> None:
         """Send an event; a runner that is gone takes this process with it, so nobody else need hear of that."""
         if self._socket is None or os.getpid() != self._process:  # a fork has nothing to say
             return
+        line = json.dumps(event, default=str).encode() + b"\n"
         try:
-            self._socket.sendall(json.dumps(event, default=str).encode() + b"\n")
+            if self._inode(self._socket) != self._known:
+                self._socket.detach()  # what has its number now is not ours to close
+                self._socket = self._connected()
+            self._socket.sendall(line)
         except OSError:
             self._socket = None
+
+    def _connected(self) -> socket.socket:
+        if hasattr(socket, "AF_UNIX"):
+            made = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+            made.connect(self._address)
+        else:
+            made = socket.create_connection(("127.0.0.1", int(self._address)))
+        made.sendall(self._key.encode() + b"\n")
+        self._known = self._inode(made)
+        return made
+
+    @staticmethod
+    def _inode(held: socket.socket) -> int:
+        try:
+            return os.fstat(held.fileno()).st_ino
+        except OSError:
+            return -1

@@ -7,8 +7,9 @@ their own, the same run folder, which the same call goes on with.
 from __future__ import annotations
 
 import html
+import warnings
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -98,6 +99,19 @@ def run(
         DataError: a mistake in the data.
         RunError: a stage failed.
     """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FutureWarning)  # of TRL, of transformers, about names among themselves
+        return _run(recipe, problems, traces, output, changes, RunOptions(fresh=fresh, restart=restart))
+
+
+def _run(
+    recipe: Mapping[str, Any] | str | Path,
+    problems: Any,
+    traces: Any,
+    output: str | Path | None,
+    changes: Sequence[str],
+    options: RunOptions,
+) -> FinishedRun:
     if problems is None and traces is None and not isinstance(recipe, Mapping):
         loaded = load_telling_all(Path(recipe), list(changes))
         folder = Path(output) if output is not None else Path("runs") / loaded.recipe.name
@@ -106,7 +120,7 @@ def run(
         folder = Path(output) if output is not None else Path("runs") / str(data.get("name", "mine"))
         _put_in(data, problems, traces, folder / _DATA)
         loaded = recipe_of(data, base, list(changes))
-    return FinishedRun(run_recipe(loaded, RunOptions(folder, fresh, restart)))
+    return FinishedRun(run_recipe(loaded, replace(options, output=folder)))
 
 
 def _plain(recipe: Mapping[str, Any] | str | Path) -> tuple[dict[str, Any], Path]:

@@ -18,6 +18,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+import magistral_recipe
 from magistral_recipe.chain.events import EventChannel
 from magistral_recipe.check.recipe_file import launched_with
 from magistral_recipe.errors import RecipeError, RunError, UserError
@@ -25,6 +26,7 @@ from magistral_recipe.machine import LOCAL_RANK, RANK, WORLD_SIZE, World, has_gp
 from magistral_recipe.recipe.sections import LaunchConfig, LoadedRecipe
 
 _PARENT = "MAGISTRAL_RECIPE_RUNNER"
+_SAFE_PATH, _OURS = "PYTHONSAFEPATH", "magistral-recipe"
 
 
 def as_launched(loaded: LoadedRecipe, world: World) -> tuple[LoadedRecipe, World, str | None]:
@@ -213,7 +215,30 @@ def _environment() -> dict[str, str]:
     environment.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     for name in (RANK, WORLD_SIZE, LOCAL_RANK):
         environment.pop(name, None)
-    return environment
+    return environment | _safe_path()
+
+
+def _safe_path() -> dict[str, str]:
+    """Keep the working folder out of where the stage's processes look for modules, the launcher's children too.
+
+    A `math.py` or `random.py` that lies there is a person's own and nobody's library; code that a recipe names is found
+    by `own_code`. The processes take it out of their environment: what somebody's reward starts is as he left it.
+    """
+    if os.environ.get(_SAFE_PATH):
+        return {}
+    root = str(Path(magistral_recipe.__file__).resolve().parents[1])
+    beside = {} if root != os.getcwd() else {"PYTHONPATH": os.pathsep.join([root, *_python_path()])}
+    return {_SAFE_PATH: _OURS, **beside}
+
+
+def _python_path() -> list[str]:
+    return [path for path in os.environ.get("PYTHONPATH", "").split(os.pathsep) if path]
+
+
+def forget_safe_path() -> None:
+    """In a stage's process: what it starts looks for modules as the person's own shell has it."""
+    if os.environ.get(_SAFE_PATH) == _OURS:
+        del os.environ[_SAFE_PATH]
 
 
 def _until_it_ends(process: subprocess.Popen, channel: EventChannel) -> Iterator[dict[str, Any]]:
@@ -239,6 +264,8 @@ def _death(code: int, log: Path, begin: int) -> str:
         return "the stage's process was killed (signal 9: often the system, out of memory)"
     if code < 0:
         return f"the stage's process died of {signal.Signals(-code).name}"
+    if code == 0:
+        return "the stage's process ended with exit code 0 before its work was done: did its code call os._exit?"
     with open(log, "rb") as stream:
         stream.seek(max(begin, log.stat().st_size - 10_000))
         lines = [line for line in stream.read().decode("utf-8", "replace").splitlines() if line.strip()]

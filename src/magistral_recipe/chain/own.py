@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import secrets
 import shutil
+from collections.abc import Collection, Mapping
 from pathlib import Path
 
 from magistral_recipe import layout
@@ -20,8 +21,9 @@ RESOLVED = "# The resolved recipe of this run"
 """How the recipe begins that a run writes into its folder."""
 
 _OF_A_STAGE = (
-    *(layout.STAGE, layout.MODEL, layout.CHECKPOINTS, layout.BEST),
-    *(layout.METRICS, layout.ROLLOUTS, layout.REWARDS, layout.LOG),
+    *(layout.STAGE, layout.MODEL, layout.ADAPTER, layout.CHECKPOINTS, layout.BEST),
+    *(layout.METRICS, layout.ROLLOUTS, layout.BASELINE, layout.REWARDS, layout.LOG),
+    *(layout.PROBLEMS, layout.TRACES, layout.FUNNEL, layout.STEPS, layout.RATINGS),
 )
 
 
@@ -43,8 +45,13 @@ def _known_id(folder: Path) -> str | None:
 def sweep_temporary(folder: Path) -> None:
     """Delete what a kill left of files that were being replaced, in a run's own folder and its stages'."""
     for place in (folder, *folder.glob(layout.STAGE_FOLDERS)):
-        for name in (*layout.OF_A_RUN, layout.STAGE, layout.METRICS, layout.ROLLOUTS):
-            for file in place.glob(f".{name}.*.tmp") if not place.is_symlink() else ():
+        if place.is_symlink():
+            continue
+        for name in (*layout.OF_A_RUN, *_OF_A_STAGE):
+            for file in place.glob(f".{name}.*.tmp"):
+                file.unlink(missing_ok=True)
+        for inner in (place / layout.STEPS, place / layout.BEST):
+            for file in inner.glob(".*.tmp") if place != folder and not inner.is_symlink() else ():
                 file.unlink(missing_ok=True)
 
 
@@ -69,6 +76,28 @@ def require_own(folder: Path, recipe: Path) -> None:
     for name in foreign:
         what = "is the recipe itself" if _same(folder / name, recipe) else "is not a run's"
         lines.append(f"{folder / name}: {what}, and a run writes its own {name} there: give another --output")
+    if lines:
+        raise RecipeError(lines)
+
+
+def require_outside(folder: Path, read: Mapping[str, Path], written: Collection[str] | None) -> None:
+    """See that nothing that a run reads lies in a folder that it writes anew, moves aside or deletes.
+
+    Args:
+        folder: the run folder, which need not exist.
+        read: files and folders, by what a person calls them.
+        written: names of the folders of its stages; ``None`` for those of all stages there.
+
+    Raises:
+        RecipeError: one line a file.
+    """
+    lines = []
+    for label, file in read.items():
+        with contextlib.suppress(ValueError):
+            first = (file.resolve().relative_to(folder.resolve()).parts or ("",))[0]
+            is_stage = first == layout.REPLACED or layout.stage_name(first) is not None
+            if is_stage if written is None else first in written:
+                lines.append(f"{label} lies in {folder / first}, which this run writes anew: give another --output")
     if lines:
         raise RecipeError(lines)
 

@@ -62,8 +62,8 @@ def files_read(loaded: LoadedRecipe, stage: Stage, start: str) -> dict[str, Path
         if Path(path).name != path or Path(path).suffix:  # a word is no path, even where a file has its name
             found.add(path, Path(path).expanduser())
     for name in recipe.code_of(stage):
-        module = registry.module_of(name)
-        for code, file in code_files(module, base).items() if module else ():
+        module, installed = registry.module_of(name), not registry.is_own(name)
+        for code, file in code_files(module, base, installed=installed).items() if module else ():
             found.add(f"{code} (code)", file)
     return found.paths
 
@@ -118,9 +118,10 @@ def _adapted(folder: Path) -> Path | None:
 
 
 def _source(source: ProblemsSource, base: Path) -> Iterator[Path]:
-    """A source's file or folder; of a benchmark of the user's own its row, and the data that the row names."""
-    if source.path is not None:
-        yield base / Path(source.path).expanduser()
+    """A source's file or folder, its layout; of a benchmark of the user's own its row, and the data that it names."""
+    for path in (source.path, source.layout):
+        if path is not None:
+            yield base / Path(path).expanduser()
     if source.benchmark is None:
         return
     yield base / Path(source.benchmark).expanduser()

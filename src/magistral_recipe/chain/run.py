@@ -81,7 +81,7 @@ def run_recipe(loaded: LoadedRecipe, options: RunOptions, display: Display | Non
     display = display or Display(len(loaded.recipe.stages))
     if told:
         display.event({"type": "note", "text": told})
-    folder.require_own()
+    folder.require_own(options.fresh)
     with folder.locked():
         plans = _prepare_run(folder, options, display)
         announce(path, world, plans)
@@ -294,14 +294,15 @@ def _as_of_now(folder: RunFolder, plan: StagePlan, display: Display) -> StagePla
 
 
 def _require_intact(folder: RunFolder, plan: StagePlan) -> None:
-    """Hold the models that a stage is about to read against what their stages left.
+    """Hold the models and the sets that a stage is about to read against what their stages left.
 
     Raises:
         RunError: naming the file.
     """
-    models = plan.stage.inputs(plan.start_model).models
-    for place in places_of(folder.loaded.recipe, folder.path)[: plan.index]:
-        record = read_record(place.record) if place.stage.name in models else None
+    recipe, used = folder.loaded.recipe, plan.stage.inputs(plan.start_model)
+    made = (*used.models, *recipe.made_by_stages(used.problems))
+    for place in places_of(recipe, folder.path)[: plan.index]:
+        record = read_record(place.record) if place.stage.name in made else None
         if record is None:
             continue
         for reason in damage(place.folder, record.outputs, record.hashes):

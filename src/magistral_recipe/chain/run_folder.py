@@ -134,22 +134,26 @@ class RunFolder:
         identities: dict[str, str] = {}
         by_word: set[str] = set()  # models of stages that start anew because a key was changed
         for place in places_of(self.loaded.recipe, self.path):
-            begun = self._as_begun(place)
-            fingerprint = self._fingerprint(begun, place.start_model, prints)
+            begun, processes = self._as_begun(place)
+            fingerprint = self._fingerprint(begun, processes, place.start_model, prints)
             files = files_read(self.loaded, place.stage, place.start_model)
             reads = {label: self.hashes.of(path) for label, path in files.items()}
             seen = {label: self.hashes.signature(path) for label, path in files.items()}
             used = place.stage.inputs(place.start_model)
             models = [name for name in (*used.models, *self._made(used)) if name in identities]
             reads |= {f"{MODEL_OF} '{name}'": identities[name] for name in models}
-            made_of = self._made_of(begun)
+            made_of = self._made_of(begun, processes)
             verdict = self._decide(place, fingerprint, made_of, reads, by_word.intersection(models), read)
             if restart and verdict.refused:
                 verdict = _Verdict("restart", verdict.why, by_word=True)
             if fresh and verdict.decision != "start":
                 verdict = _Verdict("restart", ("--fresh, and not all of it is this run's",), by_word=True)
-            if verdict.decision == "resume" and begun != place.stage:
-                given = [{key: v for key, v in keys_of(stage).items() if v != {}} for stage in (begun, place.stage)]
+            now = self.loaded.recipe.launch_of(place.stage).num_processes
+            if verdict.decision == "resume" and (begun, processes) != (place.stage, now):
+                given = [
+                    {key: value for key, value in keys_of(stage).items() if value != {}} | {"num_processes": number}
+                    for stage, number in ((begun, processes), (place.stage, now))
+                ]
                 verdict = replace(verdict, why=(*verdict.why, *differences(*given)))
             if place.stage.makes_model or place.stage.makes_problems or place.stage.makes_traces:
                 prints[place.stage.name] = fingerprint
@@ -174,12 +178,14 @@ class RunFolder:
             )
         return plans
 
-    def _as_begun(self, place: StagePlace) -> Stage:
-        """A stage with the keys that only decide what it takes as they were when it began."""
+    def _as_begun(self, place: StagePlace) -> tuple[Stage, int]:
+        """A stage and its processes with the keys that only decide what it takes as they were when it began."""
+        now = self.loaded.recipe.launch_of(place.stage).num_processes
         record = read_record(place.record)
         if record is None or record.made_of is None or record.kind != place.stage.kind:
-            return place.stage
-        return place.stage.as_begun(record.made_of)
+            return place.stage, now
+        processes = record.made_of.get("num_processes", now) if place.stage.same_in(record.made_of, now) else now
+        return place.stage.as_begun(record.made_of, now), processes
 
     def _decide(
         self,
@@ -228,25 +234,25 @@ class RunFolder:
         known = {*self._local_files(place.stage.inputs(place.start_model)), self.loaded.recipe.model.path}
         return tuple(label for label in reads if label not in known and not label.startswith(MODEL_OF))
 
-    def _made_of(self, stage: Stage) -> dict[str, Any]:
+    def _made_of(self, stage: Stage, processes: int) -> dict[str, Any]:
         recipe = self.loaded.recipe
         used = stage.inputs(BASE)
         problems = {name: recipe.problems[name].model_dump(mode="json") for name in self._given(used)}
         keys = keys_of(stage)
         keys |= flat({"model": recipe.model.model_dump(mode="json"), "thinking": recipe.thinking.model_dump()})
         keys |= flat(problems, "problems")
-        keys |= {"kind": stage.kind, "seed": recipe.seed, "num_processes": recipe.launch_of(stage).num_processes}
+        keys |= {"kind": stage.kind, "seed": recipe.seed, "num_processes": processes}
         keys["the order of its models"] = list(stage.inputs("its start").models)
         return json.loads(json.dumps(keys, default=str))
 
-    def _fingerprint(self, stage: Stage, start: str, prints: Mapping[str, str]) -> str:
+    def _fingerprint(self, stage: Stage, processes: int, start: str, prints: Mapping[str, str]) -> str:
         recipe = self.loaded.recipe
         used = stage.inputs(start)
         parts = {
             "format": FORMAT_VERSION,
             "kind": stage.kind,
             "config": stage.model_dump(mode="json", exclude={"name", "launch"}),
-            "processes": recipe.launch_of(stage).num_processes,
+            "processes": processes,
             "seed": recipe.seed,
             "model": recipe.model.model_dump(mode="json"),
             "thinking": recipe.thinking.model_dump(mode="json"),
@@ -305,14 +311,10 @@ class RunFolder:
         before = None if plan.decision == "restart" else read_record(plan.record)
         if plan.decision == "restart":
             self._set_aside(plan.folder)
-        elif (
-            plan.decision == "resume"
-            and before is not None
-            and before.status == "complete"
-            and (plan.folder / layout.MODEL).exists()
-        ):
+        elif plan.decision == "resume" and before is not None and before.status == "complete":
             # It is damaged, or somebody has changed it by hand, which must not go when it is made again.
-            self._set_aside(plan.folder / layout.MODEL, f"{plan.folder.name}-{layout.MODEL}")
+            for place in _changed(plan.folder, before):
+                self._set_aside(place, "-".join((plan.folder.name, *place.relative_to(plan.folder).parts)))
         plan.folder.mkdir(parents=True, exist_ok=True)
         write_record(
             plan.record,
@@ -367,13 +369,21 @@ class RunFolder:
         """
         own.forget(self.path, mine=self.loaded.document.file)
 
-    def require_own(self) -> None:
-        """See that no file of the user's stands where a run writes its own.
+    def require_own(self, fresh: bool = False) -> None:
+        """See that no file of the user's stands where a run writes its own, nor what it reads where its stages write.
+
+        Args:
+            fresh: what earlier runs left in the folder is to go.
 
         Raises:
             RecipeError: naming them.
         """
         own.require_own(self.path, self.loaded.document.file)
+        places = places_of(self.loaded.recipe, self.path)
+        read = {"the recipe": self.loaded.document.file}
+        for place in places:
+            read |= files_read(self.loaded, place.stage, place.start_model)
+        own.require_outside(self.path, read, None if fresh else {place.folder.name for place in places})
 
     def _set_aside(self, folder: Path, name: str | None = None) -> Path:
         """Nothing that took hours is deleted because a key changed: it moves to `replaced/`."""
@@ -386,6 +396,21 @@ class RunFolder:
         return target
 
 
+def _changed(folder: Path, record: StageRecord) -> Iterator[Path]:
+    """What a complete stage has left that is to be made again: its model as a whole, of the rest what has changed."""
+    model = folder / layout.MODEL
+    if model.exists():
+        yield model
+    for name, size in record.outputs.items():
+        file, digest = folder / name, (record.hashes or {}).get(name)
+        if (
+            model not in file.parents
+            and file.is_file()
+            and any(damage(folder, {name: size}, digest and {name: digest}))
+        ):
+            yield file
+
+
 def _hash_of_text(parts: Any) -> str:
     return hashlib.sha256(json.dumps(parts, sort_keys=True, default=str).encode()).hexdigest()[:16]
 
@@ -396,6 +421,7 @@ def _outputs(folder: Path) -> Iterator[Path]:
         folder / layout.MODEL,
         folder / layout.PROBLEMS,
         folder / layout.TRACES,
+        *folder.glob(f"{layout.STEPS}/*.jsonl"),
         *folder.glob(f"*/{layout.SCORES}"),
     ):
         for file in path.rglob("*") if path.is_dir() else [path]:

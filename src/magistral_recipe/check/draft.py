@@ -8,20 +8,23 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from magistral_recipe.check.draft_data import Seen, look
 from magistral_recipe.check.memory.devices import Device, device_here, find_device
 from magistral_recipe.check.memory.moments import parameter_count
-from magistral_recipe.errors import DataError
+from magistral_recipe.check.memory.plan import plan_recipe
+from magistral_recipe.check.recipe_file import recipe_of
+from magistral_recipe.errors import DataError, RecipeError
 from magistral_recipe.machine import GIB
 from magistral_recipe.models.config import ModelConfig
 from magistral_recipe.models.paths import TINY, lasting_path, missing_model
 from magistral_recipe.models.shape import find_shape
 from magistral_recipe.recipe.document import to_yaml
 from magistral_recipe.writing.thinking import Thinking
+from magistral_recipe.yamltext import parse_yaml
 
 
 @dataclass(frozen=True)
@@ -45,6 +48,7 @@ def draft_recipe(
     traces: Path | None = None,
     name: str = "mine",
     columns: Mapping[str, str] | None = None,
+    test: Path | None = None,
 ) -> Draft:
     """Put a recipe together.
 
@@ -56,6 +60,7 @@ def draft_recipe(
         traces: a file of traces for SFT.
         name: the recipe's.
         columns: field to column of the problems (or traces), where a person says so.
+        test: a file of problems to be tested by; without one a fifth of the problems is held out.
 
     Returns:
         The draft.
@@ -69,13 +74,45 @@ def draft_recipe(
     seen += [] if traces is None else look(traces, folder, Thinking(), "traces", columns if data is None else None)
     problems = next((each for each in seen if each.use == "problems"), None)
     imitated = next((each for each in seen if each.use == "traces"), None)
+    if problems is not None and test is not None:
+        problems.test = _tested(test, folder, columns)
+        problems.keys.pop("split", None)
     if problems is not None and imitated is not None and "split" in problems.keys and problems.words & imitated.words:
         imitated.keys["split"] = problems.keys["split"]  # traces of problems that are held out are no training data
     cold = imitated.keys if imitated is not None else {"tiny": True, "count": 400} if path == TINY else None
     sizes = _sizes(path, device, folder)
-    notes = [each.note for each in seen] + sizes.notes
-    text = "\n".join(_lines(name, path, sizes, problems, cold, alone=data is None and traces is None)) + "\n"
-    return Draft(text, tuple(notes))
+
+    def text() -> str:
+        return "\n".join(_lines(name, path, sizes, problems, cold, alone=data is None and traces is None)) + "\n"
+
+    if device.gpu and path != TINY:
+        _fit(sizes, text(), device, folder)
+    return Draft(text(), (*(each.note for each in seen), *sizes.notes))
+
+
+def _fit(sizes: _Sizes, text: str, device: Device, folder: Path) -> None:
+    """Change the keys that a plan of the draft says to change, so that each stage fits the card."""
+    try:
+        plan = plan_recipe(recipe_of(parse_yaml(text, "safe"), folder), device)
+    except (RecipeError, DataError):  # whoever loads it is told
+        return
+    sections = {"model": sizes.model, "sft.trainer": sizes.sft, "grpo.trainer": sizes.grpo, "evaluate": sizes.evaluate}
+    for change in (change for stage in (plan.stages if plan else ()) for change in stage.remedy or ()):
+        for key, value in change.settings.items():
+            section, _, name = key.rpartition(".")
+            if section in sections:
+                sections[section][name] = value
+
+
+def _tested(test: Path, folder: Path, columns: Mapping[str, str] | None) -> dict[str, Any]:
+    """The keys of a set to be tested by, whose columns need not have the names of the other file's."""
+    try:
+        seen = look(test, folder, Thinking(), "problems", columns)[0]
+    except DataError:
+        if not columns:
+            raise
+        seen = look(test, folder, Thinking(), "problems")[0]
+    return {key: value for key, value in seen.keys.items() if key != "split"}
 
 
 # ------------------------------------------------------------------------------------------- model and sizes
@@ -91,6 +128,7 @@ class _Sizes:
     system_prompt: str
     answer_tokens: int
     notes: list[str]
+    evaluate: dict[str, Any] = field(default_factory=dict)
 
 
 def _model_path(model: str, folder: Path) -> str:
@@ -170,35 +208,39 @@ def _lines(
     yield from _block({"model": sizes.model})
     yield "# Tags around the thoughts; the chat template is the model's own where it fits, and `check` says which."
     yield from _block({"thinking": {"open": "<think>", "close": "</think>", "system_prompt": sizes.system_prompt}})
-    held_out, sources = _problem_sets(problems, embedded=alone)
-    if sources:
-        if problems is not None and "split" in problems.keys:
+    sets = _problem_sets(problems, embedded=alone)
+    if sets:
+        if "train_heldout" in sets:
             yield "# A fifth is held out by its words, and is the set train_heldout: nothing is trained and tested on."
-        yield from _block({"problems": sources})
+        yield from _block({"problems": {name: keys for name, keys in sets.items() if name != "train_heldout"}})
     yield "stages:"
     if cold is not None:
         yield "  # Cold start: the model learns to think, and to write the tags and the box, from traces."
         yield from _item("sft", {"traces": cold, "trainer": sizes.sft})
     else:
-        yield "  # A model that has not learnt to write the tags and the box earns nothing by RL: put SFT first."
+        yield "  # A model that has not learnt to write the tags and the box earns nothing by RL: where `check --probe`"
+        yield "  # shows one, put SFT first."
         yield "  # - sft: {traces: {path: traces.jsonl}, trainer: {num_train_epochs: 3, learning_rate: 1.0e-5}}"
-    if sources:
+    if sets:
         yield "  # RL: a batch is prompts_per_batch problems x num_generations completions."
         yield from _item("grpo", {"problems": "train", "rewards": ["magistral"], "trainer": sizes.grpo})
-        if held_out:
+        if tested := [name for name in sets if name != "train"]:
             models = ["base", *(["sft"] if cold is not None else []), "grpo"]
-            asked = {"problems": held_out, "models": models, "samples": 4, "max_new_tokens": sizes.answer_tokens}
+            asked = {"problems": tested[0], "models": models, "samples": 4, "max_new_tokens": sizes.answer_tokens}
+            asked |= sizes.evaluate
             yield "  # Every model on problems that none was trained on, with intervals."
             yield from _item("evaluate", asked)
 
 
-def _problem_sets(problems: Seen | None, embedded: bool) -> tuple[str | None, dict[str, Any]]:
-    """The sets of problems, and the name of the one that is held out."""
-    if problems is not None:
-        return ("train_heldout" if "split" in problems.keys else None), {"train": problems.keys}
-    if not embedded:
-        return None, {}
-    return "heldout", {"train": {"tiny": "train", "count": 200}, "heldout": {"tiny": "heldout", "count": 32}}
+def _problem_sets(problems: Seen | None, embedded: bool) -> dict[str, Any]:
+    """The sets of problems: the one to train on, and the one to be tested by, where there is one."""
+    if problems is None:
+        tiny = {"train": {"tiny": "train", "count": 200}, "heldout": {"tiny": "heldout", "count": 32}}
+        return tiny if embedded else {}
+    if problems.test is not None:
+        return {"train": problems.keys, "test": problems.test}
+    parted = isinstance(problems.keys.get("split"), dict)
+    return {"train": problems.keys, **({"train_heldout": {}} if parted else {})}
 
 
 def _block(data: dict[str, Any]) -> list[str]:

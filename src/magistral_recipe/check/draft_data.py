@@ -60,12 +60,14 @@ class Seen:
         keys: of a source in a recipe.
         note: what was seen, in a line.
         words: of the problems that were looked at, to know two files of the same ones.
+        test: keys of a set to be tested by, where a folder has one.
     """
 
     use: Use
     keys: dict[str, Any]
     note: str
     words: set[tuple[str, ...]] = field(default_factory=set)
+    test: dict[str, Any] | None = None
 
 
 def look(
@@ -88,18 +90,23 @@ def look(
         DataError: if there is no such file, or nothing in it can be used.
     """
     if not file.exists():
-        raise DataError(f"{file}: {peek.missing_file(file)}")
+        hub = (
+            ". A data set of the hub is named in the recipe: `path: owner/name`" if readers.is_hub_id(str(file)) else ""
+        )
+        raise DataError(f"{file}: {peek.missing_file(file)}{hub}")
     given = dict(columns or {})
     if wrong := [name for name in given if name not in (*PROBLEM_FIELDS, *TRACE_FIELDS)]:
         fields = tuple(dict.fromkeys((*PROBLEM_FIELDS, *TRACE_FIELDS)))
         raise DataError(f"--columns: '{wrong[0]}': {peek.unknown_field(wrong[0], fields)}")
     written = Path(os.path.relpath(file.absolute(), folder.absolute())).as_posix()
-    first = list(islice(readers.read_rows(file, str(file)), _LOOKED_AT))
+    splits = readers.splits_of(file) if file.is_dir() else []
+    split = splits[0] if len(splits) > 1 else None  # the one to train on, where there is one
+    first = list(islice(readers.read_rows(file, str(file), split), _LOOKED_AT))
     there = peek.first_columns(first)
     if not there:
         bad = next((row for row in first if isinstance(row, BadRow)), None)
         raise DataError(f"{file}: no row with columns" + (f"; {bad.place}: {bad.reason}" if bad else ""))
-    looked = _File(written, folder, thinking, first, there, given)
+    looked = _File(written, folder, thinking, first, there, given, split)
     traces, problems, why = None, None, list[str]()
     if use != "problems":
         try:
@@ -114,7 +121,9 @@ def look(
         except DataError as error:
             if traces is None:
                 raise DataError([*error.problems, *(line for line in why if looked.talks)]) from None
-    if len(first) >= _PARTED:
+    if split is not None and problems is not None:
+        problems.test = {**problems.keys, "split": splits[1]}
+    elif len(first) >= _PARTED and problems is not None:  # traces alone are all learnt from
         for each in filter(None, (problems, traces)):
             each.keys["split"] = dict(_SPLIT)
     return [each for each in (problems, traces) if each is not None]
@@ -130,6 +139,7 @@ class _File:
     first: Sequence[RawRow | BadRow]
     there: Sequence[str]
     given: Mapping[str, str]
+    split: str | None = None
 
     @property
     def talks(self) -> bool:
@@ -143,7 +153,7 @@ class _File:
             DataError: if its rows are none.
         """
         given: dict[str, str | None] = {name: col for name, col in self.given.items() if name in TRACE_FIELDS}
-        source = TracesSource(path=self.written, columns=given)
+        source = TracesSource(path=self.written, split=self.split, columns=given)
         mistakes = source.check(self.folder, self.thinking)
         if mistakes:
             named = given | _mapped(("problem", "completion"), self.there, given, given.values())
@@ -168,35 +178,42 @@ class _File:
         Raises:
             DataError: if no column can be a problem's or an answer's.
         """
-        given: dict[str, str | None] = {name: col for name, col in self.given.items() if name in PROBLEM_FIELDS}
-        source = ProblemsSource(path=self.written, columns=given)
-        guessed: dict[str, str] = {}
-        if any(key.startswith("columns") for key, _ in source.check(self.folder)):
-            named = _mapped(("problem", "tests"), self.there, given, given.values())
-            named |= _mapped(("answer",), self.there, given, {*given.values(), *named.values()})
-            if {"tests"} & {*self.there, *named}:
-                named.pop("answer", None)
-            guessed = self._by_contents({**given, **named})
-            source = source.model_copy(update={"columns": {**given, **named, **guessed}})
-            if wrong := [line for key, line in source.check(self.folder) if key.startswith("columns")]:
-                raise DataError(f"{self.written}: {wrong[0]}. {self._which()}")
+        source, guessed = self._named()
         further = _mapped(_EXTRAS, self.there, source.columns, source.columns.values())
         further = {name: column for name, column in further.items() if name != "id" or self._names_rows(column)}
         source = source.model_copy(update={"columns": {**source.columns, **further}})
-        reading = self._reading(source)
-        if (where := self._answer_in(reading)) is not None:
+        if (where := self._answer_in(self._reading(source))) is not None:
             source = source.model_copy(update={"answer_in": where})
         useless = preview.useless(self.first, source.wish("problems", self.folder))
         useless += ["id"] if "id" in self.there and "id" not in source.columns and not self._names_rows("id") else []
-        if useless:
-            source = source.model_copy(update={"columns": {**source.columns, **dict.fromkeys(useless)}})
+        source = source.model_copy(update={"columns": {**source.columns, **dict.fromkeys(useless)}})
         if mistakes := source.check(self.folder):
             raise DataError([f"{self.written}: {line}" for _, line in mistakes])
-        seen = self._seen("problems", source, guessed, useless)
-        kinds = {item.kind for item in self._items(self._reading(source)) if isinstance(item, Problem)}
-        if len(kinds) == 1 and self._reading(source).column_of("kind") not in self.there:
+        seen, reading = self._seen("problems", source, guessed, useless), self._reading(source)
+        kinds = {item.kind for item in self._items(reading) if isinstance(item, Problem)}
+        if len(kinds) == 1 and reading.column_of("kind") not in self.there:
             seen.keys["kind"] = kinds.pop()
         return seen
+
+    def _named(self) -> tuple[ProblemsSource, list[str]]:
+        """A source with what names and contents say of problem, answer and tests; and what was guessed by contents.
+
+        Raises:
+            DataError: if no column can be a problem's or an answer's.
+        """
+        given: dict[str, str | None] = {name: col for name, col in self.given.items() if name in PROBLEM_FIELDS}
+        source = ProblemsSource(path=self.written, split=self.split, columns=given)
+        if not any(key.startswith("columns") for key, _ in source.check(self.folder)):
+            return source, []
+        named = _mapped(("problem", "tests"), self.there, given, given.values())
+        named |= _mapped(("answer",), self.there, given, {*given.values(), *named.values()})
+        if "tests" in {*self.there, *named}:
+            named.pop("answer", None)
+        guessed = self._by_contents({**given, **named})
+        source = source.model_copy(update={"columns": {**given, **named, **guessed}})
+        if wrong := [line for key, line in source.check(self.folder) if key.startswith("columns")]:
+            raise DataError(f"{self.written}: {wrong[0]}. {self._which()}")
+        return source, list(guessed)
 
     def _by_contents(self, named: Mapping[str, str | None]) -> dict[str, str]:
         """Problem and answer where only their columns are left: the longer texts are the problems."""
@@ -225,7 +242,7 @@ class _File:
         """How a person says which columns are meant."""
         if self._headerless():
             return "Its first line is taken for the columns' names: put `problem,answer` above it"
-        return "`--columns problem=COLUMN,answer=COLUMN` says which; problems without answers want `kind: text`"
+        return "`--columns problem=COLUMN,answer=COLUMN` says which"
 
     def _answer_in(self, reading: Reading) -> AnswerIn | None:
         """Where the answers stand, where most of them say so; ``None`` for the whole."""
@@ -247,7 +264,7 @@ class _File:
         self,
         use: Use,
         source: ProblemsSource | TracesSource,
-        guessed: Mapping[str, str] | None = None,
+        guessed: Sequence[str] = (),
         useless: Sequence[str] = (),
     ) -> Seen:
         reading = self._reading(source)
@@ -261,6 +278,7 @@ class _File:
         parts += [f"{' and '.join(guessed)} guessed from what the columns hold"] if guessed else []
         parts += [f"'{name}' can't be read as what it is elsewhere, and is left out" for name in useless]
         keys = source.model_dump(exclude_unset=True, include={"path"})
+        keys |= {"split": self.split} if self.split else {}
         keys |= {"columns": dict(source.columns)} if source.columns else {}
         keys |= {"answer_in": source.answer_in} if source.answer_in else {}
         return Seen(use, keys, "; ".join(parts), words)

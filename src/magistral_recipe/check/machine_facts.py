@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import itertools
 import os
 import re
 import shutil
@@ -74,6 +75,7 @@ class Facts:
         driver: version of NVIDIA's driver.
         driver_cuda: the newest CUDA that the driver runs, major and minor.
         cards: those that torch finds.
+        peers: whether each reads the others' memory, where there are several.
         apple: whether torch finds Apple's GPU.
         hidden: what `CUDA_VISIBLE_DEVICES` says.
         vllm: its version.
@@ -90,6 +92,7 @@ class Facts:
     driver: str | None = None
     driver_cuda: tuple[int, int] | None = None
     cards: tuple[Card, ...] = ()
+    peers: bool | None = None
     apple: bool = False
     hidden: str | None = None
     vllm: str | None = None
@@ -111,6 +114,8 @@ def findings(facts: Facts) -> Iterator[Diagnosis]:
     if not facts.apple:
         yield _driver(facts)
     yield from _cards(facts)
+    if facts.peers is not None:
+        yield _peers(facts.peers)
     yield _vllm(facts)
     yield _ram(facts.ram)
     if facts.shm is not None:
@@ -190,6 +195,19 @@ def _cards(facts: Facts) -> Iterator[Diagnosis]:
             yield Diagnosis("GPU", "ok", f"{found}, with bfloat16")
 
 
+def _peers(peers: bool) -> Diagnosis:
+    if peers:
+        return Diagnosis("between GPUs", "ok", "each card reads the others' memory (P2P)")
+    found = (
+        "no P2P, as between GeForce cards (RTX 3090, 4090, 5090): what processes exchange goes through the machine's"
+    )
+    remedy = (
+        "LoRA under DDP exchanges little; for all weights take cards with it. Should a run hang at its first step: "
+        "NCCL_P2P_DISABLE=1 NCCL_IB_DISABLE=1, in a container with little /dev/shm NCCL_SHM_DISABLE=1 too"
+    )
+    return Diagnosis("between GPUs", "weak", f"{found} memory", remedy)
+
+
 def _vllm(facts: Facts) -> Diagnosis:
     if facts.vllm is None:
         takes = f"; TRL takes {facts.trl_vllm}" if facts.trl_vllm else ""
@@ -232,7 +250,7 @@ def _size(size: float) -> str:
 
 def facts_here() -> Facts:
     """Look this machine up."""
-    version, cuda, trouble, cards, apple = None, None, "", tuple[Card, ...](), False
+    version, cuda, trouble, cards, apple, peers = None, None, "", tuple[Card, ...](), False, None
     try:
         import torch
     except (ImportError, OSError) as error:  # OSError: a CUDA library that does not load
@@ -241,6 +259,8 @@ def facts_here() -> Facts:
         version, cuda, apple = str(torch.__version__), torch.version.cuda, torch.backends.mps.is_available()
         if torch.cuda.is_available():
             cards = tuple(map(_card, range(torch.cuda.device_count())))
+            pairs = [*itertools.permutations(range(len(cards)), 2)]
+            peers = all(torch.cuda.can_device_access_peer(*pair) for pair in pairs) if pairs else None
     driver, driver_cuda = _driver_here()
     return Facts(
         ram=memory(),
@@ -250,6 +270,7 @@ def facts_here() -> Facts:
         driver=driver,
         driver_cuda=driver_cuda,
         cards=cards,
+        peers=peers,
         apple=apple,
         hidden=os.environ.get("CUDA_VISIBLE_DEVICES"),
         vllm=version_of("vllm"),

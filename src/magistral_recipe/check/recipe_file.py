@@ -17,6 +17,7 @@ from typing import Any
 
 from pydantic import BaseModel, TypeAdapter, ValidationError, create_model
 
+from magistral_recipe.check.launch_file import launch_file_mistakes, launch_settings
 from magistral_recipe.confidential import masked_data, secrets_in, way_out
 from magistral_recipe.data.declared import with_held_out
 from magistral_recipe.data.sources import ProblemsSource
@@ -373,5 +374,10 @@ def _launch_mistakes(loaded: LoadedRecipe) -> Iterator[str]:
         if stage is not None:
             launches.append((("stages", index, stage.kind, "launch"), stage.launch))
     for path, launch in launches:
-        if launch and launch.config_file and not (loaded.folder / launch.config_file).is_file():
-            yield loaded.mistake((*path, "config_file"), f"no such file: {loaded.folder / launch.config_file}")
+        if not launch or not launch.config_file:
+            continue
+        place, file = (*path, "config_file"), loaded.folder / launch.config_file
+        if not file.is_file():
+            yield loaded.mistake(place, f"no such file: {file}")
+        for message in launch_file_mistakes(launch_settings(file), loaded.recipe.model):
+            yield loaded.mistake(place, message)

@@ -15,7 +15,6 @@ from magistral_recipe.models.paths import why_not_here
 from magistral_recipe.models.shape import ModelShape, empty_model, find_shape, read_shape
 from magistral_recipe.recipe.document import KeyPath
 from magistral_recipe.recipe.sections import LoadedRecipe
-from magistral_recipe.stages.evaluate import EvaluateStage
 from magistral_recipe.stages.grpo import GrpoStage
 from magistral_recipe.stages.training import TrainingStage, base_model_config, run_arguments
 
@@ -69,8 +68,8 @@ def vllm_keys(loaded: LoadedRecipe) -> list[KeyPath]:
     for index, stage in enumerate(loaded.recipe.stages):
         if isinstance(stage, GrpoStage) and stage.rollouts.backend == "vllm":
             keys.append(("stages", index, stage.kind, "rollouts", "backend"))
-        elif isinstance(stage, EvaluateStage) and stage.backend == "vllm":
-            keys.append(("stages", index, stage.kind, "backend"))
+        elif stage and stage.draws is not None and stage.draws.backend == "vllm":
+            keys.append(("stages", index, stage.kind, *stage.draws.key("backend")))
     return keys
 
 

@@ -74,6 +74,7 @@ def prove_wiring(
     for reward in rewards:
         reward_proofs, reward_findings = _prove(reward, path, trials, chosen)
         proofs += reward_proofs
+        notes += list(filter(None, map(_prefers_nothing, reward_proofs)))[:1]
         if any(each.fault is Fault.REWARD_REFUSES for each in reward_findings):
             findings += reward_findings
             continue
@@ -276,6 +277,14 @@ def _judge(
         note = "the problems' language can't be told from their text; `language:` of the source says it"
         note = note if untold else ""
     return RewardProof(name, group, verdict, value, maximum, empty, note)
+
+
+def _prefers_nothing(proof: RewardProof) -> str | None:
+    """Say that a reward prefers that nothing is written: no mistake beside others, and the end of a run alone."""
+    if proof.perfect is None or proof.empty is None or proof.empty <= proof.perfect:
+        return None
+    given = f"{proof.empty:.2f} for an empty completion and {proof.perfect:.2f} for a perfect one"
+    return f"{proof.reward} gives {given}: alone it teaches to write nothing"
 
 
 def _untold_language(reward: Reward, scores: Given, index: int) -> float:

@@ -123,7 +123,7 @@ def evaluate(
             for each in chosen
         ]
         place = output or Path("evaluations") / _folder_name(model)
-        _run_all(requests, [place / each.folder for each in chosen])
+        _run_all(requests, [place / each.folder for each in chosen], bounded=max_new_tokens is None)
 
 
 # ------------------------------------------------------------------------------------------- what is asked
@@ -263,7 +263,7 @@ def _require_writable(outputs: list[Path]) -> None:
         raise DataError([*dict.fromkeys(mistakes)])
 
 
-def _run_all(requests: list[EvaluationRequest], outputs: list[Path]) -> None:
+def _run_all(requests: list[EvaluationRequest], outputs: list[Path], bounded: bool) -> None:
     from magistral_recipe.evaluation.request import load_for, require_problems, run_request
     from magistral_recipe.terminal.evaluation_display import EvaluationDisplay
 
@@ -272,9 +272,20 @@ def _run_all(requests: list[EvaluationRequest], outputs: list[Path]) -> None:
     with EvaluationDisplay(quiet=not _first_process()) as display:
         display.line(f"model: {requests[0].model_path}")
         loaded = load_for(requests[0])
+        if bounded and (context := loaded.context) is not None:
+            requests = [_within(request, context, display.line) for request in requests]
         for request, output in zip(requests, outputs, strict=True):
             scores = run_request(request, output, loaded=loaded, command=_command(), tell=display.event)
             display.scores(output, scores)
+
+
+def _within(request: EvaluationRequest, context: int, say_line: Callable[[str], None]) -> EvaluationRequest:
+    """Let no completion go beyond what the model was made for, where nobody says how long they may be."""
+    limit = request.settings.max_new_tokens
+    if limit <= context:
+        return request
+    say_line(f"completions of up to {context:,} tokens, the model's context; the benchmark's {limit:,} are beyond it")
+    return request.model_copy(update={"settings": replace(request.settings, max_new_tokens=context)})
 
 
 def _beside(folder: Path, suffix: str) -> Path:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import Annotated
 
@@ -19,10 +20,14 @@ def register(app: typer.Typer) -> None:
 
 
 def init(
+    file: Annotated[Path | None, typer.Argument(help="The same as --data.", show_default=False)] = None,
     data: Annotated[
         Path | None, typer.Option(help="Your problems (or traces): JSONL, JSON, CSV, Parquet or a folder of them.")
     ] = None,
     traces: Annotated[Path | None, typer.Option(help="Your reasoning traces, for SFT before RL.")] = None,
+    test: Annotated[
+        Path | None, typer.Option(help="Your problems to be tested by; else a fifth of the data is held out.")
+    ] = None,
     columns: Annotated[
         str | None, typer.Option(help="Where the data's fields stand, as problem=question,answer=meta.gold.")
     ] = None,
@@ -40,13 +45,15 @@ def init(
             raise DataError(f"{output}: is there already; give --output another name")
         named = None if columns is None else named_columns(columns)
         name = "".join(letter if letter.isalnum() or letter in "._-" else "-" for letter in output.stem).strip("._-")
-        draft = draft_recipe(data, model, card, output.absolute().parent, traces, name or "mine", named)
+        if file is not None and data is not None:
+            raise DataError(f"{file} and --data {data}: give one")
+        draft = draft_recipe(file or data, model, card, output.absolute().parent, traces, name or "mine", named, test)
         output.parent.mkdir(parents=True, exist_ok=True)
         output.write_text(draft.text, encoding="utf-8")
         for note in draft.notes:
             say(note)
         say(f"wrote {output}")
         load_telling_all(output, [])
-        device = f" --device {card}" if card else ""
-        say(f"next:  magistral-recipe check {output}{device}")
-        say(f"       magistral-recipe run {output}")
+        device, quoted = f" --device {card}" if card else "", shlex.quote(str(output))
+        say(f"next:  magistral-recipe check {quoted}{device}")
+        say(f"       magistral-recipe run {quoted}")

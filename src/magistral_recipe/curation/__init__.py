@@ -8,6 +8,7 @@
     programs.py      solutions run on tests (agreement.py: who is believed; mutation.py: new inputs; asking.py: in which
                      languages)
     ratings.py       samples, pass rates, votes: too hard, too easy, wrong labels
+    translate.py     a share in other languages, kept where everything survives (survival.py)
 
 Every step is a function on rows that yields each of them, kept or dropped.
 """

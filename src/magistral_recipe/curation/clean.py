@@ -10,10 +10,12 @@ import html
 import re
 import unicodedata
 from collections.abc import Iterable, Iterator
+from functools import partial
 
 from magistral_recipe.curation.choices import asks_about_options, find_choices, is_value, letter_of
 from magistral_recipe.curation.defaults import MultipleChoice
 from magistral_recipe.curation.rows import Dropped, Outcome, Row
+from magistral_recipe.curation.workers import each_in
 from magistral_recipe.data.problems import Problem
 from magistral_recipe.verifiers.answers import read, references_of
 from magistral_recipe.verifiers.answers.shapes import Words
@@ -32,23 +34,23 @@ MOST_WORDS = 4
 """Words of an answer in words that a model can be expected to hit: a name, "infinitely many"."""
 
 
-def clean(rows: Iterable[Row], *, multiple_choice: MultipleChoice = "rewrite") -> Iterator[Outcome]:
+def clean(rows: Iterable[Row], *, multiple_choice: MultipleChoice = "rewrite", workers: int = 1) -> Iterator[Outcome]:
     """Bring problems into one spelling, and drop those whose answer can't be checked.
 
     Args:
         rows: read one after the other.
         multiple_choice: ask for the value at the right letter where the question allows it and drop the others;
             drop all; or keep all as they are.
+        workers: processes that share the rows.
 
     Yields:
         Every row, in order, kept (perhaps in another spelling) or dropped.
     """
-    for row in rows:
-        row = _spelled(row)
-        yield _cleaned(row, multiple_choice)
+    yield from each_in(workers, partial(_cleaned, multiple_choice=multiple_choice), rows)
 
 
 def _cleaned(row: Row, multiple_choice: MultipleChoice) -> Outcome:
+    row = _spelled(row)
     problem = row.problem
     if not any(character.isalnum() for character in problem.problem):
         return Dropped(row, EMPTY)

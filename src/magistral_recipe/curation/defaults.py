@@ -18,3 +18,26 @@ MIN_NGRAM_SHARE = 0.5
 
 SAMPLES_A_PROBLEM = 16
 """The paper's number, in both passes (§4)."""
+
+TRANSLATED_SHARE = 0.1
+"""Share of the English problems that is translated (Magistral §2.2.4)."""
+
+LANGUAGE_NAMES = {
+    "fr": "French",
+    "es": "Spanish",
+    "it": "Italian",
+    "de": "German",
+    "zh": "Chinese",
+    "ru": "Russian",
+    "pt": "Portuguese",
+    "nl": "Dutch",
+    "uk": "Ukrainian",
+    "ja": "Japanese",
+    "ko": "Korean",
+    "ar": "Arabic",
+    "fa": "Persian",
+    "hi": "Hindi",
+    "tr": "Turkish",
+    "pl": "Polish",
+}
+"""Languages that problems can be translated into: those that fastText tells apart here."""

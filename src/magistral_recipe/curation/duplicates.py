@@ -7,13 +7,18 @@ differs in a number, a sign or the answer is another problem (see `likeness`).
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator, Sequence
+from array import array
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
 
 from magistral_recipe.curation.defaults import MIN_LIKENESS
 from magistral_recipe.curation.likeness import Likeness, jaccard, likeness
-from magistral_recipe.curation.near import candidates
+from magistral_recipe.curation.near import bands_of, candidates
 from magistral_recipe.curation.rows import Dropped, Outcome, Row
+from magistral_recipe.curation.workers import each_in
 from magistral_recipe.data.decontaminate import problem_words
 from magistral_recipe.data.problems import Problem, content_hash
 
@@ -21,32 +26,34 @@ EXACT, NEAR, CONTRADICTION = "the same words", "nearly the same", "the same word
 
 
 def deduplicate(
-    rows: Sequence[Row], *, min_likeness: float = MIN_LIKENESS, folder: Path | None = None
+    rows: Sequence[Row], *, min_likeness: float = MIN_LIKENESS, folder: Path | None = None, workers: int = 1
 ) -> Iterator[Outcome]:
     """Drop what repeats an earlier row.
 
     A row of the same words with another answer goes too, for a reason of its own: one of the two answers is wrong.
 
     Args:
-        rows: read three times; a `RowFile` is never held whole.
+        rows: read twice; a `RowFile` is never held whole.
         min_likeness: share of the shingles of two texts that must be common, above 0 to 1.
         folder: for signatures, 256 bytes a row; a temporary one by default.
+        workers: processes that share the hashing.
 
     Yields:
         Every row, in order, kept or dropped with what it repeats.
     """
     if not 0 < min_likeness <= 1:
         raise ValueError(f"min_likeness must be above 0 and at most 1, got {min_likeness}")
+    keys = array("Q")
     with tempfile.TemporaryDirectory(prefix="signatures-", dir=folder) as place:
-        near = candidates((likeness(row.problem.problem) for row in rows), Path(place))
+        near = candidates(_hashed(rows, keys, workers), Path(place))
     first: dict[int, int] = {}
     gone: set[int] = set()
     wanted = {earlier for group in near.values() for earlier in group}
     texts: dict[int, Likeness] = {}
     for number, row in enumerate(rows):
-        twin, reason = _exact(row, first, number), EXACT
-        if twin is not None and not _same_task(rows[twin].problem, row.problem):
-            twin = None
+        earlier, reason = first.setdefault(keys[number], number), EXACT
+        equal = earlier != number and _same_task(rows[earlier].problem, row.problem)
+        twin = earlier if equal else None
         text = likeness(row.problem.problem) if twin is None and (number in near or number in wanted) else None
         if twin is None and text is not None:
             twin, reason = _near(rows, row, text, near.get(number, ()), gone, texts, min_likeness), NEAR
@@ -62,12 +69,19 @@ def deduplicate(
         yield Dropped(row, reason, {"repeats": other.id, "there": other.problem, "answer_there": other.answer})
 
 
-def _exact(row: Row, first: dict[int, int], number: int) -> int | None:
-    """The earlier row with the same words; instructions, case and punctuation aside."""
-    words = problem_words(row.problem.problem)
-    key = int(content_hash(row.problem.kind, row.problem.programming_language, words or row.problem.problem), 16)
-    earlier = first.setdefault(key, number)
-    return None if earlier == number else earlier
+def _hashed(rows: Iterable[Row], keys: array[int], workers: int) -> Iterator[NDArray[np.uint64]]:
+    """Hash each row: its bands are yielded, and what equals of the same words are known by goes to `keys`."""
+    asked = ((row.problem.problem, row.problem.kind, row.problem.programming_language) for row in rows)
+    for key, bands in each_in(workers, _hash, asked):
+        keys.append(key)
+        yield bands
+
+
+def _hash(asked: tuple[str, str, str | None]) -> tuple[int, NDArray[np.uint64]]:
+    """Of a text, its kind and its language: the key of its words (instructions, case and marks aside), its bands."""
+    text, kind, programming_language = asked
+    key = int(content_hash(kind, programming_language, problem_words(text) or text), 16)
+    return key, bands_of(likeness(text))
 
 
 def _near(

@@ -4,13 +4,15 @@ In a folder, for each step:
 
     00-loaded.jsonl           the rows that go on
     00-loaded.dropped.jsonl   those that don't, each with the reason
-    00-loaded.json            written last: the step's line of the funnel
+    00-loaded.json            written last: the step's line of the funnel, and what the two files held
 
-Rows in are rows out and rows dropped; that is checked where the line is written.
+A step whose files are no longer what was written is run again. Rows in are rows out and rows dropped; that is checked
+where the line is written.
 """
 
 from __future__ import annotations
 
+import logging
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field, replace
@@ -20,7 +22,10 @@ from typing import Any
 
 from magistral_recipe.curation.rows import Dropped, Outcome, RowFile
 from magistral_recipe.files import json_text, read_json, replaced_atomically, write_json
+from magistral_recipe.intact import damage, written
 from magistral_recipe.jsonlines import read_lines
+
+logger = logging.getLogger(__name__)
 
 STEPS = "steps"
 EXAMPLES = 3
@@ -137,13 +142,22 @@ class Funnel:
     ) -> None:
         kept, gone, record = (self._file(end, len(self.counts), name) for end in ("jsonl", "dropped.jsonl", "json"))
         before = _read_count(record)
-        if before is not None and kept.is_file():
-            count = before
-        else:
+        if before is not None and (harm := _harm(record)):
+            logger.warning("step '%s' is run again: %s", name, harm)
+            before = None
+        count = before
+        if count is None:
             count = found(_write(name, outcomes(), rows_in, kept, gone, note, aside))
-            write_json(record, asdict(count))
+            held = written(self.folder, [kept, gone])
+            write_json(record, {**asdict(count), "files": held.sizes, "hashes": held.hashes})
         self.counts.append(count)
         self._tell(count, before is not None)
+
+    def holds(self, name: str) -> bool:
+        """Whether a step was run before, and left what is there still."""
+        return any(
+            _read_count(record) is not None and not _harm(record) for record in self.folder.glob(f"??-{name}.json")
+        )
 
     def _file(self, end: str, index: int, name: str) -> Path:
         return self.folder / f"{index:02d}-{name}.{end}"
@@ -195,6 +209,14 @@ def _write(
 def _read_count(record: Path) -> Count | None:
     found = read_json(record)
     try:
-        return Count(**found) if isinstance(found, dict) else None
-    except (TypeError, ValueError):
+        return Count(**{key: found[key] for key in found if key not in ("files", "hashes")})
+    except (TypeError, ValueError, AttributeError):  # it is none, or of another type
         return None
+
+
+def _harm(record: Path) -> str:
+    """What of a step's files is no longer as it was written; an earlier version noted nothing of them."""
+    found, kept = read_json(record), record.with_suffix(".jsonl")
+    if "files" not in found:
+        return "" if kept.is_file() else f"{kept.name} is missing"
+    return next(damage(record.parent, found["files"], found.get("hashes")), "")

@@ -12,10 +12,12 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from magistral_recipe.curation.defaults import MIN_CONTAINED, MIN_NGRAM_SHARE
 from magistral_recipe.curation.likeness import Likeness, likeness
 from magistral_recipe.curation.rows import Dropped, Outcome, Row
+from magistral_recipe.curation.workers import each_in
 from magistral_recipe.data.decontaminate import NGRAM, Overlap, OverlapIndex, Posed
 
 LEAK = {
@@ -103,21 +105,24 @@ class Leaks:
 _WORDS_ALONE = 0.85
 
 
-def drop_leaks(rows: Iterable[Row], leaks: Leaks) -> Iterator[Outcome]:
+def drop_leaks(rows: Iterable[Row], leaks: Leaks, workers: int = 1) -> Iterator[Outcome]:
     """Drop the problems that give evaluation problems away.
 
     Args:
         rows: read one after the other.
         leaks: of the evaluation sets.
+        workers: processes that share the rows.
 
     Yields:
         Every row, in order, kept or dropped with what it matched.
     """
-    for row in rows:
-        found = leaks.find(row.problem)
-        if found is None:
-            yield row
-            continue
-        heldout, kind, shared = found
-        about = {"matches": heldout.id, "of": heldout.source, "there": heldout.problem, "shared": shared}
-        yield Dropped(row, LEAK[kind], about)
+    yield from each_in(workers, partial(_looked_up, leaks), rows)
+
+
+def _looked_up(leaks: Leaks, row: Row) -> Outcome:
+    found = leaks.find(row.problem)
+    if found is None:
+        return row
+    heldout, kind, shared = found
+    about = {"matches": heldout.id, "of": heldout.source, "there": heldout.problem, "shared": shared}
+    return Dropped(row, LEAK[kind], about)

@@ -10,12 +10,17 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Iterator
+from functools import cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from magistral_recipe.curation.likeness import Likeness
+
+if TYPE_CHECKING:
+    from datasketch import MinHash
 
 PERMUTATIONS = 128
 ROWS = 4
@@ -36,22 +41,15 @@ class Signatures:
     """
 
     def __init__(self, folder: Path) -> None:
-        from datasketch import MinHash
-
         folder.mkdir(parents=True, exist_ok=True)
         self.files = [folder / f"band-{band:02d}" for band in range(BANDS)]
-        self._empty = MinHash(PERMUTATIONS)
         self._waiting: list[NDArray[np.uint64]] = []
         for file in self.files:
             file.unlink(missing_ok=True)
 
-    def add(self, text: Likeness) -> None:
-        """Take the next row; one without words meets nothing."""
-        sketch = self._empty.copy()
-        sketch.update_batch([shingle.encode("utf-8", "surrogatepass") for shingle in text.shingles])
-        key = repr(text.figures if text.shingles else object())
-        salt = np.frombuffer(hashlib.blake2b(key.encode("utf-8", "surrogatepass"), digest_size=8).digest(), np.uint64)
-        self._waiting.append(_mixed(sketch.hashvalues.astype(np.uint64).reshape(BANDS, ROWS), salt))
+    def add(self, bands: NDArray[np.uint64]) -> None:
+        """Take the next row's bands (`bands_of`)."""
+        self._waiting.append(bands)
         if len(self._waiting) == _CHUNK:
             self.flush()
 
@@ -73,19 +71,35 @@ class Signatures:
                 yield _shared(np.fromfile(file, np.uint64))
 
 
-def candidates(texts: Iterable[Likeness], folder: Path) -> dict[int, list[int]]:
+def bands_of(text: Likeness) -> NDArray[np.uint64]:
+    """Hash a text into bands, `[BANDS]`; one without words meets nothing."""
+    sketch = _empty().copy()
+    sketch.update_batch([shingle.encode("utf-8", "surrogatepass") for shingle in text.shingles])
+    key = repr(text.figures if text.shingles else object())
+    salt = np.frombuffer(hashlib.blake2b(key.encode("utf-8", "surrogatepass"), digest_size=8).digest(), np.uint64)
+    return _mixed(sketch.hashvalues.astype(np.uint64).reshape(BANDS, ROWS), salt)
+
+
+@cache
+def _empty() -> MinHash:
+    from datasketch import MinHash
+
+    return MinHash(PERMUTATIONS)
+
+
+def candidates(bands: Iterable[NDArray[np.uint64]], folder: Path) -> dict[int, list[int]]:
     """Find for each row the earlier rows that may be nearly alike.
 
     Args:
-        texts: one a row, in order; read once.
+        bands: of each row (`bands_of`), in order; read once.
         folder: an empty folder for the signatures.
 
     Returns:
         Row → the earlier rows that share a band with it, ascending; rows without any are left out.
     """
     signatures = Signatures(folder)
-    for text in texts:
-        signatures.add(text)
+    for each in bands:
+        signatures.add(each)
     known = np.empty((0, 2), np.int64)
     for pairs in signatures.pairs():
         known = np.unique(np.concatenate([known, pairs]), axis=0)

@@ -20,53 +20,37 @@ _FROM_TWO = {
     "zh": "二 三 四 五 六 七 八 九 十",
 }
 _FURTHER = {
-    "one": 1,
-    "thirty": 30,
-    "forty": 40,
-    "fifty": 50,
-    "sixty": 60,
-    "seventy": 70,
-    "eighty": 80,
-    "ninety": 90,
-    "hundred": 100,
-    "thousand": 1000,
-    "million": 1_000_000,
-    "dozen": 12,
-    "zero": 0,
-    "vingt": 20,
-    "trente": 30,
-    "quarante": 40,
-    "cinquante": 50,
-    "soixante": 60,
-    "cent": 100,
-    "mille": 1000,
-    "treinta": 30,
-    "cuarenta": 40,
-    "cincuenta": 50,
-    "cien": 100,
-    "ciento": 100,
-    "mil": 1000,
-    "trenta": 30,
-    "quaranta": 40,
-    "cinquanta": 50,
-    "cento": 100,
-    "dreißig": 30,
-    "vierzig": 40,
-    "fünfzig": 50,
-    "hundert": 100,
-    "tausend": 1000,
-    "тридцать": 30,
-    "сорок": 40,
-    "пятьдесят": 50,
-    "сто": 100,
-    "тысяча": 1000,
-    "百": 100,
-    "千": 1000,
-    "两": 2,
+    "en": {
+        "one": 1,
+        "thirty": 30,
+        "forty": 40,
+        "fifty": 50,
+        "sixty": 60,
+        "seventy": 70,
+        "eighty": 80,
+        "ninety": 90,
+        "hundred": 100,
+        "thousand": 1000,
+        "million": 1_000_000,
+        "dozen": 12,
+        "zero": 0,
+    },
+    "fr": {"vingt": 20, "trente": 30, "quarante": 40, "cinquante": 50, "soixante": 60, "cent": 100, "mille": 1000},
+    "es": {"treinta": 30, "cuarenta": 40, "cincuenta": 50, "cien": 100, "ciento": 100, "mil": 1000},
+    "it": {"trenta": 30, "quaranta": 40, "cinquanta": 50, "cento": 100},
+    "de": {"dreißig": 30, "vierzig": 40, "fünfzig": 50, "hundert": 100, "tausend": 1000},
+    "ru": {"тридцать": 30, "сорок": 40, "пятьдесят": 50, "сто": 100, "тысяча": 1000},
+    "zh": {"百": 100, "千": 1000, "两": 2},
 }
 
-NUMBER_WORDS: dict[str, str] = {
-    **{word: str(number) for words in _FROM_TWO.values() for number, word in enumerate(words.split(), start=2)},
-    **{word: str(number) for word, number in _FURTHER.items()},
+NUMBER_WORDS_IN: dict[str, dict[str, str]] = {
+    language: {
+        **{word: str(number) for number, word in enumerate(words.split(), start=2)},
+        **{word: str(number) for word, number in _FURTHER[language].items()},
+    }
+    for language, words in _FROM_TWO.items()
 }
-"""Word → its number in digits."""
+"""Language → word → its number in digits."""
+
+NUMBER_WORDS: dict[str, str] = {word: number for words in NUMBER_WORDS_IN.values() for word, number in words.items()}
+"""Word of any of the languages → its number in digits."""

@@ -157,7 +157,7 @@ def _task(row: Row, rules: Rules) -> _Task | None:
         there = tuple(program for program in there if program.language == "python")
     if not there:
         return None
-    programs = _in_turn(there, rules.solutions)
+    programs = in_turn(there, rules.solutions)
     longest = max(len(json.dumps(case.expected)) for case in tests.cases)
     said = asdict(replace(rules, languages=()))
     key = content_hash(problem.id, tests.digest, tests.compare, [each.model_dump() for each in programs], said)
@@ -165,8 +165,8 @@ def _task(row: Row, rules: Rules) -> _Task | None:
     return _Task(row, tests, programs, not_run, min(_MOST_BYTES, 4 * longest + 4096), key)
 
 
-def _in_turn(programs: Sequence[Program], count: int) -> tuple[Program, ...]:
-    """So many of the programs, the languages in turn."""
+def in_turn(programs: Sequence[Program], count: int) -> tuple[Program, ...]:
+    """Choose so many of the programs, the languages in turn: those that are run, in this order."""
     by_language: dict[str, list[Program]] = {}
     for program in programs:
         by_language.setdefault(program.language, []).append(program)

@@ -244,6 +244,7 @@ class FileSource(StrictModel):
                     wanted = " or ".join(f"'{key}'" for key in group if key not in NAMES[1:])
                     near = layouts.nearly(there, wish.use)
                     hint = f". The layout '{near[0]}' would fit if there were '{near[1]}'" if near else ""
+                    hint = hint or ("; problems without answers are `kind: text`" if "answer" in group else "")
                     message = f"no column {wanted}, and none is mapped to it; {peek.listed(there)}{hint}"
                     mistakes.append(("columns", message))
         elif not misfit:

@@ -94,8 +94,11 @@ def name(value: object) -> str | None:
 def answer(value: object) -> str | list[str] | None:
     """Check a reference answer: a text or a number, or a list of them of which any one is right.
 
-    Numbers become the text that writes them; a blank text or an empty list is no answer.
+    Numbers become the text that writes them, and true (BoolQ, StrategyQA) is yes as well; a blank text or an empty list
+    is no answer.
     """
+    if isinstance(value, bool):
+        return ["yes", "true"] if value else ["no", "false"]
     if value is None or (isinstance(value, str) and not value.strip()):
         return None
     if isinstance(value, list | tuple):

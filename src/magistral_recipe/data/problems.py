@@ -78,6 +78,8 @@ class _Row(BaseModel):
             row["kind"] = "code" if row.get("tests") else "math"
         if row["kind"] == "code" and not row.get("programming_language"):
             row["programming_language"] = "python"
+        if row["kind"] != "code":
+            row.pop("solutions", None)  # a mathematician's, perhaps
         return row
 
     @model_validator(mode="after")

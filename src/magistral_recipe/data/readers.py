@@ -359,6 +359,8 @@ def _folder(path: Path, label: str, split: str | None) -> Iterator[RawRow | BadR
         yield from _saved_dataset(path, label, split)
         return
     files = data_files(path, split)
+    if split is None and len(several := splits_of(path)) > 1:
+        raise DataError(f"{label}: a folder with several splits ({', '.join(several)}); name one with `split`")
     if not files:
         of = f" whose name or folder starts with '{split}'" if split else ""
         raise DataError(f"{label}: no data file{of} in this folder; expected {', '.join(SUFFIXES)}")
@@ -372,6 +374,14 @@ def data_files(folder: Path, split: str | None) -> list[Path]:
     if split is None:
         return files
     return [file for file in files if any(part.startswith(split) for part in file.relative_to(folder).parts)]
+
+
+_SPLITS = ("train", "test", "val", "dev", "eval", "heldout")
+
+
+def splits_of(folder: Path) -> list[str]:
+    """Name the usual splits that a folder's files or folders are called after; none of a saved dataset's."""
+    return [] if _is_saved_dataset(folder) else [name for name in _SPLITS if data_files(folder, name)]
 
 
 def _saved_dataset(path: Path, label: str, split: str | None) -> Iterator[RawRow]:

@@ -25,11 +25,10 @@ def transform_mistake(name: str, base: Path) -> str | None:
         name: `file.py:function` or `module:function`.
         base: the recipe's folder.
     """
-    module, attribute = own_code.split_name(name)
-    if not module or not attribute:
-        return f"expected my_data.py:function or package.module:function, found {name!r}"
+    if own_code.malformed(name):
+        return f"expected my_data.py:function or package.module:function, found {name!r:.200}"
     if only_names():
-        return own_code.why_no_file(module, base)
+        return own_code.why_no_file(own_code.split_name(name).module, base)
     try:
         _function(name, base)
     except DataError as error:

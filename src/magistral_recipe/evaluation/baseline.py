@@ -17,6 +17,7 @@ from magistral_recipe.writing.thinking import Thinking
 
 if TYPE_CHECKING:
     from magistral_recipe.data.problems import Problem
+    from magistral_recipe.generation.interface import Generator
     from magistral_recipe.writing.chat_format import ChatFormat
 
 SAMPLES = 16
@@ -67,19 +68,24 @@ class Baseline:
         shares = ", ".join(f"{part} {self.share(part):.0%}" for part in parts)
         return f"{shares} of {len(self.samples)} samples before RL (up to {self.limit:,} tokens)"
 
-    def advice(self) -> str | None:
-        """Say what to do first, where there is little to learn from; ``None`` where there is enough."""
+    def advice(self, after_sft: bool = False) -> str | None:
+        """Say what to do first, where there is little to learn from; ``None`` where there is enough.
+
+        Args:
+            after_sft: whether the model has been through SFT already.
+        """
+        sft = "train SFT longer, or on more traces" if after_sft else "put SFT first"
         if self.share("right") == 1:
             return "all of them are right: choose harder problems"
         ended = [sample for sample in self.samples if not sample.truncated]
         if len(ended) >= _FEW * len(self.samples) and sum(self._is("tags", each) for each in ended) < _FEW * len(ended):
-            return "the model doesn't write the thinking tags: put SFT first"
+            return f"the model doesn't write the thinking tags: {sft}"
         if self.share("cut") > 0.5:
             return "most are cut: raise max_completion_length, or choose problems with shorter solutions"
         if self.boxes_count and self.share("boxed") < _FEW:
-            return "the model puts no answer into a box: put SFT first, or ask for it in the system prompt"
+            return f"the model puts no answer into a box: {sft}, or ask for it in the system prompt"
         if self.share("right") == 0:
-            return "none is right: put SFT first, or choose easier problems"
+            return f"none is right: {sft}, or choose easier problems"
         return None
 
     def completions(self) -> Iterator[str]:
@@ -104,6 +110,7 @@ def draw_baseline(
     temperature: float = 1.0,
     seed: int = 0,
     count: int = SAMPLES,
+    generator: Generator | None = None,
 ) -> Baseline:
     """Sample a model on training problems; neither the global random state nor its training mode is changed.
 
@@ -116,6 +123,7 @@ def draw_baseline(
         temperature: of sampling, RL's.
         seed: of the sampling noise.
         count: samples in all.
+        generator: what generates; by default transformers.
 
     Returns:
         The samples, graded as an evaluation grades them.
@@ -125,7 +133,7 @@ def draw_baseline(
     chosen = problems[:count]
     each = -(-count // len(chosen))
     settings = EvaluationSettings(each, temperature, 1.0, max_new_tokens, greedy=False, seed=seed)
-    samples = sampled(model, tokenizer, chosen, chat, settings)[:count]
+    samples = sampled(model, tokenizer, chosen, chat, settings, generator)[:count]
     return Baseline(samples, max_new_tokens, chat.thinking)
 
 

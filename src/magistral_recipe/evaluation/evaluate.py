@@ -36,6 +36,7 @@ from magistral_recipe.files import read_json, write_json
 from magistral_recipe.generation.interface import Generator, Request
 from magistral_recipe.layout import PARTIAL_SCORES, PROBLEMS, REPLACED, SAMPLES, SCORES, SETTINGS
 from magistral_recipe.machine import World, versions
+from magistral_recipe.sharded import is_sharded
 from magistral_recipe.writing.chat_format import ChatFormat
 
 if TYPE_CHECKING:
@@ -204,7 +205,7 @@ def quick_score(
     """Score a model between training steps: pass@1 on problems, nothing written.
 
     Neither the global random state nor the model's training mode is changed. Under torch.distributed every process
-    must call it; each takes its share of the problems.
+    must call it; each takes its share of the problems, or all draw all of them where the model is sharded.
 
     Args:
         model: unwrapped, on its device.
@@ -221,7 +222,8 @@ def quick_score(
         The mean over problems of the share of right samples; 0 where no verdict could be given.
     """
     settings = EvaluationSettings(samples, temperature, 1.0, max_new_tokens, greedy=False, seed=seed, prompt=prompt)
-    world = World.joined()
+    # Where each forward pass takes all processes, they draw the same; elsewhere each its share.
+    world = World() if is_sharded(model) else World.joined()
     share = _by_id(problems[world.rank :: world.size]) if len(problems) > world.rank else {}
     generator = own_generator(model, tokenizer, settings)
     rows = [sample for batch in drawn_samples(generator, share, chat, settings, set(), Shard()) for sample in batch]
@@ -234,7 +236,12 @@ def quick_score(
 
 
 def sampled(
-    model: Any, tokenizer: Any, problems: Sequence[Problem], chat: ChatFormat, settings: EvaluationSettings
+    model: Any,
+    tokenizer: Any,
+    problems: Sequence[Problem],
+    chat: ChatFormat,
+    settings: EvaluationSettings,
+    generator: Generator | None = None,
 ) -> list[Sample]:
     """Draw and grade samples in this process alone, nothing written; see `quick_score` for what stays as it is.
 
@@ -244,11 +251,12 @@ def sampled(
         problems: ids unique.
         chat: how problems are put to the model.
         settings: what is drawn.
+        generator: what generates; by default transformers.
 
     Returns:
         The samples: the first of every problem, then the second ones.
     """
-    generator = own_generator(model, tokenizer, settings)
+    generator = generator or own_generator(model, tokenizer, settings)
     drawn = drawn_samples(generator, _by_id(problems), chat, settings, set(), Shard())
     place = {problem.id: number for number, problem in enumerate(problems)}
     return sorted((each for batch in drawn for each in batch), key=lambda each: (each.sample, place[each.problem]))

@@ -89,6 +89,13 @@ class Subject:
     generator: Generator | None = None
     weights: str | None = None
 
+    @property
+    def context(self) -> int | None:
+        """The longest sequence that the model was made for, in tokens; another backend keeps to it by itself."""
+        if self.model is None:
+            return None
+        return getattr(self.model.config.get_text_config(), "max_position_embeddings", None)
+
 
 def load_for(request: EvaluationRequest) -> Subject:
     """Load the model of a request.

@@ -9,10 +9,13 @@ import os
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from magistral_recipe.errors import FULL, RunError
 from magistral_recipe.jsonlines import lines_text, read_lines
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
 
 
 @dataclass(frozen=True)
@@ -141,7 +144,7 @@ def _well_typed(sample: Sample) -> bool:
 
 
 class SampleWriter:
-    """Appends samples to a file, flushed to the disk a batch at a time.
+    """Appends samples, or what else is a dataclass, to a file, flushed to the disk a batch at a time.
 
     Args:
         path: the file; a half line that a kill left at its end is cut off.
@@ -152,7 +155,7 @@ class SampleWriter:
         self.path = path
         _cut_half_line(path)
 
-    def write(self, samples: Iterable[Sample]) -> None:
+    def write(self, samples: Iterable[DataclassInstance]) -> None:
         """Append a batch.
 
         Raises:

@@ -19,6 +19,7 @@ from transformers import GenerationConfig, LogitsProcessor, LogitsProcessorList
 from magistral_recipe.generation.backend import Backend, Encoded
 from magistral_recipe.generation.interface import Completion, Request, Sampling
 from magistral_recipe.generation.noise import pick, uniforms
+from magistral_recipe.sharded import generate_in_step, is_sharded, least
 from magistral_recipe.writing.chat_format import stop_token_ids
 
 _LENGTH_STEP = 16
@@ -46,6 +47,8 @@ class HFGenerator(Backend):
         self, model: Any, tokenizer: Any, *, token_budget: int | None = None, max_rows: int = MAX_ROWS
     ) -> None:
         super().__init__(tokenizer, stop_token_ids(tokenizer, model))
+        if is_sharded(model):
+            generate_in_step(model)
         self.model = model
         self.token_budget = token_budget or default_token_budget(model)
         self.max_rows = max_rows
@@ -67,7 +70,7 @@ class HFGenerator(Backend):
             try:
                 finished = self._complete(batch, sampling)
             except torch.cuda.OutOfMemoryError:
-                if len(batch) == 1:
+                if len(batch) == 1 or is_sharded(self.model):  # the other processes would go on with the whole batch
                     raise
                 torch.cuda.empty_cache()
                 half = len(batch) // 2
@@ -76,16 +79,24 @@ class HFGenerator(Backend):
             yield finished
 
     def _batches(self, requests: Sequence[Request], sampling: Sampling) -> list[list[Encoded]]:
-        """Group requests by padded prompt length, then cut the groups at the token budget."""
-        by_length: dict[int, list[Encoded]] = {}
-        for encoded in self.encode(requests):
-            by_length.setdefault(_round_up(len(encoded.ids), _LENGTH_STEP), []).append(encoded)
-        batches = []
-        for length in sorted(by_length, reverse=True):
-            rows = min(self.max_rows, max(1, self.token_budget // (length + sampling.max_new_tokens)))
-            group = by_length[length]
-            batches += [group[start : start + rows] for start in range(0, len(group), rows)]
+        """Sort requests by prompt length, the longest first, and cut them at the token budget.
+
+        On a CPU a batch has one padded length, which keeps its samples apart from each other. Elsewhere nothing is
+        promised of bits, and each batch more is a decode more, whose steps take as long for few rows as for many.
+        """
+        apart = self.model.device.type == "cpu"
+        batches: list[list[Encoded]] = []
+        for row in sorted(self.encode(requests), key=lambda row: -self._padded(row)):
+            longest = self._padded(batches[-1][0]) if batches else 0
+            fit = min(self.max_rows, max(1, self.token_budget // max(longest + sampling.max_new_tokens, 1)))
+            if not batches or len(batches[-1]) == fit or (apart and self._padded(row) != longest):
+                batches.append([])
+            batches[-1].append(row)
         return batches
+
+    @staticmethod
+    def _padded(row: Encoded) -> int:
+        return _round_up(len(row.ids), _LENGTH_STEP)
 
     def _complete(self, batch: list[Encoded], sampling: Sampling) -> list[Completion]:
         device = self.model.device
@@ -168,7 +179,8 @@ def default_token_budget(model: Any) -> int:
     width = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
     bytes_a_token = 2 * config.num_hidden_layers * heads * width * torch.finfo(model.dtype).bits // 8
     free, _ = torch.cuda.mem_get_info(model.device)
-    return max(LEAST_TOKENS, free // 2 // bytes_a_token)
+    tokens = max(LEAST_TOKENS, free // 2 // bytes_a_token)
+    return least(tokens) if is_sharded(model) else tokens  # all processes cut batches alike
 
 
 def _round_up(value: int, step: int) -> int:

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from magistral_recipe import lora
-from magistral_recipe.errors import DataError, RunError
+from magistral_recipe.errors import DataError, RunError, first_line
 from magistral_recipe.generation.backend import Backend, Encoded
 from magistral_recipe.generation.interface import Completion, Request, Sampling, request_seed
 from magistral_recipe.machine import vllm_four_bits_mistake
@@ -97,7 +97,7 @@ class VLLMGenerator(Backend):
                 **options,
             )
         except Exception as error:  # vLLM's engine raises whatever its worker died of
-            raise RunError(f"vLLM can't start on {path}: {_first_line(error)}") from error
+            raise RunError(f"vLLM can't start on {path}: {first_line(error)}") from error
         request = None if adapter is None else LoRARequest("adapter", 1, str(adapter))
         return cls(engine, tokenizer, stop_ids=stop_ids, adapter=request)
 
@@ -190,8 +190,4 @@ def _rank(adapter: Path, dtype: str) -> int:
 
 
 def _stopped(error: Exception) -> RunError:
-    return RunError(f"vLLM stopped: {_first_line(error)}; what is finished is kept, the same command goes on")
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0][:300]
+    return RunError(f"vLLM stopped: {first_line(error)}; what is finished is kept, the same command goes on")

@@ -29,7 +29,13 @@ from magistral_recipe.models.gguf import header_read_once
 from magistral_recipe.models.merge import SHARD_BYTES, fold, save_merged
 from magistral_recipe.models.mistral import load_mistral_tokenizer
 from magistral_recipe.models.paths import ModelSource, find_model, readable_errors, weights_of
-from magistral_recipe.models.quantization import forget_quantization, is_adapter, is_quantized, quantization_options
+from magistral_recipe.models.quantization import (
+    claim_mistake,
+    forget_quantization,
+    is_adapter,
+    is_quantized,
+    quantization_options,
+)
 from magistral_recipe.models.tied import tied_mistake
 from magistral_recipe.writing.chat_format import ChatFormat, stop_token_ids
 
@@ -216,7 +222,10 @@ def _load_base(config: ModelConfig, source: ModelSource, is_base: bool, trainabl
         chosen = auto_class(shape)
         if config.quantization != "none":
             options |= quantization_options(config, shape, _kept_whole(shape, chosen))
-        return chosen.from_pretrained(source.location, **options, **hub)
+        model = chosen.from_pretrained(source.location, **options, **hub)
+        if getattr(shape, "quantization_config", None) is not None and (mistake := claim_mistake(model)):
+            raise DataError(f"model {source.location!r}: {mistake}")
+        return model
 
 
 def _kept_whole(shape: Any, chosen: Any) -> list[str]:

@@ -102,6 +102,33 @@ def without_quantization(shape: Any) -> Any:
     return shape
 
 
+def claim_mistake(model: Any) -> str | None:
+    """Say that weights are not in the bits that their config claims: such a model loads, and fails as it is used.
+
+    Args:
+        model: loaded from a folder whose config has a `quantization_config`.
+
+    Returns:
+        The mistake and the way out; ``None`` where there is none.
+    """
+    if not is_quantized(model):
+        return None
+    for name, module in model.named_modules():
+        kind, weight = type(module).__name__, getattr(module, "weight", None)
+        plain = {
+            "Linear4bit": lambda held: getattr(held, "quant_state", None) is None,
+            "Linear8bitLt": lambda held: held.is_floating_point(),
+        }.get(kind)
+        if plain is not None and plain(weight):
+            bits, ours = ("4", "nf4") if kind == "Linear4bit" else ("8", "int8")
+            return (
+                f"its config.json says (quantization_config) that its weights are in {bits} bits, and those of {name} "
+                f"are plain numbers: take that out of it, and set model.quantization: {ours} where {bits} bits are "
+                "meant"
+            )
+    return None
+
+
 def is_adapter(model: Any) -> bool:
     """Whether a model is wrapped in PEFT adapters."""
     return hasattr(model, "peft_config") and hasattr(model, "merge_and_unload")

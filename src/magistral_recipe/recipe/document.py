@@ -134,6 +134,8 @@ def _replace_places(merged: Document, over: Document) -> None:
 
 
 def _read_one(file: Path) -> Document:
+    if file.suffix.lower() in (".jsonl", ".ndjson", ".csv", ".tsv", ".parquet") and file.is_file():
+        raise RecipeError(f"{file}: data, not a recipe: `magistral-recipe init --data {file}` writes one")
     try:
         text = read_text_within(file, MAX_BYTES)
     except FileNotFoundError:

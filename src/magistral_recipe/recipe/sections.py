@@ -85,6 +85,31 @@ class Inputs:
     transforms: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True)
+class Draws:
+    """What a stage has models on this machine write, beside training: what a plan counts.
+
+    Attributes:
+        problems: the set that they solve.
+        sampling: `samples`, `max_new_tokens` and the like, as far as the stage's own keys say it.
+        backend: what generates.
+        tokens_per_batch: prompt and completion tokens at once.
+        section: the stage's section that has these keys; empty for the stage itself.
+        models: how many models write, one after the other.
+    """
+
+    problems: str
+    sampling: Mapping[str, Any]
+    backend: str
+    tokens_per_batch: int
+    section: str = ""
+    models: int = 1
+
+    def key(self, name: str) -> tuple[str, ...]:
+        """Where one of its keys stands in the stage."""
+        return (self.section, name) if self.section else (name,)
+
+
 Role = Literal["imitation", "reinforcement", "evaluation", "curation", "other"]
 """What a stage does, for a reader: it learns from traces, learns from rewards, evaluates, makes data, or none of
 these."""
@@ -134,6 +159,11 @@ class Stage(StrictModel):
         """The name of the model that it wants to start from; ``None`` for the last one that a stage made."""
         return None
 
+    @property
+    def draws(self) -> Draws | None:
+        """What it has a model on this machine write, beside training; ``None`` for nothing."""
+        return None
+
     def mistakes(self, recipe: Recipe, models: Sequence[str], folder: Path) -> Mistakes:
         """Find mistakes that need the rest of the recipe or the disk.
 
@@ -160,16 +190,26 @@ class Stage(StrictModel):
     def inputs(self, start: str) -> Inputs:
         """Say what flows into the stage, which starts from the model called `start`."""
 
-    def as_begun(self, began: Mapping[str, Any]) -> Self:
+    def as_begun(self, began: Mapping[str, Any], processes: int = 1) -> Self:
         """Return this stage with its `costs` as they were: it is the one that began, if nothing else has changed.
 
         Args:
             began: all keys of the stage that began, from `keys_of`.
+            processes: how many it would go on in.
         """
         stage = self
         for key in self.costs:
             stage = _as_begun(stage, key.split("."), key, began)
         return stage
+
+    def same_in(self, began: Mapping[str, Any], processes: int) -> bool:
+        """Whether it does in so many processes, but for rounding, what it did in those that it began in.
+
+        Args:
+            began: all keys of the stage that began, and `num_processes`.
+            processes: how many it would go on in.
+        """
+        return False
 
     def missing(self, folder: Path, start: str) -> Iterator[str]:
         """Name what it promised and has not left, or not so that it can be read: without it no stage is complete.

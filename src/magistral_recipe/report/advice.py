@@ -7,7 +7,7 @@ it. They are rules of thumb, and say what they saw, so that a reader can judge. 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Literal
@@ -130,6 +130,11 @@ def _part(stage: Stage, part: str) -> list[float]:
     return _values(stage, keys.get(part, ""))
 
 
+def _graded(stage: Stage, curves: Mapping[str, Curve]) -> Curve:
+    """The share of right answers, where a reward tells it."""
+    return next((curves.get(key, ()) for key, part in reward_parts(stage).items() if part == "correctness"), ())
+
+
 def _start(values: Sequence[float]) -> float:
     return mean(values[: window(values)])
 
@@ -162,7 +167,8 @@ def falling_heldout(run: Run) -> Iterator[RunWarning]:
 def entropy_collapse(run: Run) -> Iterator[RunWarning]:
     """Entropy at the end below a quarter of what it was, or next to none (what Clip-Higher is for, Magistral §2.1)."""
     for stage in _rl(run):
-        if trouble := entropy_gone(first_judged(_curves(stage), ENTROPY)):
+        curves = _curves(stage)
+        if trouble := entropy_gone(first_judged(curves, ENTROPY), _graded(stage, curves)):
             yield _of_health(stage, trouble, "warning")
 
 
@@ -262,7 +268,7 @@ def uninformative_groups(run: Run) -> Iterator[RunWarning]:
     """Over half of the groups without two different rewards at the end."""
     for stage in _rl(run):
         curves = _curves(stage)
-        graded = next((curves.get(key, ()) for key, part in reward_parts(stage).items() if part == "correctness"), ())
+        graded = _graded(stage, curves)
         right, wrong = (curves.get(f"groups/all_{kind}", ()) for kind in ("right", "wrong"))
         if trouble := flat_groups(first_judged(curves, FLAT_GROUPS), right, wrong, graded):
             yield _of_health(stage, trouble, "warning")

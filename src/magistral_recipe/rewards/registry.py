@@ -135,7 +135,8 @@ def mistake(
         if not (only_names() and name not in TABLE):
             built = build(name, options, Thinking(), folder)
             return None if columns is None else _uncallable(name, built, options or {}, columns)
-        if ":" in name:
+        if is_own(name):
+            _require_name(name)
             module = own_code.split_name(name).module
             if missing := own_code.why_no_file(module, folder):
                 raise ValueError(f"reward {name!r}: {missing}")
@@ -168,12 +169,13 @@ def _uncallable(name: str, reward: Any, options: Mapping[str, Any], columns: Seq
 def locate(name: str, folder: Path | None = None) -> Any:
     """Import what a name stands for: a class, a ready instance, or a function; raise ValueError if there is none."""
     if name in TABLE:
-        return _import(name, TABLE[name].path, None)
-    if ":" in name:
-        return _import(name, name, folder)
+        return _import(name, TABLE[name].path)
+    if is_own(name):
+        _require_name(name)
+        return _import(name, name, folder, installed=False)
     installed = _entry_points()
     if name in installed:
-        return _import(name, installed[name], None)
+        return _import(name, installed[name])
     raise ValueError(_unknown(name))
 
 
@@ -181,8 +183,18 @@ def module_of(name: str) -> str | None:
     """Name the module of a reward that is not this package's own; ``None`` for one of the table, or an unknown one."""
     if name in TABLE:
         return None
-    path = name if ":" in name else _entry_points().get(name, "")
+    path = name if is_own(name) else _entry_points().get(name, "")
     return own_code.split_name(path).module or None
+
+
+def is_own(name: str) -> bool:
+    """Whether a name is looked for among a person's own files: one of the table or of an entry point never is."""
+    return ":" in name
+
+
+def _require_name(name: str) -> None:
+    if own_code.malformed(name):
+        raise ValueError(f"reward {name!r:.200}: expected my_rewards.py:name, or package.module:name")
 
 
 def _unknown(name: str) -> str:
@@ -195,13 +207,13 @@ def _entry_points() -> dict[str, str]:
     return {point.name: point.value for point in entry_points(group=ENTRY_POINTS)}
 
 
-def _import(name: str, path: str, folder: Path | None) -> Any:
+def _import(name: str, path: str, folder: Path | None = None, *, installed: bool = True) -> Any:
     module = own_code.split_name(path).module
-    if own_code.file_of(module, folder) is None:
+    if installed or own_code.file_of(module, folder) is None:
         _refuse_library(name, module)
     try:
         with _told(name, f"the import of {module!r}"):
-            target: Any = own_code.import_attribute(path, folder)
+            target: Any = own_code.import_attribute(path, folder, installed=installed)
     except ImportError as error:
         found = isinstance(error, own_code.NoSuchNameError) or own_code.why_no_file(module, folder)
         told = str(error) if found else f"cannot import {module!r}: {error}"

@@ -24,11 +24,12 @@ from magistral_recipe.curation.defaults import (
 )
 from magistral_recipe.data.decontaminate import NGRAM
 from magistral_recipe.generation.endpoint.config import EndpointConfig, ModelName, name_of
-from magistral_recipe.recipe.sections import Inputs, Mistakes, Recipe, Stage, StageContext
+from magistral_recipe.recipe.sections import Draws, Inputs, Mistakes, Recipe, Stage, StageContext
 from magistral_recipe.schema import StrictModel
 from magistral_recipe.stages.drawn import SamplingKeys, costs_of, key_warnings
 from magistral_recipe.stages.held_out import evaluated_sets
 from magistral_recipe.stages.training import check_problems
+from magistral_recipe.stages.translated import TranslateOptions
 from magistral_recipe.suggest import did_you_mean
 from magistral_recipe.verifiers.sandbox.terms import SandboxMode
 
@@ -138,7 +139,7 @@ class CurateStage(Stage):
     role = "curation"
     makes_problems = True
     shares_work = True
-    costs = tuple(costs_of("difficulty"))
+    costs = (*costs_of("difficulty"), *costs_of("translate"))
 
     problems: str = ""
     """Name of the set to curate."""
@@ -156,6 +157,8 @@ class CurateStage(Stage):
     """Pass rates by a model's samples."""
     labels: LabelOptions | None = LabelOptions()
     """References that the samples contradict; needs `difficulty`, whose samples vote."""
+    translate: TranslateOptions | None = None
+    """A share of the English problems in other languages; left out unless it is asked for."""
 
     @property
     def made_from(self) -> str:
@@ -174,9 +177,17 @@ class CurateStage(Stage):
         """The model that samples, where the recipe names one."""
         return name_of(self.difficulty.model) if self.difficulty else None
 
+    @property
+    def draws(self) -> Draws | None:
+        """The samples that rate problems."""
+        if self.difficulty is None or isinstance(self.difficulty.model, EndpointConfig):
+            return None
+        return self.difficulty.drawing(self.made_from, "difficulty")
+
     def warnings(self, folder: Path) -> Mistakes:
         """A key that an endpoint will want."""
         yield from key_warnings(self.difficulty.model if self.difficulty else None, "difficulty", "model")
+        yield from key_warnings(self.translate.model if self.translate else None, "translate", "model")
 
     def mistakes(self, recipe: Recipe, models: Sequence[str], folder: Path) -> Mistakes:
         """References to sets, stages and models."""
@@ -195,15 +206,26 @@ class CurateStage(Stage):
             yield from check_problems(("leaks", "problems", index), name, recipe)
         if self.difficulty and (self.difficulty.above or 0.0) >= self.difficulty.at_most:
             yield ("difficulty", "above"), f"not below at_most ({self.difficulty.at_most:g}): nothing could be left"
+        if self.difficulty:
+            yield from self.difficulty.vllm_mistakes(recipe, "difficulty")
         if self.labels and "labels" in self.model_fields_set and not self.difficulty:
             yield ("labels",), "needs `difficulty`, whose samples vote"
+        translator = name_of(self.translate.model) if self.translate else None
+        if translator is not None and translator not in models:
+            hint = did_you_mean(translator, models)
+            yield ("translate", "model"), f"no model '{translator}' before this stage.{hint}"
+        if self.translate and self.translate.solve_samples and not self.difficulty:
+            yield ("translate", "solve_samples"), "needs `difficulty`, whose model solves"
 
     def inputs(self, start: str) -> Inputs:
         """What flows into the stage."""
         sets = (*([self.problems] if self.problems else []), *([self.again] if self.again else []))
         heldout = tuple(self.leaks.problems or ()) if self.leaks and not self.again else ()
-        sampling = self.difficulty and not isinstance(self.difficulty.model, EndpointConfig)
-        return Inputs((start,) if sampling else (), (*sets, *(name for name in heldout if name not in sets)))
+        asked = [section.model for section in (self.difficulty, self.translate) if section]
+        if self.difficulty and self.translate and self.translate.model is None:
+            asked.pop()  # what rates them translates
+        names = dict.fromkeys(name_of(model) or start for model in asked if not isinstance(model, EndpointConfig))
+        return Inputs(tuple(names), (*sets, *(name for name in heldout if name not in sets)))
 
     def missing(self, folder: Path, start: str) -> Iterator[str]:
         """The set, and the funnel that tells how it came about."""
@@ -216,11 +238,15 @@ class CurateStage(Stage):
         steps = [name for name in ("clean", "duplicates", "leaks", "code") if getattr(self, name) and not self.again]
         what = f"what '{self.again}' had cleaned" if self.again else f"'{self.problems}'"
         text = f"{what}: {', '.join(steps)}" if steps else what
-        if self.difficulty is None:
-            return text
-        labels = " and wrong labels" if self.labels else ""
-        by = f" of {self.difficulty.model}" if isinstance(self.difficulty.model, EndpointConfig) else ""
-        return f"{text}; difficulty{labels} by {self.difficulty.samples} samples a problem{by}"
+        if self.difficulty is not None:
+            labels = " and wrong labels" if self.labels else ""
+            by = f" of {self.difficulty.model}" if isinstance(self.difficulty.model, EndpointConfig) else ""
+            text = f"{text}; difficulty{labels} by {self.difficulty.samples} samples a problem{by}"
+        if self.translate is not None:
+            by = f" by {self.translate.model}" if isinstance(self.translate.model, EndpointConfig) else ""
+            languages = ", ".join(self.translate.languages)
+            text = f"{text}; {self.translate.share:.0%} of the English ones in {languages}{by}"
+        return text
 
     def run(self, context: StageContext) -> dict[str, Any]:
         """Curate; several processes share the samples.

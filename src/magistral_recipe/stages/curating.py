@@ -6,6 +6,7 @@ that a killed stage goes on behind the last one that was finished, and with the 
 
 from __future__ import annotations
 
+import shutil
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -25,7 +26,9 @@ from magistral_recipe.evaluation.shards import Shard
 from magistral_recipe.recipe.sections import StageContext
 from magistral_recipe.stages.asked import model_named
 from magistral_recipe.stages.sampled import leave, require_rows, results_of, sampled, tell
+from magistral_recipe.stages.translating import run_translations
 from magistral_recipe.stages.work import problem_rows
+from magistral_recipe.verifiers.cores import worker_count
 from magistral_recipe.verifiers.programs.runner import Runner
 
 if TYPE_CHECKING:
@@ -63,6 +66,8 @@ class Curation:
         self.shard.wait()
         if self.stage.difficulty is not None:
             self._rate()
+        if self.stage.translate is not None:
+            run_translations(self.stage, self.context, self.shard, self.funnel)
         if self.shard.first:
             leave(self.funnel, self.context.folder, layout.PROBLEMS)
         self.shard.wait()
@@ -72,7 +77,9 @@ class Curation:
 
     def _cheap_steps(self) -> None:
         """All that needs no model."""
-        stage, funnel = self.stage, self.funnel
+        stage, funnel, workers = self.stage, self.funnel, worker_count()
+        for left in self.context.folder.glob("signatures-*"):  # of an attempt that was killed
+            shutil.rmtree(left, ignore_errors=True)
         if stage.again is not None:
             cleaned = RowFile(_cleaned(self.context.made[stage.again].parent / layout.STEPS))
             funnel.start(LOADED, cleaned, f"what '{stage.again}' had cleaned")
@@ -91,12 +98,12 @@ class Curation:
             aside=lambda: {f"{SET_ASIDE}{reason}": count for reason, count in loading.aside.reasons.items()},
         )
         if options := stage.clean:
-            funnel.run(CLEAN, lambda rows: clean(rows, multiple_choice=options.multiple_choice))
+            funnel.run(CLEAN, lambda rows: clean(rows, multiple_choice=options.multiple_choice, workers=workers))
         if twice := stage.duplicates:
             place = self.context.folder
             funnel.run(
                 DUPLICATES,
-                lambda rows: deduplicate(rows, min_likeness=twice.min_likeness, folder=place),
+                lambda rows: deduplicate(rows, min_likeness=twice.min_likeness, folder=place, workers=workers),
             )
         names = stage.kept_out()
         if names:
@@ -137,14 +144,15 @@ class Curation:
             ngram=options.ngram,
             min_ngram_share=options.min_ngram_share,
         )
-        return drop_leaks(rows, leaks)
+        return drop_leaks(rows, leaks, worker_count())
 
     def _rate(self) -> None:
         """Draw the samples, all processes together; then the first judges by them."""
         options, steps = self.stage.difficulty, self.context.folder / layout.STEPS
         assert options is not None
         tallies: dict[str, Tally] = {}
-        if not any(steps.glob(f"??-{DIFFICULTY}.json")):
+        judged = [DIFFICULTY, LABELS] if self.stage.labels else [DIFFICULTY]
+        if not all(self.funnel.holds(step) for step in judged):
             tallies = sampled(
                 self.context, options, options.model, [row.problem for row in RowFile(_cleaned(steps))], "rating"
             )

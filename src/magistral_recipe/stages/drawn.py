@@ -9,7 +9,7 @@ from typing import Literal
 from pydantic import Field
 
 from magistral_recipe.generation.endpoint.config import COSTS, EndpointConfig
-from magistral_recipe.recipe.sections import Mistakes
+from magistral_recipe.recipe.sections import Draws, Mistakes, Recipe
 from magistral_recipe.schema import StrictModel
 
 
@@ -28,6 +28,30 @@ class SamplingKeys(StrictModel):
     """Prompt and completion tokens generated at once: what the memory holds."""
     backend: Literal["hf", "vllm"] = "hf"
     """What generates: transformers, or vLLM where it is installed."""
+
+    def drawing(self, problems: str, section: str = "") -> Draws:
+        """Say what a model on this machine writes.
+
+        Args:
+            problems: the set that it solves.
+            section: where these keys stand in their stage; the stage itself by default.
+        """
+        names = ("samples", "temperature", "top_p", "max_new_tokens")
+        sampling = {**{name: getattr(self, name) for name in names}, "greedy": False}
+        return Draws(problems, sampling, self.backend, self.tokens_per_batch, section)
+
+    def vllm_mistakes(self, recipe: Recipe, *path: str) -> Mistakes:
+        """Find why vLLM can't write with the recipe's model.
+
+        Args:
+            recipe: the recipe; its model may not hold itself.
+            path: of the section in the stage.
+        """
+        if self.backend == "vllm" and recipe.model:
+            from magistral_recipe.generation.vllm import quantization_mistake
+
+            if mistake := quantization_mistake(recipe.model.quantization):
+                yield (*path, "backend"), mistake
 
 
 def costs_of(section: str = "") -> Iterator[str]:

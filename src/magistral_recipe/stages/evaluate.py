@@ -17,7 +17,7 @@ from magistral_recipe.data.overlap import SCORES_KEY
 from magistral_recipe.data.sources import ProblemsSource
 from magistral_recipe.errors import DataError
 from magistral_recipe.files import read_json
-from magistral_recipe.recipe.sections import Inputs, Mistakes, Recipe, Stage, StageContext
+from magistral_recipe.recipe.sections import Draws, Inputs, Mistakes, Recipe, Stage, StageContext
 from magistral_recipe.stages.held_out import shared_with_training
 from magistral_recipe.stages.training import check_problems
 from magistral_recipe.stages.work import problem_rows, request_for
@@ -66,6 +66,12 @@ class EvaluateStage(Stage):
         for index, name in enumerate(self.models or []):
             if name not in models:
                 yield ("models", index), f"no model '{name}' before this stage.{did_you_mean(name, models)}"
+
+    @property
+    def draws(self) -> Draws:
+        """What it has the models write, where no benchmark says otherwise."""
+        sampling = self.drawn(None, Path())
+        return Draws(self.problems, sampling, self.backend, self.tokens_per_batch, models=len(self.models or [""]))
 
     def inputs(self, start: str) -> Inputs:
         """What flows into the stage."""

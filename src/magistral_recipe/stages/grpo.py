@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -167,6 +167,10 @@ class GrpoStage(TrainingStage):
             own["schedule"] = [entry.model_dump(by_alias=True, exclude_none=True) for entry in self.schedule]
         return {**given, **own, **self.trainer}
 
+    def same_in(self, began: Mapping[str, Any], processes: int) -> bool:
+        """Always: a batch is given in prompts, however many processes share it."""
+        return True
+
     def build_rewards(self, thinking: Thinking, base: Path) -> list[Callable[..., Any]]:
         """Make the stage's rewards for the tags of the run, own ones from the recipe's folder."""
         named = self.named_rewards()
@@ -192,16 +196,18 @@ class GrpoStage(TrainingStage):
         from magistral_recipe.training.config import MagistralGRPOConfig
         from magistral_recipe.training.grpo import MagistralGRPOTrainer
 
+        args = self.arguments(run_arguments(context.folder / layout.CHECKPOINTS, context.recipe, self.trainer))
+        # First: under FSDP, processes that know one another read the weights once.
+        config = MagistralGRPOConfig(**args)
         start = load_start(context)
         problems = problem_rows(context, self.problems)
         rewards = self.build_rewards(start.chat.thinking, context.base)
         require_sandboxes(rewards, problems)
         shared = compare_with_evaluations(self, context, problems)
-        args = self.arguments(run_arguments(context.folder / layout.CHECKPOINTS, context.recipe, self.trainer))
         trainer = MagistralGRPOTrainer(
             model=start.model,
             reward_funcs=rewards,
-            args=MagistralGRPOConfig(**args),
+            args=config,
             train_dataset=prompt_dataset(problems, start.chat),
             processing_class=start.tokenizer,
             callbacks=best_keeper(self, context, start, shared),

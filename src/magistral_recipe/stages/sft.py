@@ -95,17 +95,22 @@ class SftStage(TrainingStage):
         defaults = {"logging_steps": 5, "packing": False, "max_length": None}
         return {**given, **defaults, **self.trainer}
 
-    def as_begun(self, began: Mapping[str, Any]) -> Self:
+    def as_begun(self, began: Mapping[str, Any], processes: int = 1) -> Self:
         """Return this stage with its `costs` as they were, and a batch as large cut into the passes that it was."""
-        stage = super().as_begun(began)
-        now, before = (
-            [keys.get(name, default) for name, default in _CUT.items()] for keys in (self.trainer, _trainer(began))
-        )
-        if math.prod(now) != math.prod(before):
+        stage = super().as_begun(began, processes)
+        if not self.same_in(began, processes):
             return stage
         kept = {name: value for name, value in stage.trainer.items() if name not in _CUT}
         kept |= {name: value for name, value in _trainer(began).items() if name in _CUT}
         return stage.model_copy(update={"trainer": kept})
+
+    def same_in(self, began: Mapping[str, Any], processes: int) -> bool:
+        """Whether so many processes take a batch of as many traces."""
+        now, before = (
+            math.prod(keys.get(name, default) for name, default in _CUT.items())
+            for keys in (self.trainer, _trainer(began))
+        )
+        return now * processes == before * began.get("num_processes", processes)
 
     def proof_traces(self, base: Path, thinking: Thinking, count: int) -> Sequence[Trace]:
         """Load its first traces; what cannot be used is counted and kept by the stage when it trains."""
@@ -124,12 +129,14 @@ class SftStage(TrainingStage):
         """
         from trl import SFTConfig, SFTTrainer
 
+        args = self.arguments(run_arguments(context.folder / layout.CHECKPOINTS, context.recipe, self.trainer))
+        # First: under FSDP, processes that know one another read the weights once.
+        config = SFTConfig(**args)
         start = load_start(context)
         thinking = start.chat.thinking
         traces = load_traces(context.traces(self.traces), context.base, context.quarantine("traces"), thinking)
         report_set_aside(context, "traces", traces)
         shared = compare_with_evaluations(self, context, traces.rows)
-        args = self.arguments(run_arguments(context.folder / layout.CHECKPOINTS, context.recipe, self.trainer))
         limit = args["max_length"] or start.context_length
         dataset, dropped = tokenized(traces.rows, start.chat, start.tokenizer, limit)
         if dropped:
@@ -141,7 +148,7 @@ class SftStage(TrainingStage):
             raise DataError(f"no trace fits into {limit} tokens; raise trainer.max_length")
         trainer = SFTTrainer(
             model=start.model,
-            args=SFTConfig(**args),
+            args=config,
             train_dataset=dataset,
             processing_class=start.tokenizer,
             callbacks=best_keeper(self, context, start, shared),

@@ -16,7 +16,7 @@ from pydantic import Field
 from magistral_recipe import layout
 from magistral_recipe.data.sources import TracesSource
 from magistral_recipe.generation.endpoint.config import EndpointConfig, ModelName, name_of
-from magistral_recipe.recipe.sections import Inputs, Mistakes, Recipe, Stage, StageContext
+from magistral_recipe.recipe.sections import Draws, Inputs, Mistakes, Recipe, Stage, StageContext
 from magistral_recipe.schema import StrictModel
 from magistral_recipe.stages.drawn import SamplingKeys, costs_of, key_warnings
 from magistral_recipe.stages.training import check_problems
@@ -72,6 +72,13 @@ class TracesStage(Stage, SamplingKeys):
         """The model that solves the problems, where the recipe names one."""
         return name_of(self.model) if self.problems else None
 
+    @property
+    def draws(self) -> Draws | None:
+        """The samples of which traces are made."""
+        if not self.problems or isinstance(self.model, EndpointConfig):
+            return None
+        return self.drawing(self.problems)
+
     def warnings(self, folder: Path) -> Mistakes:
         """A key that an endpoint will want."""
         yield from key_warnings(self.model, "model")
@@ -92,8 +99,10 @@ class TracesStage(Stage, SamplingKeys):
         """What flows into the stage."""
         sources = [*self.sets, *([self.general.traces] if self.general else [])]
         paths = tuple(path for source in sources for path in (source.path, source.layout) if path)
+        transforms = tuple(source.transform for source in sources if source.transform)
         solving = self.problems and not isinstance(self.model, EndpointConfig)
-        return Inputs((start,) if solving else (), (self.problems,) if self.problems else (), paths)
+        problems = (self.problems,) if self.problems else ()
+        return Inputs((start,) if solving else (), problems, paths, transforms=transforms)
 
     def missing(self, folder: Path, start: str) -> Iterator[str]:
         """The traces, and the funnel that tells how they came about."""

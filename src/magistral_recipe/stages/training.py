@@ -216,6 +216,7 @@ def run_arguments(output: Path, recipe: Recipe, trainer: Mapping[str, Any]) -> d
         "save_strategy": "steps",
         "save_steps": 100,
         "save_total_limit": 2,
+        "ddp_timeout": 7200,
     }
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from magistral_recipe import layout
@@ -12,6 +13,7 @@ from magistral_recipe.errors import RunError
 from magistral_recipe.files import folder_atomically
 from magistral_recipe.models.loaded import LoadedModel, load_ready
 from magistral_recipe.recipe.sections import StageContext
+from magistral_recipe.sharded import gather_into, in_parts
 from magistral_recipe.stages.held_out import is_clean
 from magistral_recipe.stages.training import TrainingStage, base_model_config, chat_format
 from magistral_recipe.writing.chat_format import stop_token_ids
@@ -169,9 +171,7 @@ def train_and_save(trainer: Trainer, context: StageContext, start: LoadedModel) 
     )
     from magistral_recipe.training.metrics import MetricsWriter
 
-    world = trainer.accelerator.num_processes
-    if world != context.processes:  # a launch that goes wrong often starts one process, silently
-        raise RunError(f"the recipe asks for {context.processes} processes, but this one is among {world}")
+    _require_launch(trainer, context)
     checkpoints = context.folder / layout.CHECKPOINTS
     if trainer.is_world_process_zero() and sweep(checkpoints) and latest_complete_checkpoint(checkpoints) is None:
         context.emit({"type": "warning", "text": "no checkpoint can be gone on from: training begins anew"})
@@ -184,19 +184,84 @@ def train_and_save(trainer: Trainer, context: StageContext, start: LoadedModel) 
     context.confirm()
     only_what_is_left(trainer)
     checkpoint = latest_complete_checkpoint(checkpoints)
+    if checkpoint is not None:
+        _require_kind(trainer, checkpoint)
     trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
     trainer.accelerator.wait_for_everyone()
     model = trainer.accelerator.unwrap_model(trainer.model)
     release_training_state(trainer)
-    if trainer.is_world_process_zero():
+    first = trainer.is_world_process_zero()
+    sharded = sum(map(in_parts, model.parameters()))
+    if sharded:
+        model = _gathered(model, context, start, first)
+    if first:
         _hand_over(model, context, start)
     trainer.accelerator.wait_for_everyone()
     return {
         "steps": trainer.state.global_step,
         "processes": trainer.accelerator.num_processes,
+        **({"sharded_weights": sharded} if sharded else {}),
         "metrics": metrics.last,
         "summary": ", ".join([f"{trainer.state.global_step} steps", *summary_of(metrics.last)]),
     }
+
+
+def _require_launch(trainer: Trainer, context: StageContext) -> None:
+    """See that the processes are those that the recipe asks for: a launch that goes wrong often says nothing.
+
+    Raises:
+        RunError: they are others, or share nothing where the launch's config has them share the model.
+    """
+    import os
+
+    from accelerate.utils import DistributedType
+
+    accelerator = trainer.accelerator
+    if accelerator.num_processes != context.processes:
+        raise RunError(
+            f"the recipe asks for {context.processes} processes, but this one is among {accelerator.num_processes}"
+        )
+    if accelerator.distributed_type == DistributedType.DEEPSPEED:
+        raise RunError("DeepSpeed was never run here: use DDP, or FSDP2 (recipes/accelerate)")
+    asked = os.environ.get("ACCELERATE_USE_FSDP", "false").lower() == "true"
+    if asked and context.processes > 1 and accelerator.distributed_type != DistributedType.FSDP:
+        raise RunError(
+            "launch.config_file asks for FSDP, which Accelerate offers on GPUs alone: these processes would each train "
+            "the whole model. Leave config_file out"
+        )
+    if asked and accelerator.distributed_type == DistributedType.FSDP and not accelerator.is_fsdp2:
+        raise RunError("launch.config_file asks for FSDP 1: set fsdp_version: 2, whose parts can be put together again")
+
+
+def _require_kind(trainer: Trainer, checkpoint: Path) -> None:
+    """See that a checkpoint is of the kind that the launch reads: sharing a model out has files of its own.
+
+    Raises:
+        RunError: it is of the other.
+    """
+    from accelerate.utils import DistributedType
+    from accelerate.utils.constants import FSDP_MODEL_NAME
+
+    was = any(checkpoint.glob(f"{FSDP_MODEL_NAME}*"))
+    if was != (trainer.accelerator.distributed_type == DistributedType.FSDP):
+        told = "shared its model out (FSDP), and this one does not" if was else "did not share its model out (FSDP)"
+        raise RunError(
+            f"{checkpoint} is of a run that {told}: go on as it began (launch.num_processes may be another), or delete "
+            f"{checkpoint.parent} to begin anew"
+        )
+
+
+def _gathered(sharded: PreTrainedModel, context: StageContext, start: LoadedModel, first: bool) -> PreTrainedModel:
+    """Put a sharded model together on the CPU of the first process; the others keep what they have.
+
+    It is loaded as it was before training, adapters and all, and its weights are replaced: so it is saved, merged and
+    measured as a model of one process is.
+    """
+    from magistral_recipe.models.load import load_model
+
+    plain = load_model(start.config, context.models[context.start_model], trainable=True) if first else None
+    gather_into(plain, sharded)
+    return sharded if plain is None else plain
 
 
 def release_training_state(trainer: Trainer) -> None:

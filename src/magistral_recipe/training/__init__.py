@@ -10,6 +10,7 @@ One step of RL, from prompts to weights. `grpo.py` takes it from the top (`train
         sampling.py        where they come from without vLLM: a copy of the weights (generation/rollouts/)
         vllm.py            where they come from with it; handing_over.py: what it is handed after a step
         scoring.py         the rewards, called while others are still being written
+        roll_call.py       all processes have come so far, or the late one's name
         rounds.py          which groups have a signal, and what the batch was like
       assembly.py        from groups to minibatches: advantages, normalizers, which rank trains what
       forward.py         log-probabilities under the weights that generated

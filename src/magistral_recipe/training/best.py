@@ -23,6 +23,7 @@ from magistral_recipe import layout
 from magistral_recipe.errors import RunError
 from magistral_recipe.files import read_json, sync_directory, sync_file, write_json
 from magistral_recipe.intact import damage, written
+from magistral_recipe.sharded import is_sharded, put, whole
 
 WEIGHTS = "best.safetensors"
 
@@ -115,9 +116,8 @@ class KeepBest(TrainerCallback, ExportableState):
         wanted = dict(_trained(model))
         if set(saved) != set(wanted):
             raise RunError(f"{file} holds other parameters than the model trains")
-        with torch.no_grad():
-            for name, parameter in wanted.items():
-                parameter.copy_(saved[name].to(parameter.device))
+        for name, parameter in wanted.items():
+            put(saved[name], parameter)
 
     def _look(self, step: int, model: Any, state: TrainerState) -> None:
         with untouched_randomness(), _evaluation_mode(model), torch.no_grad():
@@ -126,10 +126,12 @@ class KeepBest(TrainerCallback, ExportableState):
         self.scores.append((step, score))
         if self._on_score is not None:
             self._on_score(step, score)
+        sharded = is_best and is_sharded(model)
+        weights = _weights(model, state.is_world_process_zero) if sharded else None  # all take part
         if state.is_world_process_zero:
             self._folder.mkdir(parents=True, exist_ok=True)
             if is_best:
-                _save(model, self._folder / WEIGHTS)
+                _save(weights or _weights(model), self._folder / WEIGHTS)
             sizes, hashes = written(self._folder, [self._folder / WEIGHTS]) if is_best else (None, None)
             held = {"files": sizes, "hashes": hashes} if is_best else self._noted()
             told = {"best": self.best, "scores": self.scores, "problems": self._problems, "weights": held}
@@ -171,12 +173,17 @@ def _trained(model: Any) -> Iterator[tuple[str, torch.nn.Parameter]]:
     return ((name, p) for name, p in model.named_parameters() if p.requires_grad)
 
 
-def _save(model: Any, file: Path) -> None:
-    tensors = {}
+def _weights(model: Any, kept: bool = True) -> dict[str, torch.Tensor]:
+    """The trained weights, whole, where they are kept; of a sharded model all processes must ask for them."""
+    found = {}
     for name, parameter in _trained(model):
-        if type(parameter.data).__name__ == "DTensor":
-            raise RunError("keeping the best weights of a sharded model is not supported: leave `keep: best` out")
-        tensors[name] = parameter.detach().cpu().clone()
+        value = whole(parameter.detach())
+        if kept:
+            found[name] = value.cpu().clone()
+    return found
+
+
+def _save(tensors: dict[str, torch.Tensor], file: Path) -> None:
     temporary = file.with_name(f".{file.name}.tmp")
     save_file(tensors, temporary)
     sync_file(temporary)

@@ -45,7 +45,7 @@ def latest_complete_checkpoint(folder: Path | str) -> Path | None:
 def is_complete(checkpoint: Path | str) -> bool:
     """Whether a checkpoint bears the mark and holds every file that the mark lists, at its size; no file is read."""
     mark = _mark(checkpoint)
-    return mark is not None and not any(damage(Path(checkpoint), mark.get("files")))
+    return mark is not None and bool(mark.get("files")) and not any(damage(Path(checkpoint), mark.get("files")))
 
 
 def why_unusable(checkpoint: Path | str) -> str | None:
@@ -61,6 +61,8 @@ def why_unusable(checkpoint: Path | str) -> str | None:
     mark = _mark(checkpoint)
     if mark is None:
         return "it was never finished"
+    if not mark.get("files"):
+        return "its mark lists no files"
     return next(damage(Path(checkpoint), mark.get("files"), mark.get("hashes")), None)
 
 

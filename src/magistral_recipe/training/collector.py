@@ -68,6 +68,11 @@ class Collector:
         """Passes over the data so far."""
         return self._stream.epoch
 
+    @property
+    def entries_in_force(self) -> int:
+        """How many entries of the schedule have been applied."""
+        return self._schedule.applied
+
     def check_schedule(self) -> int:
         """Check that every difficulty band of the schedule holds rows, before anything is generated.
 

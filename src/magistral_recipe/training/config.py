@@ -84,6 +84,8 @@ class MagistralGRPOConfig(GRPOConfig):
             one which raises or returns the wrong length is found at once; not with environments.
         reward_seconds: how long a reward may take for one call (a batch, or a chunk of one): one that hangs ends the
             run by its name. 0 for as long as it likes.
+        ddp_timeout: how long one process waits for another that is still generating, verifying or saving, in seconds,
+            before the run ends with the late one's name; longer than `reward_seconds`.
         sampler_gap_limit: mean absolute distance in nats between the sampler's log-probabilities and the trainer's
             above which the run stops, before the batch has trained; measured where the sampler records its own (all
             but FSDP's). ``None``: 0.05, on quantized weights 0.15.
@@ -153,6 +155,7 @@ class MagistralGRPOConfig(GRPOConfig):
     )
     vllm_importance_sampling_correction: bool = field(default=False, metadata={"help": "See sampler_correction."})
     vllm_sync: Literal["adapter", "merged"] | None = field(default=None, metadata={"help": "What vLLM is handed."})
+    ddp_timeout: int = field(default=7200, metadata={"help": "Longest wait of a process for another, in seconds."})
     vllm_step_seconds: float = field(default=3600.0, metadata={"help": "Longest step of a vLLM server; 0: no limit."})
 
     def __post_init__(self) -> None:
@@ -165,6 +168,11 @@ class MagistralGRPOConfig(GRPOConfig):
             self.scale_rewards = "group" if self.scale_rewards else "none"
         processes = World.from_environment().size
         mistakes = [*self._range_mistakes(), *self._fixed_mistakes(), *self._sampling_mistakes()]
+        if processes > 1 and self.ddp_timeout <= self.reward_seconds:
+            mistakes.append(
+                f"ddp_timeout={self.ddp_timeout} ends the others' wait before a reward's own deadline, "
+                f"reward_seconds={self.reward_seconds:g}, can name it: make it longer, or the deadline shorter"
+            )
         mistakes = mistakes or self._schedule_mistakes() or self._size_mistakes(processes)
         if mistakes:
             raise ValueError("; ".join(mistakes))

@@ -15,14 +15,17 @@ where nothing else is said.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Literal, NamedTuple, get_args
 
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from magistral_recipe.training.batching import TokenSequence
+
 Correction = Literal["token_truncate", "token_mask", "sequence_truncate", "sequence_mask", "none"]
 
-CORRECTIONS: tuple[Correction, ...] = ("token_truncate", "token_mask", "sequence_truncate", "sequence_mask", "none")
+CORRECTIONS: tuple[Correction, ...] = get_args(Correction)
 
 _LARGEST_LOG_WEIGHT = 80.0  # its exponential is still finite in float32
 
@@ -80,3 +83,33 @@ def importance_weights(
     weights = ratio.masked_fill(outside, 0.0) if how.endswith("mask") else ratio.clamp(lowest, highest)
     corrected = mask != 0 if by_sequence else known
     return ImportanceWeights(torch.where(corrected, weights, 1.0), outside & corrected, gap, known)
+
+
+def weigh(
+    sequences: Iterable[TokenSequence], how: Correction, lowest: float | None, highest: float | None
+) -> dict[str, float]:
+    """Give sequences that a sampler of its own has drawn their tokens' weights.
+
+    Args:
+        sequences: with the log-probabilities of both; those that lack one are left as they are.
+        how: see `CORRECTIONS`; with `none` no weights are given.
+        lowest: see `importance_weights`.
+        highest: see `importance_weights`.
+
+    Returns:
+        Sums over the tokens: `tokens` in the mask, `gap` over the `gap_tokens` that the sampler scored, those `cut`.
+    """
+    sums = dict.fromkeys(("tokens", "gap", "gap_tokens", "cut"), 0.0)
+    for sequence in sequences:
+        if sequence.sampler_logps is None or sequence.old_logps is None:
+            continue
+        found = importance_weights(
+            sequence.old_logps.cpu(), sequence.sampler_logps, sequence.mask, how, lowest, highest
+        )
+        if how != "none":
+            sequence.weight = found.weights
+        sums["tokens"] += float(sequence.mask.sum())
+        sums["gap"] += float(found.gap.double().sum())
+        sums["gap_tokens"] += float(found.known.sum())
+        sums["cut"] += float(found.cut.sum())
+    return sums

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 from collections import defaultdict
-from collections.abc import Collection
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -19,12 +19,14 @@ from torch import Tensor
 from trl import GRPOTrainer
 
 from magistral_recipe.generation.rollouts.interface import Sample
-from magistral_recipe.generation.rollouts.weights import is_sharded
+from magistral_recipe.sharded import generate_in_step, is_sharded
 from magistral_recipe.training import checks
 from magistral_recipe.training.batching import Microbatch, TokenSequence, generation_chunks
+from magistral_recipe.training.best import untouched_randomness
 from magistral_recipe.training.config import MagistralGRPOConfig
 from magistral_recipe.training.contract import check_scored
 from magistral_recipe.training.forward import row_logps, unpadded_logps
+from magistral_recipe.training.roll_call import RollCall
 from magistral_recipe.training.rollouts import Completion, Rollout
 from magistral_recipe.training.rounds import Round
 from magistral_recipe.training.sampling import RolloutSource, drawing_of
@@ -77,6 +79,7 @@ class RoundGenerator(GRPOTrainer):
         self._scorer = Scorer(self.reward_funcs, self.reward_func_names, self.args.reward_seconds or None)
         self._seconds: dict[str, float] = defaultdict(float)
         self._source: RolloutSource | None = None
+        self._roll_call = RollCall(self.args.ddp_timeout)
 
     def generate_round(self, problems: list[dict[str, Any]]) -> Round:
         """Generate and score one round over all ranks."""
@@ -167,22 +170,46 @@ class RoundGenerator(GRPOTrainer):
     def _generate_single_turn(
         self, prompt_ids: Any, images: Any, multimodal_fields: Any, num_generations: int, has_tool_images: bool = False
     ) -> Any:
-        if self.use_vllm or images is not None or self.is_fsdp_enabled or is_sharded(self.model):
-            return self._generated_by_trl(prompt_ids, images, multimodal_fields, num_generations, has_tool_images)
+        if images is not None or self.sampled_elsewhere:
+            found = self._generated_by_trl(prompt_ids, images, multimodal_fields, num_generations, has_tool_images)
+            self._roll_call("the end of its rollouts")
+            return found
         source = self._source = self._source or self._make_source()
         done: dict[int, Sample] = {}
         groups = self._make_groups() if self._may_score_early() else None
         for samples in source.sample(prompt_ids, self.max_completion_length):
             done |= {sample.row: sample for sample in samples}
-            if groups is not None and len(done) < len(prompt_ids) and (rows := groups.take(done)):
-                self._score_early(rows, done)
+            if groups is not None:
+                groups.ended(sample.row for sample in samples)
+                if len(done) < len(prompt_ids) and (rows := groups.take()):
+                    self._score_early(rows, done)
         if groups is not None and self._stash.early:
-            self._score_early(groups.take(done, all_of_them=True), done)
+            self._score_early(groups.take(all_of_them=True), done)
         for name, value in source.sampler.figures.items():
             self._metrics["train" if self.model.training else "eval"][name].append(value)
+        self._roll_call("the end of its rollouts")
         return [done[row].ids for row in range(len(done))], [done[row].logps for row in range(len(done))]
 
+    def complete(self, prompts: list[list[int]], new_tokens: int, seed: int) -> list[list[int]]:
+        """Complete prompts as rollouts are, outside of any round; not if `sampled_elsewhere`. No random state changes.
+
+        Args:
+            prompts: token ids.
+            new_tokens: most tokens of a completion.
+            seed: of the noise.
+
+        Returns:
+            Token ids.
+        """
+        source = self._source = self._source or self._make_source()
+        with untouched_randomness():
+            torch.manual_seed(seed)
+            done = {sample.row: sample.ids for part in source.sample(prompts, new_tokens) for sample in part}
+        return [done[row] for row in range(len(prompts))]
+
     def _generated_by_trl(self, prompt_ids: Any, images: Any, *others: Any) -> Any:
+        if is_sharded(self.model):
+            generate_in_step(self.model)
         chunks = [range(len(prompt_ids))] if self.use_vllm or images is not None else self._chunks(prompt_ids)
         parts = [
             super(RoundGenerator, self)._generate_single_turn([prompt_ids[i] for i in chunk], images, *others)
@@ -191,6 +218,11 @@ class RoundGenerator(GRPOTrainer):
         if len(parts) == 1:
             return parts[0]
         return [ids for part, _ in parts for ids in part], None
+
+    @property
+    def sampled_elsewhere(self) -> bool:
+        """Whether vLLM samples rollouts, or TRL by the shards of a model."""
+        return self.use_vllm or self.is_fsdp_enabled or is_sharded(self.model)
 
     @property
     def _sampled_exactly(self) -> bool:
@@ -232,6 +264,7 @@ class RoundGenerator(GRPOTrainer):
             if self.environments is not None:
                 arguments["environments"] = self.environments
             scores = self._scorer.score(len(prompts), arguments)
+        self._roll_call("the end of its rewards")
         functions = self.reward_funcs
         self.reward_funcs = self._scorer.replay(functions, scores)
         try:
@@ -331,22 +364,27 @@ class _WholeGroups:
     """
 
     def __init__(self, groups: list[int], least: int) -> None:
+        self._group, self._least = groups, least
         self._rows: dict[int, list[int]] = {}
         for row, group in enumerate(groups):
             self._rows.setdefault(group, []).append(row)
-        self._least = least
+        self._left = {group: len(rows) for group, rows in self._rows.items()}
+        self._whole: list[int] = []
 
-    def take(self, done: Collection[int], all_of_them: bool = False) -> list[int]:
+    def ended(self, rows: Iterable[int]) -> None:
+        """Take note of rows that have ended, each once."""
+        for group in map(self._group.__getitem__, rows):
+            self._left[group] -= 1
+            if not self._left[group]:
+                self._whole += self._rows[group]
+
+    def take(self, all_of_them: bool = False) -> list[int]:
         """Return the rows of groups that have ended and were not returned before.
 
         Args:
-            done: rows that have ended.
             all_of_them: also if they are few.
         """
-        ended = [group for group, rows in self._rows.items() if all(row in done for row in rows)]
-        rows = [row for group in ended for row in self._rows[group]]
-        if not all_of_them and len(rows) < max(self._least, 1):
+        if not all_of_them and len(self._whole) < max(self._least, 1):
             return []
-        for group in ended:
-            del self._rows[group]
+        rows, self._whole = self._whole, []
         return rows

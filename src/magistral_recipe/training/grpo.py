@@ -34,9 +34,10 @@ from magistral_recipe.training.checkpoints import CheckpointGuard, latest_comple
 from magistral_recipe.training.collector import Collector, GenerationBatch
 from magistral_recipe.training.config import MagistralGRPOConfig
 from magistral_recipe.training.contract import check_trl
-from magistral_recipe.training.correction import importance_weights
+from magistral_recipe.training.correction import weigh
 from magistral_recipe.training.forward import cut_window, kl_penalty, row_logps
 from magistral_recipe.training.generating import RoundGenerator
+from magistral_recipe.training.health import SCHEDULE
 from magistral_recipe.training.memory import TrainerMemory, saved_state
 from magistral_recipe.training.metrics import MetricsWriter, StepSums, cut_after
 from magistral_recipe.training.objective import clipped_policy_loss
@@ -240,6 +241,8 @@ class MagistralGRPOTrainer(RoundGenerator):
         self._seconds.clear()
         settings = self._collector.advance(self._step)
         self._apply(settings)
+        if self.args.schedule:
+            self._metrics["train"][SCHEDULE].append(float(self._collector.entries_in_force))
         batch = self._collector.fill(settings, self.generate_round, self._write_flat_batch)
         minibatches = build_minibatches(batch.groups, self._plan)
         exchange(minibatches, self.accelerator.process_index, self.accelerator.num_processes)
@@ -281,30 +284,18 @@ class MagistralGRPOTrainer(RoundGenerator):
     def _correct(self, minibatches: list[Minibatch]) -> None:
         """Weigh what a sampler of its own has drawn, and stop before it trains if that is another policy's."""
         args, sums = self.args, StepSums(self.accelerator.device)
+        rank, how = self.accelerator.process_index, args.sampler_correction
+        bounds = args.vllm_importance_sampling_clip_min, args.vllm_importance_sampling_clip_max
         for minibatch in minibatches:
-            for sequence in minibatch.sequences(minibatch.shares[self.accelerator.process_index].rows):
-                if sequence.sampler_logps is None or sequence.old_logps is None:
-                    continue
-                found = importance_weights(
-                    sequence.old_logps.cpu(),
-                    sequence.sampler_logps,
-                    sequence.mask,
-                    args.sampler_correction,
-                    args.vllm_importance_sampling_clip_min,
-                    args.vllm_importance_sampling_clip_max,
-                )
-                if args.sampler_correction != "none":
-                    sequence.weight = found.weights
-                sums.add(tokens=sequence.mask.sum(), gap=found.gap.sum(), gap_tokens=found.known.sum())
-                sums.add(cut=found.cut.sum())
+            sums.add(**weigh(minibatch.sequences(minibatch.shares[rank].rows), how, *bounds))
         totals, metrics = sums.reduced(self.accelerator), self._metrics["train"]
         gap, cut = totals["gap"] / max(totals["gap_tokens"], 1), totals["cut"] / max(totals["tokens"], 1)
         metrics["sampling/gap"].append(gap)
         limit = args.sampler_gap_limit or checks.gap_limit(self.model)
         checks.check_gap(gap, limit, self.state.global_step)
-        if args.sampler_correction != "none":
+        if how != "none":
             metrics["sampling/cut_share"].append(cut)
-            line = checks.cut_warning(cut, gap, args.sampler_correction)
+            line = checks.cut_warning(cut, gap, how)
             if line and not self._told_of_cuts and self.accelerator.is_main_process:
                 self._told_of_cuts = True
                 self.health.tell(f"step {self.state.global_step}: {line}")

@@ -20,6 +20,7 @@ import torch
 from torch import Tensor, nn
 
 from magistral_recipe import lora
+from magistral_recipe.sharded import whole
 
 _MEMORY = Path("/dev/shm")
 _WHOLE_VOCABULARY = ("embed_tokens", "lm_head", "wte", "embed_in", "embed_out")
@@ -94,7 +95,7 @@ def merged_weights(model: Any) -> Iterator[tuple[str, Tensor]]:
         if id(parameter) in own or ".original_module." in name or (saved and saved[1] not in active):
             continue
         with torch.no_grad():
-            value = lora.whole(parameter.data)
+            value = whole(parameter.data)
             if id(parameter) in adapted:
                 layer, leaf = adapted[id(parameter)]
                 value = lora.with_update(value, layer, leaf).to(parameter.dtype)

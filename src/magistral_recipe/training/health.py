@@ -11,6 +11,7 @@ import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from statistics import median
 
 Curve = Sequence[tuple[float, float]]
 """(optimizer step, value), in order."""
@@ -18,12 +19,20 @@ Curve = Sequence[tuple[float, float]]
 FEW = 8
 """Values below which a curve is not judged."""
 
-_SURE = 4.0
-"""Standard errors that a fall must measure: a run is looked at hundreds of times, so two would often be chance."""
+_SURE, _CERTAIN = 3.5, 5.5
+"""Standard errors that a fall must measure from the start, and from the best: a run is looked at hundreds of times, so
+two would often be chance, and the best is chosen from many."""
+_LASTING = 0.9
+"""Largest correlation of neighbours that is believed: what lasts longer is no noise."""
 
 ENTROPY = ("entropy",)
+SCHEDULE = "schedule/entries"
 FLAT_GROUPS = ("groups/uninformative", "frac_reward_zero_std")
-"""Where curves are found: the first of these metrics that was logged; ours, then stock TRL's."""
+"""Where curves are found: the first of these metrics that was logged; ours, then stock TRL's. `SCHEDULE` holds how many
+entries of the schedule are in force."""
+
+_SOLVED = 0.9
+"""Share of right answers from which on a policy that is sure of itself is as it should be."""
 
 
 @dataclass(frozen=True)
@@ -65,10 +74,10 @@ def troubles(curves: Mapping[str, Curve], parts: Mapping[str, str]) -> Iterator[
     for key, part in pays.items():
         if found := unpaid(curves.get(key, ()), part):
             yield found
-    if found := entropy_gone(first_judged(curves, ENTROPY)):
-        yield found
     right, wrong = (curves.get(f"groups/all_{kind}", ()) for kind in ("right", "wrong"))
     graded = next((curves.get(key, ()) for key, part in pays.items() if part == "correctness"), ())
+    if found := entropy_gone(first_judged(curves, ENTROPY), graded):
+        yield found
     if found := flat_groups(first_judged(curves, FLAT_GROUPS), right, wrong, graded):
         yield found
 
@@ -91,15 +100,20 @@ def fallen_reward(curves: Mapping[str, Curve], parts: Mapping[str, str]) -> Trou
     watched = {"reward": "reward"} | {
         key: "share of right answers" for key, part in parts.items() if part == "correctness"
     }
-    found = (fallen(curves.get(key, ()), name) for key, name in watched.items())
+    entries = curves.get(SCHEDULE, ())
+    # Harder problems or other limits pay less: what was earned before them is no measure.
+    begun = next((step for step, entry in entries if entry == entries[-1][1]), 0)
+    found = (
+        fallen([point for point in curves.get(key, ()) if point[0] >= begun], name) for key, name in watched.items()
+    )
     return next((trouble for trouble in found if trouble), None)
 
 
 def fallen(curve: Curve, name: str) -> Trouble | None:
-    """Judge whether a curve ends below its start by more than its noise.
+    """Judge whether a curve ends below its start, or far below its best, by more than its noise.
 
-    The mean of the last tenth (at least three values) against that of the first, four standard errors apart. The noise
-    of a value is taken from the steps between neighbours, so that a slope hardly counts.
+    The mean of the last tenth (at least three values), and of that half a tenth before, against the mean of the first,
+    3.5 standard errors apart; and against the best of any tenth, which is high by chance: 5.5, and 0.05 at least.
 
     Args:
         curve: of something that should rise.
@@ -112,26 +126,34 @@ def fallen(curve: Curve, name: str) -> Trouble | None:
     if len(values) < FEW:
         return None
     width = window(values)
-    start = mean(values[:width])
-    limit = start - max(_SURE * noise(values) * math.sqrt(2 / width), 0.01)
-    since = _since(curve, width, lambda level: level < limit)
-    if since is None:
+    levels = [mean(values[at : at + width]) for at in range(len(values) - width + 1)]
+    error, end = error_of_a_fall(values, width), levels[-1]
+    lately = max(end, levels[max(len(levels) - 1 - width // 2, 0)])  # a dip of few values is none
+    best = max(range(len(levels)), key=levels.__getitem__)
+    below_start, below_best = levels[0] - max(_SURE * error, 0.01), levels[best] - max(_CERTAIN * error, 0.05)
+    if lately < below_start:
+        limit, seen = below_start, f"it began at {levels[0]:.2f} and is at {end:.2f}"
+    elif end < below_best:
+        limit, seen = below_best, f"it was at {levels[best]:.2f} around step {curve[best][0]:g} and is at {end:.2f}"
+    else:
         return None
+    since = _since(curve, width, lambda level: level < limit)
+    assert since is not None  # the last window at least
     return Trouble(
         "falling",
         f"The {name} is falling",
-        f"it began at {start:.2f} and is at {mean(values[-width:]):.2f}",
+        seen,
         since,
         "Lower the learning rate, make epsilon_high smaller, or let it warm up; what was best is kept with "
         "evaluate: {keep: best}",
     )
 
 
-def evaluation_fallen(scores: Curve, problems: int, name: str = "held-out score") -> Trouble | None:
-    """Judge whether the last score of the evaluations on the way lies below the first by more than chance.
+def evaluation_fallen(scores: Curve, problems: int, name: str = "score") -> Trouble | None:
+    """Judge whether the last score of the evaluations on the way lies below the first, or the best, beyond chance.
 
     Three standard errors of the difference of two shares, of independent problems: those of paired problems are
-    smaller, so that this errs to the quiet side.
+    smaller, so that this errs to the quiet side. From the best of many, which is high by chance, 4.5 and 0.05 at least.
 
     Args:
         scores: shares, in order; two are enough.
@@ -144,23 +166,40 @@ def evaluation_fallen(scores: Curve, problems: int, name: str = "held-out score"
     if len(scores) < 2:
         return None
     (_, first), (_, last) = scores[0], scores[-1]
-    error = math.sqrt((first * (1 - first) + last * (1 - last)) / problems)
-    if first - last <= max(3 * error, 0.01):
+    best_at, best = max(scores, key=lambda point: point[1])
+
+    def far(above: float, errors: float, least: float) -> bool:
+        error = math.sqrt((above * (1 - above) + last * (1 - last)) / problems)
+        return above - last > max(errors * error, least)
+
+    if far(first, 3.0, 0.01):
+        above, seen = first, f"it began at {first:.1%} and is at {last:.1%} of {problems} problems"
+    elif far(best, 4.5, 0.05):
+        above, seen = best, f"it was {best:.1%} at step {best_at:g} and is at {last:.1%} of {problems} problems"
+    else:
         return None
-    since = next(int(step) for step, score in reversed(scores) if score >= first) if len(scores) > 2 else scores[0][0]
+    since = next(int(step) for step, score in reversed(scores) if score >= above)
     return Trouble(
         "held-out",
         f"The {name} is falling",
-        f"it began at {first:.1%} and is at {last:.1%} of {problems} problems",
-        int(since),
+        seen,
+        since,
         "Lower the learning rate, stop here, or leave the best weights with evaluate: {keep: best}",
     )
 
 
-def entropy_gone(curve: Curve) -> Trouble | None:
-    """Judge whether entropy ended below a quarter of what it was, or next to none (Clip-Higher's cause, §2.1)."""
+def entropy_gone(curve: Curve, graded: Curve = ()) -> Trouble | None:
+    """Judge whether entropy ended below a quarter of what it was, or next to none (Clip-Higher's cause, §2.1).
+
+    Args:
+        curve: nats a token.
+        graded: share of right answers, where it is known: of a policy that is nearly always right nothing else is due.
+
+    Returns:
+        The trouble, or ``None``.
+    """
     values = [value for _, value in curve]
-    if len(values) < FEW:
+    if len(values) < FEW or (graded and _level(graded) > _SOLVED):
         return None
     width = window(values)
     start = mean(values[:width])
@@ -242,6 +281,29 @@ def mean(values: Sequence[float]) -> float:
 def noise(values: Sequence[float]) -> float:
     """Standard deviation of a single value around its curve, by the steps between neighbours: a slope hardly counts."""
     return math.sqrt(mean([(b - a) ** 2 for a, b in pairwise(values)]) / 2)
+
+
+def error_of_a_fall(values: Sequence[float], width: int) -> float:
+    """Standard error of the difference between the means of two windows, whose noise may last for some steps.
+
+    As of a first-order autoregression: values three steps apart differ by 1 + ρ + ρ² times the variance that neighbours
+    differ by, which is 2σ²(1 - ρ), and the mean of w values has the variance σ²/w · (1 + ρ)/(1 - ρ). ρ is taken from
+    medians around medians, which neither a slope nor a single fall moves.
+
+    Args:
+        values: of a curve.
+        width: values a window.
+    """
+    near = _spread([b - a for a, b in pairwise(values)])
+    far = _spread([b - a for a, b in zip(values, values[3:], strict=False)])
+    times = max(far / near, 1.0) ** 2 if near else 1.0
+    lasting = min((math.sqrt(4 * times - 3) - 1) / 2, _LASTING)
+    return noise(values) * math.sqrt(2 / width * (1 + lasting)) / (1 - lasting)
+
+
+def _spread(steps: Sequence[float]) -> float:
+    middle = median(steps)
+    return median([abs(step - middle) for step in steps])
 
 
 def _since(curve: Curve, width: int, bad: Callable[[float], bool]) -> int | None:

@@ -22,7 +22,8 @@ from magistral_recipe.generation.rollouts.weights import RolloutCopy, copy_obsta
 logger = logging.getLogger(__name__)
 
 _KNOWN = {"do_sample", "max_new_tokens", "temperature", "top_p", "top_k", "min_p", "eos_token_id", "pad_token_id"}
-_IDLE: dict[str, Any] = {"repetition_penalty": 1.0, "bos_token_id": None, "cache_implementation": None}
+_KNOWN |= {"bos_token_id"}  # begins a completion of nothing, and there always is a prompt
+_IDLE: dict[str, Any] = {"repetition_penalty": 1.0, "cache_implementation": None}
 """Settings of TRL's that change nothing at these values."""
 
 

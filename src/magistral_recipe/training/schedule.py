@@ -82,6 +82,11 @@ class Schedule:
         self._streak = 0
 
     @property
+    def applied(self) -> int:
+        """How many entries are in force."""
+        return self._applied
+
+    @property
     def settings(self) -> Settings:
         """What is in force now."""
         return self.stages[self._applied]

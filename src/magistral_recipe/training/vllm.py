@@ -30,7 +30,7 @@ from trl.trainer import grpo_trainer
 from trl.trainer.utils import ensure_master_addr_port
 
 from magistral_recipe import lora
-from magistral_recipe.errors import RunError
+from magistral_recipe.errors import RunError, first_line
 from magistral_recipe.machine import LOCAL_RANK, RANK, WORLD_SIZE, vllm_four_bits_mistake
 from magistral_recipe.training.handing_over import (
     adapter_folder,
@@ -106,7 +106,7 @@ class Engine:
             engine.add_lora(request)
         except Exception as error:  # vLLM raises whatever its worker raised
             raise RunError(
-                f"vLLM can't load the adapter: {_first_line(error)}; set rollouts: {{sync: merged}}"
+                f"vLLM can't load the adapter: {first_line(error)}; set rollouts: {{sync: merged}}"
             ) from error
         if set(engine.list_loras()) != {request.lora_int_id}:
             raise RunError(f"vLLM holds the adapters {sorted(engine.list_loras())}, not {request.lora_int_id}")
@@ -155,7 +155,7 @@ class VLLMRollouts(VLLMGeneration):
         try:
             llm = LLM(**self._engine_options())
         except Exception as error:  # vLLM's engine raises whatever its worker died of
-            raise RunError(f"vLLM can't start on {self.model.name_or_path}: {_first_line(error)}") from error
+            raise RunError(f"vLLM can't start on {self.model.name_or_path}: {first_line(error)}") from error
         self.llm = Engine(llm, level=1 if self.sync == "adapter" else 2)
         if self.enable_sleep_mode:
             self.llm.sleep(level=2)
@@ -336,7 +336,3 @@ def _exit(text: str) -> NoReturn:
     logger.critical(text)
     logging.shutdown()
     os._exit(HUNG)
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0][:300]

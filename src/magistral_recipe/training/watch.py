@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -36,7 +37,7 @@ class HealthWatch(TrainerCallback):
         curves: dict[str, list[tuple[float, float]]] = {}
         for record in state.log_history:
             for key, value in record.items():
-                if key != "step" and isinstance(value, int | float):
+                if key != "step" and isinstance(value, int | float) and math.isfinite(value):
                     curves.setdefault(key, []).append((record["step"], value))
         for trouble in troubles(curves, self._parts):
             if (trouble.id, trouble.title) not in self._told:

@@ -4,8 +4,9 @@ Workers are programs of their own on pipes (`magistral_recipe.verifiers.worker`)
 a fork of a trainer that holds threads and a GPU, never a second import of the caller's ``__main__``, so that
 it works from an unguarded script, from standard input and in a notebook. A clock counts CPU time and starts
 when a worker starts its work, so neither queueing nor a busy machine makes a right answer wrong. What belongs to one
-completion shares one clock, however many pairs that is. What a worker crashes at is tried once more, alone, in a fresh
-one; what ran out of time only if the machine was loaded, since CPU time would run out again.
+completion shares one clock, however many pairs that is and however often they are tried. What a worker crashes at, or
+what the machine gave no time to, is tried once more, alone, in a fresh one, with what is left on the clock; what has
+had its time is not. The start of a worker is on no clock; a completion can cost three of them.
 
 Any number of threads may ask at once. Each call hires workers, as many as others leave it, and hands them on as soon as
 somebody has none; the lock is held for that alone, never while a worker works.
@@ -24,16 +25,16 @@ from collections import deque
 from collections.abc import Mapping, Sequence
 
 from magistral_recipe.verifiers.cores import worker_count
-from magistral_recipe.verifiers.workers import Crew, Outcome, Unit, Worker
+from magistral_recipe.verifiers.workers import HAS_CLOCK, Crew, Outcome, Unit, Worker
 
 __all__ = ["Outcome", "Pool", "shared_pool"]
 
 logger = logging.getLogger(__name__)
 
 SECONDS = 4.0
-"""CPU time of one completion: its pairs together, and what the rules needed before (`used`)."""
-LOADED = 1.5
-"""So many times the CPU time, and the machine is taken to have kept a worker waiting."""
+"""CPU time of one completion: its pairs together, second attempts too, and what the rules needed before (`used`)."""
+DEATHS = 2
+"""Workers that may die at one completion's pairs before what is left of them is given up; one is then tried again."""
 ITEMS_PER_WORKER = 2000
 """SymPy's caches grow: a worker is replaced after so many items."""
 
@@ -99,19 +100,22 @@ class Pool:
         """Round after round: what one group's clock left open may be another's to finish."""
         outcomes: dict[int, Outcome] = {}
         left = list(clocks)
-        dead: list[Unit] = []
-        while units := _units(groups, left, outcomes, clocks):
+        dead: dict[int, list[Unit]] = {}
+        while units := _units(_alive(groups, dead), left, outcomes, clocks):
             if not self._run(pairs, units, outcomes, crew):
                 return outcomes | dict.fromkeys(set(range(len(pairs))) - outcomes.keys(), Outcome.FAILED)
             for unit in units:
                 _book(unit, left, outcomes)
-            dead += [unit for unit in units if unit.ending is Outcome.CRASHED or (unit.ending and unit.loaded)]
+                if unit.ending in (Outcome.CRASHED, Outcome.FAILED):
+                    dead.setdefault(unit.group, []).append(unit)
         # A death may be the neighbour's fault or the machine's: once more, alone, in a fresh worker.
-        for unit in dead:
-            if unit.ending is Outcome.TIMEOUT:
-                left[unit.group] = clocks[unit.group]
+        for units in dead.values():
+            unit = units[0]
             unit.indices = deque(index for index in unit.indices if outcomes.get(index) in (None, *_DEATHS))
-            outcomes |= self._alone(pairs, unit, left, crew)
+            found = self._alone(pairs, unit, left, crew)
+            outcomes |= found
+            if Outcome.FAILED in found.values():  # the machine still gives no time: the others need not wait for it too
+                break
         return outcomes
 
     def _alone(self, pairs: Sequence[tuple[str, str]], unit: Unit, left: list[float], crew: Crew) -> dict[int, Outcome]:
@@ -274,7 +278,6 @@ class Pool:
             outcomes[unit.indices.popleft()] = _OUTCOMES[reply["equal"]]
             unit.fresh = False
             unit.spent += reply["spent"]
-            unit.waited += now - worker.started
             if unit.indices and unit.spent < unit.seconds:
                 worker.send()
             else:
@@ -282,6 +285,7 @@ class Pool:
         return True
 
     def _bury(self, worker: Worker, outcome: Outcome, crew: Crew) -> bool:
+        taken = worker.taken()  # before it is waited for: then nobody knows any more
         status = self._dismiss(worker, crew)
         unit, worker.unit = worker.unit, None
         if unit is None:
@@ -292,13 +296,17 @@ class Pool:
                 return True
             self._give_up(f"verifying processes do not start (exit status {status})", for_good=False)
             return False
-        timed_out = outcome is Outcome.TIMEOUT or (hasattr(signal, "SIGPROF") and status == -signal.SIGPROF)
-        unit.ending = Outcome.TIMEOUT if timed_out else Outcome.CRASHED
-        waited = time.monotonic() - worker.started
-        unit.spent += waited
-        unit.waited += waited
-        unit.loaded = unit.waited > LOADED * unit.seconds  # of the last pair alone, a blink would look like load
+        unit.spent += taken
+        if outcome is Outcome.TIMEOUT:  # by the wall
+            unit.ending = Outcome.FAILED if HAS_CLOCK and unit.spent < unit.seconds else Outcome.TIMEOUT
+        else:
+            unit.ending = Outcome.TIMEOUT if HAS_CLOCK and status == -signal.SIGPROF else Outcome.CRASHED
         return True
+
+
+def _alive(groups: Sequence[Sequence[int]], dead: Mapping[int, Sequence[Unit]]) -> list[Sequence[int]]:
+    """The groups' pairs, but of those at which too many workers have died."""
+    return [() if len(dead.get(number, ())) >= DEATHS else group for number, group in enumerate(groups)]
 
 
 def _units(
@@ -320,12 +328,14 @@ def _book(unit: Unit, left: list[float], outcomes: dict[int, Outcome]) -> None:
     left[unit.group] = 0.0 if unit.ending is Outcome.TIMEOUT else left[unit.group] - unit.spent
     if not unit.indices or unit.ending is None:
         return
+    if unit.ending is Outcome.FAILED:  # not this pair's doing: there was no time for any
+        outcomes.update(dict.fromkeys(unit.indices, Outcome.FAILED))
     # Where other pairs had used up the time, this one may have it with another group.
-    if unit.ending is Outcome.CRASHED or unit.fresh:
+    elif unit.ending is Outcome.CRASHED or unit.fresh:
         outcomes[unit.indices[0]] = unit.ending
 
 
-_DEATHS = (Outcome.TIMEOUT, Outcome.CRASHED)
+_DEATHS = (Outcome.TIMEOUT, Outcome.CRASHED, Outcome.FAILED)
 _OUTCOMES = {True: Outcome.EQUAL, False: Outcome.DIFFERENT, None: Outcome.UNREADABLE}
 
 

@@ -10,6 +10,7 @@ import json
 import os
 import queue
 import selectors
+import signal
 import subprocess
 import sys
 import threading
@@ -21,9 +22,14 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
-WALL_FACTOR = 3
 START_SECONDS = 120.0
 """How long a worker may take to import SymPy on a machine that is busy or whose disk is far away."""
+HAS_CLOCK = hasattr(signal, "setitimer")
+"""Whether the kernel ends a worker that has had its CPU time; Windows has no such clock."""
+WALL_FACTOR = 3
+"""So many times its CPU time a pair may take by the clock on the wall."""
+LEAST_WALL = 60.0 if HAS_CLOCK else 0.0
+"""Seconds by the wall at least, where the kernel counts CPU time: what is left to bound is a machine without any."""
 SELECTS_PIPES = os.name != "nt"
 """Whether the system tells which pipe has something to read; Windows does so for sockets alone."""
 
@@ -48,10 +54,8 @@ class Unit:
         indices: the pairs that are still to be compared, the one in work first.
         seconds: CPU time that the clock had when this unit was made.
         fresh: whether nothing of it has been used yet for another pair.
-        spent: CPU time used, in seconds; where a worker died, the time that went by.
-        waited: the time that went by, in seconds.
-        ending: what the worker died of, if it did.
-        loaded: whether the machine had kept it waiting then.
+        spent: CPU time used, in seconds.
+        ending: what the worker died of, if it did; `FAILED` where the machine had given it no time.
     """
 
     group: int
@@ -59,9 +63,7 @@ class Unit:
     seconds: float
     fresh: bool = True
     spent: float = 0.0
-    waited: float = 0.0
     ending: Outcome | None = None
-    loaded: bool = False
 
 
 class Worker:
@@ -80,6 +82,7 @@ class Worker:
         self.unit: Unit | None = None
         self.pairs: Sequence[tuple[str, str]] = ()
         self.started = 0.0
+        self.used: float | None = None
         self.deadline = time.monotonic() + START_SECONDS
         self.ready = False
         self.served = 0
@@ -100,12 +103,30 @@ class Worker:
         assert self.unit is not None
         index, seconds = self.unit.indices[0], max(0.01, self.unit.seconds - self.unit.spent)
         self.served, self.started = self.served + 1, time.monotonic()
-        self.deadline = self.started + seconds * WALL_FACTOR
+        self.used = self._cpu_seconds()
+        self.deadline = self.started + max(seconds * WALL_FACTOR, LEAST_WALL)
         reference, answer = self.pairs[index]
         message = {"id": index, "reference": reference, "answer": answer, "seconds": seconds, "timed": True}
         with contextlib.suppress(BrokenPipeError):  # it died idle: its end of file is read next
             self.process.stdin.write(json.dumps(message).encode() + b"\n")
             self.process.stdin.flush()
+
+    def taken(self) -> float:
+        """CPU time that the pair in work has taken, in seconds; where that can't be told, the time that went by."""
+        now = self._cpu_seconds()
+        if now is None or self.used is None:
+            return time.monotonic() - self.started
+        return max(0.0, now - self.used)
+
+    def _cpu_seconds(self) -> float | None:
+        """CPU time of the process so far, also of one that has died and was not waited for yet."""
+        import psutil
+
+        try:
+            times = psutil.Process(self.process.pid).cpu_times()
+        except psutil.Error:
+            return None
+        return float(times.user + times.system)
 
     def read(self) -> dict[str, Any] | None:
         """The next reply; None where there is none yet. Raises EOFError when the worker is gone."""

@@ -287,3 +287,25 @@ def test_check_makes_the_plan_of_what_is_at_hand(recipe):
     outcome = check_recipe(load_recipe_of_tiny(recipe), Console(quiet=True))
     assert outcome.memory["device"]["name"] == device_here().name
     assert outcome.memory["fits"]
+
+
+SAMPLING = """\
+  - curate: {problems: p, difficulty: {samples: 8, max_new_tokens: 1024, tokens_per_batch: 30000}}
+  - traces: {problems: curate, samples: 8, max_new_tokens: 1024, tokens_per_batch: 30000}
+  - evaluate: {problems: p, samples: 8, max_new_tokens: 1024, tokens_per_batch: 30000, greedy: false}
+  - curate: {name: cheap, problems: p, difficulty: null, labels: null}
+  - curate: {name: asked, problems: p, difficulty: {model: {endpoint: "http://127.0.0.1:1", name: m}}}
+"""
+
+
+def test_stages_that_sample_are_planned_as_an_evaluation_of_as_many(recipe):
+    plan = plan_recipe(recipe(text=RECIPE[: RECIPE.index("  - sft")] + SAMPLING), CARD)
+    curate, traces, evaluate, cheap, asked = plan.stages
+    for stage in (curate, traces):
+        assert [moment.name for moment in stage.memory.moments] == ["sampling"]
+        assert stage.memory.moments[0].parts == evaluate.memory.moments[0].parts
+        assert stage.hours == evaluate.hours
+    assert evaluate.hours.hours > 0
+    assert cheap.memory is None
+    assert asked.memory is None, "another machine's"
+    assert "curate: fits, " in shown(plan)

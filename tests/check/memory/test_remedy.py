@@ -40,11 +40,13 @@ VLLM = GRPO.replace("65536", "4096").replace(
     "      rollouts: {backend: vllm}\n      trainer:\n        vllm_gpu_memory_utilization: 0.9\n",
 )
 EVALUATE = "  - evaluate: {problems: p, samples: 16, max_new_tokens: 4096}\n"
+CURATE = "  - curate: {problems: p, difficulty: {samples: 16, max_new_tokens: 4096}}\n"
 
 CASES = {
     "a pass that is too large": (LORA, SFT, "7GiB", ["sft.trainer.per_device_train_batch_size"]),
     "rollouts that are generated at once": (LORA, GRPO, "24GiB", ["grpo.trainer.max_tokens_per_generation"]),
     "a batch of an evaluation": (LORA, EVALUATE, "8GiB", ["evaluate.tokens_per_batch"]),
+    "a batch of samples that rate": (LORA, CURATE, "8GiB", ["curate.difficulty.tokens_per_batch"]),
     "what vLLM takes": (LORA, VLLM, "24GiB", ["grpo.trainer.vllm_enable_sleep_mode"]),
     "what a fully trained model holds": (
         *(FULL, SFT, "10GiB"),

@@ -14,7 +14,7 @@ from published_rows import PUBLISHED, Published
 
 from magistral_recipe.data.layouts import catalogue
 from magistral_recipe.data.problems import Problem, Trace
-from magistral_recipe.data.sources import ProblemsSource, TracesSource, load_problems, load_traces
+from magistral_recipe.data.sources import ProblemsSource, TracesSource, load_problems, load_traces, stream_problems
 from magistral_recipe.errors import DataError
 from magistral_recipe.writing.thinking import Thinking
 
@@ -23,7 +23,7 @@ TAGS = Thinking("[THINK]", "[/THINK]")
 
 def test_every_layout_has_rows_here():
     assert list(catalogue.names()) == sorted(PUBLISHED)
-    assert len(PUBLISHED) == 21
+    assert len(PUBLISHED) == 22
 
 
 def write(folder: Path, rows: list[dict[str, Any]], ending: str) -> str:
@@ -262,12 +262,13 @@ def test_the_layouts_say_what_their_columns_are():
     for name in catalogue.names():
         layout = catalogue.find(name)
         assert set(layout.known_by) <= set(layout.published), name
-        used = {*layout.columns.values(), *layout.passed_over, *layout.marks}
+        used = {*layout.columns.values(), *layout.passed_over, *layout.marks, *layout.tests_beside}
         if layout.pick:
             used |= {*layout.pick.all_of, *layout.pick.first_of}
         # What only the sisters of a set have beside its own columns.
         extra = {"starter_code"} if layout.starter_code else set()
-        assert used <= {*layout.published, *extra}, name
+        nested = {column.partition(".")[0] for column in layout.published}
+        assert used <= {*layout.published, *nested, *extra}, name
         assert layout.hub, name
         assert layout.documented_at == f"https://huggingface.co/datasets/{layout.hub[0]}"
 
@@ -347,3 +348,20 @@ def test_a_set_without_one_of_its_columns_is_told_which_layout_it_nearly_has(tmp
     rows = renamed(PUBLISHED["math"].rows, "solution")
     ((_, message),) = ProblemsSource(path=write(tmp_path, rows, "jsonl")).check(tmp_path)
     assert message.endswith("The layout 'math' would fit if there were 'solution'")
+
+
+@pytest.mark.parametrize(
+    ("name", "solutions"),
+    [
+        ("apps", [("python", "print(1)")]),
+        ("deepcoder", [("python", "print(1)"), ("python", "print(2)")]),
+        ("code_contests", [("cpp", "int main() {}")]),
+    ],
+)
+def test_solutions_come_with_problems_where_somebody_asks_for_them(tmp_path, name, solutions):
+    file = tmp_path / "rows.jsonl"
+    file.write_text("".join(json.dumps(row) + "\n" for row in PUBLISHED[name].rows))
+    source = ProblemsSource(path="rows.jsonl")
+    first = next(iter(stream_problems(source, tmp_path, None, solutions=True)))
+    assert [(program.language, program.source) for program in first.solutions] == solutions
+    assert next(iter(stream_problems(source, tmp_path, None))).solutions is None

@@ -212,6 +212,38 @@ def test_tests_of_one_program_share_neither_files_nor_processes():
     assert first.output == second.output
 
 
+LEAVES_ITS_GROUP = """
+import os, time
+left = []
+def leave(deeper):
+    reader, writer = os.pipe()
+    if os.fork() == 0:
+        os.setsid()
+        if deeper and os.fork():
+            os._exit(0)
+        os.write(writer, b"%d " % os.getpid())
+        time.sleep(1000)
+    left.append(os.read(reader, 20))
+leave(False)
+leave(True)
+print(*[each.decode() for each in left])
+"""
+
+
+def test_what_leaves_a_programs_group_ends_with_its_test_without_a_namespace_too():
+    with Session(Job("python", "landlock", Limits())) as session:
+        session.compile(LEAVES_ITS_GROUP)
+        for _ in range(2):
+            answered = session.test(b"", 5.0)
+            left = [int(pid) for pid in answered.output.split()]
+            assert len(left) == 2
+            deadline = time.monotonic() + 60  # what was killed takes a moment to go
+            while any(_alive(pid) for pid in left) and time.monotonic() < deadline:
+                time.sleep(0.01)
+            assert not any(_alive(pid) for pid in left)
+            assert set(observe(session._process.pid).pids) >= session._own
+
+
 def test_a_sandbox_that_cannot_start_is_the_machines_fault(monkeypatch):
     monkeypatch.setattr(session_module, "python_command", lambda source: ["/no/such/python"])
     with pytest.raises(SandboxError, match="did not start"), Session(Job("python", "bwrap", Limits())):

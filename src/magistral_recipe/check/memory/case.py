@@ -17,7 +17,6 @@ from magistral_recipe.generation.hf import CPU_TOKENS, LEAST_TOKENS, MAX_ROWS
 from magistral_recipe.models.config import ModelConfig
 from magistral_recipe.models.precision import Dtype
 from magistral_recipe.recipe.sections import Recipe, Stage
-from magistral_recipe.stages.evaluate import EvaluateStage
 from magistral_recipe.stages.grpo import GrpoStage
 from magistral_recipe.stages.training import TrainingStage, run_arguments
 
@@ -35,6 +34,7 @@ class Case:
         lengths: of the recipe's prompts and traces.
         processes: how many share the work.
         sharding: how they share the model; ``None`` where each has a copy.
+        machines: how many they are spread over.
     """
 
     stage: Stage
@@ -45,6 +45,12 @@ class Case:
     lengths: Lengths = field(default_factory=Lengths)
     processes: int = 1
     sharding: Sharding | None = None
+    machines: int = 1
+
+    @property
+    def here(self) -> int:
+        """Processes on one machine."""
+        return max(self.processes // self.machines, 1)
 
     @property
     def prompt(self) -> int:
@@ -184,23 +190,25 @@ def evaluated_batch(case: Case, room: float, token: float) -> Batch | None:
     if not isinstance(case.stage, TrainingStage) or case.stage.evaluate is None:
         return None
     section = case.stage.evaluate
-    wanted = -(-section.count // case.processes) * section.samples
+    shares = case.processes if case.sharding is None else 1  # those that share a model draw the same
+    wanted = -(-section.count // shares) * section.samples
     budget = max(LEAST_TOKENS, int(room / 2 / token)) if case.device.gpu else CPU_TOKENS
     rows = min(MAX_ROWS, wanted, max(budget // (case.prompt + section.max_new_tokens), 1))
     return Batch(rows, case.prompt, section.max_new_tokens)
 
 
 def evaluation_batch(case: Case, drawn: Mapping[str, Any]) -> Batch:
-    """The sequences that an `evaluate` stage generates at once.
+    """The sequences that a stage which evaluates or samples generates at once.
 
     Args:
         case: the stage.
         drawn: its sampling, a benchmark's own included.
     """
-    assert isinstance(case.stage, EvaluateStage)
+    draws = case.stage.draws
+    assert draws is not None
     new = int(drawn["max_new_tokens"])
-    rows = max(case.stage.tokens_per_batch // (case.prompt + new), 1)
-    source = case.recipe.source_of(case.stage.problems)
+    rows = max(draws.tokens_per_batch // (case.prompt + new), 1)
+    source = case.recipe.source_of(draws.problems)
     if source is not None and source.count:
         rows = min(rows, source.count * max(int(drawn["samples"]), 1))
     return Batch(min(rows, MAX_ROWS), case.prompt, new)

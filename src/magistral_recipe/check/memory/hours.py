@@ -10,11 +10,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from magistral_recipe.check.memory.case import Case, largest_pass, longest_row, rollout_batch
+from magistral_recipe.check.memory.case import Case, evaluation_batch, largest_pass, longest_row, rollout_batch
 from magistral_recipe.check.memory.generation import cache_bytes_a_token
 from magistral_recipe.check.memory.moments import StageMemory
 from magistral_recipe.models.precision import BYTES
-from magistral_recipe.stages.evaluate import EvaluateStage
+from magistral_recipe.recipe.sections import Draws
 from magistral_recipe.stages.grpo import GrpoStage
 from magistral_recipe.stages.sft import SftStage
 from magistral_recipe.stages.training import TrainingStage
@@ -76,7 +76,7 @@ def hours(case: Case, memory: StageMemory, drawn: Mapping[str, Any], speed: Spee
     Args:
         case: the stage.
         memory: its moments.
-        drawn: sampling of an `evaluate` stage.
+        drawn: sampling of a stage that evaluates or samples.
         speed: from a probe; by default from the device's data sheet.
 
     Returns:
@@ -97,8 +97,8 @@ def work_of(case: Case, drawn: Mapping[str, Any]) -> Work:
         return _rl_work(case)
     if isinstance(case.stage, SftStage):
         return _sft_work(case)
-    if isinstance(case.stage, EvaluateStage):
-        return _evaluation_work(case, drawn)
+    if case.stage.draws is not None:
+        return _sampling_work(case, case.stage.draws, drawn)
     return Work(0, 0, "no training and no generation")
 
 
@@ -165,19 +165,16 @@ def segments(values: Mapping[str, Any], steps: int) -> list[tuple[int, int, int]
     return [*cuts, (steps - begun, length, prompts)]
 
 
-def _evaluation_work(case: Case, drawn: Mapping[str, Any]) -> Work:
-    assert isinstance(case.stage, EvaluateStage)
-    from magistral_recipe.check.memory.case import evaluation_batch
-
-    name = case.recipe.origin_of(case.stage.problems)
+def _sampling_work(case: Case, draws: Draws, drawn: Mapping[str, Any]) -> Work:
+    """An evaluation's or a curating stage's; what the steps before the samples drop isn't known, so all rows count."""
+    name = case.recipe.origin_of(draws.problems)
     source = case.recipe.problems.get(name)
     count = case.lengths.counts.get(name) or (source.count if source is not None else None)
     if not count:
         return Work(0, 0, "how many problems there are isn't known before they are read: set their count")
     completions = count * (int(drawn["samples"]) + bool(drawn["greedy"])) / case.processes
     batch = evaluation_batch(case, drawn)
-    models = len(case.stage.models or [""])
-    return Work(0, models * max(completions / batch.rows, 1.0) * batch.new)
+    return Work(0, draws.models * max(completions / batch.rows, 1.0) * batch.new)
 
 
 # ------------------------------------------------------------------------------------------------------------ speeds

@@ -33,7 +33,7 @@ from magistral_recipe.check.memory.stand_ins import LOGPROBS
 from magistral_recipe.machine import GIB
 from magistral_recipe.models.precision import BYTES
 from magistral_recipe.models.shape import empty_model
-from magistral_recipe.stages.evaluate import EvaluateStage
+from magistral_recipe.recipe.sections import Draws
 from magistral_recipe.stages.grpo import GrpoStage
 from magistral_recipe.stages.training import TrainingStage
 
@@ -60,6 +60,7 @@ PARTS = (
 """Every part, in the order in which they are shown."""
 
 TRAINING, ROLLOUTS, EVALUATION, STEP = "training", "rollouts", "evaluation", "optimizer step"
+SAMPLING = "sampling"
 
 
 @dataclass(frozen=True)
@@ -115,15 +116,15 @@ def stage_memory(case: Case, drawn: Mapping[str, Any] | None = None) -> StageMem
 
     Args:
         case: the stage on its device.
-        drawn: sampling of an `evaluate` stage.
+        drawn: sampling of a stage that evaluates or samples.
 
     Returns:
         Its moments; ``None`` for a stage that neither trains nor generates.
     """
     if isinstance(case.stage, TrainingStage):
         return _training(case)
-    if isinstance(case.stage, EvaluateStage):
-        return _evaluating(case, drawn or case.stage.model_dump())
+    if (draws := case.stage.draws) is not None:
+        return _sampling(case, draws, drawn or draws.sampling)
     return None
 
 
@@ -237,19 +238,19 @@ def _generating(name: str, case: Case, resting: Mapping[str, float], batch: Batc
     return Moment(name, {**resting, CACHE: taken.cache, WORK: taken.work}, about)
 
 
-def _evaluating(case: Case, drawn: Mapping[str, Any]) -> StageMemory:
-    assert isinstance(case.stage, EvaluateStage)
-    if case.stage.backend == "vllm":
+def _sampling(case: Case, draws: Draws, drawn: Mapping[str, Any]) -> StageMemory:
+    name = EVALUATION if case.stage.role == "evaluation" else SAMPLING
+    if draws.backend == "vllm":
         weights = engine_weights(case, False, BYTES[case.model.dtype])
         about = "vLLM takes 90% of the card for itself"
         share = max(0.9 * case.device.total, weights)
-        return StageMemory((Moment(EVALUATION, {VLLM: share}, about),), parameters=_count(case))
+        return StageMemory((Moment(name, {VLLM: share}, about),), parameters=_count(case))
     batch = evaluation_batch(case, drawn)
     taken = generation_bytes(case.read(), batch)
     about = f"{batch.rows} completions at once, {batch.prompt:,} + {batch.new:,} tokens each"
     noise = 8.0 * batch.rows * batch.new  # float64, one number a token that may be drawn
     parts = {WEIGHTS: taken.held, CACHE: taken.cache, WORK: taken.work + noise}
-    return StageMemory((Moment(EVALUATION, parts, about),), parameters=_count(case))
+    return StageMemory((Moment(name, parts, about),), parameters=_count(case))
 
 
 def _count(case: Case) -> float:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from magistral_recipe.check.launch_file import launch_settings
 from magistral_recipe.check.memory.case import Case, largest_pass
 from magistral_recipe.check.memory.devices import Device, device_here
 from magistral_recipe.check.memory.dry_run import dry_run
@@ -186,8 +187,10 @@ def case_of(
     launch = recipe.started_as(stage)
     config = None if launch.config_file is None else loaded.folder / launch.config_file
     sharding = read_sharding(config, launch.num_processes)
+    told = launch_settings(config).get("num_machines", 1)
+    machines = told if isinstance(told, int) and told > 0 else 1
     lengths = lengths or Lengths()
-    return Case(stage, model, recipe, shape.config, device, lengths, launch.num_processes, sharding)
+    return Case(stage, model, recipe, shape.config, device, lengths, launch.num_processes, sharding, machines)
 
 
 def _plan_stage(case: Case, loaded: LoadedRecipe, parameters: int, probe: bool) -> StagePlan:
@@ -219,9 +222,9 @@ def _probed(case: Case, drawn: dict[str, Any]) -> Speed | None:
 
 
 def drawn_of(stage: Stage, loaded: LoadedRecipe) -> dict[str, Any]:
-    """What an `evaluate` stage draws, a benchmark's own sampling included; nothing of other stages."""
+    """What a stage that evaluates or samples draws, a benchmark's own sampling included; nothing of other stages."""
     if not isinstance(stage, EvaluateStage):
-        return {}
+        return dict(stage.draws.sampling) if stage.draws is not None else {}
     try:
         return stage.drawn(loaded.recipe.source_of(stage.problems), loaded.folder)
     except DataError:  # a benchmark in a file that isn't there: `check` has said so
@@ -240,8 +243,8 @@ def _notes(case: Case) -> Iterator[str]:
     if case.sharding is not None:
         what = "weights, gradients and optimizer" if case.sharding.weights else "gradients and optimizer"
         yield f"FSDP shares {what} out over {case.sharding.ranks} cards; the plan is for one of them, not measured"
-    elif case.recipe.launch_of(case.stage).config_file is not None:
-        yield "the Accelerate config shards nothing that is known here; the plan is for whole copies"
+    elif case.processes > 1:
+        yield f"each of {case.processes} cards holds the whole model; the plan is for one of them"
     yield from _mask_note(case)
     if isinstance(case.stage, GrpoStage) and values.get("use_vllm") and values.get("vllm_mode") == "server":
         yield "vLLM's server has a card of its own, which is not in the plan"

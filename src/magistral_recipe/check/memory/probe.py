@@ -26,7 +26,6 @@ from magistral_recipe.check.memory.dry_run import (
 from magistral_recipe.check.memory.hours import Speed
 from magistral_recipe.check.memory.stand_ins import quiet
 from magistral_recipe.machine import best_device
-from magistral_recipe.stages.evaluate import EvaluateStage
 from magistral_recipe.stages.grpo import GrpoStage
 from magistral_recipe.stages.training import TrainingStage
 
@@ -40,19 +39,20 @@ _STEPS = 2
 """Decoding steps that are timed together."""
 
 
-def probe(case: Case, drawn: dict[str, Any] | None = None) -> Speed | None:
+def probe(case: Case, drawn: Mapping[str, Any] | None = None) -> Speed | None:
     """Time a stage's pass and decoding step on the machine at hand.
 
     Args:
         case: the stage, on the device at hand.
-        drawn: sampling of an `evaluate` stage.
+        drawn: sampling of a stage that evaluates or samples.
 
     Returns:
         Its speeds; ``None`` where the stage can't be probed.
     """
     device = best_device()
     training = isinstance(case.stage, TrainingStage)
-    if case.model.quantization != "none" or (training and case.arguments.get("use_vllm")):
+    engine = case.stage.draws is not None and case.stage.draws.backend == "vllm"
+    if case.model.quantization != "none" or engine or (training and case.arguments.get("use_vllm")):
         return None
     began = time.perf_counter()
     token = step = 0.0
@@ -65,11 +65,11 @@ def probe(case: Case, drawn: dict[str, Any] | None = None) -> Speed | None:
     return Speed(token, step, f"from a probe of {spent:.0f} s on {case.device.name}, random weights, layers extended")
 
 
-def _rows(case: Case, drawn: dict[str, Any] | None) -> int:
+def _rows(case: Case, drawn: Mapping[str, Any] | None) -> int:
     if isinstance(case.stage, GrpoStage):
         return rollout_batch(case).rows
-    if isinstance(case.stage, EvaluateStage):
-        return evaluation_batch(case, drawn or case.stage.model_dump()).rows
+    if (draws := case.stage.draws) is not None:
+        return evaluation_batch(case, drawn or draws.sampling).rows
     if isinstance(case.stage, TrainingStage) and case.stage.evaluate is not None:
         return min(case.stage.evaluate.count * case.stage.evaluate.samples, 256)
     return 0

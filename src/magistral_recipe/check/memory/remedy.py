@@ -25,7 +25,7 @@ from magistral_recipe.check.memory.moments import (
 )
 from magistral_recipe.check.memory.verdict import Fit, Verdict, judge, worst
 from magistral_recipe.models.config import LoraSettings
-from magistral_recipe.stages.evaluate import EvaluateStage
+from magistral_recipe.recipe.sections import Draws
 from magistral_recipe.stages.grpo import GrpoStage
 from magistral_recipe.stages.sft import SftStage
 from magistral_recipe.stages.training import TrainingStage
@@ -96,7 +96,7 @@ def find_remedy(case: Case, drawn: Mapping[str, Any] | None = None) -> tuple[Cha
 
     Args:
         case: a stage that does not fit, or is tight.
-        drawn: sampling of an `evaluate` stage.
+        drawn: sampling of a stage that evaluates or samples.
 
     Returns:
         The changes, which were tried together; ``None`` where those known here do not suffice.
@@ -114,7 +114,7 @@ def lower(case: Case, moment: Moment, drawn: Mapping[str, Any] | None = None, se
     Args:
         case: the stage.
         moment: the moment that needs less.
-        drawn: sampling of an `evaluate` stage.
+        drawn: sampling of a stage that evaluates or samples.
         section: how the keys begin that may be changed.
 
     Returns:
@@ -211,8 +211,8 @@ def _again(case: Case, name: str, drawn: Mapping[str, Any] | None) -> Verdict | 
 def _ladders(case: Case, moment: Moment, drawn: Mapping[str, Any] | None) -> Iterator[tuple[Harm, Ladder]]:
     """Keys that could help at a moment."""
     stage = case.stage
-    if isinstance(stage, EvaluateStage):
-        yield Harm.TIME, _smaller_batches(case, drawn or stage.model_dump())
+    if (draws := stage.draws) is not None:
+        yield Harm.TIME, _smaller_batches(case, draws, drawn or draws.sampling)
     elif isinstance(stage, TrainingStage):
         if isinstance(stage, GrpoStage):
             yield from _of_rl(case, moment)
@@ -318,15 +318,18 @@ def _less_held(case: Case) -> Iterator[tuple[Harm, Ladder]]:
         yield Harm.METHOD, [_model(case, "quantization", "nf4")]
 
 
-def _smaller_batches(case: Case, drawn: Mapping[str, Any]) -> Ladder:
-    assert isinstance(case.stage, EvaluateStage)
-    batch, was = evaluation_batch(case, drawn), case.stage.tokens_per_batch
+def _smaller_batches(case: Case, draws: Draws, drawn: Mapping[str, Any]) -> Ladder:
+    batch, was = evaluation_batch(case, drawn), draws.tokens_per_batch
+    key = ".".join(draws.key("tokens_per_batch"))
 
     def change(tokens: int) -> Change:
         def apply(case: Case) -> Case:
-            return replace(case, stage=case.stage.model_copy(update={"tokens_per_batch": tokens}))
+            update: dict[str, Any] = {"tokens_per_batch": tokens}
+            if draws.section:
+                update = {draws.section: getattr(case.stage, draws.section).model_copy(update=update)}
+            return replace(case, stage=case.stage.model_copy(update=update))
 
-        return Change(f"{case.stage.name}.tokens_per_batch", tokens, was, apply)
+        return Change(f"{case.stage.name}.{key}", tokens, was, apply)
 
     return [change(tokens) for tokens in _halves(min(was, batch.tokens), batch.prompt + batch.new)]
 

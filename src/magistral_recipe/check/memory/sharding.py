@@ -10,13 +10,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
+from magistral_recipe.check.launch_file import fsdp_settings, launch_kind, launch_settings
 from magistral_recipe.check.memory.dry_run import ADAPTERS, GRADIENTS, WEIGHTS, DryRun
-from magistral_recipe.errors import DataError
-from magistral_recipe.files import read_text_within
 from magistral_recipe.models.precision import BYTES, Dtype
-from magistral_recipe.yamltext import parse_yaml
 
 GATHERED = "gathered layers"
 """The label of what is whole on every card for a while."""
@@ -52,16 +49,10 @@ def read_sharding(config: Path | None, processes: int) -> Sharding | None:
     Returns:
         The sharding; ``None`` where each process has a copy of its own, or the file can't be read.
     """
-    if config is None or processes < 2:
+    settings = launch_settings(config)
+    if processes < 2 or launch_kind(settings) != "FSDP":
         return None
-    try:
-        settings = parse_yaml(read_text_within(config, 2**20))
-    except (OSError, ValueError, DataError):
-        return None
-    if not isinstance(settings, Mapping) or str(settings.get("distributed_type")).upper() != "FSDP":
-        return None
-    told = settings.get("fsdp_config")
-    section: Mapping[str, Any] = told if isinstance(told, Mapping) else {}
+    section = fsdp_settings(settings)
     strategy = str(
         section.get("fsdp_reshard_after_forward", section.get("fsdp_sharding_strategy", "FULL_SHARD"))
     ).upper()

@@ -47,13 +47,16 @@ def host_memory(case: Case, memory: StageMemory | None, parameters: float) -> tu
     if isinstance(case.stage, ExportStage):
         return (Item("the exported model, on the CPU", parameters * BYTES[case.stage.dtype or case.model.dtype]),)
     quantized = case.model.quantization != "none"
-    items = [Item("loading, a file at a time", 2 * min(whole, _HUB_FILE)) if quantized else Item("loading", whole)]
+    copies = 1 if case.sharding is not None else case.here  # shared out, the first process alone reads the weights
+    each = f" in {copies} processes" if copies > 1 else ""
+    loading = 2 * min(whole, _HUB_FILE) if quantized else whole
+    items = [Item(f"loading, a file at a time{each}" if quantized else f"loading{each}", copies * loading)]
     if isinstance(case.stage, TrainingStage):
         lora = case.model.lora
         if asleep := engine_asleep(case):
-            items.append(Item("vLLM's weights while it sleeps", asleep))
+            items.append(Item("vLLM's weights while it sleeps", case.here * asleep))
         if memory is not None and memory.optimizer is not None and memory.optimizer.host:
-            items.append(Item("the paged optimizer", memory.optimizer.host))
+            items.append(Item("the paged optimizer", case.here * memory.optimizer.host))
         if lora is not None and lora.handover == "carry":
             items.append(Item("hand-over: the adapter alone", memory.trained if memory else 0.0))
         elif lora is not None and quantized:

@@ -190,7 +190,8 @@ def recognised(
     """
     known = {name: layout for name in names() if (layout := find(name)).fits(columns) and _marked(layout, rows)}
     listed = of_hub(path) if path else {}
-    ours = set(PROBLEM_FIELDS if use == "problems" else TRACE_FIELDS)
+    # DeepCoder is known by its solutions, whose name is ours too.
+    ours = set(PROBLEM_FIELDS if use == "problems" else TRACE_FIELDS) - {"solutions"}
     suffice = _own_suffice({*columns, *mapped}, use)
     found = [
         name

@@ -7,6 +7,7 @@ The key is read from the environment, goes into one header, and is masked in wha
 
 from __future__ import annotations
 
+import json
 import os
 import random
 import time
@@ -78,7 +79,6 @@ class EndpointGenerator:
         tell: takes warnings.
         retag: changes a completion's text, as to the recipe's tags; by default it stays.
         clock: see `Clock`.
-        transport: of httpx2, in a test.
 
     Raises:
         DataError: where the key's environment variable isn't set, or httpx2 isn't installed.
@@ -92,14 +92,12 @@ class EndpointGenerator:
         tell: Callable[[str], None] = lambda text: None,
         retag: Callable[[str], str] = lambda text: text,
         clock: Clock | None = None,
-        transport: Any = None,
     ) -> None:
         self.config = config
         self.thinking = thinking
         self.tell = tell
         self.retag = retag
         self.clock = clock or Clock()
-        self.transport = transport
         self.key = _key_of(config)
         processes = World.from_environment().size
         self.budget = Budget(_part(config.max_requests, processes), _part(config.max_tokens_total, processes))
@@ -175,13 +173,13 @@ class EndpointGenerator:
     def _client(self) -> httpx2.AsyncClient:
         import httpx2
 
-        headers = {"authorization": f"Bearer {self.key}"} if self.key else {}
+        headers = {"content-type": "application/json"}
+        headers |= {"authorization": f"Bearer {self.key}"} if self.key else {}
         many = self.config.concurrency
         return httpx2.AsyncClient(
             headers=headers,
             timeout=httpx2.Timeout(None, connect=min(30.0, self.config.timeout)),
             limits=httpx2.Limits(max_connections=many, max_keepalive_connections=many),
-            transport=self.transport,
         )
 
     async def _complete(self, client: httpx2.AsyncClient, request: Request, sampling: Sampling) -> Completion:
@@ -194,7 +192,7 @@ class EndpointGenerator:
         failures, answered, first = 0, self.answered, True
         while True:
             await self._wait_for_turn()
-            if not first and self.budget.spent:
+            if self.budget.spent:  # by the others, since this one was begun
                 raise TryAgain(f"{self.budget.spent} is spent")
             self.budget.requests += 1
             self.budget.again += not first
@@ -219,9 +217,10 @@ class EndpointGenerator:
         import anyio
         import httpx2
 
+        text = json.dumps(body)  # in ASCII: half a surrogate pair, which UTF-8 can't hold, becomes an escape
         try:
             with anyio.fail_after(self.config.timeout):
-                async with client.stream("POST", self.config.endpoint + path, json=body) as response:
+                async with client.stream("POST", self.config.endpoint + path, content=text) as response:
                     self.reached = True
                     data = bytearray()
                     async for chunk in response.aiter_bytes():
@@ -231,7 +230,7 @@ class EndpointGenerator:
                     require_success(response.status_code, response.headers, bytes(data), self.clock.wall())
         except TimeoutError:
             raise TryAgain(f"no answer within {self.config.timeout:g} s") from None
-        except httpx2.ConnectError as error:
+        except (httpx2.ConnectError, httpx2.ConnectTimeout) as error:
             if self.reached:
                 raise TryAgain(f"cannot be reached ({_line(error)})") from None
             raise RunError(f"{self.config}: cannot be reached ({_line(error)}): does it run there?") from None

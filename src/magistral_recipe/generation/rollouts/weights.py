@@ -21,6 +21,7 @@ from torch import Tensor, nn
 from transformers import GenerationConfig
 
 from magistral_recipe.lora import find, layers, obstacle, to_fold, with_update
+from magistral_recipe.sharded import is_sharded
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -42,11 +43,6 @@ def copy_obstacle(trained: Any) -> str | None:
         return "its weights are sharded"
     found = sorted({text for layer in layers(base) if (text := obstacle(layer)) is not None})
     return f"its adapters have {' and '.join(found)}" if found else None
-
-
-def is_sharded(model: nn.Module) -> bool:
-    """Whether a process holds a part of a model's weights alone, as under FSDP."""
-    return any(hasattr(parameter, "full_tensor") for parameter in model.parameters())
 
 
 @dataclass

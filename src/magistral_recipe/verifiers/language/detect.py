@@ -447,7 +447,7 @@ _TRIAL = (
 def _tells_languages(path: str, size: int, changed: int) -> bool:
     # In a process of its own: fastText ends the one that loads a file which was cut.
     done = subprocess.run(
-        [sys.executable, "-c", _TRIAL, path], capture_output=True, text=True, check=False, timeout=300
+        [sys.executable, "-P", "-c", _TRIAL, path], capture_output=True, text=True, check=False, timeout=300
     )
     return done.returncode == 0 and "__label__en" in done.stdout.split()
 

@@ -122,6 +122,7 @@ class Session:
         self._buffer = bytearray()
         self._account: Account | None = None
         self._driver = 0
+        self._own: frozenset[int] = frozenset()
         packages = package_mounts(job.packages) if job.language == "python" and job.packages else ()
         mounts = (*find_interpreter().mounts, *packages, *job.mounts)
         try:
@@ -139,7 +140,8 @@ class Session:
             hello = self._exchange(b"", START_SECONDS, self.job.limits.memory)
             if hello.ending != "answered":
                 raise SandboxError(f"the sandbox did not start ({hello.ending}): {self._complaint()}")
-            self._driver = observe(self._process.pid).pids[-1]  # each has started one other, the driver none yet
+            own = observe(self._process.pid).pids
+            self._driver, self._own = own[-1], frozenset(own)  # each has started one other, the driver none yet
             self._account = self._opened_account()
         except BaseException:
             self.close()
@@ -169,6 +171,10 @@ class Session:
         whole = max(1, -int(-seconds // 1))
         data = _framed(whole.to_bytes(4, "little") + given)
         frame = self._exchange(data, 3 * seconds + 0.5, self.job.limits.memory, seconds)
+        if self.job.mode == "landlock" and frame.ending == "answered":
+            # The driver ends the program's group; who has left it is seen from outside alone. In a namespace it sees
+            # them too.
+            _kill_below(self._process.pid, self._own)
         if frame.ending == "answered" and frame.cpu > seconds:
             return frame._replace(ending="timeout", status=frame.status or -24)
         return frame
@@ -470,11 +476,16 @@ def _kill_children(parent: int) -> bool:
     return bool(children)
 
 
-def _kill_below(root: int) -> None:
-    """Stop everything below a process until nothing new turns up, then kill it: what is stopped cannot fork on."""
+def _kill_below(root: int, spared: frozenset[int] = frozenset()) -> None:
+    """Stop everything below a process until nothing new turns up, then kill it: what is stopped cannot fork on.
+
+    Args:
+        root: the process, which goes on.
+        spared: others that go on.
+    """
     stopped: set[int] = set()
     for _ in range(200):
-        new = set(observe(root).pids) - stopped - {root}
+        new = set(observe(root).pids) - stopped - {root, *spared}
         if not new:
             break
         _signal(new, signal.SIGSTOP)

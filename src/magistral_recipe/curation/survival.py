@@ -1,0 +1,333 @@
+r"""What a translation must keep: every number, every formula, every sign; in the language asked for, and no more.
+
+Held against the original by reading both, without a model. Numbers may change their spelling ("1,000" to "1.000", "3"
+to "drei"), formulas the words inside `\text{}`, a sign may become its word ("+" to "plus"). What only the sense tells,
+such as "more" for "fewer" or two numbers that change places in words, is not seen here: a model that solves the
+original and not the translation tells that.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections import Counter
+from collections.abc import Iterator
+from itertools import chain
+from typing import NamedTuple
+
+from magistral_recipe.curation.number_words import NUMBER_WORDS_IN
+from magistral_recipe.verifiers.language.detect import ENOUGH_LETTERS, detect
+
+EMPTY, CUT, SAME = "no translation", "a translation cut at the limit", "the original as it was"
+NUMBERS, FORMULAS, SIGNS = "a number lost or added", "a formula changed", "a sign lost or added"
+LANGUAGE, LENGTH = "not in the language asked for", "much shorter or longer than the original"
+LEFT, QUESTION = "a sentence left as it was", "the question lost"
+
+SHORTEST, LONGEST = 0.5, 2.0
+"""How many letters a translation may have for each of the original's, where that has `ENOUGH` of them."""
+ENOUGH = 40
+_WRITTEN_SHORT = {"zh": 2.0, "ja": 2.0}
+"""How many letters `detect` counts there for each that would be written in English."""
+
+
+class Loss(NamedTuple):
+    """Why a text is no translation.
+
+    Attributes:
+        reason: in a few words, the same for all that go for it.
+        detail: what exactly, for a person.
+    """
+
+    reason: str
+    detail: str = ""
+
+
+def find_loss(original: str, translated: str, language: str) -> Loss | None:
+    """Say what a translation has lost or gained.
+
+    Args:
+        original: the problem, in English.
+        translated: what is said to be the same problem.
+        language: the one that it should be in, ISO 639-1.
+
+    Returns:
+        The first thing found; ``None`` where everything that can be read survives.
+    """
+    if not any(character.isalnum() for character in translated):
+        return Loss(EMPTY)
+    if _squeezed(original) == _squeezed(translated):
+        return Loss(SAME)
+    before, after = _taken_apart(original), _taken_apart(translated)
+    found = (
+        _formulas_lost(before, after) or _numbers_lost(before, after, language) or _signs_lost(before, after, language)
+    )
+    return found or _words_lost(original, translated, language)
+
+
+# ------------------------------------------------------------------------------------------------- formulas
+
+
+class _Parts(NamedTuple):
+    """A text taken apart.
+
+    Attributes:
+        prose: the text outside formulas, Unicode's compatible forms in one spelling.
+        formulas: those that say more than one number.
+    """
+
+    prose: str
+    formulas: list[str]
+
+
+_DISPLAYED = re.compile(
+    r"```.*?```|\[asy\].*?\[/asy\]|\$\$.+?\$\$|\\\[.+?\\\]|\\\(.+?\\\)|"
+    r"\\begin\{([a-z]{1,20}\*?)\}.*?\\end\{\1\}",
+    re.DOTALL,
+)
+_INLINE = re.compile(r"(?<![\\$])\$(?!\s)((?:[^$\\\n]|\\.|\n(?!\n)){1,2000}?)(?<![\s\\])\$(?!\d)", re.DOTALL)
+_COMMAND = re.compile(r"\\(?:boxed|frac|sqrt|sum|int|prod)(?![A-Za-z])")
+_WORDS_INSIDE = re.compile(r"\\(?:text(?:bf|it|rm|sf|tt)?|mbox|mathrm|operatorname)\s*\{[^{}]*\}")
+_TWO_WORDS = re.compile(r"(?<![\\\w{])[^\W\d_]{2,}\s+[^\W\d_]{2,}(?![\w}])")
+_LAYOUT = re.compile(
+    r"\\(?:left|right|big|Big|bigg|Bigg|displaystyle|textstyle|limits|nolimits|quad|qquad)(?![A-Za-z])|\\[,;:!> ]|[\s~]"
+)
+_SPELLINGS = {
+    r"\dfrac": r"\frac",
+    r"\tfrac": r"\frac",
+    r"\le": r"\leq",
+    r"\ge": r"\geq",
+    r"\ne": r"\neq",
+    r"\cdot": "*",
+    r"\times": "*",
+    "×": "*",
+    "·": "*",
+    "−": "-",
+    "≤": r"\leq",
+    "≥": r"\geq",
+}
+_SPELLING = re.compile(r"\\[A-Za-z]+|[×·−≤≥]")
+_A_NUMBER = re.compile(r"[$\\()\[\]{}\s]*[+-]?\d[\d.,\s{}]*\\?%?[$\\()\[\]{}\s.,]*")
+
+
+def _taken_apart(text: str) -> _Parts:
+    text = unicodedata.normalize("NFKC", text)
+    formulas: list[str] = []
+
+    def kept(match: re.Match[str]) -> str:
+        if _A_NUMBER.fullmatch(match[0]):  # whether a number stands between dollars is a matter of taste
+            return f" {match[0].strip('$()[] ')} "
+        if match[0].startswith("$") and _TWO_WORDS.search(_WORDS_INSIDE.sub("", match[0])):
+            return match[0]  # two prices, and words between them
+        formulas.append(match[0])
+        return " \n "
+
+    prose = _INLINE.sub(kept, _DISPLAYED.sub(kept, text))
+    return _Parts(prose, formulas)
+
+
+def _formulas_lost(before: _Parts, after: _Parts) -> Loss | None:
+    first = Counter(map(_spelled, before.formulas))
+    second = Counter(map(_spelled, after.formulas))
+    if first != second:  # perhaps only by the comma of other countries
+        second = Counter(formula if formula in first else _with_points(formula) for formula in second.elements())
+    if first != second:
+        return Loss(FORMULAS, _told(first, second))
+    loose = [Counter(_COMMAND.findall(parts.prose)) for parts in (before, after)]
+    return None if loose[0] == loose[1] else Loss(FORMULAS, _told(*loose))
+
+
+def _spelled(formula: str) -> str:
+    inner = formula.strip("$ \n")
+    for opening, closing in ((r"\(", r"\)"), (r"\[", r"\]")):
+        inner = inner.removeprefix(opening).removesuffix(closing)
+    inner = _LAYOUT.sub("", _WORDS_INSIDE.sub(r"\\text{}", inner))
+    inner = _SPELLING.sub(lambda match: _SPELLINGS.get(match[0], match[0]), inner)
+    inner = re.sub(r"(?<=\d)\{,\}(?=\d{3}(?!\d))|(?<=\d),(?=\d{3}(?!\d))", "", inner)
+    return inner.replace("{,}", ",").rstrip(".,;")
+
+
+def _with_points(formula: str) -> str:
+    return re.sub(r"(?<=\d),(?=\d)", ".", formula)
+
+
+# -------------------------------------------------------------------------------------------------- numbers
+
+# Blanks part thousands in French and Russian; a comma or a point parts thousands or decimals.
+_NUMBER = re.compile(r"\d+(?:[.,'\u2019\u00a0\u202f]\d+)*|\d{1,3}(?: \d{3})+(?!\d)")
+_SPACED = re.compile(r"(?<![\d.,])\d{1,3}(?:[ \u00a0\u202f]\d{3})+(?![\d])")
+_WORD = re.compile(r"[^\W\d_]+")
+_ALSO = {
+    **dict.fromkeys(("twice", "double", "doubled", "both", "pair", "couple", "half"), "2"),
+    **dict.fromkeys(("thrice", "triple", "tripled", "third", "thirds"), "3"),
+    **dict.fromkeys(("quarter", "quarters", "quadruple"), "4"),
+}
+_MISLEADING = {"fr": {"neuf"}, "it": {"sei"}, "es": {"once"}}
+"""Words that are numbers and also something else."""
+_ONE = {
+    "fr": "un une",
+    "es": "un uno una",
+    "it": "un uno una",
+    "de": "ein eine einen einem einer eines eins",
+    "ru": "один одна одно одну одного одной",
+    "pt": "um uma",
+    "nl": "een één",
+}
+"""One, which is an article or a word of many forms."""
+_UNDECIDED = frozenset({"2", "1"})
+"""Numbers that another language says where English doesn't: "les deux", "uno"."""
+
+
+def _numbers_lost(before: _Parts, after: _Parts, language: str) -> Loss | None:
+    wanted = Counter(_plain(match[0]) for match in _NUMBER.finditer(before.prose))
+    words = Counter(_words_of(before.prose, {**NUMBER_WORDS_IN["en"], **_ALSO}))
+    theirs = NUMBER_WORDS_IN.get(language, {})
+    said = Counter(_words_of(after.prose, theirs)) if language != "zh" else _in_chinese(after.prose)
+    said.update("1" for word in _WORD.findall(after.prose.casefold()) if word in _ONE.get(language, "").split())
+    added: list[str] = []
+    for readings in _readings(after.prose, wanted):
+        found = next((each for each in readings if wanted[each] > 0), None)
+        if found is not None:
+            wanted[found] -= 1
+            continue
+        found = next((each for each in readings if words[each] > 0), None)
+        if found is None:
+            added.append(readings[0])
+        else:
+            words[found] -= 1
+    lost = [number for number in wanted.elements() if not _take(said, number)]
+    if lost or added:
+        return Loss(NUMBERS, _told(Counter(lost), Counter(added)))
+    # A numeral in words that the original has neither in words nor in digits.
+    known = set(words) | {_plain(match[0]) for match in _NUMBER.finditer(before.prose)} | _UNDECIDED
+    unclear = {theirs[word] for word in _MISLEADING.get(language, ()) if word in theirs}
+    strange = [] if language == "zh" else [number for number in said if number not in known | unclear]
+    return Loss(NUMBERS, _told(Counter(), Counter(strange))) if strange else None
+
+
+def _take(counted: Counter[str], number: str) -> bool:
+    if counted[number] <= 0:
+        return False
+    counted[number] -= 1
+    return True
+
+
+def _words_of(prose: str, numbers: dict[str, str]) -> Iterator[str]:
+    for match in _WORD.finditer(prose.casefold()):
+        if (number := numbers.get(match[0])) is not None:
+            yield number
+
+
+def _in_chinese(prose: str) -> Counter[str]:
+    numbers = {**NUMBER_WORDS_IN["zh"], "一": "1"}
+    return Counter(number for sign in prose if (number := numbers.get(sign)) is not None)
+
+
+def _readings(prose: str, wanted: Counter[str]) -> Iterator[list[str]]:
+    """The numbers of a text, each with all that it may be: "1.000" is a thousand or one."""
+    spans = []
+    for match in _SPACED.finditer(prose):
+        joined = re.sub(r"\D", "", match[0])
+        if wanted[joined] > 0:
+            spans.append(match.span())
+            yield [joined]
+    for match in _NUMBER.finditer(prose):
+        if not any(start <= match.start() < end for start, end in spans):
+            yield list(dict.fromkeys((_plain(match[0]), _swapped(match[0]))))
+
+
+def _plain(number: str) -> str:
+    """A number as English writes it: commas part thousands, points decimals."""
+    number = re.sub(r"['\u2019\u00a0\u202f ]", "", number)
+    return _trimmed(re.sub(r",(?=\d{3}(?!\d))", "", number).replace(",", "."))
+
+
+def _swapped(number: str) -> str:
+    """A number as most others write it: points part thousands, commas decimals."""
+    number = re.sub(r"['\u2019\u00a0\u202f ]", "", number)
+    return _trimmed(re.sub(r"\.(?=\d{3}(?!\d))", "", number).replace(",", "."))
+
+
+def _trimmed(number: str) -> str:
+    number = number.rstrip("0").rstrip(".") if number.count(".") == 1 else number
+    return number.lstrip("0") or "0" if not number.startswith("0.") else number
+
+
+# ---------------------------------------------------------------------------------------------------- signs
+
+_SIGN = re.compile(r"(?<![^\W\d_])[-−](?=\s*[\d(])|(?<=[\d)])\s*[-−](?=\s)|[+×÷·*/=<>^√≤≥≠]")
+_SAME_SIGN = {"−": "-", "×": "*", "·": "*", "÷": "/", ":": "/"}
+_IN_WORDS = {
+    "+": "plus add sum más suma più somma und addiere summe плюс сумма прибавь 加 和",
+    "-": "minus subtract less moins menos meno minus минус вычти 减",
+    "*": "times multiplied product fois multiplié par por veces volte mal multipliziert умножить раз 乘",
+    "/": "divided over divisé sur dividido entre diviso fratto geteilt durch разделить делить 除",
+    "=": "equals equal is égale égal est igual es uguale è gleich ist равно равен 等",
+}
+
+
+def _signs_lost(before: _Parts, after: _Parts, language: str) -> Loss | None:
+    first, second = (Counter(_signs_of(parts.prose)) for parts in (before, after))
+    lost = [sign for sign in first - second if not _says(after.prose, sign)]
+    added = [sign for sign in second - first if not _says(before.prose, sign)]
+    return Loss(SIGNS, _told(Counter(lost), Counter(added))) if lost or added else None
+
+
+def _signs_of(prose: str) -> Iterator[str]:
+    for match in _SIGN.finditer(prose):
+        sign = match[0].strip()
+        yield _SAME_SIGN.get(sign, sign)
+
+
+def _says(prose: str, sign: str) -> bool:
+    words = set(_WORD.findall(prose.casefold()))
+    return any(word in words or (not word.isascii() and word in prose) for word in _IN_WORDS.get(sign, "").split())
+
+
+# ---------------------------------------------------------------------------------------------------- words
+
+
+def _words_lost(original: str, translated: str, language: str) -> Loss | None:
+    sentences = set(_sentences(original))
+    if left := next((sentence for sentence in _sentences(translated) if sentence in sentences), None):
+        return Loss(LEFT, left)
+    if _QUESTION.search(original) and not _QUESTION.search(translated):
+        return Loss(QUESTION)
+    first, second = detect(original, ("en",)), detect(translated)
+    agreed = second.language == language
+    if not agreed and not second.enough:  # too few words to be sure: what speaks for it must do
+        agreed = second.favourite == language and not second.rules_out(language)
+    if not agreed:
+        return Loss(LANGUAGE, f"rather {second.language or second.favourite or 'nothing'}")
+    length = second.letters / _WRITTEN_SHORT.get(language, 1.0)
+    if first.letters >= ENOUGH and not SHORTEST <= length / first.letters <= LONGEST:
+        return Loss(LENGTH, f"{second.letters} letters for {first.letters}")
+    return None
+
+
+_QUESTION = re.compile("[?？؟]")
+_END = re.compile(r"[.?!。？！]\s+|[.?!。？！]$|\n+")
+_LETTERS = 10
+"""Letters of a sentence that can't be the same in two languages by chance."""
+
+
+def _sentences(text: str) -> Iterator[str]:
+    """The sentences with words enough to tell their language, letters and digits alone."""
+    prose = _taken_apart(text).prose
+    for sentence in _END.split(prose):
+        if sum(map(str.isalpha, sentence)) >= _LETTERS and len(_WORD.findall(sentence)) > 1:
+            yield _squeezed(sentence)
+
+
+def says_enough(text: str) -> bool:
+    """Say whether a problem has words enough for its language to be told, and so for a translation to be worth it."""
+    return detect(text, ("en",)).letters >= ENOUGH_LETTERS
+
+
+def _squeezed(text: str) -> str:
+    return "".join(character for character in text.casefold() if character.isalnum())
+
+
+def _told(first: Counter[str], second: Counter[str]) -> str:
+    lost, added = (list((one - other).elements())[:5] for one, other in ((first, second), (second, first)))
+    parts = chain((f"lost: {' , '.join(lost)}" for _ in lost[:1]), (f"added: {' , '.join(added)}" for _ in added[:1]))
+    return "; ".join(parts)

@@ -1,0 +1,42 @@
+"""What an Accelerate config asks for that can't train: told by `check`, with the way out."""
+
+from __future__ import annotations
+
+import pytest
+
+from magistral_recipe.check.recipe_file import load_recipe
+from magistral_recipe.errors import RecipeError
+
+RECIPE = """\
+name: shared
+model: {path: tiny%s}
+launch: {num_processes: 2, config_file: launch.yaml}
+stages:
+  - sft: {traces: {tiny: true, count: 8}}
+"""
+NF4 = ", quantization: nf4, lora: {r: 4, alpha: 8}"
+FSDP2 = "distributed_type: FSDP\nfsdp_config: {fsdp_version: 2}\n"
+
+
+def load(folder, launch, model=""):
+    (folder / "launch.yaml").write_text(launch)
+    (folder / "r.yaml").write_text(RECIPE % model)
+    return load_recipe(folder / "r.yaml")
+
+
+@pytest.mark.parametrize(
+    ("launch", "model", "told"),
+    [
+        ("distributed_type: DEEPSPEED\n", "", "DeepSpeed is not available: .* Use FSDP2"),
+        ("distributed_type: FSDP\n", "", "fsdp_version: 1 .* set fsdp_version: 2"),
+        (FSDP2, NF4, r"quantization: nf4: .* \(they need bnb_4bit_quant_storage: bfloat16\)\. Leave config_file out"),
+    ],
+)
+def test_what_can_not_train_is_told_with_the_way_out(tmp_path, launch, model, told):
+    with pytest.raises(RecipeError, match=rf"r\.yaml:3: launch\.config_file: .*{told}"):
+        load(tmp_path, launch, model)
+
+
+@pytest.mark.parametrize(("launch", "model"), [(FSDP2, ""), ("distributed_type: MULTI_GPU\n", NF4)])
+def test_a_copy_a_card_and_parts_of_whole_weights_can(tmp_path, launch, model):
+    assert load(tmp_path, launch, model).recipe.launch.num_processes == 2

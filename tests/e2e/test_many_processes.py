@@ -1,0 +1,141 @@
+"""The chain in two and four CPU processes: the losses and the model of one, whoever of them began it.
+
+Under FSDP2 the processes are started by Accelerate from the shipped launch file, which is told that they are a GPU's
+(`helpers/fsdp_on_cpu`), in float32.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+import torch
+from transformers import AutoModelForCausalLM
+from whole_runs import run, write_recipe
+
+from magistral_recipe.files import read_json, write_json
+
+pytestmark = pytest.mark.slow
+
+HOOK = Path(__file__).parents[1] / "helpers" / "fsdp_on_cpu"
+SHARE_OUT = Path(__file__).parents[2] / "recipes" / "accelerate" / "fsdp2_2gpu.yaml"
+SFT = """\
+name: many
+seed: 7
+model: {path: tiny}
+thinking: {system_prompt: none}
+launch: {num_processes: PROCESSES}
+problems:
+  train: {tiny: train, count: 16}
+  heldout: {tiny: heldout, count: 3}
+stages:
+  - sft:
+      traces: {tiny: true, count: 60}
+      trainer: {max_steps: 4, per_device_train_batch_size: ROWS, learning_rate: 1.0e-3, save_steps: 2, logging_steps: 1}
+      evaluate: {every: 2, problems: heldout, max_new_tokens: 8}
+"""
+GRPO = """\
+  - grpo:
+      problems: train
+      rewards: [length_of_text]
+      trainer:
+        max_steps: 2
+        prompts_per_batch: 2
+        num_generations: 4
+        max_completion_length: 16
+        learning_rate: 1.0e-3
+"""
+
+
+def recipe(folder, processes, stages=SFT):
+    return write_recipe(folder, stages.replace("PROCESSES", str(processes)).replace("ROWS", str(8 // processes)))
+
+
+def trained(stage):
+    """What a stage's model is in plain transformers, and its losses."""
+    lines = [json.loads(line) for line in (stage / "metrics.jsonl").read_text().splitlines()]
+    losses = [line["loss"] for line in lines if "loss" in line]
+    return AutoModelForCausalLM.from_pretrained(stage / "model"), losses
+
+
+def assert_as_alone(folder, alone, processes):
+    """A stage has run in so many processes, and came to what one came to."""
+    (model, losses), (expected, expected_losses) = trained(folder), alone
+    assert read_json(folder / "stage.json")["results"]["processes"] == processes
+    assert len(losses) == len(expected_losses) == 4
+    assert losses == pytest.approx(expected_losses, abs=2e-4)
+    found, wanted = model.state_dict(), expected.state_dict()
+    assert found.keys() == wanted.keys()
+    assert all(torch.allclose(found[name], wanted[name], atol=2e-4) for name in wanted)
+    assert model.generation_config.to_dict() == expected.generation_config.to_dict()
+
+
+@pytest.fixture(scope="module")
+def alone(tmp_path_factory):
+    """A run in one process."""
+    folder = tmp_path_factory.mktemp("alone")
+    code, text = run(recipe(folder, 1), folder / "run")
+    assert code == 0, text
+    return folder / "run"
+
+
+def interrupted(finished, folder):
+    """A copy of a finished run as it was after its second step."""
+    shutil.copytree(finished, folder)
+    stage = folder / "01-sft"
+    shutil.rmtree(stage / "model")
+    shutil.rmtree(stage / "checkpoints" / "checkpoint-4")
+    write_json(stage / "stage.json", {**read_json(stage / "stage.json"), "status": "running"})
+
+
+def test_four_processes_train_as_one(alone, tmp_path):
+    code, text = run(recipe(tmp_path, 4), tmp_path / "run")
+    assert code == 0, text
+    assert_as_alone(tmp_path / "run" / "01-sft", trained(alone / "01-sft"), 4)
+
+
+def test_two_processes_train_as_one_and_each_goes_on_with_what_the_other_began(alone, tmp_path):
+    expected = trained(alone / "01-sft")
+    code, text = run(recipe(tmp_path / "two", 2), tmp_path / "run")
+    assert code == 0, text
+    assert_as_alone(tmp_path / "run" / "01-sft", expected, 2)
+
+    interrupted(tmp_path / "run", tmp_path / "with one")
+    code, text = run(recipe(tmp_path / "one", 1), tmp_path / "with one")
+    assert code == 0, text
+    assert "num_processes: 2 -> 1" in text
+    assert_as_alone(tmp_path / "with one" / "01-sft", expected, 1)
+
+    interrupted(alone, tmp_path / "with two")
+    code, text = run(recipe(tmp_path / "two", 2), tmp_path / "with two")
+    assert code == 0, text
+    assert "num_processes: 1 -> 2" in text
+    assert_as_alone(tmp_path / "with two" / "01-sft", expected, 2)
+
+
+def test_two_processes_that_share_the_weights_leave_the_model_of_one(alone, tmp_path, monkeypatch):
+    """Evaluated between steps, the best kept and put back, rollouts of other lengths in each process, handed over."""
+    file = recipe(tmp_path, 2, SFT + GRPO)
+    (tmp_path / "fsdp2.yaml").write_text(
+        SHARE_OUT.read_text().replace("mixed_precision: bf16", "mixed_precision: 'no'")
+    )
+    shared = "launch.config_file=fsdp2.yaml"
+    code, text = run(file, tmp_path / "unshared", shared)
+    assert code != 0
+    assert "launch.config_file asks for FSDP, which Accelerate offers on GPUs alone" in text
+
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(filter(None, [str(HOOK), os.environ.get("PYTHONPATH")])))
+    code, text = run(file, tmp_path / "run", shared)
+    assert code == 0, text
+    sft, grpo = tmp_path / "run" / "01-sft", tmp_path / "run" / "02-grpo"
+    assert_as_alone(sft, trained(alone / "01-sft"), 2)
+    best, expected = (read_json(stage / "best" / "scores.json")["best"] for stage in (sft, alone / "01-sft"))
+    assert best == expected
+    for stage in (sft, grpo):
+        parameters = len(dict(trained(stage)[0].named_parameters()))
+        assert read_json(stage / "stage.json")["results"]["sharded_weights"] == parameters  # DTensors, all of them
+    before, after = (trained(stage)[0].parameters() for stage in (sft, grpo))
+    assert not any(map(torch.equal, before, after))

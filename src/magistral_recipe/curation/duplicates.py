@@ -14,8 +14,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from magistral_recipe.curation.comparing import held
 from magistral_recipe.curation.defaults import MIN_LIKENESS
-from magistral_recipe.curation.likeness import Likeness, jaccard, likeness
+from magistral_recipe.curation.likeness import Likeness, likeness
 from magistral_recipe.curation.near import bands_of, candidates
 from magistral_recipe.curation.rows import Dropped, Outcome, Row
 from magistral_recipe.curation.workers import each_in
@@ -97,7 +98,7 @@ def _near(
         if earlier in gone:
             continue
         there = texts.get(earlier)
-        if there is None or jaccard(there, text) < least or not there.says_the_same_as(text):
+        if there is None or max(held(text, there), held(there, text)) < least:
             continue
         other = rows[earlier].problem
         if _same_task(other, row.problem) and _answer(other.answer) == _answer(row.problem.answer):

@@ -14,6 +14,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 
+from magistral_recipe.curation.comparing import held
 from magistral_recipe.curation.defaults import MIN_CONTAINED, MIN_NGRAM_SHARE
 from magistral_recipe.curation.likeness import Likeness, likeness
 from magistral_recipe.curation.rows import Dropped, Outcome, Row
@@ -88,9 +89,7 @@ class Leaks:
         best, found = 0.0, None
         for number in self._by_figures.get(text.figures, ()):
             there = self._texts[number]
-            if not there.shingles or not text.says_all_of(there):
-                continue
-            share = len(there.shingles & text.shingles) / len(there.shingles)
+            share = held(text, there)
             # Without a number in it, any two texts count alike: then more must agree.
             least = self.min_contained if there.figures else max(self.min_contained, _WORDS_ALONE)
             if share >= least and share > best:
@@ -99,7 +98,7 @@ class Leaks:
 
     def _says_all(self, text: Likeness, overlap: Overlap) -> bool:
         there = self._texts[overlap.heldout]
-        return text.holds_figures_of(there) and text.says_all_of(there)
+        return text.holds_figures_of(there) and held(text, there) > 0
 
 
 _WORDS_ALONE = 0.85

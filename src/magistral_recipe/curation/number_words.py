@@ -43,6 +43,34 @@ _FURTHER = {
     "zh": {"百": 100, "千": 1000, "两": 2},
 }
 
+
+
+def _fused() -> dict[str, dict[str, int]]:
+    """Twenty-one to ninety-nine where they are written as one word."""
+    found: dict[str, dict[str, int]] = {"de": {}, "es": {}, "it": {}}
+    ones = {language: words.split()[:8] for language, words in _FROM_TWO.items()}
+    for language, first in (("de", "ein"), ("it", "uno")):
+        tens = {**_FURTHER[language], **({"zwanzig": 20} if language == "de" else {"venti": 20})}
+        for ten, number in tens.items():
+            for one, word in enumerate((first, *ones[language]), start=1):
+                if number >= 100:
+                    continue
+                if language == "de":
+                    found["de"][f"{word}und{ten}"] = number + one
+                else:
+                    stem = ten[:-1] if word[0] in "uo" else ten
+                    found["it"][stem + ("tré" if word == "tre" else word)] = number + one
+                    found["it"][stem + word] = number + one
+    for one, word in enumerate(("uno", "dós", "trés", "cuatro", "cinco", "séis", "siete", "ocho", "nueve"), start=1):
+        found["es"][f"veinti{word}"] = 20 + one
+        found["es"][f"veinti{word.translate(_PLAIN)}"] = 20 + one
+    return found
+
+
+_PLAIN = str.maketrans("óé", "oe")
+for _language, _words in _fused().items():
+    _FURTHER[_language].update(_words)
+
 NUMBER_WORDS_IN: dict[str, dict[str, str]] = {
     language: {
         **{word: str(number) for number, word in enumerate(words.split(), start=2)},

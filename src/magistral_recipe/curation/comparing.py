@@ -1,0 +1,318 @@
+"""Whether a text says all that another one says: the same problem, perhaps of other people and things, in another order.
+
+First the letters of formulas, then names and things are matched, one for one and all through. What is left over decides:
+a word more or another one makes another problem, unless it came with a name. Then what stays the same in number may
+still stand elsewhere: of two numbers, persons or things that would fit better in each other's place, the text was
+turned round.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import combinations, islice, pairwise
+
+from magistral_recipe.curation.clauses import PRONOUN, VARIABLE, Item, is_content
+from magistral_recipe.curation.deciding import ASKS, DECISIVE, NEUTRAL, RELATES, WEAK
+from magistral_recipe.curation.formulas import leaves, renamed, renamings
+from magistral_recipe.curation.glossary import COLOURS, STRICT, UNSPACED, stems_of
+from magistral_recipe.curation.likeness import Likeness
+from magistral_recipe.curation.stems import alike
+
+_STRICT = stems_of(STRICT) | STRICT
+_COLOURS = stems_of(COLOURS)
+_ASKS = ASKS | stems_of(ASKS)
+_MOST_LETTERINGS = 3
+_LONGER = 3
+"""How many times as long a text may be that still is the same problem."""
+
+_LEAST_SHARED = 0.4
+"""Share of the words of a problem that stand in the other text as they are, at least."""
+
+Neighbours = Counter[tuple[str, str]]
+
+
+def held(here: Likeness, there: Likeness) -> float:
+    """Tell how much of another text stands in this one.
+
+    Args:
+        here: the text that may be the other one in disguise.
+        there: the other one.
+
+    Returns:
+        Share of its words and neighbouring words that stand here as well, names and things being renamed; 0 where the
+        two pose different problems.
+    """
+    if not there.items or len(here.items) > _LONGER * len(there.items) + 30:
+        return 0.0
+    shared = sum(1 for word in there.words if word in here.words)
+    if shared < _LEAST_SHARED * len(there.words) - 2:
+        return 0.0
+    for letters in islice(_letterings(here, there), _MOST_LETTERINGS):
+        if (share := _Comparison(here, there, letters).share()) > 0:
+            return share
+    return 0.0
+
+
+def _letterings(here: Likeness, there: Likeness) -> Iterator[dict[str, str]]:
+    """Ways to rename the letters of `there` so that its formulas are those of `here`."""
+    mine, theirs = list(there.formulas), list(here.formulas)
+    bare = [list(dict.fromkeys(item for item in each.items if isinstance(item, str) and item[0] == VARIABLE)) for each in (there, here)]
+    known = [{letter for tree in trees for letter in leaves(tree, "v")} | set(letters) for trees, letters in zip((mine, theirs), bare, strict=True)]
+    for found in renamings(mine, theirs):
+        if known[0] == known[1] and any(old != new for old, new in found.items()):
+            return  # the same letters, of which two have changed places
+        taken = set(found.values())
+        rest = [[letter for letter in bare[0] if letter not in found], [letter for letter in bare[1] if letter not in taken]]
+        if set(rest[0]) <= set(rest[1]):
+            yield {**found, **{letter: letter for letter in rest[0]}}
+        elif len(rest[0]) == len(rest[1]):
+            yield {**found, **dict(zip(*rest, strict=True))}
+
+
+class _Comparison:
+    """Two texts whose letters are the same already."""
+
+    def __init__(self, here: Likeness, there: Likeness, letters: Mapping[str, str]) -> None:
+        self.here, self.there = here, there
+        self.mine = [tuple(_key(item, {}) for item in clause) for clause in here.parts.clauses]
+        self.theirs = [tuple(_key(item, letters) for item in clause) for clause in there.parts.clauses]
+        self.names = here.parts.capitals | there.parts.capitals
+
+    def share(self) -> float:
+        """As `held` returns it."""
+        mine, theirs = self._contents(self.mine), self._contents(self.theirs)
+        gone = [word for word in theirs if word not in mine and word not in self.here.parts.tails]
+        new = [word for word in mine if word not in theirs and word not in self.there.parts.tails]
+        pairs = self._renamed(gone, new)
+        if not self._leftovers([word for word in gone if word not in pairs], [word for word in new if word not in pairs.values()]):
+            return 0.0
+        self.theirs = [tuple(pairs.get(item, item) for item in clause) for clause in self.theirs]
+        self.missing = [word for word in gone if word not in pairs]
+        for differs in (self._counts, self._decided, self._asked, self._ratios, self._turned):
+            if differs():
+                return 0.0
+        return self._shared()
+
+    # ------------------------------------------------------------------------------------------------ renaming
+
+    def _contents(self, clauses: Sequence[tuple[str, ...]]) -> Counter[str]:
+        return Counter(item for clause in clauses for item in clause if is_content(item))
+
+    def _renamed(self, gone: Sequence[str], new: Sequence[str]) -> dict[str, str]:
+        """Which word stands here for which there."""
+        pairs = {}
+        left = list(new)
+        for word in gone:
+            if form := next((other for other in left if alike(word, other)), None):
+                pairs[word] = form
+                left.remove(form)
+        open_ = [word for word in gone if word not in pairs]
+        if not open_ or not left:
+            return pairs
+        unknown = {*open_, *left}
+        theirs, mine = _around(self.theirs, unknown), _around(self.mine, unknown)
+        fits = sorted(
+            (
+                (-(theirs[word] & mine[other]).total() / max(theirs[word].total(), mine[other].total()), place, word, other)
+                for place, word in enumerate(open_)
+                for other in left
+                if self._may_be(word, other)
+            ),
+        )
+        for fit, _, word, other in fits:
+            if word not in pairs and other in left and fit < 0:
+                pairs[word] = other
+                left.remove(other)
+        return pairs
+
+    def _may_be(self, word: str, other: str) -> bool:
+        if word in _STRICT or other in _STRICT:
+            return False
+        if word in self.names or other in self.names or (word in _COLOURS and other in _COLOURS):
+            return True
+        return not (_is_verb(word, self.theirs, self.names) or _is_verb(other, self.mine, self.names))
+
+    def _leftovers(self, missing: Sequence[str], more: Sequence[str]) -> bool:
+        """Whether the words that have no counterpart change nothing."""
+        introduced = {word for word in more if word in self.here.parts.capitals and word not in _STRICT}
+        beside = {item for clause in self.mine if introduced.intersection(clause) for item in clause}
+        if any(word in _STRICT or word not in introduced | beside for word in more):
+            return False
+        if any(word in _STRICT for word in missing):
+            return False
+        plain = [word for word in missing if word not in self.names]
+        return len(plain) <= max(1, len(self.there.words) // 8)
+
+    # ------------------------------------------------------------------------------------------------ what differs
+
+    def _counts(self) -> bool:
+        """Whether a number or a word stands here for another one that is said elsewhere, too."""
+        mine, theirs = self.here.numbers, self.there.numbers
+        less, more = (Counter({number: many for number, many in each.items() if number != "1"}) for each in (theirs - mine, mine - theirs))
+        if less and more:
+            return True
+        mine, theirs = self._contents(self.mine), self._contents(self.theirs)
+        less, more = theirs - mine, mine - theirs
+        up = Counter({word: many for word, many in more.items() if word in theirs})
+        down = Counter({word: many for word, many in less.items() if word in mine})
+        if any(word not in self.names for word in up) and self.missing:
+            return True
+        return bool(up) and bool(down) and max(up.total(), down.total()) <= 2
+
+    def _decided(self) -> bool:
+        """Whether what decides is another word, is said more or less often, or of something else."""
+        mine, theirs = (Counter(item for clause in clauses for item in clause if item in DECISIVE) for clauses in (self.mine, self.theirs))
+        further = max(0, self.here.parts.sentences - self.there.parts.sentences)
+        if theirs.keys() - mine.keys() or len(mine.keys() - theirs.keys() - WEAK) or len(mine.keys() - theirs.keys()) > further:
+            return True
+        if any(mine[word] != theirs[word] for word in theirs if word not in WEAK):
+            return True
+        mine_at, theirs_at = _beside(self.mine), _beside(self.theirs)
+        return any(
+            word not in WEAK and mine_at.get(word) and not mine_at[word] & theirs_at[word] for word in theirs_at if theirs_at[word]
+        )
+
+    def _asked(self) -> bool:
+        """Whether something else is asked for."""
+        asked = []
+        for clauses in (self.mine, self.theirs):
+            asking = [clause for clause in clauses if any(item in _ASKS for item in clause)]
+            found = {item for clause in asking for item in clause if _tells(item)}
+            asked.append((found, any(PRONOUN in clause for clause in asking)))
+        (mine, by_pronoun), (theirs, by_pronoun_there) = asked
+        if not mine or not theirs:
+            return False
+        more = {item for item in mine - theirs if not (by_pronoun_there and item in self.names)}
+        less = {item for item in theirs - mine if not (by_pronoun and item in self.names)}
+        return bool(more) and bool(less)
+
+    def _ratios(self) -> bool:
+        """Whether a ratio is one of the same things the other way round."""
+        return False
+
+    def _turned(self) -> bool:
+        """Whether two of the same kind stand each where the other stands there."""
+        mine, theirs = _places(self.mine, self.here), _places(self.theirs, self.there)
+        moved = [item for item in theirs if item in mine and (theirs[item] & mine[item]).total() < theirs[item].total()]
+        moved.sort(key=lambda item: (theirs[item] & mine[item]).total() - theirs[item].total())
+        for one, other in combinations(moved[:_MOST_MOVED], 2):
+            if one[0].isdigit() != other[0].isdigit():
+                continue
+            swap = {one: other, other: one}
+            kept = (theirs[one] & mine[one]).total() + (theirs[other] & mine[other]).total()
+            turned = sum((theirs[item] & _swapped(mine[swap[item]], swap)).total() for item in (one, other))
+            if turned - kept >= max(2, _CLEARLY * (theirs[one].total() + theirs[other].total())):
+                return True
+        return False
+
+    def _shared(self) -> float:
+        """Mean of the shares of words, and of neighbours."""
+        words, others = ({item for clause in clauses for item in clause if _tells(item)} for clauses in (self.theirs, self.mine))
+        pairs, other_pairs = (
+            {pair for clause in clauses for pair in pairwise([item for item in clause if _tells(item)])} for clauses in (self.theirs, self.mine)
+        )
+        if not words:
+            return 1.0 if not others else 0.0
+        share = len(words & others) / len(words)
+        return (2 * share + (len(pairs & other_pairs) / len(pairs) if pairs else share)) / 3
+
+
+_MOST_MOVED = 40
+_CLEARLY = 0.25
+_AUXILIARY = frozenset("to is are was were be been can will would do does did who which not and then".split())
+
+
+def _key(item: Item, letters: Mapping[str, str]) -> str:
+    """A word, a number or a letter; a formula as text."""
+    if isinstance(item, str):
+        return letters.get(item, item)
+    return repr(renamed(item, letters) if letters else item)
+
+
+def _tells(item: str) -> bool:
+    """Whether an item tells one place in a text from another."""
+    return item not in NEUTRAL and item not in (PRONOUN, "")
+
+
+def _around(clauses: Sequence[tuple[str, ...]], unknown: set[str]) -> dict[str, Neighbours]:
+    """What stands beside each unknown word, other unknown ones being one."""
+    found: dict[str, Neighbours] = {word: Counter() for word in unknown}
+    for clause in clauses:
+        items = [item for item in clause if _tells(item)]
+        for place, item in enumerate(items):
+            if item in unknown:
+                for side, beside in _beside_place(items, place):
+                    found[item][side, "*" if beside in unknown else beside] += 1
+                found[item]["alone", ""] += 1
+    return found
+
+
+def _beside_place(items: Sequence[str], place: int) -> Iterator[tuple[str, str]]:
+    for step, side in ((-2, "<"), (-1, "<"), (-1, "before"), (1, "behind"), (1, ">"), (2, ">")):
+        if 0 <= place + step < len(items):
+            yield side, items[place + step]
+
+
+def _beside(clauses: Sequence[tuple[str, ...]]) -> dict[str, set[str]]:
+    """Of each deciding word what stands next to it in its clauses."""
+    found: dict[str, set[str]] = {}
+    for clause in clauses:
+        items = [item for item in clause if _tells(item)]
+        for place, item in enumerate(items):
+            if item in DECISIVE:
+                found.setdefault(item, set()).update(items[max(place - 1, 0) : place], items[place + 1 : place + 2])
+    return found
+
+
+def _is_verb(word: str, clauses: Sequence[tuple[str, ...]], names: frozenset[str]) -> bool:
+    """Whether a word stands somewhere where what is done stands: behind a person, "to" or "is"."""
+    return any(
+        after == word and (before == PRONOUN or before in _AUXILIARY or before in names)
+        for clause in clauses
+        for before, after in pairwise(clause)
+    )
+
+
+def _places(clauses: Sequence[tuple[str, ...]], text: Likeness) -> dict[str, Neighbours]:
+    """What stands around each number and word; what "and" joins stands at one place."""
+    found: dict[str, Neighbours] = {}
+    number, sentence = "", -1
+    last: list[str] = []
+    group: list[str] = []
+    for at, clause in enumerate(clauses):
+        items = [item for item in clause if _tells(item)]
+        if not items:
+            continue
+        if text.parts.joined[at] and last and last[-1][0].isdigit() == items[0][0].isdigit():
+            group = [*(group or [last[-1]]), items[0]]
+        elif group:
+            _together(found, group)
+            group = []
+        for place, item in enumerate(items):
+            around = found.setdefault(item, Counter())
+            around.update(_beside_place(items, place))
+            if item[0].isdigit():
+                if number and sentence == text.parts.sentence[at] and number != item:
+                    around["number", number] += 2
+                    found[number]["number", item] += 2
+                number, sentence = item, text.parts.sentence[at]
+        if group and len(items) > 1:
+            _together(found, group)
+            group = []
+        last = items
+    _together(found, group)
+    return found
+
+
+def _together(found: dict[str, Neighbours], group: Sequence[str]) -> None:
+    """What is joined has its neighbours in common."""
+    common: Neighbours = Counter()
+    for item in dict.fromkeys(group):
+        common.update(found[item])
+    for item in group:
+        found[item] = common
+
+
+def _swapped(around: Neighbours, swap: Mapping[str, str]) -> Neighbours:
+    return Counter({(side, swap.get(item, item)): many for (side, item), many in around.items()})

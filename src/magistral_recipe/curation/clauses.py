@@ -6,8 +6,9 @@ import re
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import cache
 
-from magistral_recipe.curation.deciding import DECISIVE, NEUTRAL, PRONOUNS, SAME_WORD, STARTERS, folded
+from magistral_recipe.curation.deciding import DECISIVE, NEUTRAL, OTHERS, PRONOUNS, SAME_WORD, STARTERS, folded
 from magistral_recipe.curation.formulas import CLOSING, FUNCTIONS, OPENING, RELATIONS, SIGNS, Tree, leaves, parsed, rebuilt
 from magistral_recipe.curation.glossary import TITLES
 from magistral_recipe.curation.number_words import NUMBER_WORDS
@@ -18,8 +19,8 @@ from magistral_recipe.data.instructions import problem_parts
 Item = str | Tree
 """A word, a number in digits, a letter as `@x`, or a formula."""
 
-PRONOUN, VARIABLE = "<pronoun>", "@"
-"""What stands for every pronoun, and what a letter begins with."""
+PRONOUN, WHOSE, VARIABLE = "<pronoun>", "<whose>", "@"
+"""What stands for who does something, for whose it is, and what a letter begins with."""
 
 # Kana and Han characters, which are written without spaces.
 _UNSPACED = "\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff"
@@ -27,7 +28,7 @@ _HAN = re.compile("[\u30a0-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff]")
 _KANA = re.compile("[\u3040-\u309f]")
 # A number, one unspaced character, a word, a sign or a mark.
 _TOKEN = re.compile(
-    rf"\d+(?:,\d{{3}})+(?:\.\d+)?(?!\d)|(?<!\d[.,])\d+[.,]\d+(?![.,]?\d)|\d+|[{_UNSPACED}]|[^\W\d_{_UNSPACED}]+|[^\w\s]|_"
+    rf"\d+(?:,\d{{3}})+(?:\.\d+)?(?!\d)|(?<!\d[.,])\d+[.,]\d+(?![.,]?\d)|\d+|[\u30a1-\u30ff]+|[{_UNSPACED}]|[^\W\d_{_UNSPACED}]+|[^\w\s]|_"
 )
 _GREEK = re.compile("[α-ωΑ-Ω]")
 _JOINING = frozenset("and et y e und и 和 与 與 と or ou o u oder или".split())
@@ -36,10 +37,12 @@ _ARTICLE = re.compile(r"\s+([^\W\d_]{2,})")
 # A letter beside a sign, behind a digit (no unit), before its argument or a factorial's mark, or alone in brackets.
 _COMPUTED = re.compile(
     r"(?<=[+*×/^=<>≤≥|])\s?([A-Za-z])(?![^\W\d_])|"
-    r"(?<![^\W\d_'])([A-Za-z])(?=\s*[+*×/^=<>≤≥|]|_\S|\s*-\s*(?:\d|[A-Za-z](?![^\W\d_]))|[(!])|"
+    r"(?<![A-Za-z'])([A-Za-z])(?=\s*[+*×/^=<>≤≥|]|_\S|\s*-\s*(?:\d|[A-Za-z](?![^\W\d_]))|[(!])|"
     r"(?<=\d)([a-zA-Z])(?<![mghls])(?![^\W\d_])|(?<=[(,])([A-Za-z])(?=[,)])|"
-    r"(?<![^\W\d_'])([B-HJ-Zbfgkpqrvwxz])(?![^\W\d_'])|(?<=[a-z] )(A)(?![^\W\d_'])"
+    r"(?<![^\W\d_'])([B-HJ-Zbfgkpqrvwxz])(?![^\W\d_'])|(?<=[a-z] )(A)(?![^\W\d_'])|"
+    r"(?<=[\u3400-\u9fff])([A-Za-z])(?=[\u3040-\u9fff])"
 )
+_ENGLISH_LETTER = re.compile(r"(?<![\w'.-])(?<!\d )([b-hj-zB-HJ-Z])(?![\w'-])(?!\.\w)")
 _PRODUCT = re.compile(r"(?<=\d)([a-z]{2,3})(?=\s*[-+×*/^=<>)])|(?<=[-+×*/^=<>(])\s?([a-z]{2})(?=\s*[-+×*/^=<>)])")
 _UNITS = frozenset("cm mm km kg ml mg ft in lb oz mi hr sin cos tan log ln is of or at as by to per ah he".split())
 _POINTS = re.compile(
@@ -62,6 +65,7 @@ class Clauses:
         sentence: of each clause the number of its sentence.
         capitals: words that are written like names somewhere, and never otherwise.
         tails: further words of names of several words.
+        ratios: the clause of each ratio, and its numbers in their order.
         sentences: how many sentences pose the problem.
         language: as `stems.language_of`.
     """
@@ -71,6 +75,7 @@ class Clauses:
     sentence: tuple[int, ...] = ()
     capitals: frozenset[str] = field(default=frozenset())
     tails: frozenset[str] = field(default=frozenset())
+    ratios: tuple[tuple[int, tuple[str, ...]], ...] = ()
     sentences: int = 1
     language: str = "en"
 
@@ -96,6 +101,7 @@ def clauses_of(text: str) -> Clauses:
         tuple(reader.sentence),
         frozenset(reader.capitals - reader.lower),
         frozenset(reader.tails),
+        tuple(reader.ratios),
         len(parts),
         language,
     )
@@ -166,6 +172,8 @@ class _Reader:
         self.language = language
         computed = {letter for found in _COMPUTED.finditer(whole) for letter in found.groups() if letter}
         products = {part for found in _PRODUCT.finditer(whole) for part in found.groups() if part} - _UNITS
+        if language == "en":
+            computed |= {found[1] for found in _ENGLISH_LETTER.finditer(whole)}
         self.points = {part for found in _POINTS.finditer(whole) for part in found.groups() if part}
         self.variables = letters | computed | set("".join(products))
         self.corners = frozenset("".join(self.points)) | {letter for letter in letters if letter.isupper()}
@@ -176,6 +184,7 @@ class _Reader:
         self.capitals: set[str] = set()
         self.lower: set[str] = set()
         self.tails: set[str] = set()
+        self.ratios: list[tuple[int, tuple[str, ...]]] = []
 
     def read(self, part: str) -> None:
         """Add a sentence."""
@@ -199,6 +208,8 @@ class _Reader:
                 run.append(token)
                 continue
             if run:
+                if len(run) > 2 and run[1] == ":" and len(run) % 2:
+                    self.ratios.append((len(self.clauses), tuple(run[::2])))
                 clause += _items(run)
                 run, named = [], False
             if kind == "word":
@@ -245,15 +256,19 @@ class _Reader:
     def _word(self, token: str, tokens: list[tuple[str, str, int, int]], place: int) -> tuple[str, bool]:
         """A word without its ending, "" for what says nothing; and whether it is written like a name here."""
         word = folded(token)
-        if word in PRONOUNS:
-            return PRONOUN, False
+        if word in PRONOUNS or word in OTHERS:
+            return PRONOUN if word in PRONOUNS else WHOSE, False
         word = SAME_WORD.get(word, word)
+        if word == "小" and not _is_small(tokens, place):
+            return "", False
         if word in NEUTRAL or (len(token) == 1 and _KANA.match(token)):
             return (word if token not in _SILENT else ""), False
         if word in DECISIVE:
             return word, False
         short = stem(word, self.language)
         short = SAME_WORD.get(short, short)
+        if self.language != "en" and len(short) > 3 and (decides := _decisive_stems(self.language).get(short)):
+            return decides, False
         if not token[0].isupper():
             self.lower.add(short)
             return ("", False) if word in TITLES and _precedes_name(tokens, place) else (short, False)
@@ -266,6 +281,18 @@ class _Reader:
             return short, False
         self.capitals.add(short)
         return short, True
+
+
+@cache
+def _decisive_stems(language: str) -> dict[str, str]:
+    return {stem(word, language): word for word in sorted(DECISIVE, reverse=True)}
+
+
+def _is_small(tokens: list[tuple[str, str, int, int]], place: int) -> bool:
+    """Whether 小 says "small"; else it is part of a name, or of 小时."""
+    before = tokens[place - 1][1] if place else ""
+    after = tokens[place + 1][1] if place + 1 < len(tokens) else ""
+    return before in tuple("最大较更比变缩") or after in tuple("于數数值")
 
 
 _SILENT = frozenset(("s", "t"))
@@ -294,7 +321,7 @@ def _is_subject(tokens: list[tuple[str, str, int, int]], place: int) -> bool:
     if place + 1 >= len(tokens):
         return True
     kind, token = tokens[place + 1][:2]
-    return kind == "word" and folded(token) not in _OBJECTS
+    return token in '("' or (kind == "word" and folded(token) not in _OBJECTS)
 
 
 _OBJECTS = frozenset(
@@ -324,7 +351,8 @@ def _told(tokens: list[tuple[str, str, int, int]]) -> list[bool]:
         if token in ",:":
             found[place] = before and after and (token == "," or tokens[place - 1][1][0].isdigit())
         elif token == "!":
-            found[place] = before and (left or follows in ("=", ")"))
+            letter = before and tokens[place - 1][1][0] in "@)" and start - tokens[place - 1][3] <= 2
+            found[place] = before and (left or letter or follows in ("=", ")"))
         elif token == "′":
             found[place] = left and tokens[place - 1][1][0] == VARIABLE and not (right and tokens[place + 1][0] == "word")
         elif token == "-":

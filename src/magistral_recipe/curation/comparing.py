@@ -12,16 +12,13 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import combinations, islice, pairwise
 
-from magistral_recipe.curation.clauses import PRONOUN, VARIABLE, Item, is_content
-from magistral_recipe.curation.deciding import ASKS, DECISIVE, NEUTRAL, RELATES, WEAK
+from magistral_recipe.curation.clauses import PRONOUN, VARIABLE, WHOSE, Item, is_content
+from magistral_recipe.curation.deciding import ASKS, DECISIVE, NEUTRAL, RELATES, SEQUENCE, WEAK
 from magistral_recipe.curation.formulas import leaves, renamed, renamings
-from magistral_recipe.curation.glossary import COLOURS, STRICT, UNSPACED, stems_of
+from magistral_recipe.curation.glossary import CALENDAR, COLOURS, STRICT, stems_of
 from magistral_recipe.curation.likeness import Likeness
 from magistral_recipe.curation.stems import alike
 
-_STRICT = stems_of(STRICT) | STRICT
-_COLOURS = stems_of(COLOURS)
-_ASKS = ASKS | stems_of(ASKS)
 _MOST_LETTERINGS = 3
 _LONGER = 3
 """How many times as long a text may be that still is the same problem."""
@@ -78,9 +75,14 @@ class _Comparison:
         self.mine = [tuple(_key(item, {}) for item in clause) for clause in here.parts.clauses]
         self.theirs = [tuple(_key(item, letters) for item in clause) for clause in there.parts.clauses]
         self.names = here.parts.capitals | there.parts.capitals
+        language = here.parts.language
+        self.strict, self.always = stems_of(STRICT, language), stems_of(CALENDAR, language)
+        self.colours, self.asks = stems_of(COLOURS, language), ASKS | stems_of(ASKS, language)
 
     def share(self) -> float:
         """As `held` returns it."""
+        self._unite_characters()
+        self._unite_forms()
         mine, theirs = self._contents(self.mine), self._contents(self.theirs)
         gone = [word for word in theirs if word not in mine and word not in self.here.parts.tails]
         new = [word for word in mine if word not in theirs and word not in self.there.parts.tails]
@@ -101,21 +103,15 @@ class _Comparison:
 
     def _renamed(self, gone: Sequence[str], new: Sequence[str]) -> dict[str, str]:
         """Which word stands here for which there."""
-        pairs = {}
-        left = list(new)
-        for word in gone:
-            if form := next((other for other in left if alike(word, other)), None):
-                pairs[word] = form
-                left.remove(form)
-        open_ = [word for word in gone if word not in pairs]
-        if not open_ or not left:
+        pairs: dict[str, str] = {}
+        if not gone or not new:
             return pairs
-        unknown = {*open_, *left}
+        left, unknown = list(new), {*gone, *new}
         theirs, mine = _around(self.theirs, unknown), _around(self.mine, unknown)
         fits = sorted(
             (
-                (-(theirs[word] & mine[other]).total() / max(theirs[word].total(), mine[other].total()), place, word, other)
-                for place, word in enumerate(open_)
+                (self._fit(word, other, theirs, mine), place, word, other)
+                for place, word in enumerate(gone)
                 for other in left
                 if self._may_be(word, other)
             ),
@@ -126,23 +122,52 @@ class _Comparison:
                 left.remove(other)
         return pairs
 
+    def _fit(self, word: str, other: str, theirs: dict[str, Neighbours], mine: dict[str, Neighbours]) -> float:
+        """Minus the share of common neighbours; a name fits a name better, and a colour a colour."""
+        common = (theirs[word] & mine[other]).total() / max(theirs[word].total(), mine[other].total())
+        kinds = [(each in self.names, each in self.colours) for each in (word, other)]
+        return -common / (1 if kinds[0] == kinds[1] else 2)
+
+    def _unite_characters(self) -> None:
+        """Characters of unspaced scripts that the other text lacks, and that stand together, are one word."""
+        mine, theirs = ({item for clause in clauses for item in clause} for clauses in (self.mine, self.theirs))
+        self.mine = [_united(clause, theirs) for clause in self.mine]
+        self.theirs = [_united(clause, mine) for clause in self.theirs]
+
+    def _unite_forms(self) -> None:
+        """A word of which the other text has another form is that one."""
+        mine, theirs = self._contents(self.mine), self._contents(self.theirs)
+        forms = {}
+        for word in theirs.keys() - mine.keys():
+            if form := next((other for other in mine if alike(word, other)), None):
+                forms[word] = form
+        self.theirs = [tuple(forms.get(item, item) for item in clause) for clause in self.theirs]
+        theirs, forms = self._contents(self.theirs), {}
+        for word in mine.keys() - theirs.keys():
+            if form := next((other for other in theirs if alike(word, other)), None):
+                forms[word] = form
+        self.mine = [tuple(forms.get(item, item) for item in clause) for clause in self.mine]
+
+    def _is_strict(self, word: str) -> bool:
+        return word in self.always or (word in self.strict and word not in self.names)
+
     def _may_be(self, word: str, other: str) -> bool:
-        if word in _STRICT or other in _STRICT:
+        if self._is_strict(word) or self._is_strict(other):
             return False
-        if word in self.names or other in self.names or (word in _COLOURS and other in _COLOURS):
+        if word in self.names or other in self.names or (word in self.colours and other in self.colours):
             return True
         return not (_is_verb(word, self.theirs, self.names) or _is_verb(other, self.mine, self.names))
 
     def _leftovers(self, missing: Sequence[str], more: Sequence[str]) -> bool:
         """Whether the words that have no counterpart change nothing."""
-        introduced = {word for word in more if word in self.here.parts.capitals and word not in _STRICT}
+        introduced = {word for word in more if word in self.here.parts.capitals and not self._is_strict(word)}
         beside = {item for clause in self.mine if introduced.intersection(clause) for item in clause}
-        if any(word in _STRICT or word not in introduced | beside for word in more):
+        if any(self._is_strict(word) or word not in introduced | beside for word in more):
             return False
-        if any(word in _STRICT for word in missing):
+        if any(map(self._is_strict, missing)):
             return False
         plain = [word for word in missing if word not in self.names]
-        return len(plain) <= max(1, len(self.there.words) // 8)
+        return len(plain) <= len(self.there.words) // 8
 
     # ------------------------------------------------------------------------------------------------ what differs
 
@@ -154,17 +179,22 @@ class _Comparison:
             return True
         mine, theirs = self._contents(self.mine), self._contents(self.theirs)
         less, more = theirs - mine, mine - theirs
-        up = Counter({word: many for word, many in more.items() if word in theirs})
-        down = Counter({word: many for word, many in less.items() if word in mine})
+        up, down = [word for word in more if word in theirs], [word for word in less if word in mine]
         if any(word not in self.names for word in up) and self.missing:
             return True
-        return bool(up) and bool(down) and max(up.total(), down.total()) <= 2
+        if not up or not down:
+            return False
+        here, there = _places(self.mine, self.here), _places(self.theirs, self.there)
+        return any(
+            ((here[word] - there[word]) & (there[other] - here[other])).total() >= 2 for word in up for other in down
+        )
 
     def _decided(self) -> bool:
         """Whether what decides is another word, is said more or less often, or of something else."""
         mine, theirs = (Counter(item for clause in clauses for item in clause if item in DECISIVE) for clauses in (self.mine, self.theirs))
         further = max(0, self.here.parts.sentences - self.there.parts.sentences)
-        if theirs.keys() - mine.keys() or len(mine.keys() - theirs.keys() - WEAK) or len(mine.keys() - theirs.keys()) > further:
+        less, more = theirs.keys() - mine.keys(), mine.keys() - theirs.keys()
+        if less - SEQUENCE or (less and more) or more - WEAK or len(more - SEQUENCE) > further:
             return True
         if any(mine[word] != theirs[word] for word in theirs if word not in WEAK):
             return True
@@ -177,19 +207,27 @@ class _Comparison:
         """Whether something else is asked for."""
         asked = []
         for clauses in (self.mine, self.theirs):
-            asking = [clause for clause in clauses if any(item in _ASKS for item in clause)]
-            found = {item for clause in asking for item in clause if _tells(item)}
-            asked.append((found, any(PRONOUN in clause for clause in asking)))
-        (mine, by_pronoun), (theirs, by_pronoun_there) = asked
+            asking = [place for place, clause in enumerate(clauses) if any(item in self.asks for item in clause)]
+            joined = (self.here if clauses is self.mine else self.there).parts.joined
+            wider = [*asking]
+            for place in asking:
+                while place + 1 < len(clauses) and joined[place + 1]:
+                    place += 1
+                    wider.append(place)
+            asked.append([{item for place in places for item in clauses[place] if _tells(item)} for places in (asking, wider)])
+            asked[-1].append({PRONOUN, WHOSE}.intersection(item for place in wider for item in clauses[place]))
+        (mine, mine_wider, by_pronoun), (theirs, theirs_wider, by_pronoun_there) = asked
         if not mine or not theirs:
             return False
-        more = {item for item in mine - theirs if not (by_pronoun_there and item in self.names)}
-        less = {item for item in theirs - mine if not (by_pronoun and item in self.names)}
-        return bool(more) and bool(less)
+        more = {item for item in mine - theirs_wider if not (by_pronoun_there and item in self.names)}
+        less = {item for item in theirs - mine_wider if not (by_pronoun and item in self.names)}
+        new_number = any(item[0].isdigit() and item not in self.there.numbers and item != "1" for item in more)
+        return new_number or (bool(more) and bool(less))
 
     def _ratios(self) -> bool:
         """Whether a ratio is one of the same things the other way round."""
-        return False
+        mine, theirs = _parts(self.mine, self.here, self.names), _parts(self.theirs, self.there, self.names)
+        return bool(mine) and bool(theirs) and dict(mine).keys() == dict(theirs).keys() and mine != theirs
 
     def _turned(self) -> bool:
         """Whether two of the same kind stand each where the other stands there."""
@@ -232,7 +270,7 @@ def _key(item: Item, letters: Mapping[str, str]) -> str:
 
 def _tells(item: str) -> bool:
     """Whether an item tells one place in a text from another."""
-    return item not in NEUTRAL and item not in (PRONOUN, "")
+    return item not in NEUTRAL and item not in (PRONOUN, WHOSE, "")
 
 
 def _around(clauses: Sequence[tuple[str, ...]], unknown: set[str]) -> dict[str, Neighbours]:
@@ -265,6 +303,36 @@ def _beside(clauses: Sequence[tuple[str, ...]]) -> dict[str, set[str]]:
     return found
 
 
+def _united(clause: tuple[str, ...], known: set[str]) -> tuple[str, ...]:
+    found: list[str] = []
+    open_ = False
+    for item in clause:
+        unknown = len(item) == 1 and item > "\u30a0" and item not in known and is_content(item)
+        if unknown and open_:
+            found[-1] += item
+        else:
+            found.append(item)
+        open_ = unknown
+    return tuple(found)
+
+
+def _parts(clauses: Sequence[tuple[str, ...]], text: Likeness, names: frozenset[str]) -> set[tuple[str, str]]:
+    """Whose each number of a ratio is: "girls to boys is 5:3", "Ann and Tom, in the ratio 5:3"."""
+    found: set[tuple[str, str]] = set()
+    for place, numbers in text.parts.ratios:
+        clause, sentence = clauses[place] if place < len(clauses) else (), text.parts.sentence
+        whose: list[str] = []
+        if "to" in clause and len(numbers) == 2:
+            at = clause.index("to")
+            whose = [*[item for item in clause[:at] if is_content(item)][-1:], *[item for item in clause[at:] if is_content(item)][:1]]
+        if len(whose) != len(numbers):
+            before = [item for at in range(place + 1) if sentence[at] == sentence[min(place, len(sentence) - 1)] for item in clauses[at]]
+            whose = list(dict.fromkeys(item for item in before if item in names))[-len(numbers) :]
+        if len(whose) == len(numbers):
+            found.update(zip(whose, numbers, strict=True))
+    return found
+
+
 def _is_verb(word: str, clauses: Sequence[tuple[str, ...]], names: frozenset[str]) -> bool:
     """Whether a word stands somewhere where what is done stands: behind a person, "to" or "is"."""
     return any(
@@ -277,41 +345,39 @@ def _is_verb(word: str, clauses: Sequence[tuple[str, ...]], names: frozenset[str
 def _places(clauses: Sequence[tuple[str, ...]], text: Likeness) -> dict[str, Neighbours]:
     """What stands around each number and word; what "and" joins stands at one place."""
     found: dict[str, Neighbours] = {}
-    number, sentence = "", -1
-    last: list[str] = []
-    group: list[str] = []
+    last: tuple[str, Neighbours] | None = None
+    number: tuple[str, Neighbours] | None = None
+    sentence = -1
+    groups: list[list[Neighbours]] = []
+    single: list[tuple[str, Neighbours]] = []
     for at, clause in enumerate(clauses):
         items = [item for item in clause if _tells(item)]
-        if not items:
+        around = [(item, Counter(_beside_place(items, place))) for place, item in enumerate(items)]
+        if not around:
             continue
-        if text.parts.joined[at] and last and last[-1][0].isdigit() == items[0][0].isdigit():
-            group = [*(group or [last[-1]]), items[0]]
-        elif group:
-            _together(found, group)
-            group = []
-        for place, item in enumerate(items):
-            around = found.setdefault(item, Counter())
-            around.update(_beside_place(items, place))
+        if text.parts.joined[at] and last and last[0][0].isdigit() == items[0][0].isdigit():
+            if not groups or groups[-1][-1] is not last[1]:
+                groups.append([last[1]])
+            groups[-1].append(around[0][1])
+        last = around[-1]
+        single += around
+        if text.parts.sentence[at] != sentence:
+            number, sentence = None, text.parts.sentence[at]
+        for item, each in around:
             if item[0].isdigit():
-                if number and sentence == text.parts.sentence[at] and number != item:
-                    around["number", number] += 2
-                    found[number]["number", item] += 2
-                number, sentence = item, text.parts.sentence[at]
-        if group and len(items) > 1:
-            _together(found, group)
-            group = []
-        last = items
-    _together(found, group)
+                if number and number[0] != item:
+                    each["number", number[0]] += 2
+                    number[1]["number", item] += 2
+                number = (item, each)
+    for group in groups:
+        common: Neighbours = Counter()
+        for each in group:
+            common.update(each)
+        for each in group:
+            each.update(common)
+    for item, each in single:
+        found.setdefault(item, Counter()).update(each)
     return found
-
-
-def _together(found: dict[str, Neighbours], group: Sequence[str]) -> None:
-    """What is joined has its neighbours in common."""
-    common: Neighbours = Counter()
-    for item in dict.fromkeys(group):
-        common.update(found[item])
-    for item in group:
-        found[item] = common
 
 
 def _swapped(around: Neighbours, swap: Mapping[str, str]) -> Neighbours:

@@ -52,6 +52,9 @@ WEAK = _set(
 )
 """Of these it is no matter how often each is said, in another order of sentences for example."""
 
+SEQUENCE = _set("then after before dann nach vor puis après avant luego después antes poi dopo prima после до 前 后 first")
+"""What tells an order of events, which another order of sentences may leave out."""
+
 SAME_WORD = {
     "every": "each", "per": "each", "any": "each", "chacun": "chaque", "chacune": "chaque", "jede": "jeder",
     "jedes": "jeder", "jeden": "jeder", "jedem": "jeder", "fewest": "fewer", "smallest": "least", "minimal": "minimum",
@@ -60,11 +63,14 @@ SAME_WORD = {
 }  # fmt: skip
 """Deciding words that say the same."""
 
-PRONOUNS = _set(
-    r"he she they him them his her hers their theirs il elle ils elles lui leur leurs sa son ses él ella ellos ellas "
-    r"lei loro "
-    r"suo sua er sie ihm ihr ihre ihren ihrem sein seine seinen он она они его её ему ей их 他 她 们"
+PRONOUNS = _set("he she they il elle ils elles él ella ellos ellas lei loro er sie он она они 他 她 们 彼 女")
+"""Who does something."""
+
+OTHERS = _set(
+    r"them him his her hers their theirs lui leur leurs sa son ses suo sua suoi sue ihm ihr ihre ihren ihrem sein seine "
+    r"seinen seines его её ее ему ей их него нее неё"
 )
+"""Whose something is, or whom it is done to."""
 
 STARTERS = _set(
     r"a an the if what how when where which who why let given suppose find there then in on at of for each every one "
@@ -100,7 +106,7 @@ NEUTRAL = _set(
     r"que si más-o-menos hace tuvo fue era estaba "
     r"ma o oppure perché quando mentre con per senza tra fra fino anche già si ci ne lo li le suo sua suoi sue dopo-che "
     r"aber oder sondern denn weil obwohl während bis seit durch über unter auch noch schon sich sein seine ihr ihre "
-    r"dann also dabei dazu davon wird werden wurde wurden war waren als wie wo welche welcher welches er sie es man "
+    r"von vom dann also dabei dazu davon wird werden wurde wurden war waren als wie wo welche welcher welches er sie es man "
     r"sowie höhe insgesamt-nur "
     r"а но или либо ни же бы ли то так как когда пока потому чтобы при из из-за от до по с со у к ко об о за над под "
     r"для его её ее их ему ей им он она они оно это этот эта эти тот та те этого было был была были есть быть который "

@@ -15,7 +15,7 @@ Tree = tuple[Any, ...]
 
 RELATIONS = {"=": "=", "<": "<", ">": "<", "≤": "≤", "≥": "≤", "≠": "≠", "≡": "≡", "≈": "≈", "∈": "∈", "→": "→", "⊂": "⊂"}
 _TURNED = frozenset((">", "≥"))
-_ALIKE = frozenset(("=", "≠", "≡", "≈"))
+_ALIKE = frozenset(("=", "≠", "≡", "≈", "ratio"))
 FUNCTIONS = frozenset(
     "sin cos tan cot sec csc log ln lg exp max min lim det arcsin arccos arctan sinh cosh tanh binom root".split()
 )
@@ -39,6 +39,8 @@ def parsed(tokens: Sequence[str]) -> list[Tree]:
     """
     if len(tokens) > _MOST_TOKENS:
         return [("?", *sorted(Counter(tokens).items()))]
+    if len(tokens) > 2 and set(tokens[1::2]) == {":"} and len(tokens) % 2:
+        return [("ratio", *sorted(("v" if token[0] == "@" else "n", token) for token in tokens[::2]))]
     reader = _Reader(tokens)
     found = []
     while reader.place < len(tokens):

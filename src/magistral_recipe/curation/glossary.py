@@ -6,7 +6,7 @@ in the other: such a pair is taken for name of the same thing unless one of the 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from functools import cache
 
 from magistral_recipe.curation.deciding import COMPARES, DECISIVE, UNITS, folded
 from magistral_recipe.curation.stems import stem
@@ -93,7 +93,18 @@ UNSPACED = frozenset(
 )
 """Characters of Chinese and Japanese that decide."""
 
-STRICT = _SHAPES | _NUMBERS | _ALGEBRA | _CHANCE | _CHANGE | DECISIVE | UNITS | COMPARES | UNSPACED
+CALENDAR = _set(
+    "monday tuesday wednesday thursday friday saturday sunday january february march april june july august september "
+    "october november december"
+)
+"""Names that nobody else may have."""
+
+_ORDINALS = _set(
+    "second third fourth fifth sixth seventh eighth ninth tenth zweite zweiten zweiter zweites dritte dritten dritter "
+    "vierte vierten fünfte fünften deuxième troisième quatrième cinquième segundo segunda tercero tercera tercer cuarto "
+    "secondo seconda terzo terza quarto второй вторая второго третий третья третьего четвертый"
+)
+STRICT = CALENDAR | _ORDINALS | _SHAPES | _NUMBERS | _ALGEBRA | _CHANCE | _CHANGE | DECISIVE | UNITS | COMPARES | UNSPACED
 """Words that are no mere name of a person or thing."""
 
 COLOURS = _set(
@@ -110,13 +121,14 @@ COLOURS = _set(
 TITLES = _set(
     "mr mrs ms miss mister dr doctor prof professor sir lady lord dame uncle aunt auntie grandma grandpa granny farmer "
     "captain king queen prince princess little old young big coach teacher principal nurse officer chef "
-    "herr frau fräulein doktor onkel tante oma opa bauer m mme mlle monsieur madame mademoiselle oncle "
+    "herr herrn frau fräulein doktor onkel tante oma opa bauer m mme mlle monsieur madame mademoiselle oncle "
     "don doña señor señora srta sr sra tío tía abuelo abuela signor signora zio zia nonno nonna "
     "тетя тётя дядя бабушка дедушка господин госпожа мистер миссис 老 小 阿 さ ん 先 生 君 様"
 )
 """What stands in front of a name, and is part of it."""
 
 
-def stems_of(words: Iterable[str]) -> frozenset[str]:
-    """Words as they stand in texts of whatever language."""
-    return frozenset(stem(word, language) for word in words for language in ("en", "de", ""))
+@cache
+def stems_of(words: frozenset[str], language: str) -> frozenset[str]:
+    """Words as they stand in texts of a language, as `stems.language_of` tells it."""
+    return frozenset(stem(word, language) for word in words)

@@ -19,8 +19,7 @@ from magistral_recipe.curation.formulas import Tree, leaves, shape
 from magistral_recipe.curation.glossary import COLOURS, stems_of
 
 _THING, _NAME, _COLOUR = "<thing>", "<name>", "<colour>"
-_NO_THINGS = stems_of(UNITS | COMPARES)
-_COLOURS = stems_of(COLOURS)
+_NO_THINGS = UNITS | COMPARES
 
 
 class Likeness:
@@ -72,7 +71,7 @@ class Likeness:
         bare = ([word for word in clause if isinstance(word, tuple) or word not in NEUTRAL or word in MANY] for clause in self.parts.clauses)
         pairs = (pair for clause in bare for pair in pairwise(clause))
         counted = {word for before, word in pairs if isinstance(before, str) and (before[0].isdigit() or before in MANY)}
-        return frozenset(word for word in counted if isinstance(word, str) and is_content(word) and word not in _NO_THINGS)
+        return frozenset(word for word in counted if isinstance(word, str) and is_content(word) and word not in stems_of(_NO_THINGS, self.parts.language))
 
     @cached_property
     def shingles(self) -> frozenset[str]:
@@ -94,7 +93,7 @@ class Likeness:
             return _NAME
         if word[0] == VARIABLE:
             return VARIABLE
-        return _COLOUR if word in _COLOURS else _THING if word in self.things else word
+        return _COLOUR if word in stems_of(COLOURS, self.parts.language) else _THING if word in self.things else word
 
 
 def likeness(text: str) -> Likeness:

@@ -16,6 +16,7 @@ _RAISED = re.compile(r"<(su[pb])>([^<>]{0,200})</\1>", re.IGNORECASE)
 _TAG = re.compile(r"</?[a-zA-Z][a-zA-Z0-9-]{0,19}(?:\s[^<>]{0,200}=[^<>]{0,200})?\s?/?>")
 _TURN = re.compile(r"<\|[a-z_]{1,30}\|>(?:(?:system|user|assistant)\b)?")
 _WRITTEN_BREAK = re.compile(r"\\n(?=\\n|\s|[A-Z0-9(¿¡*-]|$)")
+_SLANTED = re.compile(r"(?<![\w*])\*([A-Za-z])\*(?![\w*])")
 _SUPERSCRIPTS = re.compile("[⁰¹²³⁴-⁹⁺⁻⁽⁾ⁿⁱ]+")
 _SUBSCRIPTS = re.compile("[₀-₎ₐₑₒₓₕₖₗₘₙₚₛₜᵢⱼ]+")
 _VULGAR = re.compile("(?<=\\d)?\\s?([¼½¾⅐-⅞])")
@@ -68,15 +69,16 @@ def one_notation(text: str) -> tuple[str, frozenset[str]]:
         The text, every letter of its formulas a word of its own; and these letters.
     """
     text = _without_tags(text)
+    letters = frozenset(found[1] for found in _SLANTED.finditer(text)) if "*" in text else frozenset()
     text = _SUPERSCRIPTS.sub(lambda found: f"^({unicodedata.normalize('NFKC', found[0])})", text)
     text = _SUBSCRIPTS.sub(lambda found: f"_({unicodedata.normalize('NFKC', found[0])})", text)
     text = _VULGAR.sub(lambda found: f" ({unicodedata.normalize('NFKC', found[1]).replace('⁄', '/')}) ", text)
     text = unicodedata.normalize("NFKC", text)
     if "\\" in text or "$" in text:
         text = _DEGREES.sub(" degrees ", _CURRENCY.sub(" ", _WRITTEN_BREAK.sub("\n", text)))
-        text, letters = _Typeset(text).read()
+        text, typeset = _Typeset(text).read()
+        letters |= typeset
     else:
-        letters = frozenset()
         text = text.replace("°", " degrees ").replace("{", "(").replace("}", ")") if not text.isascii() or "{" in text else text
     return _PLAIN_ROOT.sub("√", text), letters
 

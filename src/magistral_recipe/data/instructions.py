@@ -31,9 +31,10 @@ _PHRASES = (
     r"^\W*(?:problem|question|exercise|task|example|instructions?|input|query|prompt|user|human|q|answer|solution|"
     r"response|output|assistant|exercice|problème|énoncé|réponse|aufgabe|übung|frage|lösung|antwort|ejercicio|problema|"
     r"pregunta|respuesta|esercizio|domanda|risposta|задача|вопрос|упражнение|ответ)"
-    r"(?:\s+(?:no\.?|nr\.?|n°|№|#)?\s*\d+(?:\.\d+)*[a-z]?)?\W*$|^\W*(?:题目|问题|例题?|问|答案?|解)\s*\d*\W*$",
+    r"(?:\s*(?:no\.?|nr\.?|n°|№|#)?\s*\d+(?:\.\d+)*[a-z]?)?\W*$|^\W*(?:题目|问题|例题?|问|答案?|解)\s*\d*\W*$",
     # "AIME 2024 problem:", "AMC 12A, Problem 5."
     r"^\W*(?:(?:\d{4}\s+)?[A-Z]{3,12}[\w-]{0,12}(?:\s(?:I{1,3}|\d{1,4}[AB]?)){0,3}[\s,]{1,3})(?:problem|question)(?:\s+\d+)?\W*$",
+    r"^\W*\(?(?:source|quelle|fuente|fonte|источник)\s*:|^\W*(?:options?|choices?)\W*$",
     r"^\W*you are (?:a|an|the)\b",
     r"^\W*(?:thanks?(?: you)?|hello|hi|hey|good luck)\b[^.!?]*\W*$",
     r"\b(?:decimal places?|significant (?:figures|digits))\b",

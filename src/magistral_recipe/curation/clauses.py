@@ -8,10 +8,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cache
 
-from magistral_recipe.curation.deciding import DECISIVE, NEUTRAL, OTHERS, PRONOUNS, SAME_WORD, STARTERS, folded
+from magistral_recipe.curation.deciding import DECISIVE, NEUTRAL, NEUTRAL_IN, OTHERS, PRONOUNS, SAME_WORD, STARTERS, folded
 from magistral_recipe.curation.formulas import CLOSING, FUNCTIONS, OPENING, RELATIONS, SIGNS, Tree, leaves, parsed, rebuilt
 from magistral_recipe.curation.glossary import TITLES
-from magistral_recipe.curation.number_words import NUMBER_WORDS
+from magistral_recipe.curation.number_words import NUMBER_WORDS_OF
 from magistral_recipe.curation.spelling import one_spelling
 from magistral_recipe.curation.stems import language_of, stem
 from magistral_recipe.data.instructions import problem_parts
@@ -169,7 +169,8 @@ class _Reader:
     """Reads sentences into clauses."""
 
     def __init__(self, language: str, letters: frozenset[str], whole: str) -> None:
-        self.language = language
+        self.language, self.numbers = language, NUMBER_WORDS_OF[language]
+        self.neutral = NEUTRAL_IN[language] | NEUTRAL_IN["unspaced"]
         computed = {letter for found in _COMPUTED.finditer(whole) for letter in found.groups() if letter}
         products = {part for found in _PRODUCT.finditer(whole) for part in found.groups() if part} - _UNITS
         if language == "en":
@@ -243,7 +244,7 @@ class _Reader:
             elif len(token) > 1 and self._is_product(token):
                 for letter in token:
                     yield "math", VARIABLE + letter, start, end
-            elif number := NUMBER_WORDS.get(token.casefold()):
+            elif number := self.numbers.get(token.casefold()):
                 yield "math", number, start, end
             else:
                 yield ("mark" if token == "_" else "word"), token, start, end
@@ -261,12 +262,16 @@ class _Reader:
         word = SAME_WORD.get(word, word)
         if word == "小" and not _is_small(tokens, place):
             return "", False
-        if word in NEUTRAL or (len(token) == 1 and _KANA.match(token)):
+        if word in self.neutral:
             return (word if token not in _SILENT else ""), False
+        if _KANA.match(token):
+            return "", False
         if word in DECISIVE:
             return word, False
         short = stem(word, self.language)
         short = SAME_WORD.get(short, short)
+        if short in NEUTRAL:  # in another language alone
+            short += "_"
         if self.language != "en" and len(short) > 3 and (decides := _decisive_stems(self.language).get(short)):
             return decides, False
         if not token[0].isupper():

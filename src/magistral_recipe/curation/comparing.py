@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from itertools import combinations, islice, pairwise
+from itertools import islice, pairwise, product
 
 from magistral_recipe.curation.clauses import PRONOUN, VARIABLE, WHOSE, Item, is_content
 from magistral_recipe.curation.deciding import ASKS, DECISIVE, NEUTRAL, RELATES, SEQUENCE, WEAK
@@ -185,8 +185,12 @@ class _Comparison:
         if not up or not down:
             return False
         here, there = _places(self.mine, self.here), _places(self.theirs, self.there)
+        alone = len(up) == len(down) == 1
         return any(
-            ((here[word] - there[word]) & (there[other] - here[other])).total() >= 2 for word in up for other in down
+            ((here[word] - there[word]) & (there[other] - here[other])).total() >= 2
+            for word in up
+            for other in down
+            if alone or (word in self.names and other in self.names)
         )
 
     def _decided(self) -> bool:
@@ -199,6 +203,9 @@ class _Comparison:
         if any(mine[word] != theirs[word] for word in theirs if word not in WEAK):
             return True
         mine_at, theirs_at = _beside(self.mine), _beside(self.theirs)
+        mine_led, theirs_led = _led(self.mine), _led(self.theirs)
+        if any(not theirs_led[number] & mine_led[number] for number in theirs_led.keys() & mine_led.keys()):
+            return True
         return any(
             word not in WEAK and mine_at.get(word) and not mine_at[word] & theirs_at[word] for word in theirs_at if theirs_at[word]
         )
@@ -234,8 +241,9 @@ class _Comparison:
         mine, theirs = _places(self.mine, self.here), _places(self.theirs, self.there)
         moved = [item for item in theirs if item in mine and (theirs[item] & mine[item]).total() < theirs[item].total()]
         moved.sort(key=lambda item: (theirs[item] & mine[item]).total() - theirs[item].total())
-        for one, other in combinations(moved[:_MOST_MOVED], 2):
-            if one[0].isdigit() != other[0].isdigit():
+        others = [item for item in theirs if item in mine][:_MOST_PLACES]
+        for one, other in product(moved[:_MOST_MOVED], others):
+            if one == other or _kind(one) != _kind(other):
                 continue
             swap = {one: other, other: one}
             kept = (theirs[one] & mine[one]).total() + (theirs[other] & mine[other]).total()
@@ -256,8 +264,9 @@ class _Comparison:
         return (2 * share + (len(pairs & other_pairs) / len(pairs) if pairs else share)) / 3
 
 
-_MOST_MOVED = 40
+_MOST_MOVED, _MOST_PLACES = 20, 60
 _CLEARLY = 0.25
+_LEADS = frozenset("by to from um auf von de à por su".split())
 _AUXILIARY = frozenset("to is are was were be been can will would do does did who which not and then".split())
 
 
@@ -303,6 +312,16 @@ def _beside(clauses: Sequence[tuple[str, ...]]) -> dict[str, set[str]]:
     return found
 
 
+def _led(clauses: Sequence[tuple[str, ...]]) -> dict[str, set[str]]:
+    """Of each number how it is led in: "increased by 5" is not "increased to 5"."""
+    found: dict[str, set[str]] = {}
+    for clause in clauses:
+        for before, number in pairwise(clause):
+            if before in _LEADS and number[0].isdigit():
+                found.setdefault(number, set()).add(before)
+    return found
+
+
 def _united(clause: tuple[str, ...], known: set[str]) -> tuple[str, ...]:
     found: list[str] = []
     open_ = False
@@ -343,41 +362,74 @@ def _is_verb(word: str, clauses: Sequence[tuple[str, ...]], names: frozenset[str
 
 
 def _places(clauses: Sequence[tuple[str, ...]], text: Likeness) -> dict[str, Neighbours]:
-    """What stands around each number and word; what "and" joins stands at one place."""
+    """What stands around each number, word and formula; what a list holds stands at one place."""
     found: dict[str, Neighbours] = {}
-    last: tuple[str, Neighbours] | None = None
-    number: tuple[str, Neighbours] | None = None
-    sentence = -1
-    groups: list[list[Neighbours]] = []
-    single: list[tuple[str, Neighbours]] = []
-    for at, clause in enumerate(clauses):
-        items = [item for item in clause if _tells(item)]
-        around = [(item, Counter(_beside_place(items, place))) for place, item in enumerate(items)]
-        if not around:
-            continue
-        if text.parts.joined[at] and last and last[0][0].isdigit() == items[0][0].isdigit():
-            if not groups or groups[-1][-1] is not last[1]:
-                groups.append([last[1]])
-            groups[-1].append(around[0][1])
-        last = around[-1]
-        single += around
-        if text.parts.sentence[at] != sentence:
-            number, sentence = None, text.parts.sentence[at]
-        for item, each in around:
-            if item[0].isdigit():
-                if number and number[0] != item:
-                    each["number", number[0]] += 2
-                    number[1]["number", item] += 2
-                number = (item, each)
-    for group in groups:
-        common: Neighbours = Counter()
-        for each in group:
-            common.update(each)
-        for each in group:
-            each.update(common)
-    for item, each in single:
-        found.setdefault(item, Counter()).update(each)
+    number, sentence = "", -1
+    for slots, of in _in_slots(clauses, text):
+        if of != sentence:
+            number, sentence = "", of
+        for place, slot in enumerate(slots):
+            around = Counter(
+                (side, other)
+                for step, sides in ((-2, "<"), (-1, "<b"), (1, ">a"), (2, ">"))
+                if 0 <= place + step < len(slots)
+                for other in slots[place + step]
+                for side in sides
+            )
+            for item in slot:
+                found.setdefault(item, Counter()).update(around)
+            if slot[0][0].isdigit() and len(slot) == 1:
+                if number and number != slot[0]:
+                    found[slot[0]]["number", number] += 2
+                    found[number]["number", slot[0]] += 2
+                number = slot[0]
     return found
+
+
+def _in_slots(clauses: Sequence[tuple[str, ...]], text: Likeness) -> Iterator[tuple[list[list[str]], int]]:
+    """Clauses as places that hold one item each, or the items of a list; clauses that a list spans are one."""
+    open_: list[list[str]] = []
+    before = -1
+    for at, clause in enumerate(clauses):
+        slots: list[list[str]] = []
+        for item in clause:
+            if not _tells(item):
+                continue
+            if slots and _kind(item) != "word" and _kind(slots[-1][-1]) == _kind(item):
+                slots[-1].append(item)
+            else:
+                slots.append([item])
+        if not slots:
+            continue
+        if open_ and text.parts.joined[at] and text.parts.sentence[at] == before and _lists(open_, slots):
+            if _parallel(open_, slots):
+                open_[-1] += slots[-1]
+            else:
+                open_[-1] += slots[0]
+                open_ += slots[1:]
+            continue
+        if open_:
+            yield open_, before
+        open_, before = slots, text.parts.sentence[at]
+    if open_:
+        yield open_, before
+
+
+def _lists(left: list[list[str]], right: list[list[str]]) -> bool:
+    """Whether a list goes on: "seeds | mealworms", "pad 1 | pad 2"."""
+    if _parallel(left, right):
+        return True
+    return (len(left) == 1 or len(right) == 1 or len(left[-1]) > 1) and _kind(left[-1][0]) == _kind(right[0][0])
+
+
+def _parallel(left: list[list[str]], right: list[list[str]]) -> bool:
+    """Whether the right part is the end of the left one, but for its last item."""
+    size = len(right)
+    return size > 1 and left[-size:-1] == right[:-1] and _kind(left[-1][0]) == _kind(right[-1][0])
+
+
+def _kind(item: str) -> str:
+    return "number" if item[0].isdigit() else "formula" if item[0] == "(" else "letter" if item[0] == VARIABLE else "word"
 
 
 def _swapped(around: Neighbours, swap: Mapping[str, str]) -> Neighbours:

@@ -24,8 +24,8 @@ def _set(words: str) -> frozenset[str]:
 
 DECISIVE = _set(
     r"more less fewer most least than plus minus times divided sum difference product quotient remainder add added "
-    r"subtract subtracted multiply multiplied divide increase increased decrease decreased increases decreases gains "
-    r"loses gives gets buys sells maximum minimum max min maximize minimize maximal minimal largest smallest "
+    r"subtract subtracted multiply multiplied divide increase increased decrease decreased increases decreases"
+    r"maximum minimum max min maximize minimize maximal minimal largest smallest "
     r"greatest longest shortest highest lowest even odd positive negative inside outside above below before after "
     r"first last not no none never without except neither nor only exactly each every all square cube half twice "
     r"double triple thrice mean median mode percent inner outer prime composite sine cosine tangent sin cos tan log "
@@ -46,7 +46,7 @@ DECISIVE = _set(
 """Words that turn a problem into another one."""
 
 WEAK = _set(
-    "each all both only exactly then first last before after times gives gets buys sells give get buy sell square area "
+    "each all both only exactly then first last before after times square area "
     "plus minus sum difference product remainder more times fois chaque veces vez cada jeder каждый на по 和 大 小 多 没 每 "
     "prime positive left out without with mean mode left ne pas por per vor nach"
 )
@@ -79,42 +79,53 @@ STARTERS = _set(
 )
 """Words that begin a sentence with a capital and are no names."""
 
-NEUTRAL = _set(
-    r"a an the is are was were be been being do does did has have had having to of for in on at by from as it its "
-    r"this that these those there and then so if let given suppose assume such can could will would should find "
-    r"determine compute calculate evaluate consider solve equation what which who how many much value number with "
-    r"where whose whom when while also s t "
-    r"le la les l un une des du de d et est sont a ont y il en que qu qui dans sur au aux ce cette ces calcule "
-    r"calculer trouve trouver détermine déterminer quel quelle quels quelles si soit alors combien valeur nombre "
-    r"el los las una unos unas del e es son ha han al lo se sea calcula calcular encuentra hallar halla determina cuál "
-    r"cuáles cuánto cuántos cuántas valor número "
-    r"i gli uno di della dei delle hanno che sia trova quale quali quanto quanti quante valore numero "
-    r"der die das den dem des ein eine einen einem und ist sind hat haben zu im am dass wenn sei bestimme berechne "
-    r"finde was wie viele wert zahl "
-    r"и в на что если найдите вычислите определите сколько число 的 了 是 求 在 有 个 "
-    r"because since although though while whereas but yet or nor into onto upon within through throughout during until "
-    r"till toward via about around along also too still again another other others begin begins began start starts "
-    r"starting such respectively called named denoted denote denotes say says call calls write written express whether "
-    r"now just may might must shall here thus hence therefore instead size amount any some own whenever however "
-    r"we us our you your i me my itself themselves himself herself would been each-other one satisfy satisfies "
-    r"satisfying hold holds holding according given following follows below particular certain follow namely i.e e.g "
-    r"possible dollar dollars euro euros pound pounds bucks usd eur whats many possible answer question problem "
-    r"mais ou or donc car ni puis ensuite alors pendant jusque avec par pour sans chez vers entre elle lui on nous vous "
-    r"ils elles leur leurs cela ça ceci celui celle ceux même aussi ainsi lorsque lorsqu quand comme où dont se s qu ne "
-    r"a-t-il t avoir être avait été était rapport "
-    r"pero o u sino pues porque cuando mientras con por para sin hacia entre hasta desde también ya se su sus le les lo "
-    r"que si más-o-menos hace tuvo fue era estaba "
-    r"ma o oppure perché quando mentre con per senza tra fra fino anche già si ci ne lo li le suo sua suoi sue dopo-che "
-    r"aber oder sondern denn weil obwohl während bis seit durch über unter auch noch schon sich sein seine ihr ihre "
-    r"von vom dann also dabei dazu davon wird werden wurde wurden war waren als wie wo welche welcher welches er sie es man "
-    r"sowie höhe insgesamt-nur "
-    r"а но или либо ни же бы ли то так как когда пока потому чтобы при из из-за от до по с со у к ко об о за над под "
-    r"для его её ее их ему ей им он она они оно это этот эта эти тот та те этого было был была были есть быть который "
-    r"которая которое которые также еще ещё уже самые самый этот день-ото них ними ним нее неё него "
-    r"一 共 若 则 如 果 那 么 什 已 知 设 設 令 以 及 与 與 且 又 也 都 就 把 被 将 使 得 到 从 對 对 于 於 为 為 他 她 它 们 們 这 這 其 "
-    r"中 时 時 当 當 所 之 者 而 请 請 吗 呢 啊 吧 现 現 在 试 試 问 問 彼 女 よ 何 個 場 合 次 的"
-)
-"""Words that hold a sentence together, or ask: another wording has others."""
+NEUTRAL_IN = {
+    "en": _set(
+        r"a an the is are was were be been being do does did has have had having to of for in on at by from as it its "
+        r"this that these those there and then so if let given suppose assume such can could will would should find "
+        r"determine compute calculate evaluate consider solve equation what which who how many much value number with "
+        r"where whose whom when while also s t "
+        r"because since although though while whereas but yet or nor into onto upon within through throughout during until "
+        r"till toward via about around along also too still again another other others begin begins began start starts "
+        r"starting such respectively called named denoted denote denotes say says call calls write written express whether "
+        r"now just may might must shall here thus hence therefore instead size amount any some own whenever however "
+        r"we us our you your i me my itself themselves himself herself would been each-other one satisfy satisfies "
+        r"satisfying hold holds holding according given following follows below particular certain follow namely i.e e.g "
+        r"possible dollar dollars euro euros pound pounds bucks usd eur whats many possible answer question problem "
+    ),
+    "de": _set(
+        r"der die das den dem des ein eine einen einem und ist sind hat haben zu im am dass wenn sei bestimme berechne "
+        r"finde was wie viele wert zahl "
+        r"aber oder sondern denn weil obwohl während bis seit durch über unter auch noch schon sich sein seine ihr ihre "
+        r"von vom dann also dabei dazu davon wird werden wurde wurden war waren als wie wo welche welcher welches er sie es man "
+        r"sowie höhe insgesamt-nur "
+    ),
+    "": _set(
+        r"le la les l un une des du de d et est sont a ont y il en que qu qui dans sur au aux ce cette ces calcule "
+        r"calculer trouve trouver détermine déterminer quel quelle quels quelles si soit alors combien valeur nombre "
+        r"el los las una unos unas del e es son ha han al lo se sea calcula calcular encuentra hallar halla determina cuál "
+        r"cuáles cuánto cuántos cuántas valor número "
+        r"i gli uno di della dei delle hanno che sia trova quale quali quanto quanti quante valore numero "
+        r"mais ou or donc car ni puis ensuite alors pendant jusque avec par pour sans chez vers entre elle lui on nous vous "
+        r"ils elles leur leurs cela ça ceci celui celle ceux même aussi ainsi lorsque lorsqu quand comme où dont se s qu ne "
+        r"a-t-il t avoir être avait été était rapport "
+        r"pero o u sino pues porque cuando mientras con por para sin hacia entre hasta desde también ya se su sus le les lo "
+        r"que si más-o-menos hace tuvo fue era estaba "
+        r"ma o oppure perché quando mentre con per senza tra fra fino anche già si ci ne lo li le suo sua suoi sue dopo-che "
+    ),
+    "unspaced": _set(
+        r"и в на что если найдите вычислите определите сколько число 的 了 是 求 在 有 个 "
+        r"а но или либо ни же бы ли то так как когда пока потому чтобы при из из-за от до по с со у к ко об о за над под "
+        r"для перед его её ее их ему ей им он она они оно это этот эта эти тот та те этого было был была были есть быть который "
+        r"которая которое которые также еще ещё уже самые самый этот день-ото них ними ним нее неё него "
+        r"一 共 若 则 如 果 那 么 什 已 知 设 設 令 以 及 与 與 且 又 也 都 就 把 被 将 使 得 到 从 對 对 于 於 为 為 他 她 它 们 們 这 這 其 "
+        r"中 时 時 当 當 所 之 者 而 请 請 吗 呢 啊 吧 现 現 在 试 試 问 問 彼 女 よ 何 個 場 合 次 的"
+    ),
+}
+"""Words that hold a sentence together, or ask: another wording has others. By language, as `stems.language_of` tells it."""
+
+NEUTRAL = frozenset().union(*NEUTRAL_IN.values())
+"""Those of all languages."""
 
 UNITS = _set(
     "km m cm mm mi miles mile meters kilometers centimeters millimeters feet foot inches inch yards hours hour minutes "

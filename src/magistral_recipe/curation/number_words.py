@@ -82,3 +82,10 @@ NUMBER_WORDS_IN: dict[str, dict[str, str]] = {
 
 NUMBER_WORDS: dict[str, str] = {word: number for words in NUMBER_WORDS_IN.values() for word, number in words.items()}
 """Word of any of the languages → its number in digits."""
+
+NUMBER_WORDS_OF: dict[str, dict[str, str]] = {
+    "en": NUMBER_WORDS_IN["en"] | NUMBER_WORDS_IN["zh"],
+    "de": NUMBER_WORDS_IN["de"],
+    "": NUMBER_WORDS,
+}
+"""Those of a text in English, in German and in any other language: "once" is eleven in Spanish alone."""

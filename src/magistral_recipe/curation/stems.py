@@ -73,7 +73,9 @@ def stem(word: str, language: str = "en") -> str:
         return word
     if _CYRILLIC.match(word):
         return word[: max(4, min(_FIRST, len(word) - 2))]
-    short = (_GERMANIC if language == "de" else _ROMANCE).sub("", word)
+    ending = _GERMANIC if language == "de" else _ROMANCE
+    short = ending.sub("", word)
+    short = ending.sub("", short) if len(short) > 4 else short
     short = short if len(short) > 2 else word
     return short if language == "de" else short[:_FIRST]
 

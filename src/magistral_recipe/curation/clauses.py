@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cache
 
-from magistral_recipe.curation.deciding import DECISIVE, NEUTRAL, NEUTRAL_IN, OTHERS, PRONOUNS, SAME_WORD, STARTERS, folded
+from magistral_recipe.curation.deciding import DECISIVE, NEUTRAL, NEUTRAL_IN, ONLY_ELSEWHERE, OTHERS, PRONOUNS, SAME_WORD, STARTERS, folded
 from magistral_recipe.curation.formulas import CLOSING, FUNCTIONS, OPENING, RELATIONS, SIGNS, Tree, leaves, parsed, rebuilt
 from magistral_recipe.curation.glossary import TITLES
 from magistral_recipe.curation.number_words import NUMBER_WORDS_OF
@@ -266,11 +266,11 @@ class _Reader:
             return (word if token not in _SILENT else ""), False
         if _KANA.match(token):
             return "", False
-        if word in DECISIVE:
+        if word in DECISIVE and not (self.language == "en" and word in ONLY_ELSEWHERE):
             return word, False
         short = stem(word, self.language)
         short = SAME_WORD.get(short, short)
-        if short in NEUTRAL:  # in another language alone
+        if short in NEUTRAL or short in DECISIVE:  # in another language alone
             short += "_"
         if self.language != "en" and len(short) > 3 and (decides := _decisive_stems(self.language).get(short)):
             return decides, False

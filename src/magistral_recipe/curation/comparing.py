@@ -256,7 +256,8 @@ class _Comparison:
         """Mean of the shares of words, and of neighbours."""
         words, others = ({item for clause in clauses for item in clause if _tells(item)} for clauses in (self.theirs, self.mine))
         pairs, other_pairs = (
-            {pair for clause in clauses for pair in pairwise([item for item in clause if _tells(item)])} for clauses in (self.theirs, self.mine)
+            {pair for slots, _ in _in_slots(clauses, text) for one, other in pairwise(slots) for pair in product(one, other)}
+            for clauses, text in ((self.theirs, self.there), (self.mine, self.here))
         )
         if not words:
             return 1.0 if not others else 0.0

@@ -22,7 +22,7 @@ def _set(words: str) -> frozenset[str]:
     return frozenset(map(folded, words.split()))
 
 
-DECISIVE = _set(
+_DECISIVE = _set(
     r"more less fewer most least than plus minus times divided sum difference product quotient remainder add added "
     r"subtract subtracted multiply multiplied divide increase increased decrease decreased increases decreases"
     r"maximum minimum max min maximize minimize maximal minimal largest smallest "
@@ -31,6 +31,8 @@ DECISIVE = _set(
     r"double triple thrice mean median mode percent inner outer prime composite sine cosine tangent sin cos tan log "
     r"ln integral derivative ascending descending clockwise counterclockwise left right north south east west "
     r"replacement area perimeter volume radius diameter slant "
+)
+_ELSEWHERE = _set(
     r"plus moins fois divisé somme différence produit quotient reste ajoute retire pair impair sans aucun jamais "
     r"chaque moitié avant après premier dernier "
     r"más menos por dividido suma diferencia producto cociente resto añade quita máximo mínimo par impar sin ningún "
@@ -43,12 +45,16 @@ DECISIVE = _set(
     r"каждый половина вдвое до после первый последний "
     r"加 减 乘 除 和 差 积 商 余 多 少 大 小 奇 偶 不 没 每 半 倍 前 后 "
 )
+DECISIVE = _DECISIVE | _ELSEWHERE
 """Words that turn a problem into another one."""
+
+ONLY_ELSEWHERE = frozenset(word for word in _ELSEWHERE - _DECISIVE if word.isascii())
+"""Those that decide nothing in an English text: a pair is no even number."""
 
 WEAK = _set(
     "each all both only exactly then first last before after times square area "
     "plus minus sum difference product remainder more times fois chaque veces vez cada jeder каждый на по 和 大 小 多 没 每 "
-    "prime positive left out without with mean mode left ne pas por per vor nach"
+    "premier dernier primero ultimo primo ultimo erste letzte первый последний prime positive left out without with mean mode left ne pas por per vor nach"
 )
 """Of these it is no matter how often each is said, in another order of sentences for example."""
 

@@ -74,8 +74,9 @@ def stem(word: str, language: str = "en") -> str:
     if _CYRILLIC.match(word):
         return word[: max(4, min(_FIRST, len(word) - 2))]
     ending = _GERMANIC if language == "de" else _ROMANCE
-    short = ending.sub("", word)
-    short = ending.sub("", short) if len(short) > 4 else short
+    short, before = ending.sub("", word), word
+    while short != before and len(short) > 4:
+        short, before = ending.sub("", short), short
     short = short if len(short) > 2 else word
     return short if language == "de" else short[:_FIRST]
 

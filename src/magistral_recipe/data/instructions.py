@@ -12,6 +12,7 @@ from functools import lru_cache
 
 # Where a sentence ends, a label or a line does; and before a clause that says what to do with the answer.
 _BREAK = re.compile(
+    r"(?<=[.?!][\"”»])\s+|"
     r"(?<=[.?:;])\s+|(?<=!)\s+(?![-+*/=<>])|\n+|(?<=[。！？：；])|(?<=[:;?!])(?=[\u4e00-\u9fff])|"
     r"(?:,|;)?\s+(?:(?:and|then|und|et|y|e)\s+)?(?:please\s+)?"
     r"(?=(?:put|giv|writ|return|express|enclos|box|provid|present|round|show|explain|respond)(?:e|ing|ting)?\b)",
@@ -63,6 +64,32 @@ _ITALICS = re.compile(r"(?<![\w)\]}*])\*(?=[^\W\d_])([^*\n]+)(?<=\S)\*(?![\w(*])
 _POLITE = re.compile(r"\b(?:please|kindly|can you|could you)\b", re.IGNORECASE)
 
 
+# What a source writes in brackets in front of a problem, and what a list of exercises is called.
+_LABEL = re.compile(
+    r"\A\s*(?:[\[(【（［][^\[\]()【】（）［］=<>+?\n]{1,80}[\])】）］](?:\s*[.:：]?\s*)){1,3}(?=[A-Z¿¡\"“$\\]|[^\x00-\u024f])"
+)
+_IN_LABEL = re.compile(r"[^\W\d_]{2}|[^\x00-\u024f]")
+_HEADING = re.compile(
+    r"\b(?:warm-?up|practice|quiz|exam|contest|competition|olympiad|homework|worksheet|handout|sheet|graders?|calculators?|"
+    r"round|mathcounts|gmat|gre|sat|act|amc|aime|imo|usamo|gsm8k|hmmt|level|points|marks|style|of the day|quick one|"
+    r"easy one|challenge|exercise|problem|question|task|prompt|input|user)\b|#\s?\d",
+    re.IGNORECASE,
+)
+_MOST_IN_HEADING = 14
+
+
+def _without_label(text: str) -> str:
+    """Take off what a source writes in front of a problem."""
+    found = _LABEL.match(text)
+    return text[found.end() :] if found and _IN_LABEL.search(found[0]) else text
+
+
+def _is_heading(part: str) -> bool:
+    """Say whether a first part that ends in a colon names an exercise: "Warm-up #3:"."""
+    short = part.rstrip().endswith((":", "：")) and len(part.split()) <= _MOST_IN_HEADING
+    return short and bool(_HEADING.search(part)) and not _ARITHMETIC.search(part)
+
+
 def parts(text: str) -> list[str]:
     """Split a text into sentences, labels and clauses about the answer, in order; joined they are the text again."""
     return [part for part in _BREAK.split(text) if part and part.strip()]
@@ -96,6 +123,8 @@ def without_marks(text: str) -> str:
 
 @lru_cache(maxsize=16)  # whoever looks for equal and for similar problems asks twice for each
 def _problem_parts(text: str) -> tuple[str, ...]:
-    found = parts(without_marks(text))
+    found = parts(_without_label(without_marks(text)))
+    while len(found) > 1 and (_is_heading(found[0]) or (is_instruction(found[0]) and _LABEL.match(found[1]))):
+        found = parts(_without_label(" ".join(found[1:])) if _LABEL.match(found[1]) else " ".join(found[1:]))
     kept = [polished for part in found if not is_instruction(part) and (polished := _POLITE.sub(" ", part)).strip()]
     return tuple(kept or found)

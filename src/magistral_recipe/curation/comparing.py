@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from itertools import islice, pairwise, product
+from itertools import combinations, islice, pairwise, product
 
 from magistral_recipe.curation.clauses import PRONOUN, VARIABLE, WHOSE, Item, is_content
 from magistral_recipe.curation.deciding import ASKS, DECISIVE, NEUTRAL, RELATES, SEQUENCE, WEAK
@@ -237,20 +237,26 @@ class _Comparison:
         return bool(mine) and bool(theirs) and dict(mine).keys() == dict(theirs).keys() and mine != theirs
 
     def _turned(self) -> bool:
-        """Whether two of the same kind stand each where the other stands there."""
+        """Whether two of the same kind stand each where the other stands there, at some of their places."""
         mine, theirs = _places(self.mine, self.here), _places(self.theirs, self.there)
-        moved = [item for item in theirs if item in mine and (theirs[item] & mine[item]).total() < theirs[item].total()]
-        moved.sort(key=lambda item: (theirs[item] & mine[item]).total() - theirs[item].total())
-        others = [item for item in theirs if item in mine][:_MOST_PLACES]
-        for one, other in product(moved[:_MOST_MOVED], others):
-            if one == other or _kind(one) != _kind(other):
+        lost = {item: theirs[item] - mine[item] for item in theirs if item in mine}
+        gained = {item: mine[item] - theirs[item] for item in lost}
+        moved = [item for item in lost if lost[item] or (gained[item] and item[0].isdigit())]
+        moved.sort(key=lambda item: -lost[item].total())
+        for one, other in combinations(moved[:_MOST_MOVED], 2):
+            if self._kind(one) != self._kind(other):
                 continue
             swap = {one: other, other: one}
-            kept = (theirs[one] & mine[one]).total() + (theirs[other] & mine[other]).total()
-            turned = sum((theirs[item] & _swapped(mine[swap[item]], swap)).total() for item in (one, other))
-            if turned - kept >= max(2, _CLEARLY * (theirs[one].total() + theirs[other].total())):
+            of = lost[one].total(), lost[other].total()
+            explained = [(lost[item] & _swapped(gained[swap[item]], swap)).total() for item in (one, other)]
+            clearly = max(_LEAST_TURNED, _CLEARLY * sum(of))
+            if sum(explained) >= clearly and (all(explained) or (sum(explained) == sum(of) and not all(of))):
                 return True
         return False
+
+    def _kind(self, item: str) -> str:
+        """What may change places with what."""
+        return _kind(item) if not is_content(item) else "name" if item in self.names else "thing"
 
     def _shared(self) -> float:
         """Mean of the shares of words, and of neighbours."""
@@ -265,8 +271,7 @@ class _Comparison:
         return (2 * share + (len(pairs & other_pairs) / len(pairs) if pairs else share)) / 3
 
 
-_MOST_MOVED, _MOST_PLACES = 20, 60
-_CLEARLY = 0.25
+_MOST_MOVED, _LEAST_TURNED, _CLEARLY = 40, 3, 0.8
 _LEADS = frozenset("by to from um auf von de à por su".split())
 _AUXILIARY = frozenset("to is are was were be been can will would do does did who which not and then".split())
 

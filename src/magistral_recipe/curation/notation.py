@@ -29,7 +29,7 @@ _PIECE = re.compile(
 _INDEX = re.compile(r"\s*\[([^\[\]]{1,12})\]")
 _MATHEMATICS = ("align", "equation", "gather", "eqnarray", "cases", "array", "displaymath", "math")
 # What stands between two dollar signs that are prices.
-_PROSE = re.compile(r"(?<![\\A-Za-z])(?:[A-Za-z]{2,}\s+[A-Za-z]{2,}\s|(?:and|or|of|for|per|is|the|to|in|at|each|y|et|und)\s)")
+_PROSE = re.compile(r"(?<![\\A-Za-z])(?:[A-Za-z]{2,}\s+[A-Za-z]{2,}\s|(?:and|or|of|for|per|is|the|to|in|at|each|et|und)\s)")
 _SIGNS = {
     "times": "×", "cdot": "×", "ast": "×", "div": "÷", "le": "≤", "leq": "≤", "leqslant": "≤", "ge": "≥", "geq": "≥",
     "geqslant": "≥", "ne": "≠", "neq": "≠", "lt": "<", "gt": ">", "pm": "±", "mp": "∓", "infty": "∞", "cdots": "…",
@@ -180,6 +180,8 @@ class _Typeset:
             self.out.append(text)
 
     def _plain(self, piece: str, raised: bool) -> None:
+        if piece == "&" and self.formula:
+            piece = " "
         self.raised = piece == "^" or (piece == "_" and self.formula)
         while self.waiting and piece:  # arguments without braces
             self.out.append(self._argument(piece[0]))

@@ -312,6 +312,8 @@ def _without_article(tokens: list[tuple[str, str, int, int]], place: int) -> boo
     if not place:
         return True
     kind, before = tokens[place - 1][:2]
+    if kind == "word" and before[0].isupper() and folded(before) not in TITLES:
+        return place == 1
     return kind == "mark" or (kind == "word" and folded(before) not in _DETERMINES and not re.search("e[nrsm]?$", before))
 
 

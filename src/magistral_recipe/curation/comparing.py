@@ -248,9 +248,10 @@ class _Comparison:
                 continue
             swap = {one: other, other: one}
             of = lost[one].total(), lost[other].total()
-            explained = [(lost[item] & _swapped(gained[swap[item]], swap)).total() for item in (one, other)]
-            clearly = max(_LEAST_TURNED, _CLEARLY * sum(of))
-            if sum(explained) >= clearly and (all(explained) or (sum(explained) == sum(of) and not all(of))):
+            found = [lost[item] & _swapped(gained[swap[item]], swap) for item in (one, other)]
+            explained = found[0].total() + found[1].total()
+            linked = explained == sum(of) and any(side == "number" for each in found for side, _ in each)
+            if explained >= max(_LEAST_TURNED, _CLEARLY * sum(of)) and (all(found) or linked):
                 return True
         return False
 
@@ -262,7 +263,7 @@ class _Comparison:
         """Mean of the shares of words, and of neighbours."""
         words, others = ({item for clause in clauses for item in clause if _tells(item)} for clauses in (self.theirs, self.mine))
         pairs, other_pairs = (
-            {pair for slots, _ in _in_slots(clauses, text) for one, other in pairwise(slots) for pair in product(one, other)}
+            {pair for slots in _in_slots(clauses, text) for one, other in pairwise(slots) for pair in product(one, other)}
             for clauses, text in ((self.theirs, self.there), (self.mine, self.here))
         )
         if not words:
@@ -370,10 +371,8 @@ def _is_verb(word: str, clauses: Sequence[tuple[str, ...]], names: frozenset[str
 def _places(clauses: Sequence[tuple[str, ...]], text: Likeness) -> dict[str, Neighbours]:
     """What stands around each number, word and formula; what a list holds stands at one place."""
     found: dict[str, Neighbours] = {}
-    number, sentence = "", -1
-    for slots, of in _in_slots(clauses, text):
-        if of != sentence:
-            number, sentence = "", of
+    for slots in _in_slots(clauses, text):
+        number = ""
         for place, slot in enumerate(slots):
             around = Counter(
                 (side, other)
@@ -392,7 +391,7 @@ def _places(clauses: Sequence[tuple[str, ...]], text: Likeness) -> dict[str, Nei
     return found
 
 
-def _in_slots(clauses: Sequence[tuple[str, ...]], text: Likeness) -> Iterator[tuple[list[list[str]], int]]:
+def _in_slots(clauses: Sequence[tuple[str, ...]], text: Likeness) -> Iterator[list[list[str]]]:
     """Clauses as places that hold one item each, or the items of a list; clauses that a list spans are one."""
     open_: list[list[str]] = []
     before = -1
@@ -415,10 +414,10 @@ def _in_slots(clauses: Sequence[tuple[str, ...]], text: Likeness) -> Iterator[tu
                 open_ += slots[1:]
             continue
         if open_:
-            yield open_, before
+            yield open_
         open_, before = slots, text.parts.sentence[at]
     if open_:
-        yield open_, before
+        yield open_
 
 
 def _lists(left: list[list[str]], right: list[list[str]]) -> bool:

@@ -86,10 +86,9 @@ def _english(word: str) -> str:
         return found
     for ending, instead in _ENDINGS:
         if word.endswith(ending) and len(word) - len(ending) >= (2 if ending == "s" else 3) and not word.endswith("ss"):
-            word = word.removesuffix(ending) + instead
-            break
-    if len(word) > 3 and word[-1] == word[-2] and word[-1] not in "lsz":  # "stopped", "stop"
-        return word[:-1]
+            short = word.removesuffix(ending) + instead
+            doubled = ending in ("ed", "ing") and len(short) > 3 and short[-1] == short[-2] and short[-1] not in "lsz"
+            return short[:-1] if doubled else short  # "stopped", "stop"
     return word
 
 

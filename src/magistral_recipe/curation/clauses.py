@@ -30,6 +30,7 @@ _KANA = re.compile("[\u3040-\u309f]")
 _TOKEN = re.compile(
     rf"\d+(?:,\d{{3}})+(?:\.\d+)?(?!\d)|(?<!\d[.,])\d+[.,]\d+(?![.,]?\d)|\d+|[\u30a1-\u30ff]+|[{_UNSPACED}]|[^\W\d_{_UNSPACED}]+|[^\w\s]|_"
 )
+_GROUPED = re.compile(r"\d+(?:,\d{3})+(?:\.\d+)?")
 _GREEK = re.compile("[α-ωΑ-Ω]")
 _JOINING = frozenset("and et y e und и 和 与 與 と or ou o u oder или".split())
 _ENDING = frozenset("then if that puis si luego poi se dann wenn если что when where which while whose dass que qui".split())
@@ -42,7 +43,7 @@ _COMPUTED = re.compile(
     r"(?<![^\W\d_'])([B-HJ-Zbfgkpqrvwxz])(?![^\W\d_'])|(?<=[a-z] )(A)(?![^\W\d_'])|"
     r"(?<=[\u3400-\u9fff])([A-Za-z])(?=[\u3040-\u9fff])"
 )
-_ENGLISH_LETTER = re.compile(r"(?<![\w'.-])(?<!\d )([b-hj-zB-HJ-Z])(?![\w'-])(?!\.\w)")
+_ENGLISH_LETTER = re.compile(r"(?<![\w'.-])(?<![\d)] )([b-hj-zB-HJ-Z])(?![\w'-])(?!\.\w)")
 _PRODUCT = re.compile(r"(?<=\d)([a-z]{2,3})(?=\s*[-+×*/^=<>)])|(?<=[-+×*/^=<>(])\s?([a-z]{2})(?=\s*[-+×*/^=<>)])")
 _UNITS = frozenset("cm mm km kg ml mg ft in lb oz mi hr sin cos tan log ln is of or at as by to per ah he".split())
 _POINTS = re.compile(
@@ -233,7 +234,10 @@ class _Reader:
         """Each token with its kind ("math", "word" or "mark") and its place."""
         for found in _TOKEN.finditer(part):
             token, start, end = found[0], found.start(), found.end()
-            if token[0].isdigit():
+            if token[0].isdigit() and "," in token and self.language == "en" and not _GROUPED.fullmatch(token):
+                for piece in re.finditer(r"\d+|,", token):  # a pair, no decimals
+                    yield "mark" if piece[0] == "," else "math", piece[0], start + piece.start(), start + piece.end()
+            elif token[0].isdigit():
                 yield "math", _number(token), start, end
             elif not (token[0].isalpha() or token == "_"):
                 yield "mark", "×" if token == "*" else "′" if token == "'" else token, start, end
@@ -259,6 +263,8 @@ class _Reader:
         word = folded(token)
         if word in PRONOUNS or word in OTHERS:
             return PRONOUN if word in PRONOUNS else WHOSE, False
+        if token in _MEASURED and place and tokens[place - 1][1][0] in "0123456789)":
+            return _MEASURED[token], False
         word = SAME_WORD.get(word, word)
         if word == "小" and not _is_small(tokens, place):
             return "", False
@@ -300,6 +306,7 @@ def _is_small(tokens: list[tuple[str, str, int, int]], place: int) -> bool:
     return before in tuple("最大较更比变缩") or after in tuple("于數数值")
 
 
+_MEASURED = {"m": stem("meters"), "g": stem("grams"), "l": stem("liters"), "s": stem("seconds")}
 _SILENT = frozenset(("s", "t"))
 _DETERMINES = frozenset(map(folded, (
     "der die das den dem des ein eine einen einem einer eines im am zum zur vom beim kein keine keinen viele wie jede jeder "
@@ -365,7 +372,7 @@ def _told(tokens: list[tuple[str, str, int, int]]) -> list[bool]:
         elif token == "-":
             found[place] = after and (before or right)
         elif token == "_":
-            found[place] = left and right and after
+            found[place] = before and right and after and start - tokens[place - 1][3] <= 1
         elif token == "/":
             found[place] = before and after
         else:
@@ -415,7 +422,7 @@ _JOINS = NEUTRAL | {"nor", "or", "plus", "minus", "times"}
 
 
 def _number(token: str) -> str:
-    plain = token.replace(",", "") if re.fullmatch(r"\d+(?:,\d{3})+(?:\.\d+)?", token) else token.replace(",", ".")
+    plain = token.replace(",", "") if _GROUPED.fullmatch(token) else token.replace(",", ".")
     if "." in plain:
         plain = plain.rstrip("0").rstrip(".")
     return plain.lstrip("0") or "0"

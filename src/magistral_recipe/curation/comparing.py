@@ -9,7 +9,7 @@ turned round.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
 from itertools import combinations, islice, pairwise, product
 
 from magistral_recipe.curation.clauses import PRONOUN, VARIABLE, WHOSE, Item, is_content
@@ -82,12 +82,13 @@ class _Comparison:
     def share(self) -> float:
         """As `held` returns it."""
         self._unite_characters()
+        self._unite_parts()
         self._unite_forms()
         mine, theirs = self._contents(self.mine), self._contents(self.theirs)
         gone = [word for word in theirs if word not in mine and word not in self.here.parts.tails]
         new = [word for word in mine if word not in theirs and word not in self.there.parts.tails]
         pairs = self._renamed(gone, new)
-        if not self._leftovers([word for word in gone if word not in pairs], [word for word in new if word not in pairs.values()]):
+        if not self._leftovers(gone, new, pairs):
             return 0.0
         self.theirs = [tuple(pairs.get(item, item) for item in clause) for clause in self.theirs]
         self.missing = [word for word in gone if word not in pairs]
@@ -148,6 +149,12 @@ class _Comparison:
                 forms[word] = form
         self.mine = [tuple(forms.get(item, item) for item in clause) for clause in self.mine]
 
+    def _unite_parts(self) -> None:
+        """Two words that are one in the other text: "baby-sitting"."""
+        mine, theirs = self._contents(self.mine), self._contents(self.theirs)
+        self.mine = [_together(clause, theirs.keys() - mine.keys()) for clause in self.mine]
+        self.theirs = [_together(clause, mine.keys() - theirs.keys()) for clause in self.theirs]
+
     def _is_strict(self, word: str) -> bool:
         return word in self.always or (word in self.strict and word not in self.names)
 
@@ -158,8 +165,11 @@ class _Comparison:
             return True
         return not (_is_verb(word, self.theirs, self.names) or _is_verb(other, self.mine, self.names))
 
-    def _leftovers(self, missing: Sequence[str], more: Sequence[str]) -> bool:
+    def _leftovers(self, gone: Sequence[str], new: Sequence[str], pairs: Mapping[str, str]) -> bool:
         """Whether the words that have no counterpart change nothing."""
+        named, names = set(pairs), set(pairs.values())
+        missing = [word for word in gone if word not in named and not _goes_with(word, named, self.theirs)]
+        more = [word for word in new if word not in names and not _goes_with(word, names, self.mine)]
         introduced = {word for word in more if word in self.here.parts.capitals and not self._is_strict(word)}
         beside = {item for clause in self.mine if introduced.intersection(clause) for item in clause}
         if any(self._is_strict(word) or word not in introduced | beside for word in more):
@@ -221,6 +231,8 @@ class _Comparison:
                 while place + 1 < len(clauses) and joined[place + 1]:
                     place += 1
                     wider.append(place)
+            sentence = (self.here if clauses is self.mine else self.there).parts.sentence
+            wider += [place for place in range(len(clauses)) if sentence[place] in {sentence[each] for each in asking}]
             asked.append([{item for place in places for item in clauses[place] if _tells(item)} for places in (asking, wider)])
             asked[-1].append({PRONOUN, WHOSE}.intersection(item for place in wider for item in clauses[place]))
         (mine, mine_wider, by_pronoun), (theirs, theirs_wider, by_pronoun_there) = asked
@@ -250,8 +262,10 @@ class _Comparison:
             of = lost[one].total(), lost[other].total()
             found = [lost[item] & _swapped(gained[swap[item]], swap) for item in (one, other)]
             explained = found[0].total() + found[1].total()
-            linked = explained == sum(of) and any(side == "number" for each in found for side, _ in each)
-            if explained >= max(_LEAST_TURNED, _CLEARLY * sum(of)) and (all(found) or linked):
+            wholly = explained == sum(of) >= 2 and (linked := [pair for each in found for pair in each])
+            if wholly and any(side == "number" or (item[0].isdigit() and _kind(one) == "word") for side, item in linked):
+                return True
+            if all(found) and explained >= max(_LEAST_TURNED, _CLEARLY * sum(of)):
                 return True
         return False
 
@@ -342,6 +356,16 @@ def _united(clause: tuple[str, ...], known: set[str]) -> tuple[str, ...]:
     return tuple(found)
 
 
+def _together(clause: tuple[str, ...], words: Set[str]) -> tuple[str, ...]:
+    found: list[str] = []
+    for item in clause:
+        if found and found[-1] + item in words:
+            found[-1] += item
+        else:
+            found.append(item)
+    return tuple(found)
+
+
 def _parts(clauses: Sequence[tuple[str, ...]], text: Likeness, names: frozenset[str]) -> set[tuple[str, str]]:
     """Whose each number of a ratio is: "girls to boys is 5:3", "Ann and Tom, in the ratio 5:3"."""
     found: set[tuple[str, str]] = set()
@@ -357,6 +381,17 @@ def _parts(clauses: Sequence[tuple[str, ...]], text: Likeness, names: frozenset[
         if len(whose) == len(numbers):
             found.update(zip(whose, numbers, strict=True))
     return found
+
+
+def _goes_with(word: str, names: Set[str], clauses: Sequence[tuple[str, ...]]) -> bool:
+    """Whether a word always stands beside one of several, as part of a name: "coffee shop"."""
+    beside = [
+        bool(names.intersection(clause[max(place - 1, 0) : place + 2]))
+        for clause in clauses
+        for place, item in enumerate(clause)
+        if item == word
+    ]
+    return bool(beside) and all(beside)
 
 
 def _is_verb(word: str, clauses: Sequence[tuple[str, ...]], names: frozenset[str]) -> bool:

@@ -93,7 +93,7 @@ NEUTRAL_IN = {
         r"where whose whom when while also s t "
         r"because since although though while whereas but yet or nor into onto upon within through throughout during until "
         r"till toward via about around along also too still again another other others begin begins began start starts "
-        r"starting such respectively called named denoted denote denotes say says call calls write written express whether "
+        r"starting property properties such respectively called named denoted denote denotes say says call calls write written express whether "
         r"now just may might must shall here thus hence therefore instead size amount any some own whenever however "
         r"we us our you your i me my itself themselves himself herself would been each-other one satisfy satisfies "
         r"satisfying hold holds holding according given following follows below particular certain follow namely i.e e.g "
@@ -122,7 +122,7 @@ NEUTRAL_IN = {
     "unspaced": _set(
         r"и в на что если найдите вычислите определите сколько число 的 了 是 求 在 有 个 "
         r"а но или либо ни же бы ли то так как когда пока потому чтобы при из из-за от до по с со у к ко об о за над под "
-        r"для перед его её ее их ему ей им он она они оно это этот эта эти тот та те этого было был была были есть быть который "
+        r"для перед всего его её ее их ему ей им он она они оно это этот эта эти тот та те этого было был была были есть быть который "
         r"которая которое которые также еще ещё уже самые самый этот день-ото них ними ним нее неё него "
         r"一 共 若 则 如 果 那 么 什 已 知 设 設 令 以 及 与 與 且 又 也 都 就 把 被 将 使 得 到 从 對 对 于 於 为 為 他 她 它 们 們 这 這 其 "
         r"中 时 時 当 當 所 之 者 而 请 請 吗 呢 啊 吧 现 現 在 试 試 问 問 彼 女 よ 何 個 場 合 次 的"

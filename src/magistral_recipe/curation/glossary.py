@@ -35,7 +35,7 @@ _SHAPES = _set(
     "диаметр объем объём вписанной описанной"
 )
 _NUMBERS = _set(
-    "number numbers integer integers natural rational irrational real complex imaginary prime primes composite coprime "
+    "unit units tens ones number numbers integer integers natural rational irrational real complex imaginary prime primes composite coprime "
     "relatively divisor divisors factor factors multiple multiples divisible digit digits decimal fraction numerator "
     "denominator remainder quotient square squares cube cubes power powers root roots exponent base palindrome "
     "consecutive distinct different identical unique ordered unordered pairs triples even odd positive negative "

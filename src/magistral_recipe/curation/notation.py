@@ -19,7 +19,8 @@ _WRITTEN_BREAK = re.compile(r"\\n(?=\\n|\s|[A-Z0-9(¿¡*-]|$)")
 _SLANTED = re.compile(r"(?<![\w*])\*([A-Za-z])\*(?![\w*])")
 _SUPERSCRIPTS = re.compile("[⁰¹²³⁴-⁹⁺⁻⁽⁾ⁿⁱ]+")
 _SUBSCRIPTS = re.compile("[₀-₎ₐₑₒₓₕₖₗₘₙₚₛₜᵢⱼ]+")
-_VULGAR = re.compile("(?<=\\d)?\\s?([¼½¾⅐-⅞])")
+_VULGAR = re.compile(" ?([¼½¾⅐-⅞])")
+_MIXED = re.compile(r"(?<![\w/.,^*+=-])(\d{1,4})[ -]([1-7])/([2458])(?![\w/.])")
 _CURRENCY = re.compile(r"\$?\\\$\$?")
 _DEGREES = re.compile(r"(?:\^\s*\{?\s*|\{\s*)?\\circ\b\s*\}?|\\degree\b|°")
 _PIECE = re.compile(
@@ -72,7 +73,7 @@ def one_notation(text: str) -> tuple[str, frozenset[str]]:
     letters = frozenset(found[1] for found in _SLANTED.finditer(text)) if "*" in text else frozenset()
     text = _SUPERSCRIPTS.sub(lambda found: f"^({unicodedata.normalize('NFKC', found[0])})", text)
     text = _SUBSCRIPTS.sub(lambda found: f"_({unicodedata.normalize('NFKC', found[0])})", text)
-    text = _VULGAR.sub(lambda found: f" ({unicodedata.normalize('NFKC', found[1]).replace('⁄', '/')}) ", text)
+    text = _MIXED.sub(_decimal, _VULGAR.sub(lambda found: f" {unicodedata.normalize('NFKC', found[1]).replace('⁄', '/')}", text))
     text = unicodedata.normalize("NFKC", text)
     if "\\" in text or "$" in text:
         text = _DEGREES.sub(" degrees ", _CURRENCY.sub(" ", _WRITTEN_BREAK.sub("\n", text)))
@@ -81,6 +82,11 @@ def one_notation(text: str) -> tuple[str, frozenset[str]]:
     else:
         text = text.replace("°", " degrees ").replace("{", "(").replace("}", ")") if not text.isascii() or "{" in text else text
     return _PLAIN_ROOT.sub("√", text), letters
+
+
+def _decimal(found: re.Match[str]) -> str:
+    """Two and a half as 2.5."""
+    return f"{int(found[1]) + int(found[2]) / int(found[3]):g}"
 
 
 def _without_tags(text: str) -> str:

@@ -127,7 +127,7 @@ def one_spelling(text: str, *, points: bool = True) -> tuple[str, frozenset[str]
     text = _NONE.sub("不", _NOT.sub(" not", _MORNING.sub(lambda found: f" {(found[1] or found[2]).lower()}m", text)))
     text = _COMPOUND.sub(" ", _DASH.sub(", ", _PERCENT.sub("%", _NON.sub("non", _RANGE.sub(" - ", text)))))
     text = _in_digits(_ELIDED.sub(" ", text))
-    text = _BY.sub("×", _ORDER.sub(_whole, _HOURS.sub(" hours", _MINUTES.sub(" minutes", text))))
+    text = _BY.sub("×", _ORDER.sub(lambda found: _whole(found, variables), _HOURS.sub(" hours", _MINUTES.sub(" minutes", text))))
     text = _ABBREVIATION.sub(lambda found: _ABBREVIATED[found[0]], _PER.sub(" per ", _SHORT.sub("", text)))
     text = _LEAST.sub("lcm", _GREATEST.sub("gcd", _THRICE.sub("3 times ", _TIMES.sub("2 times ", text))))
     for pattern, instead in _SPELLINGS:
@@ -135,8 +135,10 @@ def one_spelling(text: str, *, points: bool = True) -> tuple[str, frozenset[str]
     return text, variables
 
 
-def _whole(found: re.Match[str]) -> str:
+def _whole(found: re.Match[str], variables: frozenset[str]) -> str:
     """ "2.5 million" and "80k" in digits."""
+    if found[3] and "k" in variables:
+        return found[0]
     number, order = (found[1], _ORDERS[found[2].lower()]) if found[1] else (found[3], 1000)
     return f"{float(number.replace(',', '.')) * order:.0f}"
 

@@ -88,8 +88,9 @@ def _english(word: str) -> str:
         if word.endswith(ending) and len(word) - len(ending) >= (2 if ending == "s" else 3) and not word.endswith("ss"):
             short = word.removesuffix(ending) + instead
             doubled = ending in ("ed", "ing") and len(short) > 3 and short[-1] == short[-2] and short[-1] not in "lsz"
-            return short[:-1] if doubled else short  # "stopped", "stop"
-    return word
+            word = short[:-1] if doubled else short  # "stopped", "stop"
+            break
+    return word[:-1] if word.endswith("ll") else word  # "rolled" is "roled" in American
 
 
 def alike(one: str, other: str) -> bool:

@@ -75,7 +75,8 @@ _HEADING = re.compile(
     r"easy one|challenge|exercise|problem|question|task|prompt|input|user)\b|#\s?\d",
     re.IGNORECASE,
 )
-_MOST_IN_HEADING = 14
+_GRADED = re.compile(r"\b(?:quiz|exam|homework|midterm|worksheet)\b|\b\d+ ?(?:pts|points|marks|min)\b", re.IGNORECASE)
+_MOST_IN_HEADING, _MOST_GRADED = 14, 8
 
 
 def _without_label(text: str) -> str:
@@ -86,8 +87,9 @@ def _without_label(text: str) -> str:
 
 def _is_heading(part: str) -> bool:
     """Say whether a first part that ends in a colon names an exercise: "Warm-up #3:"."""
-    short = part.rstrip().endswith((":", "：")) and len(part.split()) <= _MOST_IN_HEADING
-    return short and bool(_HEADING.search(part)) and not _ARITHMETIC.search(part)
+    size = len(part.split())
+    short = size <= _MOST_IN_HEADING if part.rstrip().endswith((":", "：")) else size <= _MOST_GRADED and _GRADED.search(part)
+    return bool(short) and bool(_HEADING.search(part)) and not _ARITHMETIC.search(part)
 
 
 def parts(text: str) -> list[str]:

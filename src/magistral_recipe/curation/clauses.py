@@ -8,9 +8,21 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cache
 
-from magistral_recipe.curation.deciding import DECISIVE, NEUTRAL, NEUTRAL_IN, ONLY_ELSEWHERE, OTHERS, PRONOUNS, SAME_WORD, STARTERS, folded
-from magistral_recipe.curation.formulas import CLOSING, FUNCTIONS, OPENING, RELATIONS, SIGNS, Tree, leaves, parsed, rebuilt
+from magistral_recipe.curation.deciding import (
+    DECISIVE,
+    NEUTRAL,
+    NEUTRAL_IN,
+    ONLY_ELSEWHERE,
+    OTHERS,
+    PRONOUNS,
+    SAME_WORD,
+    STARTERS,
+    folded,
+    word_set,
+)
+from magistral_recipe.curation.formulas import RELATIONS, Tree, leaves, parsed, rebuilt
 from magistral_recipe.curation.glossary import TITLES
+from magistral_recipe.curation.marks import VARIABLE, Token, told, without_options
 from magistral_recipe.curation.number_words import NUMBER_WORDS_OF
 from magistral_recipe.curation.spelling import one_spelling
 from magistral_recipe.curation.stems import language_of, stem
@@ -19,8 +31,8 @@ from magistral_recipe.data.instructions import problem_parts
 Item = str | Tree
 """A word, a number in digits, a letter as `@x`, or a formula."""
 
-PRONOUN, WHOSE, VARIABLE = "<pronoun>", "<whose>", "@"
-"""What stands for who does something, for whose it is, and what a letter begins with."""
+PRONOUN, WHOSE = "<pronoun>", "<whose>"
+"""What stands for who does something, and for whose it is."""
 
 # Kana and Han characters, which are written without spaces.
 _UNSPACED = "\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff"
@@ -32,8 +44,8 @@ _TOKEN = re.compile(
 )
 _GROUPED = re.compile(r"\d+(?:,\d{3})+(?:\.\d+)?")
 _GREEK = re.compile("[α-ωΑ-Ω]")
-_JOINING = frozenset("and et y e und и 和 与 與 と or ou o u oder или".split())
-_ENDING = frozenset("then if that puis si luego poi se dann wenn если что when where which while whose dass que qui".split())
+_JOINING = word_set("and et y e und и 和 与 與 と or ou o u oder или")
+_ENDING = word_set("then if that puis si luego poi se dann wenn если что when where which while whose dass que qui")
 _ARTICLE = re.compile(r"\s+([^\W\d_]{2,})")
 # A letter beside a sign, behind a digit (no unit), before its argument or a factorial's mark, or alone in brackets.
 _COMPUTED = re.compile(
@@ -45,15 +57,12 @@ _COMPUTED = re.compile(
 )
 _ENGLISH_LETTER = re.compile(r"(?<![\w'.-])(?<![\d)] )([b-hj-zB-HJ-Z])(?![\w'-])(?!\.\w)")
 _PRODUCT = re.compile(r"(?<=\d)([a-z]{2,3})(?=\s*[-+×*/^=<>)])|(?<=[-+×*/^=<>(])\s?([a-z]{2})(?=\s*[-+×*/^=<>)])")
-_UNITS = frozenset("cm mm km kg ml mg ft in lb oz mi hr sin cos tan log ln is of or at as by to per ah he".split())
+_UNITS = word_set("cm mm km kg ml mg ft in lb oz mi hr sin cos tan log ln is of or at as by to per ah he")
 _POINTS = re.compile(
     r"(?:triangle|angle|segment|quadrilateral|square|rectangle|parallelogram|trapezoid|pentagon|hexagon|side|line|arc|"
     r"chord|altitude|median|sides|polygon|tetrahedron|dreieck|viereck|三角形|треугольник\w*)\s+([A-Z]{2,6})(?![^\W\d_])|"
     r"(?<![^\W\d_])([A-Z]{2,3})(?=\s*[=+<>⊥∥])"
 )
-_OPTION = re.compile(r"(?<![\w$])\(?([A-Ha-h])[).:]\s*(?=\S)")
-_TABLE = re.compile(r"\n\s*\|?\s*A\s*\|\s*B\s*\|[^\n]*\n[\s|:-]*\n")
-_MOST_IN_OPTION = 160
 
 
 @dataclass(frozen=True)
@@ -91,7 +100,7 @@ def clauses_of(text: str) -> Clauses:
         What poses the problem.
     """
     language = language_of(text)
-    spelled, letters = one_spelling(_without_options(text), points=language == "en")
+    spelled, letters = one_spelling(without_options(text), points=language == "en")
     parts = problem_parts(spelled)
     reader = _Reader(language, letters, "\n".join(parts))
     for part in parts:
@@ -144,28 +153,6 @@ def is_content(word: Item) -> bool:
     return isinstance(word, str) and word[0].isalpha() and word not in DECISIVE and word not in NEUTRAL
 
 
-def _without_options(text: str) -> str:
-    """Cut off what may be chosen from: three or more short texts behind A, B, C, at the end."""
-    if found := _TABLE.search(text):
-        return text[: found.start()]
-    if len(marks := list(_OPTION.finditer(text))) < 3:
-        return text
-    for first, mark in enumerate(marks):
-        if mark[1] not in "Aa":
-            continue
-        run = [mark]
-        for other in marks[first + 1 :]:
-            if ord(other[1]) == ord(run[-1][1]) + 1:
-                run.append(other)
-        ends = [each.start() for each in run[1:]] + [min(len(text), run[-1].end() + _MOST_IN_OPTION)]
-        options = [text[each.end() : end] for each, end in zip(run, ends, strict=True)]
-        if len(run) >= 3 and all(len(option) < _MOST_IN_OPTION and "?" not in option for option in options):
-            return text[: mark.start()].rstrip(" \n$\\") if mark.start() > 20 else text
-        if first > 20:
-            break
-    return text
-
-
 class _Reader:
     """Reads sentences into clauses."""
 
@@ -192,7 +179,7 @@ class _Reader:
         """Add a sentence."""
         self.sentences += 1
         tokens = list(self._tokens(part))
-        mathematical = _told(tokens)
+        mathematical = told(tokens)
         clause: list[Item] = []
         run: list[str] = []
         joined = named = False
@@ -230,7 +217,7 @@ class _Reader:
                 clause.append(SAME_WORD.get(token, token))
         closed(False)
 
-    def _tokens(self, part: str) -> Iterator[tuple[str, str, int, int]]:
+    def _tokens(self, part: str) -> Iterator[Token]:
         """Each token with its kind ("math", "word" or "mark") and its place."""
         for found in _TOKEN.finditer(part):
             token, start, end = found[0], found.start(), found.end()
@@ -258,7 +245,7 @@ class _Reader:
             return token in self.points or (len(token) <= 4 and self.corners.issuperset(token))
         return len(token) <= 3 and self.variables.issuperset(token) and folded(token) not in NEUTRAL | DECISIVE | _UNITS
 
-    def _word(self, token: str, tokens: list[tuple[str, str, int, int]], place: int) -> tuple[str, bool]:
+    def _word(self, token: str, tokens: list[Token], place: int) -> tuple[str, bool]:
         """A word without its ending, "" for what says nothing; and whether it is written like a name here."""
         word = folded(token)
         if word in PRONOUNS or word in OTHERS:
@@ -299,7 +286,7 @@ def _decisive_stems(language: str) -> dict[str, str]:
     return {stem(word, language): word for word in sorted(DECISIVE, reverse=True)}
 
 
-def _is_small(tokens: list[tuple[str, str, int, int]], place: int) -> bool:
+def _is_small(tokens: list[Token], place: int) -> bool:
     """Whether 小 says "small"; else it is part of a name, or of 小时."""
     before = tokens[place - 1][1] if place else ""
     after = tokens[place + 1][1] if place + 1 < len(tokens) else ""
@@ -308,29 +295,31 @@ def _is_small(tokens: list[tuple[str, str, int, int]], place: int) -> bool:
 
 _MEASURED = {"m": stem("meters"), "g": stem("grams"), "l": stem("liters"), "s": stem("seconds")}
 _SILENT = frozenset(("s", "t"))
-_DETERMINES = frozenset(map(folded, (
+_DETERMINES = word_set(
     "der die das den dem des ein eine einen einem einer eines im am zum zur vom beim kein keine keinen viele wie jede jeder "
     "jeden jedes sein seine seinen seinem ihr ihre ihren ihrem alle zwei drei mehr und aus mit von für pro in auf"
-).split()))  # fmt: skip
+)
 
 
-def _without_article(tokens: list[tuple[str, str, int, int]], place: int) -> bool:
+def _without_article(tokens: list[Token], place: int) -> bool:
     """Whether a German noun has neither article nor adjective in front: people have none."""
     if not place:
         return True
     kind, before = tokens[place - 1][:2]
     if kind == "word" and before[0].isupper() and folded(before) not in TITLES:
         return place == 1
-    return kind == "mark" or (kind == "word" and folded(before) not in _DETERMINES and not re.search("e[nrsm]?$", before))
+    return kind == "mark" or (
+        kind == "word" and folded(before) not in _DETERMINES and not re.search("e[nrsm]?$", before)
+    )
 
 
-def _precedes_name(tokens: list[tuple[str, str, int, int]], place: int) -> bool:
+def _precedes_name(tokens: list[Token], place: int) -> bool:
     """Whether a title stands before a name, perhaps with a point behind it."""
     after = [token for token in tokens[place + 1 : place + 3] if token[1] != "."]
     return bool(after) and after[0][0] == "word" and (after[0][1][0].isupper() or bool(_HAN.match(after[0][1])))
 
 
-def _is_subject(tokens: list[tuple[str, str, int, int]], place: int) -> bool:
+def _is_subject(tokens: list[Token], place: int) -> bool:
     """Whether the first word of a sentence may be a name: "Tom has", "Maya's"; behind what is to be done is its object."""
     if place + 1 >= len(tokens):
         return True
@@ -338,67 +327,10 @@ def _is_subject(tokens: list[tuple[str, str, int, int]], place: int) -> bool:
     return token in '("' or (kind == "word" and folded(token) not in _OBJECTS)
 
 
-_OBJECTS = frozenset(
+_OBJECTS = word_set(
     "the a an all each every both what how whether if your this that these in as of to from le la les el los il der die "
-    "das den".split()
+    "das den"
 )
-
-
-def _told(tokens: list[tuple[str, str, int, int]]) -> list[bool]:
-    """Of each token whether it belongs to a formula: numbers and letters do, signs and brackets beside them."""
-    found = [kind == "math" for kind, *_ in tokens]
-    for place, (kind, token, *_) in enumerate(tokens):
-        if kind == "word" and token in FUNCTIONS and place + 1 < len(tokens):
-            after = tokens[place + 1]
-            found[place] = after[0] == "math" or after[1] in "(^_" or after[1] in FUNCTIONS
-            if token in ("max", "min", "root", "lim"):
-                found[place] = after[1] in "(_" or (token == "root" and after[0] == "math")
-    _tell_brackets(tokens, found)
-    for place, (kind, token, start, end) in enumerate(tokens):
-        if kind != "mark" or token not in SIGNS or token in OPENING + CLOSING:
-            continue
-        before = place > 0 and found[place - 1]
-        after = place + 1 < len(tokens) and (found[place + 1] or tokens[place + 1][1] in "-√…+∞|⌈⌊")
-        left = before and tokens[place - 1][3] == start
-        right = place + 1 < len(tokens) and tokens[place + 1][2] == end
-        follows = tokens[place + 1][1] if place + 1 < len(tokens) else ""
-        if token in ",:":
-            found[place] = before and after and (token == "," or tokens[place - 1][1][0].isdigit())
-        elif token == "!":
-            letter = before and tokens[place - 1][1][0] in "@)" and start - tokens[place - 1][3] <= 2
-            found[place] = before and (left or letter or follows in ("=", ")"))
-        elif token == "′":
-            found[place] = left and tokens[place - 1][1][0] == VARIABLE and not (right and tokens[place + 1][0] == "word")
-        elif token == "-":
-            found[place] = after and (before or right)
-        elif token == "_":
-            found[place] = before and right and after and start - tokens[place - 1][3] <= 1
-        elif token == "/":
-            found[place] = before and after
-        else:
-            found[place] = before or after
-    return found
-
-
-def _tell_brackets(tokens: list[tuple[str, str, int, int]], found: list[bool]) -> None:
-    """Brackets around what is computed with belong to a formula."""
-    waiting: list[tuple[int, int]] = []  # where each opens, and how many words stand before it
-    words = numbers = 0
-    count: list[int] = []
-    for place, (kind, token, *_) in enumerate(tokens):
-        if kind == "mark" and token in OPENING:
-            waiting.append((place, words))
-            count.append(numbers)
-        elif kind == "mark" and token in CLOSING and waiting:
-            opened, before = waiting.pop()
-            if words == before and numbers > count.pop():
-                found[opened] = found[place] = True
-        elif kind == "word" and not found[place]:
-            words += 1
-        elif kind == "mark" and token in ".;?\"":
-            words += 1
-        else:
-            numbers += found[place] or token in "∞…"
 
 
 def _items(run: list[str]) -> Iterator[Item]:

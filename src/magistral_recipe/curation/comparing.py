@@ -12,11 +12,13 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence, Set
 from itertools import combinations, islice, pairwise, product
 
-from magistral_recipe.curation.clauses import PRONOUN, VARIABLE, WHOSE, Item, is_content
-from magistral_recipe.curation.deciding import ASKS, DECISIVE, NEUTRAL, RELATES, SEQUENCE, WEAK
+from magistral_recipe.curation.clauses import PRONOUN, WHOSE, Item, is_content
+from magistral_recipe.curation.deciding import ASKS, DECISIVE, SEQUENCE, WEAK, word_set
 from magistral_recipe.curation.formulas import leaves, renamed, renamings
 from magistral_recipe.curation.glossary import CALENDAR, COLOURS, STRICT, stems_of
 from magistral_recipe.curation.likeness import Likeness
+from magistral_recipe.curation.marks import VARIABLE
+from magistral_recipe.curation.places import Neighbours, in_slots, kind_of, next_to, places, swapped, tells
 from magistral_recipe.curation.stems import alike
 
 _MOST_LETTERINGS = 3
@@ -25,8 +27,6 @@ _LONGER = 3
 
 _LEAST_SHARED = 0.4
 """Share of the words of a problem that stand in the other text as they are, at least."""
-
-Neighbours = Counter[tuple[str, str]]
 
 
 def held(here: Likeness, there: Likeness) -> float:
@@ -54,13 +54,22 @@ def held(here: Likeness, there: Likeness) -> float:
 def _letterings(here: Likeness, there: Likeness) -> Iterator[dict[str, str]]:
     """Ways to rename the letters of `there` so that its formulas are those of `here`."""
     mine, theirs = list(there.formulas), list(here.formulas)
-    bare = [list(dict.fromkeys(item for item in each.items if isinstance(item, str) and item[0] == VARIABLE)) for each in (there, here)]
-    known = [{letter for tree in trees for letter in leaves(tree, "v")} | set(letters) for trees, letters in zip((mine, theirs), bare, strict=True)]
+    bare = [
+        list(dict.fromkeys(item for item in each.items if isinstance(item, str) and item[0] == VARIABLE))
+        for each in (there, here)
+    ]
+    known = [
+        {letter for tree in trees for letter in leaves(tree, "v")} | set(letters)
+        for trees, letters in zip((mine, theirs), bare, strict=True)
+    ]
     for found in renamings(mine, theirs):
         if known[0] == known[1] and any(old != new for old, new in found.items()):
             return  # the same letters, of which two have changed places
         taken = set(found.values())
-        rest = [[letter for letter in bare[0] if letter not in found], [letter for letter in bare[1] if letter not in taken]]
+        rest = [
+            [letter for letter in bare[0] if letter not in found],
+            [letter for letter in bare[1] if letter not in taken],
+        ]
         if set(rest[0]) <= set(rest[1]):
             yield {**found, **{letter: letter for letter in rest[0]}}
         elif len(rest[0]) == len(rest[1]):
@@ -81,10 +90,14 @@ class _Comparison:
 
     def share(self) -> float:
         """As `held` returns it."""
+        if max(len(self.here.words - self.there.words), len(self.there.words - self.here.words)) > _MOST_FORMS:
+            return 0.0
         self._unite_characters()
         self._unite_parts()
         self._unite_forms()
         mine, theirs = self._contents(self.mine), self._contents(self.theirs)
+        if max(len(mine.keys() - theirs.keys()), len(theirs.keys() - mine.keys())) > _MOST_OTHER:
+            return 0.0
         gone = [word for word in theirs if word not in mine and word not in self.here.parts.tails]
         new = [word for word in mine if word not in theirs and word not in self.there.parts.tails]
         pairs = self._renamed(gone, new)
@@ -184,7 +197,10 @@ class _Comparison:
     def _counts(self) -> bool:
         """Whether a number or a word stands here for another one that is said elsewhere, too."""
         mine, theirs = self.here.numbers, self.there.numbers
-        less, more = (Counter({number: many for number, many in each.items() if number != "1"}) for each in (theirs - mine, mine - theirs))
+        less, more = (
+            Counter({number: many for number, many in each.items() if number != "1"})
+            for each in (theirs - mine, mine - theirs)
+        )
         if less and more:
             return True
         mine, theirs = self._contents(self.mine), self._contents(self.theirs)
@@ -194,7 +210,7 @@ class _Comparison:
             return True
         if not up or not down:
             return False
-        here, there = _places(self.mine, self.here), _places(self.theirs, self.there)
+        here, there = places(self.mine, self.here), places(self.theirs, self.there)
         alone = len(up) == len(down) == 1
         return any(
             ((here[word] - there[word]) & (there[other] - here[other])).total() >= 2
@@ -205,7 +221,10 @@ class _Comparison:
 
     def _decided(self) -> bool:
         """Whether what decides is another word, is said more or less often, or of something else."""
-        mine, theirs = (Counter(item for clause in clauses for item in clause if item in DECISIVE) for clauses in (self.mine, self.theirs))
+        mine, theirs = (
+            Counter(item for clause in clauses for item in clause if item in DECISIVE)
+            for clauses in (self.mine, self.theirs)
+        )
         further = max(0, self.here.parts.sentences - self.there.parts.sentences)
         less, more = theirs.keys() - mine.keys(), mine.keys() - theirs.keys()
         if less - SEQUENCE or (less and more) or more - WEAK or len(more - SEQUENCE) > further:
@@ -217,7 +236,9 @@ class _Comparison:
         if any(not theirs_led[number] & mine_led[number] for number in theirs_led.keys() & mine_led.keys()):
             return True
         return any(
-            word not in WEAK and mine_at.get(word) and not mine_at[word] & theirs_at[word] for word in theirs_at if theirs_at[word]
+            word not in WEAK and mine_at.get(word) and not mine_at[word] & theirs_at[word]
+            for word in theirs_at
+            if theirs_at[word]
         )
 
     def _asked(self) -> bool:
@@ -233,7 +254,9 @@ class _Comparison:
                     wider.append(place)
             sentence = (self.here if clauses is self.mine else self.there).parts.sentence
             wider += [place for place in range(len(clauses)) if sentence[place] in {sentence[each] for each in asking}]
-            asked.append([{item for place in places for item in clauses[place] if _tells(item)} for places in (asking, wider)])
+            asked.append(
+                [{item for place in places for item in clauses[place] if tells(item)} for places in (asking, wider)]
+            )
             asked[-1].append({PRONOUN, WHOSE}.intersection(item for place in wider for item in clauses[place]))
         (mine, mine_wider, by_pronoun), (theirs, theirs_wider, by_pronoun_there) = asked
         if not mine or not theirs:
@@ -250,7 +273,7 @@ class _Comparison:
 
     def _turned(self) -> bool:
         """Whether two of the same kind stand each where the other stands there, at some of their places."""
-        mine, theirs = _places(self.mine, self.here), _places(self.theirs, self.there)
+        mine, theirs = places(self.mine, self.here), places(self.theirs, self.there)
         lost = {item: theirs[item] - mine[item] for item in theirs if item in mine}
         gained = {item: mine[item] - theirs[item] for item in lost}
         moved = [item for item in lost if lost[item] or (gained[item] and item[0].isdigit())]
@@ -260,10 +283,12 @@ class _Comparison:
                 continue
             swap = {one: other, other: one}
             of = lost[one].total(), lost[other].total()
-            found = [lost[item] & _swapped(gained[swap[item]], swap) for item in (one, other)]
+            found = [lost[item] & swapped(gained[swap[item]], swap) for item in (one, other)]
             explained = found[0].total() + found[1].total()
             wholly = explained == sum(of) >= 2 and (linked := [pair for each in found for pair in each])
-            if wholly and any(side == "number" or (item[0].isdigit() and _kind(one) == "word") for side, item in linked):
+            if wholly and any(
+                side == "number" or (item[0].isdigit() and kind_of(one) == "word") for side, item in linked
+            ):
                 return True
             if all(found) and explained >= max(_LEAST_TURNED, _CLEARLY * sum(of)):
                 return True
@@ -271,13 +296,20 @@ class _Comparison:
 
     def _kind(self, item: str) -> str:
         """What may change places with what."""
-        return _kind(item) if not is_content(item) else "name" if item in self.names else "thing"
+        return kind_of(item) if not is_content(item) else "name" if item in self.names else "thing"
 
     def _shared(self) -> float:
         """Mean of the shares of words, and of neighbours."""
-        words, others = ({item for clause in clauses for item in clause if _tells(item)} for clauses in (self.theirs, self.mine))
+        words, others = (
+            {item for clause in clauses for item in clause if tells(item)} for clauses in (self.theirs, self.mine)
+        )
         pairs, other_pairs = (
-            {pair for slots in _in_slots(clauses, text) for one, other in pairwise(slots) for pair in product(one, other)}
+            {
+                pair
+                for slots in in_slots(clauses, text)
+                for one, other in pairwise(slots)
+                for pair in product(one, other)
+            }
             for clauses, text in ((self.theirs, self.there), (self.mine, self.here))
         )
         if not words:
@@ -286,9 +318,10 @@ class _Comparison:
         return (2 * share + (len(pairs & other_pairs) / len(pairs) if pairs else share)) / 3
 
 
+_MOST_OTHER, _MOST_FORMS = 40, 200
 _MOST_MOVED, _LEAST_TURNED, _CLEARLY = 40, 3, 0.8
-_LEADS = frozenset("by to from um auf von de à por su".split())
-_AUXILIARY = frozenset("to is are was were be been can will would do does did who which not and then".split())
+_LEADS = word_set("by to from um auf von de à por su")
+_AUXILIARY = word_set("to is are was were be been can will would do does did who which not and then")
 
 
 def _key(item: Item, letters: Mapping[str, str]) -> str:
@@ -298,35 +331,24 @@ def _key(item: Item, letters: Mapping[str, str]) -> str:
     return repr(renamed(item, letters) if letters else item)
 
 
-def _tells(item: str) -> bool:
-    """Whether an item tells one place in a text from another."""
-    return item not in NEUTRAL and item not in (PRONOUN, WHOSE, "")
-
-
 def _around(clauses: Sequence[tuple[str, ...]], unknown: set[str]) -> dict[str, Neighbours]:
     """What stands beside each unknown word, other unknown ones being one."""
     found: dict[str, Neighbours] = {word: Counter() for word in unknown}
     for clause in clauses:
-        items = [item for item in clause if _tells(item)]
+        items = [item for item in clause if tells(item)]
         for place, item in enumerate(items):
             if item in unknown:
-                for side, beside in _beside_place(items, place):
+                for side, beside in next_to(items, place):
                     found[item][side, "*" if beside in unknown else beside] += 1
                 found[item]["alone", ""] += 1
     return found
-
-
-def _beside_place(items: Sequence[str], place: int) -> Iterator[tuple[str, str]]:
-    for step, side in ((-2, "<"), (-1, "<"), (-1, "before"), (1, "behind"), (1, ">"), (2, ">")):
-        if 0 <= place + step < len(items):
-            yield side, items[place + step]
 
 
 def _beside(clauses: Sequence[tuple[str, ...]]) -> dict[str, set[str]]:
     """Of each deciding word what stands next to it in its clauses."""
     found: dict[str, set[str]] = {}
     for clause in clauses:
-        items = [item for item in clause if _tells(item)]
+        items = [item for item in clause if tells(item)]
         for place, item in enumerate(items):
             if item in DECISIVE:
                 found.setdefault(item, set()).update(items[max(place - 1, 0) : place], items[place + 1 : place + 2])
@@ -374,9 +396,17 @@ def _parts(clauses: Sequence[tuple[str, ...]], text: Likeness, names: frozenset[
         whose: list[str] = []
         if "to" in clause and len(numbers) == 2:
             at = clause.index("to")
-            whose = [*[item for item in clause[:at] if is_content(item)][-1:], *[item for item in clause[at:] if is_content(item)][:1]]
+            whose = [
+                *[item for item in clause[:at] if is_content(item)][-1:],
+                *[item for item in clause[at:] if is_content(item)][:1],
+            ]
         if len(whose) != len(numbers):
-            before = [item for at in range(place + 1) if sentence[at] == sentence[min(place, len(sentence) - 1)] for item in clauses[at]]
+            before = [
+                item
+                for at in range(place + 1)
+                if sentence[at] == sentence[min(place, len(sentence) - 1)]
+                for item in clauses[at]
+            ]
             whose = list(dict.fromkeys(item for item in before if item in names))[-len(numbers) :]
         if len(whose) == len(numbers):
             found.update(zip(whose, numbers, strict=True))
@@ -401,76 +431,3 @@ def _is_verb(word: str, clauses: Sequence[tuple[str, ...]], names: frozenset[str
         for clause in clauses
         for before, after in pairwise(clause)
     )
-
-
-def _places(clauses: Sequence[tuple[str, ...]], text: Likeness) -> dict[str, Neighbours]:
-    """What stands around each number, word and formula; what a list holds stands at one place."""
-    found: dict[str, Neighbours] = {}
-    for slots in _in_slots(clauses, text):
-        number = ""
-        for place, slot in enumerate(slots):
-            around = Counter(
-                (side, other)
-                for step, sides in ((-2, "<"), (-1, "<b"), (1, ">a"), (2, ">"))
-                if 0 <= place + step < len(slots)
-                for other in slots[place + step]
-                for side in sides
-            )
-            for item in slot:
-                found.setdefault(item, Counter()).update(around)
-            if slot[0][0].isdigit() and len(slot) == 1:
-                if number and number != slot[0]:
-                    found[slot[0]]["number", number] += 2
-                    found[number]["number", slot[0]] += 2
-                number = slot[0]
-    return found
-
-
-def _in_slots(clauses: Sequence[tuple[str, ...]], text: Likeness) -> Iterator[list[list[str]]]:
-    """Clauses as places that hold one item each, or the items of a list; clauses that a list spans are one."""
-    open_: list[list[str]] = []
-    before = -1
-    for at, clause in enumerate(clauses):
-        slots: list[list[str]] = []
-        for item in clause:
-            if not _tells(item):
-                continue
-            if slots and _kind(item) != "word" and _kind(slots[-1][-1]) == _kind(item):
-                slots[-1].append(item)
-            else:
-                slots.append([item])
-        if not slots:
-            continue
-        if open_ and text.parts.joined[at] and text.parts.sentence[at] == before and _lists(open_, slots):
-            if _parallel(open_, slots):
-                open_[-1] += slots[-1]
-            else:
-                open_[-1] += slots[0]
-                open_ += slots[1:]
-            continue
-        if open_:
-            yield open_
-        open_, before = slots, text.parts.sentence[at]
-    if open_:
-        yield open_
-
-
-def _lists(left: list[list[str]], right: list[list[str]]) -> bool:
-    """Whether a list goes on: "seeds | mealworms", "pad 1 | pad 2"."""
-    if _parallel(left, right):
-        return True
-    return (len(left) == 1 or len(right) == 1 or len(left[-1]) > 1) and _kind(left[-1][0]) == _kind(right[0][0])
-
-
-def _parallel(left: list[list[str]], right: list[list[str]]) -> bool:
-    """Whether the right part is the end of the left one, but for its last item."""
-    size = len(right)
-    return size > 1 and left[-size:-1] == right[:-1] and _kind(left[-1][0]) == _kind(right[-1][0])
-
-
-def _kind(item: str) -> str:
-    return "number" if item[0].isdigit() else "formula" if item[0] == "(" else "letter" if item[0] == VARIABLE else "word"
-
-
-def _swapped(around: Neighbours, swap: Mapping[str, str]) -> Neighbours:
-    return Counter({(side, swap.get(item, item)): many for (side, item), many in around.items()})

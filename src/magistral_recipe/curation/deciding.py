@@ -18,11 +18,12 @@ def folded(word: str) -> str:
 _UMLAUTS = str.maketrans({"ä": "ae", "ö": "oe", "ü": "ue"})
 
 
-def _set(words: str) -> frozenset[str]:
+def word_set(words: str) -> frozenset[str]:
+    """Folded words of a text."""
     return frozenset(map(folded, words.split()))
 
 
-_DECISIVE = _set(
+_DECISIVE = word_set(
     r"more less fewer most least than plus minus times divided sum difference product quotient remainder add added "
     r"subtract subtracted multiply multiplied divide increase increased decrease decreased increases decreases"
     r"maximum minimum max min maximize minimize maximal minimal largest smallest "
@@ -32,7 +33,7 @@ _DECISIVE = _set(
     r"ln integral derivative ascending descending clockwise counterclockwise left right north south east west "
     r"replacement area perimeter volume radius diameter slant "
 )
-_ELSEWHERE = _set(
+_ELSEWHERE = word_set(
     r"plus moins fois divisé somme différence produit quotient reste ajoute retire pair impair sans aucun jamais "
     r"chaque moitié avant après premier dernier "
     r"más menos por dividido suma diferencia producto cociente resto añade quita máximo mínimo par impar sin ningún "
@@ -51,14 +52,16 @@ DECISIVE = _DECISIVE | _ELSEWHERE
 ONLY_ELSEWHERE = frozenset(word for word in _ELSEWHERE - _DECISIVE if word.isascii())
 """Those that decide nothing in an English text: a pair is no even number."""
 
-WEAK = _set(
+WEAK = word_set(
     "each all both only exactly then first last before after times square area "
     "plus minus sum difference product remainder more times fois chaque veces vez cada jeder каждый на по 和 大 小 多 没 每 "
     "premier dernier primero ultimo primo ultimo erste letzte первый последний prime positive left out without with mean mode left ne pas por per vor nach"
 )
 """Of these it is no matter how often each is said, in another order of sentences for example."""
 
-SEQUENCE = _set("then after before dann nach vor puis après avant luego después antes poi dopo prima после до 前 后 first")
+SEQUENCE = word_set(
+    "then after before dann nach vor puis après avant luego después antes poi dopo prima после до 前 后 first"
+)
 """What tells an order of events, which another order of sentences may leave out."""
 
 SAME_WORD = {
@@ -69,16 +72,16 @@ SAME_WORD = {
 }  # fmt: skip
 """Deciding words that say the same."""
 
-PRONOUNS = _set("he she they il elle ils elles él ella ellos ellas lei loro er sie он она они 他 她 们 彼 女")
+PRONOUNS = word_set("he she they il elle ils elles él ella ellos ellas lei loro er sie он она они 他 她 们 彼 女")
 """Who does something."""
 
-OTHERS = _set(
+OTHERS = word_set(
     r"them him his her hers their theirs lui leur leurs sa son ses suo sua suoi sue ihm ihr ihre ihren ihrem sein seine "
     r"seinen seines его её ее ему ей их него нее неё"
 )
 """Whose something is, or whom it is done to."""
 
-STARTERS = _set(
+STARTERS = word_set(
     r"a an the if what how when where which who why let given suppose find there then in on at of for each every one "
     r"two it is are do does did this that these those to with and but or so as after before by from compute "
     r"calculate determine evaluate consider solve"
@@ -86,7 +89,7 @@ STARTERS = _set(
 """Words that begin a sentence with a capital and are no names."""
 
 NEUTRAL_IN = {
-    "en": _set(
+    "en": word_set(
         r"a an the is are was were be been being do does did has have had having to of for in on at by from as it its "
         r"this that these those there and then so if let given suppose assume such can could will would should find "
         r"determine compute calculate evaluate consider solve equation what which who how many much value number with "
@@ -99,14 +102,14 @@ NEUTRAL_IN = {
         r"satisfying hold holds holding according given following follows below particular certain follow namely i.e e.g "
         r"possible dollar dollars euro euros pound pounds bucks usd eur whats many possible answer question problem "
     ),
-    "de": _set(
+    "de": word_set(
         r"der die das den dem des ein eine einen einem und ist sind hat haben zu im am dass wenn sei bestimme berechne "
         r"finde was wie viele wert zahl "
         r"aber oder sondern denn weil obwohl während bis seit durch über unter auch noch schon sich sein seine ihr ihre "
         r"von vom dann also dabei dazu davon wird werden wurde wurden war waren als wie wo welche welcher welches er sie es man "
         r"sowie höhe insgesamt-nur "
     ),
-    "": _set(
+    "": word_set(
         r"le la les l un une des du de d et est sont a ont y il en que qu qui dans sur au aux ce cette ces calcule "
         r"calculer trouve trouver détermine déterminer quel quelle quels quelles si soit alors combien valeur nombre "
         r"el los las una unos unas del e es son ha han al lo se sea calcula calcular encuentra hallar halla determina cuál "
@@ -119,7 +122,7 @@ NEUTRAL_IN = {
         r"que si más-o-menos hace tuvo fue era estaba "
         r"ma o oppure perché quando mentre con per senza tra fra fino anche già si ci ne lo li le suo sua suoi sue dopo-che "
     ),
-    "unspaced": _set(
+    "unspaced": word_set(
         r"и в на что если найдите вычислите определите сколько число 的 了 是 求 在 有 个 "
         r"а но или либо ни же бы ли то так как когда пока потому чтобы при из из-за от до по с со у к ко об о за над под "
         r"для перед всего его её ее их ему ей им он она они оно это этот эта эти тот та те этого было был была были есть быть который "
@@ -133,7 +136,7 @@ NEUTRAL_IN = {
 NEUTRAL = frozenset().union(*NEUTRAL_IN.values())
 """Those of all languages."""
 
-UNITS = _set(
+UNITS = word_set(
     "km m cm mm mi miles mile meters kilometers centimeters millimeters feet foot inches inch yards hours hour minutes "
     "minute seconds second days day weeks week months month years year kg g mg grams kilograms pounds ounces tons "
     "liters ml dollars dollar cents cent euros euro percent degrees square cubic dozen kilometer meter liter heures "
@@ -141,7 +144,7 @@ UNITS = _set(
 )
 """What is measured in: another unit is another problem."""
 
-ASKS = _set(
+ASKS = word_set(
     r"what which who how find determine compute calculate evaluate solve simplify "
     r"combien quel quelle quels quelles trouve trouver détermine déterminer calcule calculer cuál cuáles "
     r"cuánto cuántos cuántas encuentra hallar halla determina calcula quale quali quanto quanti quante trova calcola "
@@ -149,13 +152,13 @@ ASKS = _set(
 )
 """Words that ask."""
 
-RELATES = _set(
+RELATES = word_set(
     r"to from than as of by per into over under out between for "
     r"à par que de del della dei di da al als von zu pro auf из от на к за"
 )
 """Words between two others that make a problem another one when these change places; "and" does not."""
 
-_COMPARATIVES = _set(
+_COMPARATIVES = word_set(
     "older younger taller shorter longer heavier lighter faster slower bigger smaller larger higher lower wider "
     "narrower deeper thicker thinner cheaper richer poorer farther further nearer closer later earlier greater "
     "stronger weaker hotter colder warmer cooler"
@@ -163,9 +166,9 @@ _COMPARATIVES = _set(
 COMPARES = _COMPARATIVES | frozenset(word.removesuffix("er") + "est" for word in _COMPARATIVES)
 """Words that compare, which stand behind a number like the things that are counted."""
 
-MANY = _set("many viele combien cuántas cuántos quante quanti сколько 几")
+MANY = word_set("many viele combien cuántas cuántos quante quanti сколько 几")
 """Words behind which stands what is counted."""
 
-GERMAN = _set(r"der die das und ein eine einen einem einer wie viele viel ist sind mit von hat haben im auf")
-ENGLISH = _set(r"the and is are of how many has have what if find")
+GERMAN = word_set(r"der die das und ein eine einen einem einer wie viele viel ist sind mit von hat haben im auf")
+ENGLISH = word_set(r"the and is are of how many has have what if find")
 """Words that tell German, whose nouns are all written like names, from English."""

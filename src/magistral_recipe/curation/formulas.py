@@ -11,13 +11,27 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
+from magistral_recipe.curation.deciding import word_set
+
 Tree = tuple[Any, ...]
 
-RELATIONS = {"=": "=", "<": "<", ">": "<", "≤": "≤", "≥": "≤", "≠": "≠", "≡": "≡", "≈": "≈", "∈": "∈", "→": "→", "⊂": "⊂"}
+RELATIONS = {
+    "=": "=",
+    "<": "<",
+    ">": "<",
+    "≤": "≤",
+    "≥": "≤",
+    "≠": "≠",
+    "≡": "≡",
+    "≈": "≈",
+    "∈": "∈",
+    "→": "→",
+    "⊂": "⊂",
+}
 _TURNED = frozenset((">", "≥"))
 _ALIKE = frozenset(("=", "≠", "≡", "≈", "ratio"))
-FUNCTIONS = frozenset(
-    "sin cos tan cot sec csc log ln lg exp max min lim det arcsin arccos arctan sinh cosh tanh binom root".split()
+FUNCTIONS = word_set(
+    "sin cos tan cot sec csc log ln lg exp max min lim det arcsin arccos arctan sinh cosh tanh binom root"
 )
 CONSTANTS = frozenset("∞…π∑∫∏°")
 OPENING, CLOSING = "([⌈⌊", ")]⌉⌋"
@@ -111,7 +125,9 @@ class _Reader:
             factor = self.power(depth)
             if factor is None:
                 break
-            factors.append(("/", factor) if after == "/" else (after, factor) if after in (":", "∪", "∩", "~") else factor)
+            factors.append(
+                ("/", factor) if after == "/" else (after, factor) if after in (":", "∪", "∩", "~") else factor
+            )
             after = ""
         return made("*", factors) if factors else None
 

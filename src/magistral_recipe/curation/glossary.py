@@ -8,15 +8,10 @@ from __future__ import annotations
 
 from functools import cache
 
-from magistral_recipe.curation.deciding import COMPARES, DECISIVE, UNITS, folded
+from magistral_recipe.curation.deciding import COMPARES, DECISIVE, UNITS, word_set
 from magistral_recipe.curation.stems import stem
 
-
-def _set(words: str) -> frozenset[str]:
-    return frozenset(map(folded, words.split()))
-
-
-_SHAPES = _set(
+_SHAPES = word_set(
     "circle circles triangle triangles square squares rectangle rectangles rhombus parallelogram trapezoid trapezium "
     "pentagon hexagon heptagon octagon polygon quadrilateral sphere cube cylinder cone pyramid prism tetrahedron "
     "octahedron ellipse parabola hyperbola line lines segment ray plane point points vertex vertices edge edges face "
@@ -34,7 +29,7 @@ _SHAPES = _set(
     "круг окружность треугольник квадрат прямоугольник куб прямая точка угол сторона высота периметр площадь радиус "
     "диаметр объем объём вписанной описанной"
 )
-_NUMBERS = _set(
+_NUMBERS = word_set(
     "unit units tens ones number numbers integer integers natural rational irrational real complex imaginary prime primes composite coprime "
     "relatively divisor divisors factor factors multiple multiples divisible digit digits decimal fraction numerator "
     "denominator remainder quotient square squares cube cubes power powers root roots exponent base palindrome "
@@ -48,7 +43,7 @@ _NUMBERS = _set(
     "число числа цифра цифры делитель кратное целое натуральное однозначное двузначное трехзначное трёхзначное "
     "четырехзначное различные последовательных наибольшее наименьшее"
 )
-_ALGEBRA = _set(
+_ALGEBRA = word_set(
     "function functions polynomial polynomials equation equations inequality system linear quadratic cubic quartic "
     "solution solutions coefficient coefficients constant term terms degree derivative integral limit maximum minimum "
     "increasing decreasing increase decrease increases decreases ascending descending monotonic continuous discontinuous "
@@ -59,13 +54,13 @@ _ALGEBRA = _set(
     "injective surjective bijective symmetric antisymmetric reflexive transitive odd even periodic logarithm exponential "
     "sine cosine tangent real complex modulus argument conjugate"
 )
-_CHANCE = _set(
+_CHANCE = word_set(
     "probability chance likely expected expectation variance fair biased unfair loaded random independent dependent "
     "replacement with without at least most exactly any all none both neither either some only same different "
     "distinguishable indistinguishable identical order unordered arrangement arrangements circular labeled unlabeled "
     "head heads tail tails"
 )
-_CHANGE = _set(
+_CHANGE = word_set(
     "add adds added subtract subtracts subtracted remove removes removed removing insert lose loses lost win wins won "
     "gain gains gained give gives given take takes taking took receive receives received get gets buy buys bought sell sells "
     "sold spend spends spent earn earns earned save saves saved pay pays paid lend lends borrow borrows owe owes deposit "
@@ -93,21 +88,23 @@ UNSPACED = frozenset(
 )
 """Characters of Chinese and Japanese that decide."""
 
-CALENDAR = _set(
+CALENDAR = word_set(
     "monday tuesday wednesday thursday friday saturday sunday january february march april june july august september "
     "october november december"
 )
 """Names that nobody else may have."""
 
-_ORDINALS = _set(
+_ORDINALS = word_set(
     "second third fourth fifth sixth seventh eighth ninth tenth zweite zweiten zweiter zweites dritte dritten dritter "
     "vierte vierten fünfte fünften deuxième troisième quatrième cinquième segundo segunda tercero tercera tercer cuarto "
     "secondo seconda terzo terza quarto второй вторая второго третий третья третьего четвертый"
 )
-STRICT = CALENDAR | _ORDINALS | _SHAPES | _NUMBERS | _ALGEBRA | _CHANCE | _CHANGE | DECISIVE | UNITS | COMPARES | UNSPACED
+STRICT = (
+    CALENDAR | _ORDINALS | _SHAPES | _NUMBERS | _ALGEBRA | _CHANCE | _CHANGE | DECISIVE | UNITS | COMPARES | UNSPACED
+)
 """Words that are no mere name of a person or thing."""
 
-COLOURS = _set(
+COLOURS = word_set(
     "red blue green yellow white black brown orange purple pink grey gray violet silver gold golden beige turquoise "
     "rot rote roten roter rotes blau blaue blauen grün grüne grünen gelb gelbe gelben weiß weiße weißen schwarz schwarze "
     "rouge rouges bleu bleue bleus bleues vert verte verts vertes jaune jaunes blanc blanche blancs blanches noir noire "
@@ -118,7 +115,7 @@ COLOURS = _set(
 )
 """What things are told apart by, and may be called otherwise."""
 
-TITLES = _set(
+TITLES = word_set(
     "mr mrs ms miss mister dr doctor prof professor sir lady lord dame uncle aunt auntie grandma grandpa granny farmer "
     "captain king queen prince princess little old young big coach teacher principal nurse officer chef "
     "herr herrn frau fräulein doktor onkel tante oma opa bauer m mme mlle monsieur madame mademoiselle oncle "

@@ -13,10 +13,11 @@ from collections import Counter
 from functools import cached_property
 from itertools import pairwise
 
-from magistral_recipe.curation.clauses import VARIABLE, Clauses, Item, clauses_of, is_content
+from magistral_recipe.curation.clauses import Clauses, Item, clauses_of, is_content
 from magistral_recipe.curation.deciding import COMPARES, DECISIVE, MANY, NEUTRAL, UNITS
 from magistral_recipe.curation.formulas import Tree, leaves, shape
 from magistral_recipe.curation.glossary import COLOURS, stems_of
+from magistral_recipe.curation.marks import VARIABLE
 
 _THING, _NAME, _COLOUR = "<thing>", "<name>", "<colour>"
 _NO_THINGS = UNITS | COMPARES
@@ -42,7 +43,13 @@ class Likeness:
         """Its numbers, those within formulas among them, and how often each stands there."""
         found: Counter[str] = Counter()
         for item in self.items:
-            found.update([item] if isinstance(item, str) and item[0].isdigit() else () if isinstance(item, str) else leaves(item, "n"))
+            found.update(
+                [item]
+                if isinstance(item, str) and item[0].isdigit()
+                else ()
+                if isinstance(item, str)
+                else leaves(item, "n")
+            )
         return found
 
     @cached_property
@@ -68,10 +75,19 @@ class Likeness:
     @cached_property
     def things(self) -> frozenset[str]:
         """What is counted: the words behind a number or "many" that are no unit."""
-        bare = ([word for word in clause if isinstance(word, tuple) or word not in NEUTRAL or word in MANY] for clause in self.parts.clauses)
+        bare = (
+            [word for word in clause if isinstance(word, tuple) or word not in NEUTRAL or word in MANY]
+            for clause in self.parts.clauses
+        )
         pairs = (pair for clause in bare for pair in pairwise(clause))
-        counted = {word for before, word in pairs if isinstance(before, str) and (before[0].isdigit() or before in MANY)}
-        return frozenset(word for word in counted if isinstance(word, str) and is_content(word) and word not in stems_of(_NO_THINGS, self.parts.language))
+        counted = {
+            word for before, word in pairs if isinstance(before, str) and (before[0].isdigit() or before in MANY)
+        }
+        return frozenset(
+            word
+            for word in counted
+            if isinstance(word, str) and is_content(word) and word not in stems_of(_NO_THINGS, self.parts.language)
+        )
 
     @cached_property
     def shingles(self) -> frozenset[str]:

@@ -30,7 +30,9 @@ _PIECE = re.compile(
 _INDEX = re.compile(r"\s*\[([^\[\]]{1,12})\]")
 _MATHEMATICS = ("align", "equation", "gather", "eqnarray", "cases", "array", "displaymath", "math")
 # What stands between two dollar signs that are prices.
-_PROSE = re.compile(r"(?<![\\A-Za-z])(?:[A-Za-z]{2,}\s+[A-Za-z]{2,}\s|(?:and|or|of|for|per|is|the|to|in|at|each|et|und)\s)")
+_PROSE = re.compile(
+    r"(?<![\\A-Za-z])(?:[A-Za-z]{2,}\s+[A-Za-z]{2,}\s|(?:and|or|of|for|per|is|the|to|in|at|each|et|und)\s)"
+)
 _SIGNS = {
     "times": "×", "cdot": "×", "ast": "×", "div": "÷", "le": "≤", "leq": "≤", "leqslant": "≤", "ge": "≥", "geq": "≥",
     "geqslant": "≥", "ne": "≠", "neq": "≠", "lt": "<", "gt": ">", "pm": "±", "mp": "∓", "infty": "∞", "cdots": "…",
@@ -73,14 +75,20 @@ def one_notation(text: str) -> tuple[str, frozenset[str]]:
     letters = frozenset(found[1] for found in _SLANTED.finditer(text)) if "*" in text else frozenset()
     text = _SUPERSCRIPTS.sub(lambda found: f"^({unicodedata.normalize('NFKC', found[0])})", text)
     text = _SUBSCRIPTS.sub(lambda found: f"_({unicodedata.normalize('NFKC', found[0])})", text)
-    text = _MIXED.sub(_decimal, _VULGAR.sub(lambda found: f" {unicodedata.normalize('NFKC', found[1]).replace('⁄', '/')}", text))
+    text = _MIXED.sub(
+        _decimal, _VULGAR.sub(lambda found: f" {unicodedata.normalize('NFKC', found[1]).replace('⁄', '/')}", text)
+    )
     text = unicodedata.normalize("NFKC", text)
     if "\\" in text or "$" in text:
         text = _DEGREES.sub(" degrees ", _CURRENCY.sub(" ", _WRITTEN_BREAK.sub("\n", text)))
         text, typeset = _Typeset(text).read()
         letters |= typeset
     else:
-        text = text.replace("°", " degrees ").replace("{", "(").replace("}", ")") if not text.isascii() or "{" in text else text
+        text = (
+            text.replace("°", " degrees ").replace("{", "(").replace("}", ")")
+            if not text.isascii() or "{" in text
+            else text
+        )
     return _PLAIN_ROOT.sub("√", text), letters
 
 

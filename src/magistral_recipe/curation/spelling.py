@@ -66,13 +66,16 @@ _HOURS = re.compile(r"(?<=\d)\s?h\b(?!\s*[=+^(])|(?<=per )h\b")
 _TIMES = re.compile(r"\b(?:twice|(?:double|two times) (?=the|as|that|his|her|its))|\btwo-fold\b", re.IGNORECASE)
 _THRICE = re.compile(r"\b(?:thrice|triple (?=the|as|that|his|her|its))", re.IGNORECASE)
 _RATIO = re.compile(r"(?<=\d) ?: ?(?=\d)")
-_TITLE = re.compile(r"(?<=\b(?:Mr|Ms|Dr|Sr|St|No|Mx))\.(?=\s)|(?<=\b(?:Mrs|Sra))\.(?=\s)|(?<=\bProf)\.(?=\s)", re.IGNORECASE)
+_TITLE = re.compile(
+    r"(?<=\b(?:Mr|Ms|Dr|Sr|St|No|Mx))\.(?=\s)|(?<=\b(?:Mrs|Sra))\.(?=\s)|(?<=\bProf)\.(?=\s)", re.IGNORECASE
+)
 _BY = re.compile(r"(?<=\d)\s?[xX]\s?(?=\d)")
 _NONE = re.compile("ない|ません|なかった|なし")
-_SHARE = re.compile("(\\d+|[二三四五六七八九十])分[之の](\\d+|[一二三四五六七八九])")
+_SHARE = re.compile("(?<!\\d)(\\d{1,4}|[二三四五六七八九十])分[之の](\\d+|[一二三四五六七八九])")
 _HAN_DIGITS = dict(zip("一二三四五六七八九十", map(str, range(1, 11)), strict=True))
 _GREATEST = re.compile(
-    r"\b(?:greatest|highest|largest) common (?:divisor|factor)s?\b(?: \(?(?:gcd|gcf|hcf)\)?)?|\b(?:gcf|hcf)\b", re.IGNORECASE
+    r"\b(?:greatest|highest|largest) common (?:divisor|factor)s?\b(?: \(?(?:gcd|gcf|hcf)\)?)?|\b(?:gcf|hcf)\b",
+    re.IGNORECASE,
 )
 _LEAST = re.compile(r"\b(?:least|lowest|smallest) common (?:multiple|denominator)s?\b(?: \(?lcm\)?)?", re.IGNORECASE)
 _ORDERS = {"thousand": 1000, "million": 10**6, "billion": 10**9, "millionen": 10**6, "millions": 10**6, "millones": 10**6,
@@ -123,11 +126,15 @@ def one_spelling(text: str, *, points: bool = True) -> tuple[str, frozenset[str]
     text = _SPACED.sub(lambda found: re.sub(r"\D", "", found[0]), text)
     if not points:
         text = _DOTTED.sub(lambda found: found[0].replace(".", ""), text)
-    text = _SHARE.sub(lambda found: f"({_HAN_DIGITS.get(found[2], found[2])}/{_HAN_DIGITS.get(found[1], found[1])})", text)
+    text = _SHARE.sub(
+        lambda found: f"({_HAN_DIGITS.get(found[2], found[2])}/{_HAN_DIGITS.get(found[1], found[1])})", text
+    )
     text = _NONE.sub("不", _NOT.sub(" not", _MORNING.sub(lambda found: f" {(found[1] or found[2]).lower()}m", text)))
     text = _COMPOUND.sub(" ", _DASH.sub(", ", _PERCENT.sub("%", _NON.sub("non", _RANGE.sub(" - ", text)))))
     text = _in_digits(_ELIDED.sub(" ", text))
-    text = _BY.sub("×", _ORDER.sub(lambda found: _whole(found, variables), _HOURS.sub(" hours", _MINUTES.sub(" minutes", text))))
+    text = _BY.sub(
+        "×", _ORDER.sub(lambda found: _whole(found, variables), _HOURS.sub(" hours", _MINUTES.sub(" minutes", text)))
+    )
     text = _ABBREVIATION.sub(lambda found: _ABBREVIATED[found[0]], _PER.sub(" per ", _SHORT.sub("", text)))
     text = _LEAST.sub("lcm", _GREATEST.sub("gcd", _THRICE.sub("3 times ", _TIMES.sub("2 times ", text))))
     for pattern, instead in _SPELLINGS:

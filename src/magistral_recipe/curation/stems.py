@@ -9,14 +9,11 @@ from __future__ import annotations
 import re
 from functools import lru_cache
 
-from magistral_recipe.curation.deciding import ENGLISH, GERMAN, folded
+from magistral_recipe.curation.deciding import ENGLISH, GERMAN, folded, word_set
 
-_OTHERS = frozenset(
-    map(
-        folded,
-        "le la les des du est une dans combien quel quelle pour sur el los las del una cuantos cuantas cual si tiene hay "
-        "il lo gli della che una quanti quante di и в на что если сколько при он она у за на".split(),
-    )
+_OTHERS = word_set(
+    "le la les des du est une dans combien quel quelle pour sur el los las del una cuantos cuantas cual si tiene hay "
+    "il lo gli della che una quanti quante di и в на что если сколько при он она у за на"
 )
 _WORD = re.compile(r"[^\W\d_]+")
 _IRREGULAR = {

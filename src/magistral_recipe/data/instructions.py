@@ -76,7 +76,7 @@ _HEADING = re.compile(
     re.IGNORECASE,
 )
 _GRADED = re.compile(r"\b(?:quiz|exam|homework|midterm|worksheet)\b|\b\d+ ?(?:pts|points|marks|min)\b", re.IGNORECASE)
-_MOST_IN_HEADING, _MOST_GRADED = 14, 8
+_MOST_IN_HEADING, _MOST_GRADED, _MOST_HEADINGS = 14, 8, 3
 
 
 def _without_label(text: str) -> str:
@@ -88,7 +88,11 @@ def _without_label(text: str) -> str:
 def _is_heading(part: str) -> bool:
     """Say whether a first part that ends in a colon names an exercise: "Warm-up #3:"."""
     size = len(part.split())
-    short = size <= _MOST_IN_HEADING if part.rstrip().endswith((":", "：")) else size <= _MOST_GRADED and _GRADED.search(part)
+    short = (
+        size <= _MOST_IN_HEADING
+        if part.rstrip().endswith((":", "："))
+        else size <= _MOST_GRADED and _GRADED.search(part)
+    )
     return bool(short) and bool(_HEADING.search(part)) and not _ARITHMETIC.search(part)
 
 
@@ -126,7 +130,9 @@ def without_marks(text: str) -> str:
 @lru_cache(maxsize=16)  # whoever looks for equal and for similar problems asks twice for each
 def _problem_parts(text: str) -> tuple[str, ...]:
     found = parts(_without_label(without_marks(text)))
-    while len(found) > 1 and (_is_heading(found[0]) or (is_instruction(found[0]) and _LABEL.match(found[1]))):
-        found = parts(_without_label(" ".join(found[1:])) if _LABEL.match(found[1]) else " ".join(found[1:]))
+    for _ in range(_MOST_HEADINGS):
+        if len(found) < 2 or not (_is_heading(found[0]) or is_instruction(found[0])):
+            break
+        found = [_without_label(found[1]), *found[2:]]
     kept = [polished for part in found if not is_instruction(part) and (polished := _POLITE.sub(" ", part)).strip()]
     return tuple(kept or found)

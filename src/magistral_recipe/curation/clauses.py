@@ -1,4 +1,4 @@
-"""A problem's text as clauses of words and formulas: one spelling, no instructions; numbers and letters told from words."""
+"""A problem's text as clauses of words and formulas, in one spelling and without instructions."""
 
 from __future__ import annotations
 
@@ -192,7 +192,7 @@ class _Reader:
                 self.sentence.append(self.sentences)
             clause, joined, named = [], joins, False
 
-        for place, (kind, token, *_) in enumerate((*tokens, ("end", ""))):
+        for place, (kind, token, _, _) in enumerate([*tokens, ("end", "", 0, 0)]):
             if kind != "end" and mathematical[place]:
                 run.append(token)
                 continue
@@ -296,8 +296,9 @@ def _is_small(tokens: list[Token], place: int) -> bool:
 _MEASURED = {"m": stem("meters"), "g": stem("grams"), "l": stem("liters"), "s": stem("seconds")}
 _SILENT = frozenset(("s", "t"))
 _DETERMINES = word_set(
-    "der die das den dem des ein eine einen einem einer eines im am zum zur vom beim kein keine keinen viele wie jede jeder "
-    "jeden jedes sein seine seinen seinem ihr ihre ihren ihrem alle zwei drei mehr und aus mit von für pro in auf"
+    "der die das den dem des ein eine einen einem einer eines im am zum zur vom beim kein keine keinen viele wie "
+    "jede jeder jeden jedes sein seine seinen seinem ihr ihre ihren ihrem alle zwei drei mehr und aus mit von für "
+    "pro in auf"
 )
 
 
@@ -320,7 +321,7 @@ def _precedes_name(tokens: list[Token], place: int) -> bool:
 
 
 def _is_subject(tokens: list[Token], place: int) -> bool:
-    """Whether the first word of a sentence may be a name: "Tom has", "Maya's"; behind what is to be done is its object."""
+    """Whether the first word of a sentence may be a name: "Tom has"; behind "find" stands what is to be found."""
     if place + 1 >= len(tokens):
         return True
     kind, token = tokens[place + 1][:2]
@@ -328,8 +329,8 @@ def _is_subject(tokens: list[Token], place: int) -> bool:
 
 
 _OBJECTS = word_set(
-    "the a an all each every both what how whether if your this that these in as of to from le la les el los il der die "
-    "das den"
+    "the a an all each every both what how whether if your this that these in as of to from le la les el los il der "
+    "die das den"
 )
 
 

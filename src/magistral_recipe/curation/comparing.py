@@ -1,7 +1,7 @@
-"""Whether a text says all that another one says: the same problem, perhaps of other people and things, in another order.
+"""Whether a text says all that another one says: one problem, perhaps of other people and things, in another order.
 
-First the letters of formulas, then names and things are matched, one for one and all through. What is left over decides:
-a word more or another one makes another problem, unless it came with a name. Then what stays the same in number may
+First the letters of formulas, then names and things are matched, one for one and all through. What is left decides: a
+word more or another one makes another problem, unless it came with a name. Then what stays the same in number may
 still stand elsewhere: of two numbers, persons or things that would fit better in each other's place, the text was
 turned round.
 """
@@ -13,12 +13,24 @@ from collections.abc import Iterator, Mapping, Sequence, Set
 from itertools import combinations, islice, pairwise, product
 
 from magistral_recipe.curation.clauses import PRONOUN, WHOSE, Item, is_content
-from magistral_recipe.curation.deciding import ASKS, DECISIVE, SEQUENCE, WEAK, word_set
+from magistral_recipe.curation.deciding import ASKS, DECISIVE, SEQUENCE, WEAK
 from magistral_recipe.curation.formulas import leaves, renamed, renamings
 from magistral_recipe.curation.glossary import CALENDAR, COLOURS, STRICT, stems_of
 from magistral_recipe.curation.likeness import Likeness
 from magistral_recipe.curation.marks import VARIABLE
-from magistral_recipe.curation.places import Neighbours, in_slots, kind_of, next_to, places, swapped, tells
+from magistral_recipe.curation.places import (
+    Neighbours,
+    around,
+    beside_deciding,
+    goes_with,
+    in_slots,
+    is_verb,
+    kind_of,
+    led_in,
+    places,
+    swapped,
+    tells,
+)
 from magistral_recipe.curation.stems import alike
 
 _MOST_LETTERINGS = 3
@@ -76,6 +88,11 @@ def _letterings(here: Likeness, there: Likeness) -> Iterator[dict[str, str]]:
             yield {**found, **dict(zip(*rest, strict=True))}
 
 
+def _bare_letters(text: Likeness) -> list[str]:
+    """The letters that stand alone, in order."""
+    return list(dict.fromkeys(item for item in text.items if isinstance(item, str) and item[0] == VARIABLE))
+
+
 class _Comparison:
     """Two texts whose letters are the same already."""
 
@@ -121,7 +138,7 @@ class _Comparison:
         if not gone or not new:
             return pairs
         left, unknown = list(new), {*gone, *new}
-        theirs, mine = _around(self.theirs, unknown), _around(self.mine, unknown)
+        theirs, mine = around(self.theirs, unknown), around(self.mine, unknown)
         fits = sorted(
             (
                 (self._fit(word, other, theirs, mine), place, word, other)
@@ -176,13 +193,13 @@ class _Comparison:
             return False
         if word in self.names or other in self.names or (word in self.colours and other in self.colours):
             return True
-        return not (_is_verb(word, self.theirs, self.names) or _is_verb(other, self.mine, self.names))
+        return not (is_verb(word, self.theirs, self.names) or is_verb(other, self.mine, self.names))
 
     def _leftovers(self, gone: Sequence[str], new: Sequence[str], pairs: Mapping[str, str]) -> bool:
         """Whether the words that have no counterpart change nothing."""
         named, names = set(pairs), set(pairs.values())
-        missing = [word for word in gone if word not in named and not _goes_with(word, named, self.theirs)]
-        more = [word for word in new if word not in names and not _goes_with(word, names, self.mine)]
+        missing = [word for word in gone if word not in named and not goes_with(word, named, self.theirs)]
+        more = [word for word in new if word not in names and not goes_with(word, names, self.mine)]
         introduced = {word for word in more if word in self.here.parts.capitals and not self._is_strict(word)}
         beside = {item for clause in self.mine if introduced.intersection(clause) for item in clause}
         if any(self._is_strict(word) or word not in introduced | beside for word in more):
@@ -231,8 +248,8 @@ class _Comparison:
             return True
         if any(mine[word] != theirs[word] for word in theirs if word not in WEAK):
             return True
-        mine_at, theirs_at = _beside(self.mine), _beside(self.theirs)
-        mine_led, theirs_led = _led(self.mine), _led(self.theirs)
+        mine_at, theirs_at = beside_deciding(self.mine), beside_deciding(self.theirs)
+        mine_led, theirs_led = led_in(self.mine), led_in(self.theirs)
         if any(not theirs_led[number] & mine_led[number] for number in theirs_led.keys() & mine_led.keys()):
             return True
         return any(
@@ -244,9 +261,9 @@ class _Comparison:
     def _asked(self) -> bool:
         """Whether something else is asked for."""
         asked = []
-        for clauses in (self.mine, self.theirs):
+        for clauses, text in ((self.mine, self.here), (self.theirs, self.there)):
+            joined, sentence = text.parts.joined, text.parts.sentence
             asking = [place for place, clause in enumerate(clauses) if any(item in self.asks for item in clause)]
-            joined = (self.here if clauses is self.mine else self.there).parts.joined
             wider = [*asking]
             for place in asking:
                 while place + 1 < len(clauses) and joined[place + 1]:
@@ -285,9 +302,9 @@ class _Comparison:
             of = lost[one].total(), lost[other].total()
             found = [lost[item] & swapped(gained[swap[item]], swap) for item in (one, other)]
             explained = found[0].total() + found[1].total()
-            wholly = explained == sum(of) >= 2 and (linked := [pair for each in found for pair in each])
+            wholly, pairs = explained == sum(of) >= 2, [*found[0], *found[1]]
             if wholly and any(
-                side == "number" or (item[0].isdigit() and kind_of(one) == "word") for side, item in linked
+                side == "number" or (item[0].isdigit() and kind_of(one) == "word") for side, item in pairs
             ):
                 return True
             if all(found) and explained >= max(_LEAST_TURNED, _CLEARLY * sum(of)):
@@ -320,8 +337,6 @@ class _Comparison:
 
 _MOST_OTHER, _MOST_FORMS = 40, 200
 _MOST_MOVED, _LEAST_TURNED, _CLEARLY = 40, 3, 0.8
-_LEADS = word_set("by to from um auf von de à por su")
-_AUXILIARY = word_set("to is are was were be been can will would do does did who which not and then")
 
 
 def _key(item: Item, letters: Mapping[str, str]) -> str:
@@ -329,40 +344,6 @@ def _key(item: Item, letters: Mapping[str, str]) -> str:
     if isinstance(item, str):
         return letters.get(item, item)
     return repr(renamed(item, letters) if letters else item)
-
-
-def _around(clauses: Sequence[tuple[str, ...]], unknown: set[str]) -> dict[str, Neighbours]:
-    """What stands beside each unknown word, other unknown ones being one."""
-    found: dict[str, Neighbours] = {word: Counter() for word in unknown}
-    for clause in clauses:
-        items = [item for item in clause if tells(item)]
-        for place, item in enumerate(items):
-            if item in unknown:
-                for side, beside in next_to(items, place):
-                    found[item][side, "*" if beside in unknown else beside] += 1
-                found[item]["alone", ""] += 1
-    return found
-
-
-def _beside(clauses: Sequence[tuple[str, ...]]) -> dict[str, set[str]]:
-    """Of each deciding word what stands next to it in its clauses."""
-    found: dict[str, set[str]] = {}
-    for clause in clauses:
-        items = [item for item in clause if tells(item)]
-        for place, item in enumerate(items):
-            if item in DECISIVE:
-                found.setdefault(item, set()).update(items[max(place - 1, 0) : place], items[place + 1 : place + 2])
-    return found
-
-
-def _led(clauses: Sequence[tuple[str, ...]]) -> dict[str, set[str]]:
-    """Of each number how it is led in: "increased by 5" is not "increased to 5"."""
-    found: dict[str, set[str]] = {}
-    for clause in clauses:
-        for before, number in pairwise(clause):
-            if before in _LEADS and number[0].isdigit():
-                found.setdefault(number, set()).add(before)
-    return found
 
 
 def _united(clause: tuple[str, ...], known: set[str]) -> tuple[str, ...]:
@@ -411,23 +392,3 @@ def _parts(clauses: Sequence[tuple[str, ...]], text: Likeness, names: frozenset[
         if len(whose) == len(numbers):
             found.update(zip(whose, numbers, strict=True))
     return found
-
-
-def _goes_with(word: str, names: Set[str], clauses: Sequence[tuple[str, ...]]) -> bool:
-    """Whether a word always stands beside one of several, as part of a name: "coffee shop"."""
-    beside = [
-        bool(names.intersection(clause[max(place - 1, 0) : place + 2]))
-        for clause in clauses
-        for place, item in enumerate(clause)
-        if item == word
-    ]
-    return bool(beside) and all(beside)
-
-
-def _is_verb(word: str, clauses: Sequence[tuple[str, ...]], names: frozenset[str]) -> bool:
-    """Whether a word stands somewhere where what is done stands: behind a person, "to" or "is"."""
-    return any(
-        after == word and (before == PRONOUN or before in _AUXILIARY or before in names)
-        for clause in clauses
-        for before, after in pairwise(clause)
-    )

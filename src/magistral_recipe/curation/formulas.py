@@ -1,6 +1,6 @@
 """Formulas as trees in which the order of terms, factors and sides is no matter, and letters may have other names.
 
-Not algebra: `2(x + 1)` and `2x + 2` are two formulas. A tree is a nested tuple, of which the first entry says what it is:
+Not algebra: `2(x + 1)` and `2x + 2` are two formulas. A tree is a nested tuple; the first entry tells its kind:
 `("n", "2")`, `("v", "x")`, `("+", term, ...)`, `("*", factor, ...)`, `("/", divisor)` within a product, `("^", base,
 exponent)`. What is commutative is sorted, so that equal trees are one formula.
 """
@@ -56,12 +56,12 @@ def parsed(tokens: Sequence[str]) -> list[Tree]:
     if len(tokens) > 2 and set(tokens[1::2]) == {":"} and len(tokens) % 2:
         return [("ratio", *sorted(("v" if token[0] == "@" else "n", token) for token in tokens[::2]))]
     reader = _Reader(tokens)
-    found = []
+    found: list[Tree] = []
     while reader.place < len(tokens):
         before = reader.place
         try:
             tree = reader.relation(0)
-        except _Deep:
+        except _TooDeepError:
             return [("?", *sorted(Counter(tokens).items()))]
         if tree is not None:
             found.extend(tree[3:] if tree[0] == "t" and tree[1:3] == ("(", ")") else [tree])
@@ -70,7 +70,7 @@ def parsed(tokens: Sequence[str]) -> list[Tree]:
     return found
 
 
-class _Deep(Exception):
+class _TooDeepError(Exception):
     """Brackets within brackets beyond all sense."""
 
 
@@ -84,7 +84,7 @@ class _Reader:
 
     def relation(self, depth: int) -> Tree | None:
         if depth > _DEEPEST:
-            raise _Deep
+            raise _TooDeepError
         sides, signs = [self.sum(depth)], []
         while self.ahead in RELATIONS or self.ahead == "mod" or (self.ahead == "|" and not self.bars):
             signs.append(self.ahead)
@@ -133,7 +133,7 @@ class _Reader:
 
     def power(self, depth: int) -> Tree | None:
         if depth > _DEEPEST:
-            raise _Deep
+            raise _TooDeepError
         found = self.primary(depth)
         while found is not None:
             sign = self.ahead

@@ -45,10 +45,10 @@ def told(tokens: Sequence[Token]) -> list[bool]:
     found = [kind == "math" for kind, *_ in tokens]
     for place, (kind, token, *_) in enumerate(tokens):
         if kind == "word" and token in FUNCTIONS and place + 1 < len(tokens):
-            after = tokens[place + 1]
-            found[place] = after[0] == "math" or after[1] in "(^_" or after[1] in FUNCTIONS
+            follows = tokens[place + 1]
+            found[place] = follows[0] == "math" or follows[1] in "(^_" or follows[1] in FUNCTIONS
             if token in ("max", "min", "root", "lim"):
-                found[place] = after[1] in "(_" or (token == "root" and after[0] == "math")
+                found[place] = follows[1] in "(_" or (token == "root" and follows[0] == "math")
     _tell_brackets(tokens, found)
     for place, (kind, token, start, end) in enumerate(tokens):
         if kind != "mark" or token not in SIGNS or token in OPENING + CLOSING:
@@ -57,12 +57,12 @@ def told(tokens: Sequence[Token]) -> list[bool]:
         after = place + 1 < len(tokens) and (found[place + 1] or tokens[place + 1][1] in "-√…+∞|⌈⌊")
         left = before and tokens[place - 1][3] == start
         right = place + 1 < len(tokens) and tokens[place + 1][2] == end
-        follows = tokens[place + 1][1] if place + 1 < len(tokens) else ""
+        behind = tokens[place + 1][1] if place + 1 < len(tokens) else ""
         if token in ",:":
             found[place] = before and after and (token == "," or tokens[place - 1][1][0].isdigit())
         elif token == "!":
             letter = before and tokens[place - 1][1][0] in "@)" and start - tokens[place - 1][3] <= 2
-            found[place] = before and (left or letter or follows in ("=", ")"))
+            found[place] = before and (left or letter or behind in ("=", ")"))
         elif token == "′":
             found[place] = (
                 left and tokens[place - 1][1][0] == VARIABLE and not (right and tokens[place + 1][0] == "word")

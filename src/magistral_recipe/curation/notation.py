@@ -42,13 +42,14 @@ _SIGNS = {
     "subset": "⊂", "subseteq": "⊂", "equiv": "≡", "approx": "≈", "sim": "~", "perp": " perpendicular to ",
     "parallel": " parallel to ", "angle": " angle ", "measuredangle": " angle ", "triangle": " triangle ",
     "bmod": " mod ", "mod": " mod ", "pmod": " mod ", "alpha": "α", "beta": "β", "gamma": "γ", "delta": "δ",
-    "epsilon": "ε", "varepsilon": "ε", "zeta": "ζ", "eta": "η", "theta": "θ", "vartheta": "θ", "iota": "ι", "kappa": "κ",
+    "epsilon": "ε", "varepsilon": "ε", "zeta": "ζ", "eta": "η", "theta": "θ", "vartheta": "θ", "kappa": "κ",
     "lambda": "λ", "mu": "μ", "nu": "ν", "xi": "ξ", "rho": "ρ", "sigma": "σ", "tau": "τ", "phi": "φ", "varphi": "φ",
     "chi": "χ", "psi": "ψ", "omega": "ω", "ell": "l", "item": "\n", "quad": " ", "qquad": " ", "newline": "\n",
     "iff": " if and only if ", ",": " ", ";": " ", ":": " ", " ": " ", "!": "",
 }  # fmt: skip
 _WORDED = frozenset((
-    "sin", "cos", "tan", "cot", "sec", "csc", "log", "ln", "lg", "exp", "max", "min", "gcd", "lcm", "lim", "det", "arcsin",
+    "sin", "cos", "tan", "cot", "sec", "csc", "log", "ln", "lg", "exp", "max", "min", "gcd", "lcm", "lim", "det",
+    "arcsin",
     "arccos", "arctan", "mod", "boxed", "binom", "inf", "sup", "deg", "dim", "ker", "arg", "sinh", "cosh", "tanh",
 ))  # fmt: skip
 _PROSAIC = frozenset(("text", "textbf", "textit", "textrm", "mbox", "emph", "underline", "mathrm", "operatorname"))

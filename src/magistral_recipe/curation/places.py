@@ -7,9 +7,10 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import pairwise
 
 from magistral_recipe.curation.clauses import PRONOUN, WHOSE
-from magistral_recipe.curation.deciding import NEUTRAL
+from magistral_recipe.curation.deciding import DECISIVE, NEUTRAL, word_set
 from magistral_recipe.curation.likeness import Likeness
 from magistral_recipe.curation.marks import VARIABLE
 
@@ -101,3 +102,61 @@ def kind_of(item: str) -> str:
 
 def swapped(around: Neighbours, swap: Mapping[str, str]) -> Neighbours:
     return Counter({(side, swap.get(item, item)): many for (side, item), many in around.items()})
+
+
+_AUXILIARY = word_set("to is are was were be been can will would do does did who which not and then")
+_LEADS = word_set("by to from um auf von de à por su")
+
+
+def around(clauses: Sequence[tuple[str, ...]], unknown: set[str]) -> dict[str, Neighbours]:
+    """What stands beside each unknown word, other unknown ones being one."""
+    found: dict[str, Neighbours] = {word: Counter() for word in unknown}
+    for clause in clauses:
+        items = [item for item in clause if tells(item)]
+        for place, item in enumerate(items):
+            if item in unknown:
+                for side, beside in next_to(items, place):
+                    found[item][side, "*" if beside in unknown else beside] += 1
+                found[item]["alone", ""] += 1
+    return found
+
+
+def beside_deciding(clauses: Sequence[tuple[str, ...]]) -> dict[str, set[str]]:
+    """Of each deciding word what stands next to it in its clauses."""
+    found: dict[str, set[str]] = {}
+    for clause in clauses:
+        items = [item for item in clause if tells(item)]
+        for place, item in enumerate(items):
+            if item in DECISIVE:
+                found.setdefault(item, set()).update(items[max(place - 1, 0) : place], items[place + 1 : place + 2])
+    return found
+
+
+def led_in(clauses: Sequence[tuple[str, ...]]) -> dict[str, set[str]]:
+    """Of each number how it is led in: "increased by 5" is not "increased to 5"."""
+    found: dict[str, set[str]] = {}
+    for clause in clauses:
+        for before, number in pairwise(clause):
+            if before in _LEADS and number[0].isdigit():
+                found.setdefault(number, set()).add(before)
+    return found
+
+
+def goes_with(word: str, names: set[str], clauses: Sequence[tuple[str, ...]]) -> bool:
+    """Whether a word always stands beside one of several, as part of a name: "coffee shop"."""
+    beside = [
+        bool(names.intersection(clause[max(place - 1, 0) : place + 2]))
+        for clause in clauses
+        for place, item in enumerate(clause)
+        if item == word
+    ]
+    return bool(beside) and all(beside)
+
+
+def is_verb(word: str, clauses: Sequence[tuple[str, ...]], names: frozenset[str]) -> bool:
+    """Whether a word stands somewhere where what is done stands: behind a person, "to" or "is"."""
+    return any(
+        after == word and (before == PRONOUN or before in _AUXILIARY or before in names)
+        for clause in clauses
+        for before, after in pairwise(clause)
+    )

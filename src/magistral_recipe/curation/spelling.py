@@ -78,9 +78,11 @@ _GREATEST = re.compile(
     re.IGNORECASE,
 )
 _LEAST = re.compile(r"\b(?:least|lowest|smallest) common (?:multiple|denominator)s?\b(?: \(?lcm\)?)?", re.IGNORECASE)
-_ORDERS = {"thousand": 1000, "million": 10**6, "billion": 10**9, "millionen": 10**6, "millions": 10**6, "millones": 10**6,
-           "milioni": 10**6, "tausend": 1000, "mille": 1000, "mil": 1000, "тысяч": 1000, "миллионов": 10**6, "万": 10**4,
-           "亿": 10**8}  # fmt: skip
+_ORDERS = {
+    "thousand": 1000, "million": 10**6, "billion": 10**9, "millionen": 10**6, "millions": 10**6, "millones": 10**6,
+    "milioni": 10**6, "tausend": 1000, "mille": 1000, "mil": 1000, "тысяч": 1000, "миллионов": 10**6, "万": 10**4,
+    "亿": 10**8,
+}  # fmt: skip
 _ORDER = re.compile(rf"(?<![\d.,])(\d{{1,6}}(?:[.,]\d{{1,2}})?)\s?({'|'.join(_ORDERS)})(?![^\W\d_])|"
                     r"(?<![\w.,])(\d{1,6}(?:\.\d{1,2})?)[kK](?![\w(])(?!\s*[-+*/^=<>)])", re.IGNORECASE)  # fmt: skip
 _SPACED = re.compile(r"(?<![\d.,])[1-9]\d{0,2}(?:[ '\u00a0\u2009\u202f]\d{3})+(?![.,]?\d)")

@@ -23,7 +23,8 @@ _IRREGULAR = {
     "got": "get", "ran": "run", "won": "win", "lost": "los", "wrote": "writ", "written": "writ", "drawn": "draw",
     "drew": "draw", "chosen": "choos", "chose": "choos", "thrown": "throw", "threw": "throw", "grew": "grow",
     "grown": "grow", "read": "read", "saw": "see", "seen": "see", "sat": "sit", "stood": "stand", "kept": "keep",
-    "caught": "catch", "brought": "bring", "wore": "wear", "rode": "rid", "flew": "fly", "swam": "swim", "began": "begin",
+    "caught": "catch", "brought": "bring", "wore": "wear", "rode": "rid", "flew": "fly", "swam": "swim",
+    "began": "begin",
     "vertices": "vertex", "indices": "index", "matrices": "matrix", "radii": "radius", "dice": "die", "wolves": "wolf",
     "leaves": "leav", "does": "do", "goes": "go",
 }  # fmt: skip

@@ -63,6 +63,16 @@ def held(here: Likeness, there: Likeness) -> float:
     return 0.0
 
 
+def built_otherwise(here: Likeness, there: Likeness) -> bool:
+    """Say whether formulas of the same numbers are built otherwise: 2 (7 - 3) and 2 · 7 - 3 have the same words."""
+    mine, theirs = list(here.formulas), list(there.formulas)
+    if here.numbers != there.numbers:
+        return False
+    if len(mine) != len(theirs):  # a pair is no formula, an interval is one
+        return sum(tree[0] == "t" for tree in mine) != sum(tree[0] == "t" for tree in theirs)
+    return next(renamings(mine, theirs), None) is None
+
+
 def _letterings(here: Likeness, there: Likeness) -> Iterator[dict[str, str]]:
     """Ways to rename the letters of `there` so that its formulas are those of `here`."""
     mine, theirs = list(there.formulas), list(here.formulas)

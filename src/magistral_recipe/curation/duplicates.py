@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from magistral_recipe.curation.comparing import held
+from magistral_recipe.curation.comparing import built_otherwise, held
 from magistral_recipe.curation.defaults import MIN_LIKENESS
 from magistral_recipe.curation.likeness import Likeness, likeness
 from magistral_recipe.curation.near import bands_of, candidates
@@ -54,6 +54,7 @@ def deduplicate(
     for number, row in enumerate(rows):
         earlier, reason = first.setdefault(keys[number], number), EXACT
         equal = earlier != number and _same_task(rows[earlier].problem, row.problem)
+        equal = equal and not built_otherwise(*(likeness(each.problem.problem) for each in (rows[earlier], row)))
         twin = earlier if equal else None
         text = likeness(row.problem.problem) if twin is None and (number in near or number in wanted) else None
         if twin is None and text is not None:

@@ -14,7 +14,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 
-from magistral_recipe.curation.comparing import held
+from magistral_recipe.curation.comparing import built_otherwise, held
 from magistral_recipe.curation.defaults import MIN_CONTAINED, MIN_NGRAM_SHARE
 from magistral_recipe.curation.likeness import Likeness, likeness
 from magistral_recipe.curation.rows import Dropped, Outcome, Row
@@ -75,12 +75,14 @@ class Leaks:
             That problem, the kind of leak (a key of `LEAK`), and some words that both share; ``None`` for none.
         """
         overlap = self._overlaps.look_up(0, posed.problem, self.min_ngram_share)
-        if overlap is not None and overlap.kind != "ngram":
+        if overlap is not None and overlap.kind == "contained":
             return self.heldout[overlap.heldout], overlap.kind, overlap.example
         text = likeness(posed.problem)
+        if overlap is not None and overlap.kind == "exact" and not built_otherwise(text, self._texts[overlap.heldout]):
+            return self.heldout[overlap.heldout], overlap.kind, overlap.example
         if (near := self._near(text)) is not None:
             return self.heldout[near], "near", " ".join(sorted(self._texts[near].shingles & text.shingles)[-3:])
-        if overlap is not None and self._says_all(text, overlap):
+        if overlap is not None and overlap.kind == "ngram" and self._says_all(text, overlap):
             return self.heldout[overlap.heldout], "ngram", overlap.example
         return None
 

@@ -83,15 +83,15 @@ def _draw(stage: CurateStage, options: TranslateOptions, context: StageContext, 
     settings = EvaluationSettings(tokens_per_batch=options.tokens_per_batch)
     if not wanted:
         return
-    model = _model(stage)
-    with asked(context, model, settings, options.backend) as (generator, chat):
+    model, folder = _model(stage), context.folder / layout.TRANSLATIONS
+    with asked(context, model, settings, options.backend, folder) as (generator, chat):
         draw_translations(
             wanted,
             options.languages,
             generator,
             chat,
             sampling,
-            context.folder / layout.TRANSLATIONS,
+            folder,
             samples=options.samples,
             progress=progress_of(context, f"translating {len(wanted):,} problems by {model_named(context, model)}"),
         )

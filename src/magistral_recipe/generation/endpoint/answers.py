@@ -20,6 +20,9 @@ from magistral_recipe.writing.thinking import Thinking
 LONGEST_WAIT = 3600.0
 """Seconds that an endpoint may ask to wait; beyond, a person should hear of it."""
 
+BYTES_A_TOKEN = 4
+"""By which tokens are estimated where an endpoint doesn't count them."""
+
 _BUSY = frozenset({429, 503})
 _AGAIN = frozenset({408, 409, 425, 429})
 _THIS_REQUEST = frozenset({400, 413, 422})
@@ -52,12 +55,14 @@ class Answer(NamedTuple):
         tokens: of the completion.
         all_tokens: of the prompt, too.
         truncated: it was cut at the limit.
+        counted: the endpoint counted the tokens; else they are estimated, of the completion alone.
     """
 
     text: str
     tokens: int
     all_tokens: int
     truncated: bool
+    counted: bool = True
 
 
 def require_success(status: int, headers: Mapping[str, str], data: bytes, wall_clock: float) -> None:
@@ -147,19 +152,23 @@ def read_answer(data: bytes, thinking: Thinking | None) -> Answer:
         half = data.lstrip()[:1] == b"{"
         raise TryAgain("half an answer" if half else "an answer that is no JSON") from None
     try:
-        choice, usage = found["choices"][0], found["usage"]
-        reason, tokens = choice["finish_reason"], usage["completion_tokens"]
+        choice, usage = found["choices"][0], found.get("usage")
+        reason, tokens = choice["finish_reason"], usage["completion_tokens"] if usage else None
         message = choice["message"] if "message" in choice else choice["text"]
-        everything = usage.get("total_tokens", tokens)
-    except (TypeError, KeyError, IndexError):
+        everything = usage.get("total_tokens", tokens) if usage else None
+    except (AttributeError, TypeError, KeyError, IndexError):
         said = error_text(data)
-        raise TryAgain(f"an answer without choices, finish_reason and usage{f': {said}' * bool(said)}") from None
+        raise TryAgain(f"an answer without choices and finish_reason{f': {said}' * bool(said)}") from None
     if reason == "content_filter":
         raise Refused("kept back by the endpoint's filter")
-    if not all(isinstance(count, int) and not isinstance(count, bool) and count >= 0 for count in (tokens, everything)):
-        raise TryAgain("an answer whose token counts are no numbers")
     if reason not in ("stop", "length"):
         raise TryAgain(f"an answer that ended for another reason: {str(reason)[:40]}")
+    if tokens is None:  # the protocol does not ask for it
+        text = _text(message, thinking, 0)
+        guess = max(1, len(text.encode("utf-8", "replace")) // BYTES_A_TOKEN)
+        return Answer(text, guess, guess, reason == "length", counted=False)
+    if not all(isinstance(count, int) and not isinstance(count, bool) and count >= 0 for count in (tokens, everything)):
+        raise TryAgain("an answer whose token counts are no numbers")
     return Answer(_text(message, thinking, tokens), tokens, max(tokens, everything), truncated=reason == "length")
 
 

@@ -52,7 +52,7 @@ _MISLEADING = {"fr": "9", "it": "6"}
 """What "neuf" and "sei" say, which are other words, too."""
 _WORD = re.compile(r"[^\W\d_]+")
 # Blanks part thousands in French and Russian; a comma or a point parts thousands or decimals.
-_NUMBER = re.compile(r"\d+(?:[.,'\u2019\u00a0\u202f]\d+)*|\d{1,3}(?: \d{3})+(?!\d)")
+_NUMBER = re.compile(r"(?<![\w.])\.\d+|\d+(?:[.,'\u2019\u00a0\u202f]\d+)*|\d{1,3}(?: \d{3})+(?!\d)")
 _SPACED = re.compile(r"(?<![\d.,])\d{1,3}(?:[ \u00a0\u202f]\d{3})+(?![\d])")
 _COMPOUND = re.compile(r"(?<![^\W\d_])(?P<word>[^\W\d_]+)-[^\W\d_]+")
 
@@ -69,6 +69,8 @@ def numbers_lost(before: str, after: str, language: str) -> Numbers:
         What was lost, what was added; nothing of both where all survive.
     """
     before, after = _with_times(before, after)
+    if language == "zh":
+        after = _with_percents(before, after)
     before, after = _scaled(before, "en"), _scaled(after, language)
     wanted = Counter(_plain(match[0]) for match in _NUMBER.finditer(before))
     words = Counter(str(number) for number in spoken_numbers(before, "en"))
@@ -137,7 +139,8 @@ def _swapped(number: str) -> str:
 
 def _trimmed(number: str) -> str:
     number = number.rstrip("0").rstrip(".") if number.count(".") == 1 else number
-    return number.lstrip("0") or "0" if not number.startswith("0.") else number
+    number = number.lstrip("0") or "0"
+    return f"0{number}" if number.startswith(".") else number
 
 
 # --------------------------------------------------------------------------------------- scales and times
@@ -158,8 +161,13 @@ _SCALED = {
     }
     for language, names in _SCALES.items()
 }
-_TIME = re.compile(r"(?<![\d.])(\d{1,2})(?::(\d{2}))?\s*(a|p)\.?\s?m\b", re.IGNORECASE)
+_TIME = re.compile(
+    r"(?<![\d.])(\d{1,2})(?::(\d{2}))?(?=\s*(?:(?:to|and|until|till|[-–])\s*\d{1,2}(?::\d{2})?\s*)?p\.?\s?m\b)", re.I
+)
 _CLOCK = re.compile(r"(?<!\d)(\d{1,2}):(\d{2})(?!\d)")
+_FULL_HOUR = re.compile(r"(?<![\d:])(\d{1,2}):00(?![\d:])")
+_DISCOUNT = re.compile("([一二三四五六七八九])([一二三四五六七八九]?)折|([1-9])(?:\\.?([1-9]))? ?折")
+_CHINESE_DIGITS = "零一二三四五六七八九"
 
 
 def _scaled(prose: str, language: str) -> str:
@@ -179,10 +187,10 @@ def _scaled(prose: str, language: str) -> str:
 
 
 def _with_times(before: str, after: str) -> tuple[str, str]:
-    """Write the times of day of both as the translation has them: with 24 hours, and a colon."""
+    """Write the times of day of both as the translation has them: with 24 hours, and a colon; full hours without it."""
 
     def hour_of_24(match: re.Match[str]) -> str:
-        later = int(match[1]) % 12 + 12 * (match[3].casefold() == "p")
+        later = int(match[1]) % 12 + 12
         if int(match[1]) > 12 or not re.search(rf"(?<!\d){later}(?!\d)", after):
             return match[0]
         return f"{later}:{match[2]}" if match[2] else str(later)
@@ -190,4 +198,18 @@ def _with_times(before: str, after: str) -> tuple[str, str]:
     before = _TIME.sub(hour_of_24, before)
     for hour, minute in _CLOCK.findall(before):
         after = re.sub(rf"(?<![\d.,]){hour}[.](?={minute}(?![\d.,]\d))", f"{hour}:", after)
-    return before, after
+    return _FULL_HOUR.sub(r"\1", before), _FULL_HOUR.sub(r"\1", after)
+
+
+def _with_percents(before: str, after: str) -> str:
+    """Write "七五折", three quarters of a price, as the percents of which the original speaks: 75 or 25 off."""
+
+    def percents(match: re.Match[str]) -> str:
+        first, second = match[1] or match[3], match[2] or match[4] or "0"
+        left = int(
+            "".join(str(_CHINESE_DIGITS.find(each)) if each in _CHINESE_DIGITS else each for each in first + second)
+        )
+        off = 100 - left
+        return f"{off}%" if re.search(rf"(?<![\d.]){off} ?%", before) else f"{left}%"
+
+    return _DISCOUNT.sub(percents, after)

@@ -159,13 +159,16 @@ def _numbers_lost(before: _Parts, after: _Parts, language: str) -> Loss | None:
 # ---------------------------------------------------------------------------------------------------- signs
 
 _WORD = re.compile(r"[^\W\d_]+")
-_SIGN = re.compile(r"(?<![^\W\d_])[-−](?=\s*[\d(])|(?<=[\d)])\s*[-−](?=\s)|[+×÷·*/=<>^√≤≥≠]")
+_SIGN = re.compile(r"(?<![^\W\d_])[-−](?=\s*[\d(])|(?<=[\d)])\s*[-−](?=\s)|[+×÷·*=<>^√≤≥≠]|(?<![^\W\d_])/(?![^\W\d_])")
 _SAME_SIGN = {"−": "-", "×": "*", "·": "*", "÷": "/", ":": "/"}
 _IN_WORDS = {
     "+": "plus add sum más suma più somma und addiere summe плюс сумма прибавь 加 和",
     "-": "minus subtract less moins menos meno minus минус вычти 减",
     "*": "times multiplied product fois multiplié par por veces volte mal multipliziert умножить раз 乘",
-    "/": "divided over divisé sur dividido entre diviso fratto geteilt durch разделить делить 除",
+    "/": "divided over divisé sur dividido entre diviso fratto geteilt durch разделить делить 除 "
+    "half third thirds quarter quarters fourth fourths fifth fifths sixth eighth tenth demi moitié tiers quart quarts "
+    "media mitad tercio tercios cuarto cuartos cuarta mezzo metà terzo terzi quarto quarti halb halbe halben hälfte "
+    "drittel viertel fünftel половина половину треть трети четверть четверти пятая 分之 半",
     "=": "equals equal is égale égal est igual es uguale è gleich ist равно равен 等",
 }
 
@@ -197,13 +200,13 @@ def _words_lost(original: str, translated: str, language: str) -> Loss | None:
         return Loss(LEFT, left)
     if english := _english_left(translated):
         return Loss(LEFT, english)
-    if _QUESTION.search(original) and not _QUESTION.search(translated):
+    if _asks(original) and not _QUESTION.search(translated):
         return Loss(QUESTION)
     if talk := _talk(original, translated):
         return Loss(TALK, talk)
     first, second = detect(original, ("en",)), detect(translated)
     agreed = second.language == language
-    if not agreed and not second.enough:  # too few words to be sure: what speaks for it must do
+    if not agreed and second.language is None:  # too few words to be sure: what speaks for it must do
         agreed = second.favourite == language and not second.rules_out(language)
     if not agreed:
         return Loss(LANGUAGE, f"rather {second.language or second.favourite or 'nothing'}")
@@ -211,12 +214,14 @@ def _words_lost(original: str, translated: str, language: str) -> Loss | None:
     if first.letters >= ENOUGH and not SHORTEST <= length / first.letters <= LONGEST:
         return Loss(LENGTH, f"{second.letters} letters for {first.letters}")
     ends = [len(_FULL_STOP.findall(text)) for text in (original, translated)]
-    if ends[1] < ends[0] and length < first.letters:
+    if ends[1] < ends[0] and length < MERGED * first.letters:
         return Loss(SHORTER, f"{ends[1]} sentences of {second.letters} letters for {ends[0]} of {first.letters}")
     return None
 
 
-_FULL_STOP = re.compile(r"[.?!](?=\s|$)|[。？！]")
+MERGED = 0.85
+"""Share of the usual length below which a translation of fewer sentences has lost one, rather than joined two."""
+_FULL_STOP = re.compile(r"(?<!\b[DMS]r)(?<!\bMrs)[.?!](?=\s|$)|[。？！]")
 _ENGLISH = re.compile(
     r"\b(?:the|of|how|many|what|which|each|there|than|they|does|have|were|with|and|that|for|from|when|find|is|by|if|at|least|not)\b"
 )
@@ -233,7 +238,8 @@ def _english_left(translated: str) -> str:
 
 _ANSWER = re.compile(
     r"\b(?:(?:the )?answer(?: is|:)|la réponse (?:est|:)|(?:réponse|solution)\s*:|la respuesta es|"
-    r"(?:respuesta|solución):|la risposta è|(?:risposta|soluzione):|die antwort (?:ist|lautet)|(?:antwort|lösung):|ответ(?: равен|\s?[:—])|"
+    r"(?:respuesta|solución):|la risposta è|(?:risposta|soluzione):|die antwort (?:ist|lautet)|(?:antwort|lösung):|"
+    r"ответ(?: равен|\s?[:—])|"
     r"решение:)|答案(?:是|为|为：|：|:)|答[：:]|解[：:]",
     re.IGNORECASE,
 )
@@ -251,9 +257,20 @@ def _talk(original: str, translated: str) -> str:
         found = pattern.search(translated)
         if found and not re.search(theirs, original, re.IGNORECASE):
             return found[0].strip()
-    if original.rstrip().endswith("?") and not _QUESTION.search(translated.rstrip()[-3:]):
+    if original.rstrip().endswith("?") and _asks(original) and not _QUESTION.search(translated.rstrip()[-3:]):
         return translated.rstrip()[-60:]
     return ""
+
+
+_INTERROGATIVE = re.compile(
+    r"\b(?:how|what|which|who|whose|when|where|why|is|are|does|do|did|can|will)\b", re.IGNORECASE
+)
+
+
+def _asks(original: str) -> bool:
+    """Whether it asks by a question; "calculate …?" is none."""
+    questions = [part for part in re.split(r"(?<=[.?!])\s+", original) if part.rstrip().endswith("?")]
+    return any(_INTERROGATIVE.search(part) for part in questions)
 
 
 _QUESTION = re.compile("[?？؟]")

@@ -54,7 +54,7 @@ _WORD = re.compile(r"[^\W\d_]+")
 # Blanks part thousands in French and Russian; a comma or a point parts thousands or decimals.
 _NUMBER = re.compile(r"(?<![\w.])\.\d+|\d+(?:[.,'\u2019\u00a0\u202f]\d+)*|\d{1,3}(?: \d{3})+(?!\d)")
 _SPACED = re.compile(r"(?<![\d.,])\d{1,3}(?:[ \u00a0\u202f]\d{3})+(?![\d])")
-_COMPOUND = re.compile(r"(?<![^\W\d_])(?P<word>[^\W\d_]+)-[^\W\d_]+")
+_COMPOUND = re.compile(r"(?<![^\W\d_])([^\W\d_]+)-([^\W\d_]+)")
 
 
 def numbers_lost(before: str, after: str, language: str) -> Numbers:
@@ -105,7 +105,8 @@ def _take(counted: Counter[str], number: str) -> bool:
 def _loose(english: str) -> set[str]:
     """Numbers that the English text only hints at: "a third", "three-digit"."""
     found = {str(_ALSO[word]) for word in _WORD.findall(english.casefold()) if word in _ALSO}
-    firsts = (match["word"] for match in _COMPOUND.finditer(english.casefold()))
+    halves = _COMPOUND.findall(english.casefold())
+    firsts = [first for first, second in halves if not any(spoken_numbers(second, "en"))]
     return found | {str(number) for word in firsts for number in spoken_numbers(word, "en")}
 
 

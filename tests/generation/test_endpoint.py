@@ -78,6 +78,8 @@ MISHAPS = {
     "no choices": Reply({"choices": []}),
     "no token count and nothing said": Reply({"choices": said("").data["choices"]}),
     "an empty answer": said("", 0),
+    "an empty answer of many tokens": said("", 40),
+    "white space": said(" \n", 2),
     "no content": said(None, 0),
     "content of another kind": said({"a": 1}),
     "bytes that are no text": Reply("\udcff\udcfe"),
@@ -233,6 +235,17 @@ def test_one_refused_prompt_of_a_small_set_is_left_out_and_all_of_them_are_an_er
     assert "refuses 1 of 1 requests" in str(error)
 
 
+def test_a_prompt_with_empty_answers_alone_is_left_out_and_never_stored():
+    empty = lambda number, body: said("", 9) if "What is 4 +" in str(body["messages"]) else said("fine")  # noqa: E731
+    told = []
+    with loopback(empty) as endpoint:
+        finished, error, _ = drawn(endpoint.url, requests(6), told=told, retries=1)
+    assert error is None
+    assert all(done.text == "fine" for done in finished)
+    assert len(finished) == 5
+    assert "as for 'p4': an empty answer, 2 times" in told[0]
+
+
 def test_refused_prompts_that_are_asked_first_again_do_not_stop_a_later_start():
     """Ten of three hundred are refused; a budget ends the first start, and the second one begins with those ten."""
     bad = {f"What is {n} + 2?" for n in range(0, 100, 10)}
@@ -332,7 +345,7 @@ def test_thoughts_in_a_field_of_their_own_are_joined_with_the_recipes_tags():
     cut = said(None, 8, "length", reasoning_content="Two and").data
     assert text(cut) == "[THINK]Two and"
     assert read_answer(json.dumps(cut).encode(), thinking).truncated
-    assert read_answer(json.dumps(said("").data).encode(), thinking).text == ""  # the model ended at once
+    assert read_answer(json.dumps(said("", 1).data).encode(), thinking).text == ""  # the model ended at once
     with pytest.raises(Refused, match="filter"):
         text(said("", 0, "content_filter").data)
     with pytest.raises(TryAgain, match="no numbers"):

@@ -35,12 +35,14 @@ class TryAgain(Exception):  # noqa: N818  (no error: what to do next)
         reason: in a few words.
         after: seconds that the endpoint asks to wait before any request; ``None`` where it says nothing.
         busy: it has too much to do, and that alone is wrong.
+        empty: it has answered, and said nothing.
     """
 
-    def __init__(self, reason: str, after: float | None = None, busy: bool = False) -> None:
+    def __init__(self, reason: str, after: float | None = None, busy: bool = False, empty: bool = False) -> None:
         super().__init__(reason)
         self.after = after
         self.busy = busy
+        self.empty = empty
 
 
 class Refused(Exception):  # noqa: N818
@@ -164,22 +166,24 @@ def read_answer(data: bytes, thinking: Thinking | None) -> Answer:
     if reason not in ("stop", "length"):
         raise TryAgain(f"an answer that ended for another reason: {str(reason)[:40]}")
     if tokens is None:  # the protocol does not ask for it
-        text = _text(message, thinking, 0)
+        text = _text(message, thinking, ended=False)
         guess = max(1, len(text.encode("utf-8", "replace")) // BYTES_A_TOKEN)
         return Answer(text, guess, guess, reason == "length", counted=False)
     if not all(isinstance(count, int) and not isinstance(count, bool) and count >= 0 for count in (tokens, everything)):
         raise TryAgain("an answer whose token counts are no numbers")
-    return Answer(_text(message, thinking, tokens), tokens, max(tokens, everything), truncated=reason == "length")
+    cut = reason == "length"
+    text = _text(message, thinking, ended=tokens == 1 or (cut and tokens > 0))
+    return Answer(text, tokens, max(tokens, everything), truncated=cut)
 
 
-def _text(message: Any, thinking: Thinking | None, tokens: int) -> str:
-    """The text of a message, which may be empty only where the endpoint says that something was written."""
+def _text(message: Any, thinking: Thinking | None, ended: bool) -> str:
+    """The text of a message; empty only of a model that `ended` at once, or was cut before it said anything."""
     if not isinstance(message, str | dict):
         raise TryAgain("an answer without a message")
     try:
         (text,) = completion_texts([message if isinstance(message, str) else [message]], thinking)
     except ValueError as error:
         raise TryAgain(f"a message that can't be read: {error}") from None
-    if not text and not tokens:
-        raise TryAgain("an empty answer")
+    if not text.strip() and not ended:
+        raise TryAgain("an empty answer", empty=True)
     return text

@@ -205,6 +205,7 @@ class EndpointGenerator:
 
         Raises:
             TryAgain: if all tries are used up, or the budget is.
+            Refused: if there is no answer, or an empty one each time.
         """
         path, body = self._asked(request, sampling)
         failures, answered, first = 0, self.answered, True
@@ -221,6 +222,8 @@ class EndpointGenerator:
                 # An endpoint that is busy with the others' requests hasn't failed on this one.
                 failures = 1 if again.busy and self.answered > answered else failures + 1
                 if failures > self.config.retries:
+                    if again.empty:  # asked again by the next start, it would say as little
+                        raise Refused(f"{again}, {failures} times") from None
                     raise
                 answered = self.answered
                 await self._pause_after(again, failures)

@@ -63,7 +63,7 @@ class TracesStage(Stage, SamplingKeys):
     max_new_tokens: int = Field(32_768, ge=1)
     """Where a completion is cut, in tokens; what is cut is no trace."""
     min_tokens: int = Field(0, ge=0)
-    """Shorter completions are left out (the paper leaves out early, short ones); of `sets` the model's tokenizer counts."""
+    """Shorter completions are left out (the paper: early, short ones); those of `sets` as the model counts."""
     per_problem: int = Field(2, ge=1)
     """Traces kept of a problem, at most."""
     hard: HardProblems | None = HardProblems()

@@ -15,6 +15,7 @@ from magistral_recipe.curation.choices import find_choices, letter_of
 from magistral_recipe.data.problems import Problem
 from magistral_recipe.verifiers.answers import Rules, compare, read, references_of
 from magistral_recipe.verifiers.answers.denials import TAKEN_BACK
+from magistral_recipe.verifiers.answers.effort import SECONDS, OutOfTimeError, limited_effort
 from magistral_recipe.verifiers.answers.shapes import Clock, Congruence, Listing, Quantity, Shape, Words
 from magistral_recipe.verifiers.answers.text import word_set
 from magistral_recipe.verifiers.pool import Outcome, shared_pool
@@ -48,7 +49,11 @@ def contradicts(problem: Problem, answer: str) -> bool:
     """
     listed = problem.answer if isinstance(problem.answer, list) else [problem.answer]
     references = references_of(listed)
-    return bool(references) and all(_contradicts(problem.problem, each, answer) for each in references)
+    try:
+        with limited_effort(SECONDS):
+            return bool(references) and all(_contradicts(problem.problem, each, answer) for each in references)
+    except OutOfTimeError:
+        return False
 
 
 def _contradicts(question: str, reference: str, answer: str) -> bool:

@@ -194,6 +194,13 @@ def test_a_translation_that_stops_halfway_goes_on_and_what_is_lost_is_told(tmp_p
     }
     french = next(row for row in rows if row["id"] == "fr/p0")
     assert (french["problem"], french["answer"], french["difficulty"]) == (SAID["French"].format(0), "2", 0.0)
+    solved = out / "01-curate" / "steps"
+    (step,) = solved.glob("??-solved in translation.jsonl")
+    before = step.read_bytes()
+    step.write_bytes(before.replace(b"fr/p0", b"fr/q0", 1))  # a step that was harmed is run again, with the same votes
+    code, text = run(recipe, out)
+    assert code == 0, text
+    assert step.read_bytes() == before
     page = (out / "report.html").read_text()
     assert "a number lost or added" in page
     assert "ajoute a few et 2" in page

@@ -41,12 +41,12 @@ def run_translations(stage: CurateStage, context: StageContext, shard: Shard, fu
         stage: its keys.
         context: where it runs.
         shard: this process.
-        funnel: its steps before this one done.
+        funnel: its steps before this one done; in other processes than the first it only tells what was done.
     """
     options, steps = stage.translate, context.folder / layout.STEPS
     assert options is not None
     shard.wait()
-    if not _is_done(steps, TRANSLATE):
+    if not funnel.holds(TRANSLATE):
         rows = RowFile(_before(steps))
         wanted = chosen(rows, options.share, context.recipe.seed)
         if not wanted and shard.first:
@@ -102,7 +102,7 @@ def _solve(stage: CurateStage, samples: int, context: StageContext, shard: Shard
     steps, drawn = context.folder / layout.STEPS, stage.difficulty
     assert drawn is not None
     tallies = {}
-    if not _is_done(steps, SOLVED):
+    if not funnel.holds(SOLVED):
         rows = RowFile(_step(steps, TRANSLATE))
         both = _with_originals(rows)
         if both:
@@ -117,10 +117,6 @@ def _with_originals(rows: Sequence[Row]) -> list[Problem]:
     """The translations, and the problems that they are made of."""
     originals = {row.notes[ORIGINAL] for row in rows if ORIGINAL in row.notes}
     return [row.problem for row in rows if ORIGINAL in row.notes or row.problem.id in originals]
-
-
-def _is_done(steps: Path, name: str) -> bool:
-    return any(steps.glob(f"??-{name}.json"))
 
 
 def _step(steps: Path, name: str) -> Path:

@@ -39,6 +39,7 @@ def test_numbers_in_words(language, text, numbers):
         ("30% off", "打 7 折", "zh"),
         ("2.5 million liters", "2,5 миллиона литров", "ru"),
         ("2.5 million liters", "250万升", "zh"),
+        ("In January 2023 it sold 40% more than in December.", "2023年1月比12月多40%。", "zh"),
         ("five sixths", "六分之五", "zh"),
         ("a six-sided die", "un dado de seis caras", "es"),
     ],

@@ -46,6 +46,17 @@ _HINTS = {
 }
 _ALSO = {word: number for number, words in _HINTS.items() for word in words.split()}
 """English words of which another language may make a number."""
+_MONTHS = {
+    month: str(number)
+    for number, month in enumerate(
+        (
+            *("January", "February", "March", "April", "May", "June"),
+            *("July", "August", "September", "October", "November", "December"),
+        ),
+        start=1,
+    )
+}
+"""Numbers in Chinese and Japanese: 12月."""
 _UNDECIDED = frozenset({"0", "1", "2"})
 """Numbers that another language says where English doesn't: "les deux", "uno", 零."""
 _MISLEADING = {"fr": "9", "it": "6"}
@@ -75,6 +86,8 @@ def numbers_lost(before: str, after: str, language: str) -> Numbers:
     wanted = Counter(_plain(match[0]) for match in _NUMBER.finditer(before))
     words = Counter(str(number) for number in spoken_numbers(before, "en"))
     loose = _loose(before)
+    if language in ("zh", "ja"):
+        loose |= {_MONTHS[word] for word in _WORD.findall(before) if word in _MONTHS}
     said = Counter(str(number) for number in spoken_numbers(after, language))
     added: list[str] = []
     for readings in _readings(after, wanted):

@@ -116,7 +116,7 @@ def _taken_apart(text: str) -> _Parts:
 
     def kept(match: re.Match[str]) -> str:
         if _A_NUMBER.fullmatch(match[0]):  # whether a number stands between dollars is a matter of taste
-            return f" {match[0].strip('$()[] ')} "
+            return f" {match[0].strip('$()[] ').replace('{,}', ',')} "
         if match[0].startswith("$") and _TWO_WORDS.search(_WORDS_INSIDE.sub("", match[0])):
             return match[0]  # two prices, and words between them
         formulas.append(match[0])

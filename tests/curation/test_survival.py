@@ -26,9 +26,10 @@ def test_every_reason_has_a_case():
     told = {
         *(survival.NUMBERS, survival.FORMULAS, survival.SIGNS, survival.LANGUAGE, survival.LEFT, survival.QUESTION),
         *(survival.LENGTH, survival.SAME, survival.EMPTY, survival.TALK, survival.SHORTER),
+        survival.OPPOSITE,
     }
     assert {case["loss"] for case in CASES} == told | {None}
-    assert len(CASES) == 112
+    assert len(CASES) == 118
 
 
 def test_what_exactly_is_said():

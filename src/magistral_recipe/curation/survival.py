@@ -2,8 +2,8 @@ r"""What a translation must keep: every number, every formula, every sign; in th
 
 Held against the original by reading both, without a model. Numbers may change their spelling ("1,000" to "1.000", "3"
 to "drei"), formulas the words inside `\text{}`, a sign may become its word ("+" to "plus"). What only the sense tells,
-such as "more" for "fewer" or two numbers that change places in words, is not seen here: a model that solves the
-original and not the translation tells that.
+such as two numbers that change places, is not seen here: a model that solves the original and not the translation
+tells that.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from itertools import chain
 from typing import NamedTuple
 
 from magistral_recipe.curation.numbers_kept import numbers_lost
+from magistral_recipe.curation.opposites import opposites
 from magistral_recipe.verifiers.language.detect import ENOUGH_LETTERS, detect
 
 EMPTY, CUT, SAME = "no translation", "a translation cut at the limit", "the original as it was"
@@ -23,6 +24,7 @@ NUMBERS, FORMULAS, SIGNS = "a number lost or added", "a formula changed", "a sig
 LANGUAGE, LENGTH = "not in the language asked for", "much shorter or longer than the original"
 LEFT, QUESTION = "a sentence left as it was", "the question lost"
 TALK, SHORTER = "an answer or talk beside the problem", "a sentence lost"
+OPPOSITE = "the opposite of what the original says"
 
 SHORTEST, LONGEST = 0.5, 2.0
 """How many letters a translation may have for each of the original's, where that has `ENOUGH` of them."""
@@ -204,6 +206,8 @@ def _words_lost(original: str, translated: str, language: str) -> Loss | None:
         return Loss(QUESTION)
     if talk := _talk(original, translated):
         return Loss(TALK, talk)
+    if opposite := next(opposites(original, translated, language), None):
+        return Loss(OPPOSITE, opposite)
     first, second = detect(original, ("en",)), detect(translated)
     agreed = second.language == language
     if not agreed and second.language is None:  # too few words to be sure: what speaks for it must do

@@ -92,4 +92,7 @@ def main(folder: Path, changes: dict, resume: bool = False, fsdp: bool = False, 
 
 
 if __name__ == "__main__":
+    if meeting := os.environ.get("RENDEZVOUS"):
+        rank, size = (int(os.environ[name]) for name in ("RANK", "WORLD_SIZE"))
+        torch.distributed.init_process_group("gloo", init_method=f"file://{meeting}", rank=rank, world_size=size)
     main(Path(sys.argv[1]), json.loads(sys.argv[2]), *(word in sys.argv[3:] for word in ("resume", "fsdp", "scored")))

@@ -148,7 +148,7 @@ def start_ranks(words: Sequence[str], size: int, environment: Mapping[str, str],
     Args:
         words: the script's name, and what it is given.
         size: how many processes.
-        environment: of all; each of several gets its rank, and `RENDEZVOUS`, a file over which they may meet.
+        environment: of all; each of several gets its rank, and what `join` needs.
         folder: takes that file, and what each prints.
 
     Raises:
@@ -170,6 +170,15 @@ def start_ranks(words: Sequence[str], size: int, environment: Mapping[str, str],
     finally:
         for process in processes:
             process.kill()
+
+
+def join() -> None:
+    """In a script: let this process find the others of `start_ranks`, if it is one of several."""
+    if meeting := os.environ.get("RENDEZVOUS"):
+        import torch
+
+        rank, size = (int(os.environ[name]) for name in ("RANK", "WORLD_SIZE"))
+        torch.distributed.init_process_group("gloo", init_method=f"file://{meeting}", rank=rank, world_size=size)
 
 
 def is_script(words: Sequence[str]) -> bool:

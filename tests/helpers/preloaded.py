@@ -19,6 +19,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -205,6 +206,10 @@ def _running_server() -> socket.socket:
 # ------------------------------------------------------------------------------------------- on the server's side
 
 
+_PDEATHSIG, _CHILD_SUBREAPER = 1, 36
+"""Linux's `prctl`."""
+
+
 def serve(orders: socket.socket) -> None:
     """Fork a process for each order, watched by a process of its own, until nobody is left to give one."""
     _die_with_parent()
@@ -263,6 +268,7 @@ def _become(order: dict[str, Any], output: int) -> None:
 
     import numpy
 
+    tempfile.tempdir = None
     random.seed()
     numpy.random.seed()
     code = 1
@@ -314,7 +320,7 @@ def _fork_stages() -> None:
 
 
 def _die_with_parent() -> None:
-    ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # 1 is PR_SET_PDEATHSIG
+    ctypes.CDLL(None).prctl(_PDEATHSIG, signal.SIGKILL)
 
 
 def _main() -> None:
@@ -332,6 +338,7 @@ def _main() -> None:
     gc.enable()
     gc.freeze()
     assert threading.active_count() == 1, threading.enumerate()
+    ctypes.CDLL(None).prctl(_CHILD_SUBREAPER, 1)  # whom a killed run leaves behind is waited for here
     serve(orders)
 
 

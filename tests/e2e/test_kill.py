@@ -28,13 +28,13 @@ def test_a_run_that_is_killed_again_and_again_ends_as_if_nothing_had_happened(un
     output = tmp_path / "run"
     sft, grpo = output / "01-sft", output / "02-grpo"
 
-    kill_when(start(recipe, output, anew=True), lambda: steps(sft) >= 5)  # in SFT, two steps after a checkpoint
+    kill_when(start(recipe, output), lambda: steps(sft) >= 5)  # in SFT, two steps after a checkpoint
     kill_when(start(recipe, output), lambda: half_written(sft, 6))  # while a checkpoint is being written
     kill_when(start(recipe, output), lambda: complete(sft))  # between the stages
     kill_when(start(recipe, output), lambda: steps(grpo) >= 3, only_runner=True)  # in RL; its children must not go on
     kill_when(start(recipe, output), lambda: half_written(grpo, 6))  # while RL writes a checkpoint
 
-    code, text = run(recipe, output, anew=True)
+    code, text = run(recipe, output, anew=True)  # as a person starts it, in other processes than those before
     assert code == 0, text
     assert "[1/2] sft: complete, skipped" in text
     assert "[2/2] grpo: resuming where it stopped" in text

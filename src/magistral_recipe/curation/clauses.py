@@ -340,7 +340,7 @@ def _items(run: list[str]) -> Iterator[Item]:
         if run[0][0].isdigit() or run[0][0] == VARIABLE or run[0] == "π":
             yield run[0]
         return
-    while run and (run[-1] in RELATIONS or run[-1] in "+,:"):
+    while run and (run[-1] in RELATIONS or run[-1] in "+,:…"):
         run = run[:-1]
     for tree in parsed(run):
         yield tree[1] if tree[0] in ("n", "v") else tree

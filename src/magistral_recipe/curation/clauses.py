@@ -78,6 +78,7 @@ class Clauses:
         ratios: the clause of each ratio, and its numbers in their order.
         sentences: how many sentences pose the problem.
         language: as `stems.language_of`.
+        spelled: the text itself in one spelling.
     """
 
     clauses: tuple[tuple[Item, ...], ...]
@@ -88,6 +89,7 @@ class Clauses:
     ratios: tuple[tuple[int, tuple[str, ...]], ...] = ()
     sentences: int = 1
     language: str = "en"
+    spelled: str = ""
 
 
 def clauses_of(text: str) -> Clauses:
@@ -114,6 +116,7 @@ def clauses_of(text: str) -> Clauses:
         tuple(reader.ratios),
         len(parts),
         language,
+        "\n".join(parts),
     )
 
 

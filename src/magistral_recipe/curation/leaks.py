@@ -17,6 +17,7 @@ from functools import partial
 from magistral_recipe.curation.comparing import built_otherwise, held
 from magistral_recipe.curation.defaults import MIN_CONTAINED, MIN_NGRAM_SHARE
 from magistral_recipe.curation.likeness import Likeness, likeness
+from magistral_recipe.curation.rewording import large_figures, reworded
 from magistral_recipe.curation.rows import Dropped, Outcome, Row
 from magistral_recipe.curation.workers import each_in
 from magistral_recipe.data.decontaminate import NGRAM, Overlap, OverlapIndex, Posed
@@ -62,8 +63,10 @@ class Leaks:
         self._overlaps = OverlapIndex(self.heldout, ngram)
         self._texts = [likeness(each.problem) for each in self.heldout]
         self._by_figures: dict[tuple[str, ...], list[int]] = defaultdict(list)
+        self._by_large: dict[tuple[str, ...], list[int]] = defaultdict(list)
         for number, text in enumerate(self._texts):
             self._by_figures[text.figures].append(number)
+            self._by_large[large_figures(text)].append(number)
 
     def find(self, posed: Posed) -> tuple[Heldout, str, str] | None:
         """Look for the evaluation problem that a training problem gives away.
@@ -96,7 +99,11 @@ class Leaks:
             least = self.min_contained if there.figures else max(self.min_contained, _WORDS_ALONE)
             if share >= least and share > best:
                 best, found = share, number
-        return found
+        if found is not None:
+            return found
+        return next(
+            (number for number in self._by_large.get(large_figures(text), ()) if reworded(text, self._texts[number])), None
+        )
 
     def _says_all(self, text: Likeness, overlap: Overlap) -> bool:
         there = self._texts[overlap.heldout]

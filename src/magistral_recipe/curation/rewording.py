@@ -14,8 +14,8 @@ from difflib import SequenceMatcher
 from itertools import combinations
 
 from magistral_recipe.curation.clauses import is_content
-from magistral_recipe.curation.deciding import ASKS, word_set
-from magistral_recipe.curation.formulas import Tree, leaves
+from magistral_recipe.curation.deciding import ASKS, DECISIVE, word_set
+from magistral_recipe.curation.formulas import Tree, leaves, rebuilt
 from magistral_recipe.curation.glossary import stems_of
 from magistral_recipe.curation.likeness import Likeness
 from magistral_recipe.curation.stems import alike
@@ -24,12 +24,17 @@ MOST_ALIKE = 0.66
 """Share of two texts' words that run alike in the same order, above which the change is a small one."""
 
 _LEAST_EVIDENCE, _FORMULA_LEAVES = 3, 3
-_LEAST_OF_SHORTER, _LEAST_OF_LONGER, _LEAST_ALONE = 0.7, 0.55, 0.85
+_LEAST_OF_SHORTER, _LEAST_OF_LONGER, _LEAST_OF_FORMAL, _LEAST_ALONE = 0.7, 0.55, 0.4, 0.85
 _MOST_ITEMS = 600
 _REACH = 6
 _EXTRA = frozenset("123")
 """Numbers that a text may have more: "each of the three"."""
 
+_QUANTITIES = word_set(
+    "sum product difference quotient remainder maximum minimum greatest least median mode mean area perimeter volume "
+    "radius diameter somme produit reste suma producto resto somma prodotto summe produkt rest сумма произведение "
+    "остаток 和 积 商 差"
+)
 _NOT = word_set("not no without neither nor never except non pas sans aucun sin ningun senza nessuno nicht ohne kein не без")
 _NOT_HAN = frozenset("不没無无未非")
 _OPPOSITES = tuple(
@@ -90,9 +95,7 @@ def comparable(here: Likeness, there: Likeness) -> bool:
     if not there.items or max(len(here.items), len(there.items)) > _MOST_ITEMS:
         return False
     mine, theirs = set(here.figures), set(there.figures)
-    if not (mine ^ theirs <= _EXTRA and (mine >= theirs or theirs >= mine)):
-        return False
-    return not _built_anew(here, there)
+    return mine >= theirs and mine - theirs <= _EXTRA and not _built_anew(here, there)
 
 
 def large_figures(text: Likeness) -> tuple[str, ...]:
@@ -115,14 +118,21 @@ def run_alike(here: Likeness, there: Likeness) -> float:
 
 
 def _built_anew(here: Likeness, there: Likeness) -> bool:
-    """Whether a formula stands here whose letters and numbers make another formula there."""
+    """Whether a formula stands here that has other numbers there, or the same letters and numbers in other places."""
     mine, theirs = here.formulas - there.formulas, there.formulas - here.formulas
     return bool(_contents(mine) & _contents(theirs))
 
 
-def _contents(trees: frozenset[Tree]) -> set[tuple[str, ...]]:
-    found = (tuple(sorted(leaf for kind in "nv" for leaf in leaves(tree, kind))) for tree in trees)
-    return {each for each in found if len(each) > 1}
+def _contents(trees: frozenset[Tree]) -> set[Tree]:
+    """What formulas are made of: their letters and numbers, and how they are built whatever the numbers."""
+    found: set[Tree] = set()
+    for tree in trees:
+        letters, numbers = sorted(leaves(tree, "v")), sorted(leaves(tree, "n"))
+        if len(letters) + len(numbers) > 1:
+            found.add((*letters, *numbers))
+        if letters and numbers:
+            found.add(rebuilt(tree, lambda leaf: ("n", "0") if leaf[0] == "n" else leaf))
+    return found
 
 
 class _Pair:
@@ -143,8 +153,11 @@ class _Pair:
         common = len(mine & theirs)
         if not few:
             return not many
-        if evidence(self.there) < _LEAST_EVIDENCE:
+        told = evidence(self.there)
+        if told < _LEAST_EVIDENCE:
             return common >= _LEAST_ALONE * few and common >= _LEAST_OF_SHORTER * many
+        if told >= 2 * _LEAST_EVIDENCE:
+            return common >= _LEAST_OF_LONGER * few and common >= _LEAST_OF_FORMAL * many
         return common >= _LEAST_OF_SHORTER * few and common >= _LEAST_OF_LONGER * many
 
     def opposed(self) -> bool:
@@ -168,24 +181,68 @@ class _Pair:
 
     def exchanged(self) -> bool:
         """Whether two numbers would fit better each in the other's place."""
+        return self.margin() > _CLEARLY
+
+    def margin(self) -> float:
+        """By how much two numbers, or formulas, fit better in each other's place."""
         mine, theirs = _beside(self.mine), _beside(self.theirs)
-        numbers = sorted(mine.keys() & theirs.keys())
-        fit = {(one, other): _common(mine[one], theirs[other]) for one in numbers for other in numbers}
-        return any(
-            fit[one, other] + fit[other, one] > _CLEARLY * (fit[one, one] + fit[other, other]) + _SLACK
-            for one, other in combinations(numbers, 2)
+        figures = sorted(mine.keys() & theirs.keys())
+        fit = {(one, other): _common(mine[one], theirs[other]) for one in figures for other in figures}
+        return max(
+            (
+                fit[one, other] + fit[other, one] - fit[one, one] - fit[other, other]
+                for one, other in combinations(figures, 2)
+            ),
+            default=0.0,
         )
 
     def asks_alike(self) -> bool:
         """Whether the first words behind what asks are in the other's question as well."""
         asks = ASKS | stems_of(ASKS, self.here.parts.language)
         mine, theirs = _asked(self.mine, asks), _asked(self.theirs, asks)
+        said = {item for clause in self.mine for item in clause}, {item for clause in self.theirs for item in clause}
+        for asked, elsewhere in ((mine, said[1]), (theirs, said[0])):
+            if any(word in _QUANTITIES and word not in elsewhere for each in asked for word in each[:_NARROW]):
+                return False
+        return not mine or not theirs or (_overlap(mine, theirs) and _overlap(theirs, mine))
+
+    @staticmethod
+    def _all(clauses: Sequence[Sequence[str]]) -> set[str]:
+        return {item for clause in clauses for item in clause}
+
+    @staticmethod
+    def _denials(words: Mapping[str, int]) -> int:
+        return sum(many for word, many in words.items() if word in _NOT or word in _NOT_HAN)
+
+    def exchanged(self) -> bool:
+        """Whether two numbers would fit better each in the other's place."""
+        return self.margin() > _CLEARLY
+
+    def margin(self) -> float:
+        """By how much two numbers, or formulas, fit better in each other's place."""
+        mine, theirs = _beside(self.mine), _beside(self.theirs)
+        figures = sorted(mine.keys() & theirs.keys())
+        fit = {(one, other): _common(mine[one], theirs[other]) for one in figures for other in figures}
+        return max(
+            (
+                fit[one, other] + fit[other, one] - fit[one, one] - fit[other, other]
+                for one, other in combinations(figures, 2)
+            ),
+            default=0.0,
+        )
+
+    def asks_alike(self) -> bool:
+        """Whether the first words behind what asks are in the other's question as well."""
+        asks = ASKS | stems_of(ASKS, self.here.parts.language)
+        mine, theirs = _asked(self.mine, asks), _asked(self.theirs, asks)
+        if any(word in _QUANTITIES and word not in said for asked, said in ((mine, self._all(self.theirs)), (theirs, self._all(self.mine))) for word in asked[:_NARROW]):
+            return False
         return not mine or not theirs or bool(set(mine[:_NARROW]) & set(theirs[:_WIDE])) and bool(
             set(theirs[:_NARROW]) & set(mine[:_WIDE])
         )
 
 
-_CLEARLY, _SLACK = 1.0, 0.25
+_CLEARLY, _WEIGHT = 0.7, 60
 _NARROW, _WIDE = 2, 6
 
 
@@ -204,33 +261,47 @@ def _forms(here: Likeness, there: Likeness) -> dict[str, str]:
 
 
 def _beside(clauses: Sequence[Sequence[str]]) -> dict[str, Counter[str]]:
-    """Of each number what stands near it, the nearer the more."""
+    """Of each number and formula what stands near it, the nearer the more; what stands near many tells less."""
     found: dict[str, Counter[str]] = {}
-    flat = [(item, number) for number, clause in enumerate(clauses) for item in clause if is_content(item) or item[0].isdigit()]
+    flat = [
+        (item, number)
+        for number, clause in enumerate(clauses)
+        for item in clause
+        if is_content(item) or item in DECISIVE or _is_figure(item)
+    ]
     for place, (item, clause) in enumerate(flat):
-        if not item[0].isdigit():
+        if not _is_figure(item):
             continue
         near: Counter[str] = found.setdefault(item, Counter())
         for at in range(max(0, place - _REACH), min(len(flat), place + _REACH + 1)):
             word, other = flat[at]
-            if is_content(word):
-                weight = 60 // (abs(at - place) * (1 if other == clause else 2))
-                near[word] = max(near[word], weight)
+            if not _is_figure(word):
+                near[word] = max(near[word], _WEIGHT // (abs(at - place) * (1 if other == clause else 2)))
+        if place + 1 < len(flat) and flat[place + 1][1] == clause:
+            near[f"of {flat[place + 1][0]}"] = _WEIGHT
     return found
 
 
+def _is_figure(item: str) -> bool:
+    return item[0].isdigit() or item[0] == "("
+
+
 def _common(one: Counter[str], other: Counter[str]) -> float:
-    return (one & other).total() / 60
+    return (one & other).total() / _WEIGHT
 
 
-def _asked(clauses: Sequence[Sequence[str]], asks: frozenset[str]) -> list[str]:
-    """The words behind the last one that asks."""
+def _asked(clauses: Sequence[Sequence[str]], asks: frozenset[str]) -> list[list[str]]:
+    """The words behind each one that asks."""
     flat = [item for clause in clauses for item in clause]
-    places = [place for place, item in enumerate(flat) if item in asks]
-    return list(_telling(flat[places[-1] + 1 :])) if places else []
+    found = (list(_telling(flat[place + 1 :])) for place, item in enumerate(flat) if item in asks)
+    return [each for each in found if each]
+
+
+def _overlap(narrow: list[list[str]], wide: list[list[str]]) -> bool:
+    return bool({word for each in narrow for word in each[:_NARROW]} & {word for each in wide for word in each[:_WIDE]})
 
 
 def _telling(items: Sequence[str]) -> Iterator[str]:
     for item in items:
-        if is_content(item) or item[0] in "@(":
+        if is_content(item) or item[0] in "@(" or item in _QUANTITIES:
             yield item

@@ -102,7 +102,8 @@ class Leaks:
         if found is not None:
             return found
         return next(
-            (number for number in self._by_large.get(large_figures(text), ()) if reworded(text, self._texts[number])), None
+            (number for number in self._by_large.get(large_figures(text), ()) if reworded(text, self._texts[number])),
+            None,
         )
 
     def _says_all(self, text: Likeness, overlap: Overlap) -> bool:

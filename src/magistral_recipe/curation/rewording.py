@@ -35,7 +35,9 @@ _QUANTITIES = word_set(
     "radius diameter somme produit reste suma producto resto somma prodotto summe produkt rest сумма произведение "
     "остаток 和 积 商 差"
 )
-_NOT = word_set("not no without neither nor never except non pas sans aucun sin ningun senza nessuno nicht ohne kein не без")
+_NOT = word_set(
+    "not no without neither nor never except non pas sans aucun sin ningun senza nessuno nicht ohne kein не без"
+)
 _NOT_HAN = frozenset("不没無无未非")
 _OPPOSITES = tuple(
     (word_set(one), word_set(other))
@@ -162,9 +164,7 @@ class _Pair:
 
     def opposed(self) -> bool:
         """Whether one says the opposite of what the other says, or denies more."""
-        mine, theirs = (
-            Counter(item for clause in clauses for item in clause) for clauses in (self.mine, self.theirs)
-        )
+        mine, theirs = (Counter(item for clause in clauses for item in clause) for clauses in (self.mine, self.theirs))
         if self._denials(mine) != self._denials(theirs) and self.here.formulas == self.there.formulas:
             return True
         only = mine.keys() - theirs.keys(), theirs.keys() - mine.keys()
@@ -184,14 +184,16 @@ class _Pair:
         return self.margin() > _CLEARLY
 
     def margin(self) -> float:
-        """By how much two numbers, or formulas, fit better in each other's place."""
+        """By how much two numbers or points fit better in each other's place."""
         mine, theirs = _beside(self.mine), _beside(self.theirs)
         figures = sorted(mine.keys() & theirs.keys())
+        listed = _listed(self.here.running) & _listed(self.there.running)
         fit = {(one, other): _common(mine[one], theirs[other]) for one in figures for other in figures}
         return max(
             (
                 fit[one, other] + fit[other, one] - fit[one, one] - fit[other, other]
                 for one, other in combinations(figures, 2)
+                if not {(one, other), (other, one)} & listed
             ),
             default=0.0,
         )
@@ -206,43 +208,8 @@ class _Pair:
                 return False
         return not mine or not theirs or (_overlap(mine, theirs) and _overlap(theirs, mine))
 
-    @staticmethod
-    def _all(clauses: Sequence[Sequence[str]]) -> set[str]:
-        return {item for clause in clauses for item in clause}
 
-    @staticmethod
-    def _denials(words: Mapping[str, int]) -> int:
-        return sum(many for word, many in words.items() if word in _NOT or word in _NOT_HAN)
-
-    def exchanged(self) -> bool:
-        """Whether two numbers would fit better each in the other's place."""
-        return self.margin() > _CLEARLY
-
-    def margin(self) -> float:
-        """By how much two numbers, or formulas, fit better in each other's place."""
-        mine, theirs = _beside(self.mine), _beside(self.theirs)
-        figures = sorted(mine.keys() & theirs.keys())
-        fit = {(one, other): _common(mine[one], theirs[other]) for one in figures for other in figures}
-        return max(
-            (
-                fit[one, other] + fit[other, one] - fit[one, one] - fit[other, other]
-                for one, other in combinations(figures, 2)
-            ),
-            default=0.0,
-        )
-
-    def asks_alike(self) -> bool:
-        """Whether the first words behind what asks are in the other's question as well."""
-        asks = ASKS | stems_of(ASKS, self.here.parts.language)
-        mine, theirs = _asked(self.mine, asks), _asked(self.theirs, asks)
-        if any(word in _QUANTITIES and word not in said for asked, said in ((mine, self._all(self.theirs)), (theirs, self._all(self.mine))) for word in asked[:_NARROW]):
-            return False
-        return not mine or not theirs or bool(set(mine[:_NARROW]) & set(theirs[:_WIDE])) and bool(
-            set(theirs[:_NARROW]) & set(mine[:_WIDE])
-        )
-
-
-_CLEARLY, _WEIGHT = 0.7, 60
+_CLEARLY, _WEIGHT = 1.0, 60
 _NARROW, _WIDE = 2, 6
 
 
@@ -283,7 +250,24 @@ def _beside(clauses: Sequence[Sequence[str]]) -> dict[str, Counter[str]]:
 
 
 def _is_figure(item: str) -> bool:
-    return item[0].isdigit() or item[0] == "("
+    return item[0].isdigit() or item.startswith("('t'")
+
+
+def _listed(running: Sequence[str]) -> set[tuple[str, str]]:
+    """Pairs of numbers that stand in one list, whose order is no matter."""
+    found: set[tuple[str, str]] = set()
+    run: list[str] = []
+    for token in (*running, ""):
+        if token[:1].isdigit():
+            run.append(token)
+        elif token not in _AND:
+            found.update((one, other) for one in run[:_LONGEST_LIST] for other in run[:_LONGEST_LIST])
+            run = []
+    return found
+
+
+_AND = word_set("and or et ou y o e und oder и или 和 与 或")
+_LONGEST_LIST = 12
 
 
 def _common(one: Counter[str], other: Counter[str]) -> float:

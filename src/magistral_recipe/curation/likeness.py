@@ -20,7 +20,7 @@ from magistral_recipe.curation.formulas import Tree, leaves, shape
 from magistral_recipe.curation.glossary import COLOURS, stems_of
 from magistral_recipe.curation.marks import VARIABLE
 
-_RUNNING = re.compile(r"\d+(?:\.\d+)?|[\u3040-\u30ff\u3400-\u9fff]|[^\W\d_]+|[-+/^=<>≤≥×√|]")
+_RUNNING = re.compile(r"\d+(?:\.\d+)?|[\u3040-\u30ff\u3400-\u9fff]|[^\W\d_]+|[-+/^=<>≤≥×√|]|(?<=\d):(?=\d)")
 _THING, _NAME, _COLOUR = "<thing>", "<name>", "<colour>"
 _NO_THINGS = UNITS | COMPARES
 

@@ -1,13 +1,14 @@
 """Which learning rate and batch RL of SmolLM2-135M wants: short runs on a CPU, all from one SFT model, side by side.
 
-    OMP_NUM_THREADS=1 python benchmarks/rl_rates.py --out runs/rl-rates     # an hour of one core; finished runs are read
+    OMP_NUM_THREADS=1 python benchmarks/rl_rates.py --out runs/rl-rates     # an hour of one core
     OMP_NUM_THREADS=1 python benchmarks/rl_rates.py --out runs/rl-rates --arms 1e-4@12 full:5e-5
     python benchmarks/rl_rates.py --out runs/tried --tiny                   # this script alone: a model of random words
 
-`recipes/smollm2_135m_gpu.yaml` with fewer terms and smaller batches, so that a step takes a minute of one core: SFT once,
-then RL from it at each rate by the public command, each evaluated on the same held-out sums. An arm is a learning rate
-of its adapters, `RATE`, or `full:RATE` for all weights; `@PROMPTS` gives it another batch at as many completions in all.
-The rate is constant after two steps of warm-up, where the recipe's falls: short runs show what a rate does at its full height.
+`recipes/smollm2_135m_gpu.yaml` with fewer terms and smaller batches, so that one takes a minute of a core: SFT once, RL
+from it at each rate by the public command, each evaluated on the same held-out sums. What is finished is read, not
+repeated. An arm is a learning rate of its adapters, `RATE`, or `full:RATE` for all weights; `@PROMPTS` gives it another
+batch at as many completions in all. The rate is constant after two steps of warm-up, where the recipe's falls: a short
+run is to show what a rate does at its full height.
 """
 
 from __future__ import annotations
@@ -18,7 +19,8 @@ import os
 import subprocess
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -211,7 +213,7 @@ def quarters(values: Sequence[float]) -> list[float]:
     """The mean of each quarter of some values; of fewer than four, the values."""
     parts = min(4, len(values))
     cuts = [len(values) * part // parts for part in range(parts + 1)]
-    return [sum(values[a:b]) / (b - a) for a, b in zip(cuts, cuts[1:], strict=False)]
+    return [sum(values[a:b]) / (b - a) for a, b in pairwise(cuts)]
 
 
 def _score(interval: dict[str, float], sign: str = "") -> str:
@@ -224,9 +226,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, default=ROOT / "runs" / "rl-rates")
     parser.add_argument("--arms", nargs="+", metavar="[full:]RATE[@PROMPTS]", default=ARMS)
+    parser.add_argument(
+        "--batches", type=int, default=10, help=f"of {SMALL.prompts} groups, or as many groups of others"
+    )
     parser.add_argument("--tiny", action="store_true", help="a tiny model and a few steps: tries this script alone")
     options = parser.parse_args()
-    size = TINY if options.tiny else SMALL
+    size = TINY if options.tiny else replace(SMALL, groups=options.batches * SMALL.prompts)
     try:
         arms = [Arm.read(text, size) for text in options.arms]
     except ValueError as error:

@@ -23,9 +23,9 @@ def helpers(monkeypatch):
     monkeypatch.setenv("PYTHONPATH", str(ROOT / "tests" / "helpers"))
 
 
-def checked(tmp_path, *names, budget=60.0, limit=60.0):
+def checked(tmp_path, *names, budget=60.0, limit=60.0, self_test=True):
     sections = [Section(name, f"gpu_sections:{name}", limit) for name in names]
-    return supervisor.check(supervisor.Settings(tmp_path, budget, self_test=True), sections)[0]
+    return supervisor.check(supervisor.Settings(tmp_path, budget, self_test=self_test), sections)[0]
 
 
 def test_every_way_to_end_has_its_state_and_its_line_and_ends_no_other_section(tmp_path):
@@ -46,10 +46,12 @@ def test_every_way_to_end_has_its_state_and_its_line_and_ends_no_other_section(t
     assert rows[0].outcome.figures["process"] != rows[-1].outcome.figures["process"]
 
 
-def test_a_section_that_hangs_is_ended_at_its_limit_and_the_next_one_runs(tmp_path):
-    rows = checked(tmp_path, "hangs", "passes", limit=0.3)
+@pytest.mark.parametrize("self_test", [True, False])
+def test_a_section_that_hangs_is_ended_at_its_limit_and_the_next_one_runs(tmp_path, self_test):
+    rows = checked(tmp_path, "hangs", "passes", limit=0.4, self_test=self_test)
     assert [row.outcome.state for row in rows] == [State.FAILED, State.PASSED]
-    assert rows[0].outcome.line.startswith("ended after its limit")
+    patient = self_test or not torch.cuda.is_available()  # a CPU may be in use by others, asked for or not
+    assert rows[0].outcome.line == f"ended after its limit of {2 if patient else 0} s"
 
 
 def test_a_budget_that_is_used_up_is_told_apart_from_failure(tmp_path, monkeypatch):

@@ -208,6 +208,7 @@ def test_what_modules_compile_as_they_are_loaded_is_compiled_once_when_it_is_cal
     ],
 )
 def test_neither_a_stage_nor_the_check_before_it_loads_a_compiler(loading, tmp_path):
-    (tmp_path / "r.yaml").write_text("name: r\nmodel: {path: tiny}\nstages: [{sft: {traces: {tiny: true, count: 4}}}]\n")
+    recipe = "name: r\nmodel: {path: tiny}\nstages: [{sft: {traces: {tiny: true, count: 4}}}]\n"
+    (tmp_path / "r.yaml").write_text(recipe)
     code = f"import sys; {loading}; sys.exit('torch._inductor.compile_fx' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False, cwd=tmp_path).returncode == 0

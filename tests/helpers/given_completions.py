@@ -15,6 +15,7 @@ from pathlib import Path
 os.environ["TRL_EXPERIMENTAL_SILENCE"] = "1"
 
 import torch
+from preloaded import join
 from tiny_policy import LETTERS, policy, problems, settings, tokenizer
 
 from magistral_recipe.sharded import whole
@@ -92,4 +93,5 @@ def main(folder: Path, changes: dict, resume: bool = False, fsdp: bool = False, 
 
 
 if __name__ == "__main__":
+    join()
     main(Path(sys.argv[1]), json.loads(sys.argv[2]), *(word in sys.argv[3:] for word in ("resume", "fsdp", "scored")))

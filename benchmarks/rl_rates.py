@@ -203,7 +203,7 @@ def table(rows: Sequence[dict[str, Any]]) -> str:
         scores = [_score(row[key]) if ended else f"stopped at step {row['steps']}" for key in ("before", "after")]
         cells = [row["arm"], str(row["prompts"]), " → ".join(f"{100 * share:.0f}" for share in quarters(row["right"]))]
         cells += [*scores, _score(row["difference"], "+") if ended else "–"]
-        cells += [f"{100 * max(row['clipped'], default=0.0):.1f}%", f"{max(row['gap'], default=float('nan')):.4f}"]
+        cells += [f"{100 * max(row['clipped'], default=0.0):.1f}%", f"{max(row['gap'], default=float('nan')):.1e}"]
         cells += [f"{row['entropy'][0]:.2f} → {row['entropy'][-1]:.2f}", f"{row['seconds']:.0f}"]
         out.append("| " + " | ".join(cells) + " |")
     return "\n".join(out)

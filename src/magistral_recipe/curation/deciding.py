@@ -11,6 +11,8 @@ import unicodedata
 
 def folded(word: str) -> str:
     """A word in lower case and without accents, which many a copy has lost; umlauts as they are written out."""
+    if word.isascii():
+        return word.casefold()
     word = word.casefold().translate(_UMLAUTS)
     return "".join(letter for letter in unicodedata.normalize("NFD", word) if not unicodedata.combining(letter))
 

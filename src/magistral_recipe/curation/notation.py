@@ -75,12 +75,15 @@ def one_notation(text: str) -> tuple[str, frozenset[str]]:
     """
     text = _without_tags(text)
     letters = frozenset(found[1] for found in _SLANTED.finditer(text)) if "*" in text else frozenset()
-    text = _SUPERSCRIPTS.sub(lambda found: f"^({unicodedata.normalize('NFKC', found[0])})", text)
-    text = _SUBSCRIPTS.sub(lambda found: f"_({unicodedata.normalize('NFKC', found[0])})", text)
-    text = _MIXED.sub(
-        _decimal, _VULGAR.sub(lambda found: f" {unicodedata.normalize('NFKC', found[1]).replace('⁄', '/')}", text)
-    )
-    text = unicodedata.normalize("NFKC", text)
+    if not text.isascii():
+        text = _SUPERSCRIPTS.sub(lambda found: f"^({unicodedata.normalize('NFKC', found[0])})", text)
+        text = _SUBSCRIPTS.sub(lambda found: f"_({unicodedata.normalize('NFKC', found[0])})", text)
+        text = _MIXED.sub(
+            _decimal, _VULGAR.sub(lambda found: f" {unicodedata.normalize('NFKC', found[1]).replace('⁄', '/')}", text)
+        )
+        text = unicodedata.normalize("NFKC", text)
+    if "/" in text:
+        text = _MIXED.sub(_decimal, text)
     if "\\" in text or "$" in text:
         text = _DEGREES.sub(" degrees ", _CURRENCY.sub(" ", _WRITTEN_BREAK.sub("\n", text)))
         text, typeset = _Typeset(text).read()

@@ -128,10 +128,12 @@ def one_spelling(text: str, *, points: bool = True) -> tuple[str, frozenset[str]
     text = _SPACED.sub(lambda found: re.sub(r"\D", "", found[0]), text)
     if not points:
         text = _DOTTED.sub(lambda found: found[0].replace(".", ""), text)
+    if not text.isascii():
+        text = _NONE.sub("不", text)
     text = _SHARE.sub(
         lambda found: f"({_HAN_DIGITS.get(found[2], found[2])}/{_HAN_DIGITS.get(found[1], found[1])})", text
     )
-    text = _NONE.sub("不", _NOT.sub(" not", _MORNING.sub(lambda found: f" {(found[1] or found[2]).lower()}m", text)))
+    text = _NOT.sub(" not", _MORNING.sub(lambda found: f" {(found[1] or found[2]).lower()}m", text))
     text = _COMPOUND.sub(" ", _DASH.sub(", ", _PERCENT.sub("%", _NON.sub("non", _RANGE.sub(" - ", text)))))
     text = _in_digits(_ELIDED.sub(" ", text))
     text = _BY.sub(

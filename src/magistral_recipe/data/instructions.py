@@ -130,9 +130,11 @@ def without_marks(text: str) -> str:
 @lru_cache(maxsize=16)  # whoever looks for equal and for similar problems asks twice for each
 def _problem_parts(text: str) -> tuple[str, ...]:
     found = parts(_without_label(without_marks(text)))
-    for _ in range(_MOST_HEADINGS):
-        if len(found) < 2 or not (_is_heading(found[0]) or is_instruction(found[0])):
-            break
-        found = [_without_label(found[1]), *found[2:]]
-    kept = [polished for part in found if not is_instruction(part) and (polished := _POLITE.sub(" ", part)).strip()]
+    headings = 0
+    while headings < min(_MOST_HEADINGS, len(found) - 1) and _is_heading(found[headings]):
+        headings += 1
+    asked = [part for part in found[headings:] if not is_instruction(part)]
+    if asked:
+        asked[0] = _without_label(asked[0])
+    kept = [polished for part in asked if (polished := _POLITE.sub(" ", part)).strip()]
     return tuple(kept or found)

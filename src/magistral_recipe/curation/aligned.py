@@ -10,22 +10,33 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from difflib import SequenceMatcher
-from functools import cache
 
-from magistral_recipe.curation.deciding import DECISIVE, NEUTRAL, ONLY_ELSEWHERE, OTHERS, PRONOUNS, SAME_WORD, folded, word_set
+from magistral_recipe.curation.clauses import written_number
+from magistral_recipe.curation.deciding import (
+    DECISIVE,
+    NEUTRAL,
+    ONLY_ELSEWHERE,
+    OTHERS,
+    PRONOUNS,
+    SAME_WORD,
+    folded,
+    word_set,
+)
 from magistral_recipe.curation.glossary import CALENDAR, COLOURS, STRICT, TITLES, UNSPACED, stems_of
 from magistral_recipe.curation.likeness import Likeness
+from magistral_recipe.curation.number_words import NUMBER_WORDS_OF
+from magistral_recipe.curation.rewording import listed
 from magistral_recipe.curation.stems import alike, stem
 
-_TOKEN = re.compile(
-    r"\d+(?:[.,]\d+)*|[\u3040-\u30ff\u3400-\u9fff]|[^\W\d_]+|[-+/^=<>≤≥≠×√|!%]|(?<=\d):(?=\d)"
-)
+_TOKEN = re.compile(r"\d+(?:[.,]\d+)*|[\u3040-\u30ff\u3400-\u9fff]|[^\W\d_]+|[-+/^=<>≤≥≠×√|!%]|(?<=\d):(?=\d)")
 _ARTICLES = word_set(
     "the an le la les l un une des du der die das dem den ein eine einen einem einer eines el los las unos unas il lo "
     "gli i uno al del della dello dei degli delle au aux nel nella dans im am zum zur vom beim"
 )
 _DIRECTIONS = word_set("north south east west")
-_SELF = word_set("himself herself")
+_SELF = word_set("himself herself themselves")
+_PART = re.compile("(?:summe|produkt|differenz|quotient|rest)$")
+"""How German words end that decide."""
 _WORD, _LETTER, _WHO, _WHOSE = "*", "@", "<who>", "<whose>"
 
 _MOST_LEFT, _LEFT_SHARE, _MOST_TOKENS = 3, 0.1, 600
@@ -47,6 +58,7 @@ class Alignment:
     """
 
     def __init__(self, here: Likeness, there: Likeness) -> None:
+        self.here, self.there = here, there
         self.language = here.parts.language
         self.names = here.parts.capitals | there.parts.capitals
         mine, theirs = _tokens(here), _tokens(there)
@@ -86,7 +98,10 @@ class Alignment:
         changed = self.changed()
         if self.left or not 0 < len(changed) <= _SMALL:
             return False
-        if any(one[0].isdigit() and other[0].isdigit() for one, other in changed):
+        lists = listed(self.here.running) & listed(self.there.running)
+        if any(one[0].isdigit() and other[0].isdigit() and (one, other) not in lists for one, other in changed):
+            return True
+        if any(_PART.search(one) and _PART.search(other) for one, other in changed):
             return True
         return any(self._uneven())
 
@@ -95,7 +110,12 @@ class Alignment:
         known: dict[str, str] = {}
         back: dict[str, str] = {}
         for old, new in self.pairs:
-            if _is_unspaced(old) or _is_unspaced(new) or (self._is_small(old) and self._is_small(new)):
+            if (
+                {old, new} & {_WHO, _WHOSE}
+                or _is_unspaced(old)
+                or _is_unspaced(new)
+                or (self._is_small(old) and self._is_small(new))
+            ):
                 continue
             if not self._same(known.setdefault(old, new), new) or not self._same(back.setdefault(new, old), old):
                 yield old, new
@@ -133,6 +153,8 @@ def _is_unspaced(token: str) -> bool:
 
 def _masked(token: str, strict: frozenset[str], language: str) -> str:
     """What may be another word is alike."""
+    if token[0].isdigit():
+        return "#"
     if not token.isalpha():
         return token
     if len(token) == 1 and token.isascii():
@@ -152,6 +174,10 @@ def _tokens(text: Likeness) -> list[str]:
         word = folded(token)
         if len(token) > 1 and token.isupper() and token.isascii() and len(token) <= 6:
             found += token
+        elif token[0].isdigit():
+            found.append(written_number(token))
+        elif number := NUMBER_WORDS_OF[text.parts.language].get(token.casefold()):
+            found.append(number)
         elif len(token) == 1 and token.isascii() and token.isalpha():
             follows = tokens[place + 1] if place + 1 < len(tokens) else ""
             if not (token in "aA" and len(follows) > 1 and follows.isalpha()):

@@ -78,7 +78,7 @@ _CHANGE = word_set(
     "april june july august september october november december kauft verkauft bekommt verliert gewinnt gibt nimmt "
     "erhält zahlt spart verdient steigt sinkt wächst schrumpft acheté vendu gagne perd donne reçoit prend augmente "
     "diminue augmenté diminué ajouté retiré compra vende gana pierde da recibe toma aumenta disminuye perde vince "
-    "riceve prende diminuisce купил купила купили продал продала продали взял взяла дал дала отдал отдала получил "
+    "riceve prende diminuisce купил купила купили вместе ensemble juntos juntas insieme gemeinsam продал продала продали взял взяла дал дала отдал отдала получил "
     "получила потерял увеличил увеличилась уменьшил уменьшилась прибавили вычли"
 )
 UNSPACED = frozenset(

@@ -187,13 +187,13 @@ class _Pair:
         """By how much two numbers or points fit better in each other's place."""
         mine, theirs = _beside(self.mine), _beside(self.theirs)
         figures = sorted(mine.keys() & theirs.keys())
-        listed = _listed(self.here.running) & _listed(self.there.running)
+        lists = listed(self.here.running) & listed(self.there.running)
         fit = {(one, other): _common(mine[one], theirs[other]) for one in figures for other in figures}
         return max(
             (
                 fit[one, other] + fit[other, one] - fit[one, one] - fit[other, other]
                 for one, other in combinations(figures, 2)
-                if not {(one, other), (other, one)} & listed
+                if not {(one, other), (other, one)} & lists
             ),
             default=0.0,
         )
@@ -253,7 +253,7 @@ def _is_figure(item: str) -> bool:
     return item[0].isdigit() or item.startswith("('t'")
 
 
-def _listed(running: Sequence[str]) -> set[tuple[str, str]]:
+def listed(running: Sequence[str]) -> set[tuple[str, str]]:
     """Pairs of numbers that stand in one list, whose order is no matter."""
     found: set[tuple[str, str]] = set()
     run: list[str] = []

@@ -8,7 +8,7 @@ in another's place, makes another problem.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from difflib import SequenceMatcher
 
 from magistral_recipe.curation.clauses import written_number
@@ -72,7 +72,7 @@ class Alignment:
         words = (STRICT - ONLY_ELSEWHERE if self.language == "en" else STRICT) - CALENDAR
         self.strict = strict = stems_of(words, self.language)
         masks = [[_masked(token, strict, self.language) for token in tokens] for tokens in (theirs, mine)]
-        for kind, a, b, c, d in SequenceMatcher(None, *masks, autojunk=False).get_opcodes():
+        for kind, a, b, c, d in SequenceMatcher(None, masks[0], masks[1], autojunk=False).get_opcodes():
             if kind == "equal" or b - a == d - c:
                 self.pairs += zip(theirs[a:b], mine[c:d], strict=True)
             else:

@@ -80,10 +80,11 @@ SEQUENCE = word_set(
 """What tells an order of events, which another order of sentences may leave out."""
 
 SAME_WORD = {
+    "herself": "himself", "themselves": "himself",
     "every": "each", "per": "each", "any": "each", "chacun": "chaque", "chacune": "chaque", "jede": "jeder",
     "jedes": "jeder", "jeden": "jeder", "jedem": "jeder", "fewest": "fewer", "smallest": "least", "minimal": "minimum",
     "maximal": "maximum", "min": "minimum", "max": "maximum", "largest": "greatest", "never": "no", "none": "no",
-    "multiplied": "times", "multiply": "times", "%": "percent", "herself": "himself", "themselves": "himself", "keine": "kein", "keinen": "kein",
+    "multiplied": "times", "multiply": "times", "%": "percent", "keine": "kein", "keinen": "kein",
 }  # fmt: skip
 """Deciding words that say the same."""
 

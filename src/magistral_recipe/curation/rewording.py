@@ -25,7 +25,7 @@ MOST_ALIKE = 0.66
 
 _LEAST_EVIDENCE, _FORMULA_LEAVES = 3, 3
 _LEAST_OF_SHORTER, _LEAST_OF_LONGER, _LEAST_OF_FORMAL, _LEAST_ALONE = 0.7, 0.55, 0.4, 0.85
-_MOST_ITEMS = 600
+_MOST_WORDS = 1000
 _REACH = 6
 _EXTRA = frozenset("123")
 """Numbers that a text may have more: "each of the three"."""
@@ -94,7 +94,8 @@ def reworded(here: Likeness, there: Likeness) -> bool:
 
 def comparable(here: Likeness, there: Likeness) -> bool:
     """Whether numbers and formulas of two texts are the same, as far as words may not stand for them."""
-    if not there.items or max(len(here.items), len(there.items)) > _MOST_ITEMS:
+    sizes = map(len, (here.items, there.items, here.running, there.running))
+    if not there.items or max(sizes) > _MOST_WORDS:
         return False
     mine, theirs = set(here.figures), set(there.figures)
     return mine >= theirs and mine - theirs <= _EXTRA and not _built_anew(here, there)

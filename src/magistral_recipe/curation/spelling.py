@@ -41,7 +41,8 @@ _BEFORE_PART = re.compile(
 )
 _HOW_MANY = re.compile(r"\bwieviele?\b", re.IGNORECASE)
 _THEREOF = re.compile(
-    r"\b(?:of (?:which|whom)|(?:de|entre) l[oa]s cuales|di cui|dont (?=\d)|parmi lesquel(?:le)?s|davon|из которых|из них)\b|其中",
+    r"\b(?:of (?:which|whom)|(?:de|entre) l[oa]s cuales|di cui|dont (?=\d)|parmi lesquel(?:le)?s|davon|из которых|"
+    r"из них)\b|其中",
     re.IGNORECASE,
 )
 _ORDINALS = {

@@ -29,7 +29,8 @@ _PHRASES = (
     r"\b(?:the|this) (?:following |next |given )?(?:\w+ )?(?:problem|question|exercise|task|puzzle)s?\b(?=[^\w]*$)",
     r"\b(?:solve|answer|consider|work out|tackle) (?:the|this|these) (?:following\b|below\b)",
     r"\b(?:problem|question|exercise|task|puzzle)s? (?:below|above|that follows?)\b",
-    r"^\W*(?:problem|question|exercise|task|example|instructions?|(?:answer |output )?format|input|query|prompt|user|human|q|answer|solution|"
+    r"^\W*(?:problem|question|exercise|task|example|instructions?|(?:answer |output )?format|"
+    r"input|query|prompt|user|human|q|answer|solution|"
     r"response|output|assistant|exercice|problème|énoncé|réponse|aufgabe|übung|frage|lösung|antwort|ejercicio|problema|"
     r"pregunta|respuesta|esercizio|domanda|risposta|задача|вопрос|упражнение|ответ)"
     r"(?:\s*(?:no\.?|nr\.?|n°|№|#)?\s*\d+(?:\.\d+)*[a-z]?)?\W*$|^\W*(?:题目|问题|例题?|问|答案?|解)\s*\d*\W*$",

@@ -8,6 +8,7 @@ in another's place, makes another problem.
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterator
 from difflib import SequenceMatcher
 
@@ -44,6 +45,9 @@ _LEAST_CHANGES, _SMALL = 3, 3
 _LEAST_STILL = 8
 """Tokens that must stand still: fewer are a pattern that many problems share."""
 
+_LEAST_TELLING = 5
+"""Of these numbers, signs and words that are not small ones."""
+
 
 class Alignment:
     """What stands where the other text has something else.
@@ -72,11 +76,30 @@ class Alignment:
         words = (STRICT - ONLY_ELSEWHERE if self.language == "en" else STRICT) - CALENDAR
         self.strict = strict = stems_of(words, self.language)
         masks = [[_masked(token, strict, self.language) for token in tokens] for tokens in (theirs, mine)]
+        self._align(theirs, mine, masks)
+        if self.left and any(self._uneven()):  # a word more has moved the others: hold on to what is known by now
+            usual = self._usual()
+            known = [
+                [f"={word}" if mask == _WORD else mask for word, mask in zip(words, each, strict=True)]
+                for words, each in zip(([usual.get(word, word) for word in theirs], mine), masks, strict=True)
+            ]
+            self._align(theirs, mine, known)
+
+    def _align(self, theirs: Sequence[str], mine: Sequence[str], masks: Sequence[Sequence[str]]) -> None:
+        self.pairs, self.left = [], []
         for kind, a, b, c, d in SequenceMatcher(None, masks[0], masks[1], autojunk=False).get_opcodes():
             if kind == "equal" or b - a == d - c:
                 self.pairs += zip(theirs[a:b], mine[c:d], strict=True)
             else:
                 self.left += [*theirs[a:b], *mine[c:d]]
+
+    def _usual(self) -> dict[str, str]:
+        """What stands most often for each word."""
+        many = Counter(self.pairs)
+        found: dict[str, str] = {}
+        for (old, new), _ in many.most_common():
+            found.setdefault(old, new)
+        return found
 
     def changed(self) -> list[tuple[str, str]]:
         """The pairs that are no forms of one word."""
@@ -85,7 +108,9 @@ class Alignment:
     def is_renamed(self) -> bool:
         """Whether all that differs is names of people and things, the same all through."""
         changed = self.changed()
-        if len(changed) < _LEAST_CHANGES or len(self.pairs) - len(changed) < _LEAST_STILL:
+        still = [one for one, other in self.pairs if one == other]
+        telling = sum(not self._is_small(token) for token in still)
+        if len(changed) < _LEAST_CHANGES or len(still) < _LEAST_STILL or telling < _LEAST_TELLING:
             return False
         if len(self.left) > _MOST_LEFT + _LEFT_SHARE * self.size or any(map(self._decides, self.left)):
             return False

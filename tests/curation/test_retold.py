@@ -127,11 +127,6 @@ def test_a_small_change_makes_another_problem(kind):
     ("evaluation", "training"),
     [
         (
-            MILL,
-            "If both machines, a windmill and a watermill, run for 9 hours, how many sacks of wheat are ground altogether, "
-            "given that in 4 hours 30 sacks are ground by the watermill and in 5 hours 18 sacks by the windmill?",
-        ),
-        (
             SEQUENCE,
             r"Find $a_7$ in the sequence with $a_1 = 8$, $a_2 = 3$ and, for $n \ge 1$, $a_{n+2} = 5a_{n+1} - 6a_n$.",
         ),

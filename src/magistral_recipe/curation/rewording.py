@@ -243,7 +243,7 @@ def _beside(clauses: Sequence[Sequence[str]]) -> dict[str, Counter[str]]:
         near: Counter[str] = found.setdefault(item, Counter())
         for at in range(max(0, place - _REACH), min(len(flat), place + _REACH + 1)):
             word, other = flat[at]
-            if not _is_figure(word):
+            if at != place and (not _is_figure(word) or other == clause):
                 near[word] = max(near[word], _WEIGHT // (abs(at - place) * (1 if other == clause else 2)))
         if place + 1 < len(flat) and flat[place + 1][1] == clause:
             near[f"of {flat[place + 1][0]}"] = _WEIGHT

@@ -170,14 +170,16 @@ class RoundGenerator(GRPOTrainer):
     def _generate_single_turn(
         self, prompt_ids: Any, images: Any, multimodal_fields: Any, num_generations: int, has_tool_images: bool = False
     ) -> Any:
-        if images is not None or self.sampled_elsewhere:
+        seed = self._rounds_seed(images)
+        if seed is None:
             found = self._generated_by_trl(prompt_ids, images, multimodal_fields, num_generations, has_tool_images)
             self._roll_call("the end of its rollouts")
             return found
         source = self._source = self._source or self._make_source()
         done: dict[int, Sample] = {}
         groups = self._make_groups() if self._may_score_early() else None
-        for samples in source.sample(prompt_ids, self.max_completion_length):
+        first = self.accelerator.process_index * len(prompt_ids)
+        for samples in source.sample(prompt_ids, self.max_completion_length, seed, first):
             done |= {sample.row: sample for sample in samples}
             if groups is not None:
                 groups.ended(sample.row for sample in samples)
@@ -204,8 +206,18 @@ class RoundGenerator(GRPOTrainer):
         source = self._source = self._source or self._make_source()
         with untouched_randomness():
             torch.manual_seed(seed)
-            done = {sample.row: sample.ids for part in source.sample(prompts, new_tokens) for sample in part}
+            parts = source.sample(prompts, new_tokens, _drawn_seed())
+            done = {sample.row: sample.ids for part in parts for sample in part}
         return [done[row] for row in range(len(prompts))]
+
+    def _rounds_seed(self, images: Any) -> int | None:
+        """The number that the round's noise hangs on, the first process's: a completion is that of its place in the
+        round, whoever writes it. ``None`` where TRL samples, as it does where a process has images."""
+        if self.sampled_elsewhere:
+            return None
+        drawn = [_drawn_seed() if images is None else None]
+        told = gather_object(drawn) if self.accelerator.num_processes > 1 else drawn
+        return None if None in told else told[0]
 
     def _generated_by_trl(self, prompt_ids: Any, images: Any, *others: Any) -> Any:
         if is_sharded(self.model):
@@ -346,6 +358,11 @@ class RoundGenerator(GRPOTrainer):
     def _most(self, number: int) -> int:
         """Return the largest of the ranks' numbers."""
         return max(gather_object([number])) if self.accelerator.num_processes > 1 else number
+
+
+def _drawn_seed() -> int:
+    """A number by which noise hangs on torch's random state, which checkpoints keep."""
+    return int(torch.randint(2**62, ()))
 
 
 def _shaped(prompts: list[Any], texts: list[str]) -> list[Any]:

@@ -9,7 +9,6 @@ in the gauge.
 from __future__ import annotations
 
 import logging
-import math
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
@@ -113,8 +112,7 @@ def disagreement(sampler: Sampler) -> str | None:
                 logits = base(input_ids=ids, use_cache=False).logits[0, len(prompt) - 1 : -1].float()
             logps = (logits / (sampler.drawing.temperature or 1.0)).log_softmax(-1)
             known = logps.gather(1, ids[0, len(prompt) :, None]).squeeze(1).tolist()
-            pairs = zip(known, sample.logps, strict=True)
-            gaps += [abs(one - other) for one, other in pairs if not math.isnan(other)]
+            gaps += [abs(one - other) for one, other in zip(known, sample.logps, strict=True)]
     except torch.OutOfMemoryError:
         raise
     except Exception as error:  # noqa: BLE001 - whatever an architecture does that a static cache does not know

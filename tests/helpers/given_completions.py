@@ -56,7 +56,7 @@ def reward(prompts, completions, **_):
         if "3" in prompt or "5" in prompt:
             values.append(0.0)
         else:
-            values.append(None if text.endswith("h") else sum(c.isalpha() for c in text) / len(text))
+            values.append(None if text.endswith("h") else sum(c.isalpha() for c in text) / max(len(text), 1))
     return values
 
 

@@ -44,10 +44,17 @@ class GenerateSampler(Sampler):
             recorded.append(logps)
             return tokens
 
-        ends = {"stop_ids": drawing.stop_ids, "pad_id": drawing.pad_id}
-        others = {**drawing.others, "disable_compile": True}
         with self.reading():
-            written = write(self.model, asked, max(map(len, asked)), own, choose, **ends, **others)
+            written = write(
+                self.model,
+                asked,
+                max(map(len, asked)),
+                own,
+                choose,
+                stop_ids=drawing.stop_ids,
+                pad_id=drawing.pad_id,
+                **{**drawing.others, "disable_compile": True},
+            )
         logps, stops = torch.stack(recorded, dim=1).tolist(), set(drawing.stop_ids)
         samples = []
         for place, (row, limit) in enumerate(zip(rows, own, strict=True)):

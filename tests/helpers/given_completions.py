@@ -61,15 +61,17 @@ def reward(prompts, completions, **_):
 
 
 def handed_to_vllm(folder: Path, adapter: bool) -> torch.nn.Module:
-    """The policy, and a stand-in for vLLM that draws from what it is handed, from another model before that."""
-    put_in_place(pytest.MonkeyPatch(), Policy)
-    other = policy()
-    with torch.no_grad():
-        other.lm_head.weight.mul_(-1)
-    base = folder / f"base-{os.environ['RANK']}"
-    other.save_pretrained(base)
+    """The policy, and a stand-in for vLLM that draws from what it is handed, before that from the model in `base`."""
+
+    class Whole(Policy):
+        def __init__(self, model, **options):
+            with pytest.MonkeyPatch.context() as environment:
+                environment.delenv("ACCELERATE_USE_FSDP", raising=False)  # else the first process alone reads weights
+                super().__init__(model, **options)
+
+    put_in_place(pytest.MonkeyPatch(), Whole)
     model = policy()
-    model.name_or_path = str(base)
+    model.name_or_path = str(folder / "base")
     if not adapter:
         return model
     torch.manual_seed(0)

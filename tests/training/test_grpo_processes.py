@@ -149,10 +149,10 @@ def drawn_alone(tmp_path_factory):
     return run(folder, 1, {**DRAWN, **SAVED}, "drawn"), folder
 
 
-@pytest.mark.parametrize("processes", [2, 4])
-def test_several_processes_draw_the_completions_of_one(drawn_alone, tmp_path, processes):
+@pytest.mark.parametrize(("processes", "words"), [(2, []), (4, []), (2, ["fsdp"])])
+def test_several_processes_draw_the_completions_of_one(drawn_alone, tmp_path, processes, words):
     """And the next ones from the weights that these have trained; groups lie across processes."""
-    assert_the_same(drawn_alone[0], run(tmp_path, processes, DRAWN, "drawn"), processes)
+    assert_the_same(drawn_alone[0], run(tmp_path, processes, DRAWN, "drawn", *words), processes)
     assert_drawn_alike(drawn_alone[1], tmp_path)
 
 

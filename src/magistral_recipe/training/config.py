@@ -87,8 +87,8 @@ class MagistralGRPOConfig(GRPOConfig):
         ddp_timeout: how long one process waits for another that is still generating, verifying or saving, in seconds,
             before the run ends with the late one's name; longer than `reward_seconds`.
         sampler_gap_limit: mean absolute distance in nats between the sampler's log-probabilities and the trainer's
-            above which the run stops, before the batch has trained; measured where the sampler records its own (all
-            but FSDP's). ``None``: 0.05, on quantized weights 0.15.
+            above which the run stops, before the batch has trained; measured where the sampler records its own.
+            ``None``: 0.05, on quantized weights 0.15.
         sampler_correction: what a token's importance weight, the trainer's probability over the sampler's, becomes
             outside `vllm_importance_sampling_clip_min` and `_max`: `token_truncate` the bound, `token_mask` 0,
             `sequence_truncate` and `sequence_mask` the same of the whole completion's product; `none` corrects nothing.

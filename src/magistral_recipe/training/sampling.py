@@ -1,7 +1,7 @@
 """Where a trainer's rollouts come from without vLLM: a copy of its weights, and the backend that samples from it.
 
 TRL casts, generates with and drops the log-probabilities of the model that trains. Here that model is read, no more;
-see `generation.rollouts`. Sampled under FSDP are its shards themselves, by TRL.
+see `generation.rollouts`. Sampled under FSDP are its shards themselves, by `generate`.
 """
 
 from __future__ import annotations

@@ -21,6 +21,7 @@ from magistral_recipe.generation.rollouts.continuous import ContinuousSampler
 from magistral_recipe.generation.rollouts.generate import GenerateSampler
 from magistral_recipe.generation.rollouts.interface import Drawing, Sampler
 from magistral_recipe.generation.rollouts.names import Backend
+from magistral_recipe.sharded import is_sharded
 
 logger = logging.getLogger(__name__)
 
@@ -83,6 +84,8 @@ def _base(model: Any) -> Any:
 def _obstacle(
     kind: type[Sampler], model: Any, drawing: Drawing, context: Callable[[], AbstractContextManager[Any]]
 ) -> str | None:
+    if is_sharded(_base(model)):
+        return "its weights are shared out (FSDP)"
     if drawing.others:
         return f"it has no {', '.join(drawing.others)}"
     if kind is CompiledSampler and (found := compiled_obstacle(_base(model))):

@@ -41,3 +41,27 @@ def test_what_can_not_train_is_told_with_the_way_out(tmp_path, launch, model, to
 @pytest.mark.parametrize(("launch", "model"), [(FSDP2, ""), ("distributed_type: MULTI_GPU\n", NF4)])
 def test_a_copy_a_card_and_parts_of_whole_weights_can(tmp_path, launch, model):
     assert mistakes(tmp_path, launch, model) == []
+
+
+@pytest.mark.parametrize(
+    ("backend", "shared", "refused"),
+    [("compiled", True, True), ("continuous", True, True), ("generate", True, False), ("compiled", False, False)],
+)
+def test_a_backend_that_needs_whole_weights_is_told_the_others(tmp_path, backend, shared, refused):
+    (tmp_path / "launch.yaml").write_text(FSDP2 if shared else "distributed_type: MULTI_GPU\n")
+    text = (
+        RECIPE % ""
+        + f"""\
+  - grpo:
+      problems: train
+      rewards: [math]
+      rollouts: {{backend: {backend}}}
+      trainer: {{max_completion_length: 32, prompts_per_batch: 4, num_generations: 4}}
+problems: {{train: {{tiny: train, count: 8}}}}
+"""
+    )
+    found = document(tmp_path, text)["mistakes"]
+    assert len(found) == refused, found
+    if refused:
+        assert found[0]["key"] == "stages[1].grpo.rollouts.backend"
+        assert found[0]["message"].endswith("use generate or vllm")

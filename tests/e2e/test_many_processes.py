@@ -168,7 +168,7 @@ import threading
 
 
 def late(completions, **_):
-    if os.environ["RANK"] == "1":
+    if os.environ.get("RANK") == "1":
         threading.Event().wait()
     return [float(place) for place, _ in enumerate(completions)]
 """

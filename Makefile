@@ -47,8 +47,8 @@ $(BESIDE): pyproject.toml scripts/resolve_beside.py | env
 	$(BIN)/python scripts/resolve_beside.py --quick
 	@touch $@
 
-programs: env
-	@$(BIN)/python scripts/install_test_programs.py
+programs:
+	@$(PYTHON) scripts/install_test_programs.py
 
 lint: env
 	$(BIN)/ruff check .
@@ -56,8 +56,12 @@ lint: env
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
 
-# Files in their own order: sorted by their number of tests, the few long ones would come last and one worker would wait.
-test: env programs lint $(BESIDE)
+# First what waits for the network or keeps one core busy, at once, each one's output in one piece where make can do that.
+# Then the tests' files in their own order: sorted by their number of tests, the few long ones would come last and one
+# worker would wait.
+SYNC := $(if $(filter output-sync,$(.FEATURES)),--output-sync=target)
+test:
+	@$(MAKE) --no-print-directory --jobs=3 $(SYNC) env programs lint $(BESIDE)
 	HF_HUB_OFFLINE=1 TOKENIZERS_PARALLELISM=false $(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder
 
 # On the packages that are there, without a network. GPU_FLAGS="--only vllm" and the like; the flags stand in the script.

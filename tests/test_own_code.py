@@ -8,6 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import preloaded
 import pytest
 from typer.testing import CliRunner
 
@@ -232,11 +233,16 @@ def test_without_code_neither_is_imported(beside):
 def test_a_run_finds_it_in_each_of_its_processes(beside, launched):
     """From another folder, in a stage's own process and in those of `accelerate launch`."""
     environment = {**os.environ, "HF_HUB_OFFLINE": "1", "CI": "1"}
-    launch = ["-m", "accelerate.commands.launch", "--num_processes", "1", "--cpu"] if launched else []
-    words = [*launch, "-m", "magistral_recipe", "run", str(recipe(beside)), "--output", str(beside / "run")]
-    done = subprocess.run([sys.executable, *words], capture_output=True, text=True, env=environment)
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert "code that the recipe names is run: own_rewards.py:short, own_data.py:fix" in done.stdout
+    words = ["run", str(recipe(beside)), "--output", str(beside / "run")]
+    if launched:
+        launch = [sys.executable, "-m", "accelerate.commands.launch", "--num_processes", "1", "--cpu"]
+        launch += ["-m", "magistral_recipe", *words]
+        process = subprocess.Popen(launch, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment)
+    else:
+        process = preloaded.start(words, environment)
+    told, _ = process.communicate()
+    assert process.returncode == 0, told
+    assert "code that the recipe names is run: own_rewards.py:short, own_data.py:fix" in told
     lines = (beside / "run" / "01-grpo" / "metrics.jsonl").read_text().splitlines()
     assert json.loads(lines[0])["rewards/short/mean"] < 0
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -10,15 +11,6 @@ from whole_runs import kill_when, metrics_without_time, run, start, steps, weigh
 from magistral_recipe.files import read_json
 
 pytestmark = pytest.mark.slow
-
-
-@pytest.fixture(scope="module")
-def uninterrupted(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("uninterrupted")
-    recipe = write_recipe(folder)
-    code, text = run(recipe, folder / "run")
-    assert code == 0, text
-    return folder / "run"
 
 
 def half_written(stage: Path, step: int) -> bool:
@@ -42,7 +34,7 @@ def test_a_run_that_is_killed_again_and_again_ends_as_if_nothing_had_happened(un
     kill_when(start(recipe, output), lambda: steps(grpo) >= 3, only_runner=True)  # in RL; its children must not go on
     kill_when(start(recipe, output), lambda: half_written(grpo, 6))  # while RL writes a checkpoint
 
-    code, text = run(recipe, output)
+    code, text = run(recipe, output, anew=True)  # as a person starts it, in other processes than those before
     assert code == 0, text
     assert "[1/2] sft: complete, skipped" in text
     assert "[2/2] grpo: resuming where it stopped" in text
@@ -61,20 +53,21 @@ def test_a_run_that_is_killed_again_and_again_ends_as_if_nothing_had_happened(un
     ]
 
 
-def test_a_second_run_on_the_folder_is_refused_and_a_finished_one_is_skipped(uninterrupted):
-    recipe = uninterrupted.parent / "chain.yaml"
-    before = weights_hash(uninterrupted / "02-grpo")
-    code, text = run(recipe, uninterrupted)
+def test_a_second_run_on_the_folder_is_refused_and_a_finished_one_is_skipped(uninterrupted, tmp_path):
+    recipe, output = write_recipe(tmp_path), tmp_path / "run"
+    shutil.copytree(uninterrupted, output)
+    before = weights_hash(output / "02-grpo")
+    code, text = run(recipe, output)
     assert code == 0
     assert text.count("complete, skipped") == 2
-    assert weights_hash(uninterrupted / "02-grpo") == before
+    assert weights_hash(output / "02-grpo") == before
 
-    first = start(recipe, uninterrupted, "--set", "stages.grpo.trainer.learning_rate=2e-3")
+    first = start(recipe, output, "--set", "stages.grpo.trainer.learning_rate=2e-3")
     while "starting anew" not in (line := first.stdout.readline()):
         assert line, "the run ended"
-    code, text = run(recipe, uninterrupted)
+    code, text = run(recipe, output)
     kill_when(first, lambda: True)
     assert code == 1
     assert "another command is running in this folder" in text
     # What the changed recipe replaced is still there.
-    assert weights_hash(uninterrupted / "replaced" / "02-grpo.1") == before
+    assert weights_hash(output / "replaced" / "02-grpo.1") == before

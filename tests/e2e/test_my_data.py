@@ -24,15 +24,6 @@ def recipe(tmp_path) -> Path:
     return file
 
 
-def test_bad_traces_are_set_aside_and_counted_and_the_run_goes_on(recipe, tmp_path):
-    code, text = run(recipe, tmp_path / "run", "--set", "stages.sft.trainer.max_steps=2")
-    assert code == 0, text
-    assert "4 of 164 set aside" in " ".join(text.split())
-    aside = (tmp_path / "run" / "01-sft" / "set-aside-traces.jsonl").read_text().splitlines()
-    assert [json.loads(row)["line"] for row in aside] == [12, 40, 75, 110]
-    assert (tmp_path / "run" / "01-sft" / "model" / "model.safetensors").exists()
-
-
 def test_a_file_without_a_good_row_stops_the_run_before_a_model_is_trained(recipe, tmp_path):
     row = {"question": "What is 1 plus 1?", "reasoning": "1+1=2", "reply": "", "lang": "en"}
     (tmp_path / "data" / "traces.jsonl").write_text(json.dumps(row) + "\n{\n")

@@ -3,24 +3,24 @@
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
 from pathlib import Path
+
+import preloaded
 
 from magistral_recipe.files import read_json
 
 EXAMPLES = Path(__file__).parents[2] / "recipes" / "examples"
 
 
-def run_example(name: str, output: Path, *words: str) -> str:
-    """Run an example through the public command; what it printed."""
-    command = [sys.executable, "-m", "magistral_recipe", "run", str(EXAMPLES / name), "--output", str(output), *words]
-    done = subprocess.run(
-        command, capture_output=True, text=True, timeout=1200, env={**os.environ, "HF_HUB_OFFLINE": "1", "CI": "1"}
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert "Traceback" not in done.stdout + done.stderr
-    return done.stdout
+def run_example(name: str, output: Path, *words: str, anew: bool = False) -> str:
+    """Run an example through the public command, its processes started `anew` or not; what it printed."""
+    variables = {**os.environ, "HF_HUB_OFFLINE": "1", "CI": "1"}
+    begin = preloaded.start_anew if anew else preloaded.start
+    process = begin(["run", str(EXAMPLES / name), "--output", str(output), *words], variables)
+    text, _ = process.communicate(timeout=1200)
+    assert process.returncode == 0, text
+    assert "Traceback" not in text
+    return text
 
 
 def statuses(run: Path) -> dict[str, str]:

@@ -17,6 +17,7 @@ os.environ["TRL_EXPERIMENTAL_SILENCE"] = "1"
 import pytest
 import torch
 from peft import LoraConfig, get_peft_model
+from preloaded import join
 from tiny_policy import LETTERS, policy, problems, settings, tokenizer
 from vllm_stand_in import Policy, put_in_place
 
@@ -126,4 +127,5 @@ def main(folder: Path, changes: dict, *words: str) -> None:
 
 
 if __name__ == "__main__":
+    join()
     main(Path(sys.argv[1]), json.loads(sys.argv[2]), *sys.argv[3:])

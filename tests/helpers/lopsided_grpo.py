@@ -9,6 +9,7 @@ from pathlib import Path
 
 import trl
 from datasets import Dataset
+from preloaded import join
 from tiny_grpo import model_and_tokenizer
 
 from magistral_recipe.rewards import CodeCorrectness, LanguageConsistency, MagistralReward, MathCorrectness
@@ -36,6 +37,7 @@ def train(output: Path) -> trl.GRPOTrainer:
 
 
 if __name__ == "__main__":
+    join()
     trainer = train(Path(sys.argv[1]))
     log = [entry for entry in trainer.state.log_history if "reward" in entry]
     record = {"trl": trl.__version__, "log": log, "processes": trainer.accelerator.num_processes}

@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 
 from datasets import Dataset
+from preloaded import join
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 from trl import GRPOConfig, GRPOTrainer
@@ -48,6 +49,7 @@ def train(output: Path, conversational: bool) -> GRPOTrainer:
 
 
 if __name__ == "__main__":
+    join()
     trainer = train(Path(sys.argv[1]), conversational=True)
     if trainer.accelerator.is_main_process:
         log = [entry for entry in trainer.state.log_history if "reward" in entry]

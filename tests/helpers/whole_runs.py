@@ -7,10 +7,11 @@ import json
 import os
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+
+import preloaded
 
 RECIPE = """\
 name: chain
@@ -68,26 +69,30 @@ def environment(folder: Path) -> dict[str, str]:
     }
 
 
-def start(recipe: Path, output: Path, *words: str) -> subprocess.Popen[str]:
-    """Start `magistral-recipe run` in a process group of its own."""
-    return subprocess.Popen(
-        [sys.executable, "-m", "magistral_recipe", "run", str(recipe), "--output", str(output), *words],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        env=environment(recipe.parent),
-        start_new_session=True,
-    )
+def start(recipe: Path, output: Path, *words: str, anew: bool = False) -> subprocess.Popen[str] | preloaded.Forked:
+    """Start `magistral-recipe run` in a process group of its own.
+
+    Args:
+        recipe: the file.
+        output: the run folder.
+        words: more of the command line.
+        anew: start the interpreter anew, and each stage's, as a person does; else they are forked from one that has
+            loaded the libraries.
+    """
+    begin = preloaded.start_anew if anew else preloaded.start
+    return begin(["run", str(recipe), "--output", str(output), *words], environment(recipe.parent))
 
 
-def run(recipe: Path, output: Path, *words: str) -> tuple[int, str]:
+def run(recipe: Path, output: Path, *words: str, anew: bool = False) -> tuple[int, str]:
     """Run to the end; exit code and output."""
-    process = start(recipe, output, *words)
+    process = start(recipe, output, *words, anew=anew)
     text, _ = process.communicate(timeout=600)
     return process.returncode, text
 
 
-def kill_when(process: subprocess.Popen[str], moment: Callable[[], bool], *, only_runner: bool = False) -> None:
+def kill_when(
+    process: subprocess.Popen[str] | preloaded.Forked, moment: Callable[[], bool], *, only_runner: bool = False
+) -> None:
     """Kill -9 the whole process group, or the runner alone, at a moment; fail if the run ends before it."""
     while not moment():
         if process.poll() is not None:

@@ -3,15 +3,15 @@
 import json
 import logging
 import math
+import os
 import pickle
-import subprocess
-import sys
 from pathlib import Path
 
 import families
 import pytest
 import torch
 from datasets import Dataset
+from preloaded import start_ranks
 from real_tokenizers import mistral_nemo, needs_mistral_common
 from transformers import LlamaConfig, LlamaForCausalLM
 from trl import GRPOConfig, GRPOTrainer
@@ -44,9 +44,7 @@ def test_two_steps_of_grpo(tmp_path, monkeypatch, conversational):
 
 @pytest.mark.slow
 def test_in_two_processes(tmp_path):
-    launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
-    result = subprocess.run([*launcher, SCRIPT, tmp_path], capture_output=True, text=True, timeout=300)
-    assert result.returncode == 0, result.stderr[-3000:]
+    start_ranks([str(SCRIPT), str(tmp_path)], 2, os.environ, tmp_path)
     found = json.loads((tmp_path / "result.json").read_text())
     assert found["processes"] == 2
     check(found["log"], found["reasons"], 8)

@@ -7,10 +7,9 @@ import json
 import os
 import shutil
 import signal
-import subprocess
-import sys
 from pathlib import Path
 
+import preloaded
 import pytest
 import tiny_policy
 import torch
@@ -227,8 +226,8 @@ def test_killed_at_any_moment_the_run_ends_with_the_same_weights(tmp_path, momen
 
     def start(folder, when):
         (tmp_path / folder).mkdir(exist_ok=True)
-        command = [sys.executable, str(script), str(tmp_path / folder), when]
-        return subprocess.run(command, env=dict(os.environ), capture_output=True, timeout=200, check=False).returncode
+        with open(tmp_path / "log.txt", "ab") as log:
+            return preloaded.start([str(script), str(tmp_path / folder), when], os.environ, output=log).wait(200)
 
     assert start("killed", moment) == -signal.SIGKILL
     assert start("killed", "never") == 0

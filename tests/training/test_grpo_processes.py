@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from preloaded import start_ranks
 from tiny_policy import policy
 from transformers import AutoModelForCausalLM
 
@@ -29,38 +30,33 @@ DRAWN = {**REFILL, "rollouts_every": 1}
 SAVED = {"save_strategy": "steps", "save_steps": 2}
 
 
-def launcher(processes: int, fsdp: bool) -> list[str]:
-    """The words before a script that start it in so many processes."""
-    if fsdp:
-        words = ["-m", "accelerate.commands.launch", "--config_file", str(SHARE_OUT), "--mixed_precision", "no"]
-        return [*words, "--num_processes", str(processes)]
-    if processes == 1:
-        return []
-    words = ["-m", "torch.distributed.run", "--nproc-per-node", str(processes), "--master-port", "0"]
-    return [*words, "--rdzv-backend", "c10d", "--rdzv-endpoint", "localhost:0"]
-
-
 def run(folder, processes, changes, *words):
     """Train on given completions in so many processes; weights and logs of the first."""
     folder.mkdir(parents=True, exist_ok=True)
-    fsdp = "fsdp" in words
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
     for name in ("WORLD_SIZE", "RANK", "LOCAL_RANK", "MASTER_ADDR", "MASTER_PORT"):
         environment.pop(name, None)
-    if fsdp:
-        hooks = [str(HELPERS / "fsdp_on_cpu"), environment.get("PYTHONPATH")]
-        environment["PYTHONPATH"] = os.pathsep.join(filter(None, hooks))
     script = [str(HELPERS / "given_completions.py"), str(folder), json.dumps(changes), *words]
+    if "fsdp" in words:
+        launch(script, processes, environment)
+    else:
+        start_ranks(script, processes, environment, folder)
+    return torch.load(folder / "weights.pt"), json.loads((folder / "log.json").read_text())
+
+
+def launch(script, processes, environment):
+    """Start a script through Accelerate, told that these processes are a GPU's."""
+    hooks = [str(HELPERS / "fsdp_on_cpu"), environment.get("PYTHONPATH")]
+    launcher = ["-m", "accelerate.commands.launch", "--config_file", str(SHARE_OUT), "--mixed_precision", "no"]
     done = subprocess.run(
-        [sys.executable, *launcher(processes, fsdp), *script],
-        env=environment,
+        [sys.executable, *launcher, "--num_processes", str(processes), *script],
+        env={**environment, "PYTHONPATH": os.pathsep.join(filter(None, hooks))},
         capture_output=True,
         text=True,
         timeout=400,
         check=False,
     )
     assert done.returncode == 0, done.stderr[-3000:]
-    return torch.load(folder / "weights.pt"), json.loads((folder / "log.json").read_text())
 
 
 @pytest.fixture(scope="module")

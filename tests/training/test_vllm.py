@@ -7,11 +7,11 @@ agree to rounding on every batch is the proof that the newest ones reached it.
 from __future__ import annotations
 
 import os
-import subprocess
 import sys
 import threading
 from pathlib import Path
 
+import preloaded
 import pytest
 import torch
 import vllm_stand_in
@@ -270,11 +270,14 @@ made.train()
 
 def test_a_server_that_does_not_answer_ends_the_run(tmp_path, base):
     """In a process of its own, which sits in a wait that no exception reaches."""
-    words = [sys.executable, "-c", SERVED, str(tmp_path), str(base), str(Path(__file__).parent)]
+    script = tmp_path / "served.py"
+    script.write_text(SERVED)
     path = os.pathsep.join([str(Path(vllm_stand_in.__file__).parent), *sys.path])
-    done = subprocess.run(words, env={**os.environ, "PYTHONPATH": path}, capture_output=True, text=True, timeout=240)
-    assert done.returncode == HUNG, done.stderr
-    assert "vLLM's server, generating, has not answered for 1 s: the run ends; start it again to go on" in done.stderr
+    words = [str(script), str(tmp_path), str(base), str(Path(__file__).parent)]
+    process = preloaded.start(words, {**os.environ, "PYTHONPATH": path})
+    told, _ = process.communicate(timeout=240)
+    assert process.returncode == HUNG, told
+    assert "vLLM's server, generating, has not answered for 1 s: the run ends; start it again to go on" in told
 
 
 def test_a_server_is_handed_merged_weights_and_the_stop_tokens(tmp_path, base, monkeypatch):

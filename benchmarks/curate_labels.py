@@ -1,7 +1,7 @@
 """How well the votes of samples tell wrong references: precision and recall of what `curate` sets aside for them.
 
     python benchmarks/curate_labels.py                            the embedded base after SFT on flawless traces
-    python benchmarks/curate_labels.py --quickstart runs/quickstart     the models of a finished quickstart beside it
+    python benchmarks/curate_labels.py --quickstart runs/quickstart     a quickstart's SFT and RL models beside it
 
 A seeded script takes training problems of the embedded task and gives a tenth of them a wrong answer, some units or a
 ten off, one set a seed; the recipe sees no word of which. A model draws 16 samples a problem at temperature 0.7; where
@@ -50,11 +50,17 @@ CURATE = """\
 def main() -> None:
     """Make the sets, run the recipes, count."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--problems", type=int, default=400)
+    parser.add_argument("--problems", type=int, default=300, help="of each seed")
     parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3])
     parser.add_argument("--steps", type=int, default=300, help="of SFT on flawless traces")
     parser.add_argument("--agreement", type=float, default=0.75)
-    parser.add_argument("--quickstart", type=Path, help="the folder of a finished run of recipes/quickstart.yaml")
+    parser.add_argument(
+        "--quickstart", type=Path, metavar="RUN", help="a run of a quickstart recipe: its first models vote, too"
+    )
+    parser.add_argument(
+        "--base", action=argparse.BooleanOptionalAction, default=True, help="the embedded base after SFT, or only RUN's"
+    )
+    parser.add_argument("--models", type=int, default=2, help="how many of RUN's models, those that are finished")
     parser.add_argument("--runs", type=Path, default=ROOT / "runs")
     options = parser.parse_args()
     folder = options.runs.resolve() / "labels"
@@ -62,13 +68,14 @@ def main() -> None:
     wrong = {seed: plant(folder, options.problems, seed) for seed in options.seeds}
     rows = tiny.traces(6000, flaws=FLAWLESS)
     (folder / "traces.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows), "utf-8")
-    models = {"SFT on flawless traces": ("tiny", SFT.format(steps=options.steps))}
-    for name, stage in (("the quickstart's SFT", "01-sft"), ("the quickstart's RL", "02-grpo")):
-        model = options.quickstart.resolve() / stage / "model" if options.quickstart else None
-        if model is not None and model.is_dir():
-            models[name] = (str(model), "")
+    models = {"SFT on flawless traces": ("tiny", SFT.format(steps=options.steps))} if options.base else {}
+    trained = sorted(options.quickstart.resolve().glob("??-*/model")) if options.quickstart else []
+    if options.quickstart and not trained:
+        parser.error(f"{options.quickstart}: no stage of it has a model yet")
+    for model in trained[: options.models]:
+        models[f"the quickstart's {model.parent.name[3:]}"] = (str(model), "")
     print(f"{options.problems} problems, a tenth of them wrong, seeds {options.seeds}, agreement {options.agreement}\n")
-    for number, (name, (model, first)) in enumerate(models.items()):
+    for number, (name, (model, first)) in enumerate(models.items(), start=not options.base):
         run = run_of(folder, number, model, first, options.seeds, options.agreement)
         told(name, run, 1 if first else 0, wrong)
 

@@ -26,6 +26,7 @@ from magistral_recipe.rewards import registry
 from magistral_recipe.stages.grpo import prompt_dataset
 from magistral_recipe.stages.training import chat_format
 from magistral_recipe.training.best import untouched_randomness
+from magistral_recipe.writing.thinking import Thinking
 
 Curve = list[tuple[float, float]]
 """(seconds of training, value)."""
@@ -140,7 +141,7 @@ def train_stock(
     torch.manual_seed(recipe.seed)
     trainer = GRPOTrainer(
         model=AutoModelForCausalLM.from_pretrained(start, dtype="float32"),
-        reward_funcs=[registry.build(name, options, chat.thinking) for name, options in config.named_rewards()],
+        reward_funcs=rewards_of(config, chat.thinking),
         args=GRPOConfig(
             str(output / "checkpoints"),
             use_cpu=device == "cpu",
@@ -178,6 +179,16 @@ def train_stock(
     plain = model.merge_and_unload() if recipe.model.lora else model
     plain.save_pretrained(output / "model")
     tokenizer.save_pretrained(output / "model")
+
+
+def rewards_of(config: Any, thinking: Thinking) -> list[Any]:
+    """The stage's rewards, punishing length as they do in this trainer, which tells them its limits."""
+    settings = config.trainer
+    rewards = [registry.build(name, options, thinking) for name, options in config.named_rewards()]
+    for reward in rewards:
+        if settings.get("overlong_cache") is not None and hasattr(reward, "set_limits"):
+            reward.set_limits(max_length=settings["max_completion_length"], cache=settings["overlong_cache"])
+    return rewards
 
 
 def _adapter(lora: Any) -> Any:

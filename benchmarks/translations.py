@@ -1,28 +1,40 @@
 """How well the checks of translations find planted faults, and how many right translations they drop.
 
-    python benchmarks/translations.py          faults in the parallel wordings of the embedded data, three seeds
+    python benchmarks/translations.py                         faults in the parallel wordings of the embedded data
+    python benchmarks/translations.py --solved-by MODEL       what `solve_samples` finds, by a model that solves
 
 The embedded model's problems exist in five languages, wording by wording: the same wording, the same alternatives, the
 same numbers in English and in another language are an original and a right translation. A fault is made of the right
-translation, and told by its name alone. The checks read both texts and ask no model.
+translation, and told by its name alone. The checks read both texts and ask no model; with `--solved-by` a model of the
+embedded task draws 4 samples of originals, of right translations and of those that the sense alone tells.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import random
 import re
+import subprocess
+import sys
 from collections import Counter
 from collections.abc import Callable
+from pathlib import Path
 from typing import NamedTuple
 
 from curate import wilson
 
+from magistral_recipe.curation.ratings import Tally
+from magistral_recipe.curation.rows import Dropped, Row
 from magistral_recipe.curation.survival import find_loss, says_enough
+from magistral_recipe.curation.translate import MOSTLY_SOLVED, ORIGINAL, drop_unsolved
+from magistral_recipe.data.problems import Problem
 from magistral_recipe.data.tiny.arithmetic import OPERATIONS, Exercise, Operation, draw
 from magistral_recipe.data.tiny.language import word_answer, word_problem, wordings
+from magistral_recipe.jsonlines import read_lines
 
 LANGUAGES = ("fr", "es", "de", "it")
+PROBLEM = ("id", "problem", "answer", "language")
 _ALTERNATIVES = re.compile(r"\[([^\]]*)\]")
 
 
@@ -53,7 +65,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--problems", type=int, default=1000, help="pairs a seed")
     parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3])
+    parser.add_argument("--solved-by", type=Path, metavar="MODEL", help="folder of a model of the embedded task")
+    parser.add_argument("--runs", type=Path, default=Path(__file__).parent.parent / "runs")
     arguments = parser.parse_args()
+    if arguments.solved_by is not None:
+        solved(arguments.solved_by.resolve(), arguments.problems, arguments.seeds[0], arguments.runs.resolve())
+        return
     found, of, reasons = Counter[str](), Counter[str](), Counter[tuple[str, str]]()
     for seed in arguments.seeds:
         for kind, reason in measured(arguments.problems, seed):
@@ -80,6 +97,72 @@ def measured(count: int, seed: int) -> list[tuple[str, str | None]]:
                 loss = find_loss(pair.english, text, pair.language)
                 results.append((kind, loss.reason if loss else None))
     return results
+
+
+SOLVE = """\
+name: solved
+model: {{path: {model}, dtype: float32}}
+thinking: {{system_prompt: none}}
+problems:
+  both: {{path: both.jsonl}}
+stages:
+  - curate:
+      problems: both
+      clean: null
+      duplicates: null
+      leaks: null
+      labels: null
+      difficulty: {{samples: {samples}, temperature: 0.7, max_new_tokens: 80, above: null, at_most: 1.0}}
+"""
+SAMPLES = 4
+
+
+def solved(model: Path, count: int, seed: int, runs: Path) -> None:
+    """Let a model solve originals and translations, and print what of these goes.
+
+    Args:
+        model: its folder.
+        count: pairs.
+        seed: of the pairs.
+        runs: where the run's folder is made.
+    """
+    random_, folder = random.Random(seed), runs / "solved"
+    rows: list[dict[str, str]] = []
+    for number in range(count):
+        pair = parallel(random_, LANGUAGES[number % len(LANGUAGES)], with_signs=False)
+        texts = {"original": pair.english, "right": pair.other}
+        texts |= {kind: text for kind, make in SENSE.items() if (text := make(pair, random_)) not in (None, pair.other)}
+        for kind, text in texts.items():
+            language = "en" if kind == "original" else pair.language
+            row = {"id": f"{number}/{kind}", "problem": text, "answer": str(pair.exercise.answer), "language": language}
+            rows.append(row if kind == "original" else {**row, ORIGINAL: f"{number}/original"})
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "both.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows), "utf-8")
+    (folder / "recipe.yaml").write_text(SOLVE.format(model=model, samples=SAMPLES), "utf-8")
+    command = [sys.executable, "-m", "magistral_recipe", "run", str(folder / "recipe.yaml")]
+    subprocess.run([*command, "--output", str(folder / "run")], check=True)
+    rates = {row["id"]: row["pass_rate"] for _, row in read_lines(folder / "run" / "01-curate" / "problems.jsonl")}
+    tallies = {id_: Tally(SAMPLES, round(rate * SAMPLES)) for id_, rate in rates.items()}
+    gone, of = Counter[str](), Counter[str]()
+    problems = {row["id"]: Row(Problem(**{name: row[name] for name in PROBLEM}), _note(row)) for row in rows}
+    for outcome in drop_unsolved(problems.values(), tallies):
+        row = outcome.row if isinstance(outcome, Dropped) else outcome
+        original = str(row.notes.get(ORIGINAL))
+        if original in rates and rates[original] >= MOSTLY_SOLVED:
+            kind = row.problem.id.partition("/")[2]
+            of[kind] += 1
+            gone[kind] += isinstance(outcome, Dropped)
+    easy = sum(rate >= MOSTLY_SOLVED for id_, rate in rates.items() if id_.endswith("/original"))
+    print(
+        f"\n{count:,} pairs, seed {seed}: {easy:,} originals are solved in at least half of {SAMPLES} samples; of these"
+    )
+    for kind in of:
+        low, high = wilson(gone[kind], of[kind])
+        print(f"{kind:44} {gone[kind]:6,} of {of[kind]:6,} go  {gone[kind] / of[kind]:6.1%} [{low:.1%}, {high:.1%}]")
+
+
+def _note(row: dict[str, str]) -> dict[str, str]:
+    return {ORIGINAL: row[ORIGINAL]} if ORIGINAL in row else {}
 
 
 def parallel(random_: random.Random, language: str, *, with_signs: bool) -> Pair:
@@ -240,6 +323,8 @@ FAULTS: dict[str, Fault] = {
     "two numbers swapped (sense alone tells)": _numbers_swapped,
     "another operation (sense alone tells)": _another_operation,
 }
+SENSE = {kind: make for kind, make in FAULTS.items() if "sense" in kind}
+"""What no reading tells."""
 
 
 if __name__ == "__main__":

@@ -8,8 +8,11 @@ import sys
 from pathlib import Path
 
 import pytest
-from gpu_check import supervisor
-from gpu_check.outcome import Outcome, Row, State, counts, exit_code, table
+import torch
+from gpu_check import stage, supervisor
+from gpu_check.bench import GIB, Bench, Peak
+from gpu_check.outcome import Findings, Outcome, Row, State, counts, exit_code, table
+from gpu_check.rounding import beyond_rounding
 from gpu_check.sections import SECTIONS, Section, chosen
 
 ROOT = Path(__file__).parents[1]
@@ -20,9 +23,9 @@ def helpers(monkeypatch):
     monkeypatch.setenv("PYTHONPATH", str(ROOT / "tests" / "helpers"))
 
 
-def checked(tmp_path, *names, budget=60.0, limit=60.0):
+def checked(tmp_path, *names, budget=60.0, limit=60.0, self_test=True):
     sections = [Section(name, f"gpu_sections:{name}", limit) for name in names]
-    return supervisor.check(supervisor.Settings(tmp_path, budget, self_test=True), sections)[0]
+    return supervisor.check(supervisor.Settings(tmp_path, budget, self_test=self_test), sections)[0]
 
 
 def test_every_way_to_end_has_its_state_and_its_line_and_ends_no_other_section(tmp_path):
@@ -43,10 +46,12 @@ def test_every_way_to_end_has_its_state_and_its_line_and_ends_no_other_section(t
     assert rows[0].outcome.figures["process"] != rows[-1].outcome.figures["process"]
 
 
-def test_a_section_that_hangs_is_ended_at_its_limit_and_the_next_one_runs(tmp_path):
-    rows = checked(tmp_path, "hangs", "passes", limit=0.3)
+@pytest.mark.parametrize("self_test", [True, False])
+def test_a_section_that_hangs_is_ended_at_its_limit_and_the_next_one_runs(tmp_path, self_test):
+    rows = checked(tmp_path, "hangs", "passes", limit=0.4, self_test=self_test)
     assert [row.outcome.state for row in rows] == [State.FAILED, State.PASSED]
-    assert rows[0].outcome.line.startswith("ended after its limit")
+    patient = self_test or not torch.cuda.is_available()  # a CPU may be in use by others, asked for or not
+    assert rows[0].outcome.line == f"ended after its limit of {2 if patient else 0} s"
 
 
 def test_a_budget_that_is_used_up_is_told_apart_from_failure(tmp_path, monkeypatch):
@@ -92,6 +97,67 @@ def test_sections_are_chosen_by_the_beginning_of_their_names():
     assert all(section.default for section in chosen(None))
     with pytest.raises(ValueError, match="no section begins with 'vlmm'"):
         chosen(["vlmm"])
+
+
+class Card:
+    """80 GiB, of which others hold 10 and this process's context half a GiB: what torch would say of it."""
+
+    def __init__(self, monkeypatch) -> None:
+        self.used, self.allocated, self.share = 10.5 * GIB, 0.0, 0.0
+        said = {
+            "is_available": lambda: True,
+            "mem_get_info": lambda: (80 * GIB - self.used, 80 * GIB),
+            "set_per_process_memory_fraction": lambda share: setattr(self, "share", share),
+            "max_memory_allocated": lambda: self.allocated,
+            "reset_peak_memory_stats": lambda: None,
+            "empty_cache": lambda: None,
+        }
+        for name, function in said.items():
+            monkeypatch.setattr(torch.cuda, name, function)
+
+
+def test_the_cap_holds_what_pytorch_may_take_and_a_peak_leaves_out_what_others_held(tmp_path, monkeypatch):
+    card = Card(monkeypatch)
+    assert not Bench(tmp_path, 24.0, self_test=True).gpu
+    assert card.share == 0.0
+    bench = Bench(tmp_path, 24.0)
+    assert bench.gpu
+    assert card.share == pytest.approx((24 - 0.6) / 80)  # the context counts, too
+    assert bench.cap_share == pytest.approx(24 / 80)
+    with bench.peak() as peak:
+        card.used, card.allocated = 22.5 * GIB, 8 * GIB
+    assert peak.device / GIB == pytest.approx(22.5 - 9.9)
+    assert peak.allocated == 8 * GIB
+
+
+@pytest.mark.parametrize(
+    ("device", "allocated", "needed", "broken"),
+    [
+        (20.0, 15.0, 19.0, ""),
+        (24.1, 15.0, 23.0, "the device held 24.10 GiB"),
+        (21.0, 15.0, 19.0, "19.00 GiB foretold for the device"),
+        (20.0, 16.6, 19.0, "allocated 16.60 GiB of 15.00 estimated"),
+        (20.0, 15.0, None, "check has no plan for it"),
+    ],
+)
+def test_a_stages_memory_is_held_to_the_cap_and_to_the_plan(tmp_path, monkeypatch, device, allocated, needed, broken):
+    Card(monkeypatch)
+    estimated = None if needed is None else 15 * GIB
+    ran = stage.StageRun(
+        tmp_path, [], [], Peak(int(device * GIB), int(allocated * GIB)), estimated, needed and needed * GIB
+    )
+    found = Findings()
+    stage.judge_memory(Bench(tmp_path, 24.0), found, ran)
+    assert found.broken == ([broken] if broken else [])
+    assert found.held
+
+
+def test_one_rounding_is_allowed_and_two_are_not():
+    exact = torch.rand(4096, dtype=torch.float64, generator=torch.Generator().manual_seed(0)) + 0.5
+    once = exact.bfloat16()
+    assert beyond_rounding(once, exact) == 0
+    assert beyond_rounding((3 * exact).bfloat16() / 3, exact) > 0
+    assert beyond_rounding(once + once * 2**-6, exact) == 4096
 
 
 @pytest.mark.slow

@@ -7,17 +7,17 @@ import gc
 import importlib.util
 import os
 import platform
+import subprocess
+import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
 from gpu_check.outcome import MissingPieceError
+from magistral_recipe.machine import GIB, versions
 
-GIB = 2**30
-LIBRARIES = ("torch", "transformers", "trl", "peft", "accelerate", "bitsandbytes", "vllm")
 _CONTEXT = int(0.6 * GIB)
 """The most that a CUDA context of this process is taken to hold; more than that is somebody else's."""
 
@@ -87,10 +87,9 @@ class Bench:
     def machine(self) -> dict[str, Any]:
         """The machine in words and numbers; only what can be told without torch where there is none."""
         found: dict[str, Any] = {
-            "python": platform.python_version(),
             "system": platform.platform(),
             "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
-            "versions": {name: found for name in LIBRARIES if (found := _version(name))},
+            "versions": versions(),
             "gpu": None,
         }
         if self._self_test:
@@ -133,8 +132,6 @@ class Bench:
 
     def tidy(self) -> None:
         """Give back what nobody refers to any more."""
-        import sys
-
         gc.collect()
         if "torch" in sys.modules and self.gpu:
             import torch
@@ -162,11 +159,15 @@ def _sampled(measure: Callable[[], int], seconds: float = 0.005) -> Iterator[lis
         values.append(measure())
 
 
-def _version(name: str) -> str | None:
-    try:
-        return version(name)
-    except PackageNotFoundError:
-        return None
+def python(words: Sequence[str]) -> None:
+    """Run Python with some words; its output goes to the log.
+
+    Raises:
+        RuntimeError: where it fails.
+    """
+    done = subprocess.run([sys.executable, *words], stdin=subprocess.DEVNULL, check=False)
+    if done.returncode:
+        raise RuntimeError(f"{' '.join(words)[-120:]} ended with exit code {done.returncode}")
 
 
 def need(*packages: str) -> None:

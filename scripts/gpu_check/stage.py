@@ -98,9 +98,6 @@ def run(bench: Bench, name: str, given: Mapping[str, Any], *, again: bool = Fals
 
     Returns:
         What came of it.
-
-    Raises:
-        MissingPieceError: where this version of the package has no such key.
     """
     from magistral_recipe import layout
     from magistral_recipe.chain.run_folder import places_of

@@ -163,7 +163,7 @@ def _worked(settings: Settings, sections: Sequence[Section], log: Path, deadline
                 line = f"ended after {took:.0f} s, when the budget was used up"
                 rows.append(Row(section.name, took, Outcome(State.OUT_OF_TIME, line)))
                 break
-            limit = section.limit * (_PATIENCE if settings.self_test else 1)
+            limit = section.limit * (1 if machine.get("gpu") else _PATIENCE)
             if loaded and took > limit:  # the libraries' own start counts for the budget alone
                 line = f"ended after its limit of {limit:.0f} s"
                 rows.append(Row(section.name, took, Outcome(State.FAILED, line)))
@@ -214,6 +214,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         parser.error(str(error))
     budget = given.budget_s or (sum(section.limit for section in sections) if given.only else Settings.budget)
     settings = Settings(given.out.resolve(), budget, given.cap_gib, given.self_test)
+    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))  # so that the worker ends with it
     started = time.monotonic()
     rows, machine = check(settings, sections)
     proves = bool(machine.get("gpu")) and not settings.self_test

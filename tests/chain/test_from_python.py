@@ -36,8 +36,15 @@ class Frame:
 
     columns = ("q", "a")
 
-    def to_dict(self, orient: str):
-        assert orient == "records"
+    def itertuples(self, index: bool, name: str | None):
+        assert (index, name) == (False, None)
+        return (tuple(row.values()) for row in ROWS)
+
+
+class PolarsFrame:
+    """What is asked of a frame of polars."""
+
+    def to_dicts(self):
         return ROWS
 
 
@@ -53,7 +60,7 @@ def loaded(tmp_path, monkeypatch):
 def test_rows_in_memory_become_the_sets_that_the_recipe_speaks_of(loaded, tmp_path):
     from datasets import Dataset
 
-    for rows in (ROWS, Frame(), Dataset.from_list(ROWS), {"train": ROWS}):
+    for rows in (ROWS, Frame(), PolarsFrame(), Dataset.from_list(ROWS), {"train": ROWS}):
         given = recipe()
         magistral_recipe.run_recipe(given, problems=rows, traces=TRACES)
         assert given == recipe()  # the person's own mapping stays
@@ -78,7 +85,7 @@ def test_mistakes_are_told_as_those_of_a_file(loaded):
     wrong = recipe() | {"sed": 3}
     with pytest.raises(RecipeError, match=r"sed: unknown key\. Did you mean 'seed'"):
         magistral_recipe.run_recipe(wrong, problems=ROWS, traces=TRACES)
-    with pytest.raises(DataError, match="row 0 is a int"):
+    with pytest.raises(DataError, match="row 1 is a int"):
         magistral_recipe.run_recipe(recipe(), problems=[1])
     with pytest.raises(DataError, match="no rows were given"):
         magistral_recipe.run_recipe(recipe(), problems=[])

@@ -13,10 +13,11 @@ from toy_stage import CountStage
 from magistral_recipe.chain import run_folder
 from magistral_recipe.chain.ranks import announce, follow
 from magistral_recipe.chain.run_folder import RunFolder, places_of
-from magistral_recipe.chain.stage_process import compiled_when_called, failure_message, load_libraries, run_stage
+from magistral_recipe.chain.stage_process import failure_message, load_libraries, run_stage
 from magistral_recipe.check.recipe_file import load_recipe
 from magistral_recipe.errors import RunError
 from magistral_recipe.files import read_json
+from magistral_recipe.loading import compiled_when_called
 from magistral_recipe.machine import World
 from magistral_recipe.stages import STAGES
 
@@ -196,10 +197,18 @@ def test_what_modules_compile_as_they_are_loaded_is_compiled_once_when_it_is_cal
     assert compiled == [{}, {"dynamic": False}]
 
 
-def test_loading_trainers_loads_no_compiler():
-    code = (
-        "import sys; from magistral_recipe.chain.stage_process import load_libraries; from magistral_recipe.stages.sft "
-        "import SftStage; load_libraries(SftStage); assert 'trl.trainer.sft_trainer' in sys.modules; "
-        "sys.exit('torch._inductor.compile_fx' in sys.modules)"
-    )
-    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+@pytest.mark.parametrize(
+    "loading",
+    [
+        "from magistral_recipe.chain.stage_process import load_libraries; from magistral_recipe.stages.sft import "
+        "SftStage; load_libraries(SftStage); assert 'trl.trainer.sft_trainer' in sys.modules",
+        "from magistral_recipe.check.trainers import section_mistakes; from magistral_recipe.check.recipe_file import "
+        "load_recipe; assert not [*section_mistakes(load_recipe('r.yaml'))]; assert 'trl.trainer.sft_config' in "
+        "sys.modules",
+    ],
+)
+def test_neither_a_stage_nor_the_check_before_it_loads_a_compiler(loading, tmp_path):
+    recipe = "name: r\nmodel: {path: tiny}\nstages: [{sft: {traces: {tiny: true, count: 4}}}]\n"
+    (tmp_path / "r.yaml").write_text(recipe)
+    code = f"import sys; {loading}; sys.exit('torch._inductor.compile_fx' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False, cwd=tmp_path).returncode == 0

@@ -126,3 +126,29 @@ def test_a_local_model_that_could_not_be_loaded_is_a_mistake(tmp_path, spoil, sa
     (mistake,) = found["mistakes"]
     assert (mistake["key"], mistake["line"]) == ("model.path", 2)
     assert said in mistake["message"]
+
+
+def test_a_small_file_is_read_as_a_whole_once(tmp_path, monkeypatch):
+    """Its rows are counted, and held against those of the set that is evaluated, from one reading."""
+    text = "".join(json.dumps({"problem": f"What is {n} + 1?", "answer": str(n + 1)}) + "\n" for n in range(400))
+    (tmp_path / "mine.jsonl").write_text(text)
+    (tmp_path / "theirs.jsonl").write_text(text[: len(text) // 2].rpartition("\n")[0] + "\n")
+    recipe = """\
+name: x
+model: {path: tiny}
+thinking: {system_prompt: none}
+problems: {mine: {path: mine.jsonl}, theirs: {path: theirs.jsonl}}
+stages:
+  - grpo: {problems: mine, rewards: [math], trainer: {max_completion_length: 64}}
+  - evaluate: {problems: theirs, max_new_tokens: 8}
+"""
+    read, whole = readers.read_rows, []
+
+    def counted(path, *given):
+        yield from read(path, *given)
+        whole.append(path.name)
+
+    monkeypatch.setattr(readers, "read_rows", counted)
+    found = document(tmp_path, recipe)
+    assert any("not held out" in warning["message"] for warning in found["warnings"])
+    assert whole.count("mine.jsonl") == 1

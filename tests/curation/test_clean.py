@@ -40,12 +40,25 @@ GOES = [
     ("Find it.", "N/A", cleaning.UNREADABLE),
     ("Find it.", "Proof omitted.", cleaning.UNREADABLE),
     ("?!", "4", cleaning.EMPTY),
+    ("Zeige: Für alle $n$ gilt $n<2^n$.", "wahr", cleaning.PROOF),
+    ("求：(1) $f(1)$的值；(2) $f(2)$的值。", "3, 5", cleaning.PARTS),
+    ("设 $f(x)=x^2$. (Ⅰ) 求 $f(1)$; (Ⅱ) 求 $f(2)$.", "1;4", cleaning.PARTS),
+    ("①求A；②求B。", "1, 2", cleaning.PARTS),
+    ("Calculate the following: a) 2+3 b) 4*5 c) 10/2", "5, 20, 5", cleaning.PARTS),
+    ("Draw a diagram of the situation.", "diagram", cleaning.UNREADABLE),
+    ("Is it continuous?", "It is continuous everywhere since it is a polynomial function of x", cleaning.PROSE),
+    ("How much is 2+3?\nOptions: A 4, B 5, C 6", "B", cleaning.NO_STATEMENT),
 ]
 STAYS = [
     ("It is easy to show that $x>0$. Find $x$ if $x^2=4$.", "2"),
     ("Find $f(1)$, where (i) $f(x+y)=f(x)+f(y)$ and (ii) $f(2)=4$.", "2"),
     ("Points A, B and C lie on a line. AB = 3. Find BC.", "4"),
     ("Who is the oldest?", "Alice"),
+    ("Prove that the value does not depend on $x$, and determine the value for $x=1$.", "2"),
+    ('Tom asks: "What is 5+5?" Ann says 10. What is the product of the two numbers Tom named?', "25"),
+    ("The answer to part (a) of a quiz was 12 and to part (b) was 30. What is their mean?", "21"),
+    ("Let $a$ and $b$ be as follows: (a) $a=3$; (b) $b=4$. What is $a+b$?", "7"),
+    ("Find $n$, given the following: (1) $n$ is even; (2) $3<n<5$.", "4"),
     ("How many solutions are there?", "infinitely many"),
     ("Find all $x$ with $x^2 = 4$.", "x = 2 \\text{ or } x = -2"),
     ("Find the set of divisors of 6.", "\\{1, 2, 3, 6\\}"),
@@ -73,6 +86,28 @@ def test_problems_without_anything_that_decides_go():
         "Add them.", None, kind="code", tests='{"type": "stdio", "cases": [{"input": "1 2", "output": "3"}]}'
     )
     assert isinstance(kept, Row)
+
+
+@pytest.mark.parametrize(
+    ("text", "letter"),
+    [
+        ("What is $2+3$? a) 4 b) 5 c) 6", "b"),
+        ("What is $2+3$? [A] 4 [B] 5 [C] 6", "B"),
+        ("What is $2+3$?（ ） A．4 B．5 C．6 D．7", "B"),
+        ("What is $2+3$? A、4 B、5 C、6", "(B)"),
+        ("What is $2+3$? А) 4 Б) 5 В) 6", "Б"),
+        ("What is $2+3$?\n$\\textbf{(A)}\\ 4\\qquad\\textbf{(B)}\\ 5\\qquad\\textbf{(C)}\\ 6$", "B"),
+    ],
+)
+def test_options_in_other_layouts(text, letter):
+    kept = outcome(text, letter)
+    assert isinstance(kept, Row), kept.reason
+    assert (kept.problem.problem, kept.problem.answer) == ("What is $2+3$?", "5")
+
+
+def test_a_formula_in_front_of_the_options_keeps_its_dollars():
+    kept = outcome("$\\frac12+\\frac12=$\n$\\textbf{(A)}\\ 1\\quad\\textbf{(B)}\\ 2\\quad\\textbf{(C)}\\ 3$", "A")
+    assert kept.problem.problem == "$\\frac12+\\frac12=$"
 
 
 CHOICES = [

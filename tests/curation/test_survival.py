@@ -25,10 +25,11 @@ def test_a_right_translation_survives_and_a_wrong_one_is_told_what_it_lost(case)
 def test_every_reason_has_a_case():
     told = {
         *(survival.NUMBERS, survival.FORMULAS, survival.SIGNS, survival.LANGUAGE, survival.LEFT, survival.QUESTION),
-        *(survival.LENGTH, survival.SAME, survival.EMPTY),
+        *(survival.LENGTH, survival.SAME, survival.EMPTY, survival.TALK, survival.SHORTER),
+        survival.OPPOSITE,
     }
     assert {case["loss"] for case in CASES} == told | {None}
-    assert len(CASES) == 30
+    assert len(CASES) == 118
 
 
 def test_what_exactly_is_said():

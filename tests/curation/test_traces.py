@@ -32,6 +32,12 @@ def trace(text, **fields):
     return row_of_trace(Trace(problem=PROBLEM.problem, completion=text, **fields), Thinking())
 
 
+def test_short_traces_that_exist_are_left_out_too():
+    rows = [trace(completion(4), answer="4"), trace(completion(4, "Four." * 9), answer="4")]
+    found = list(verified(rows, Scorer(Thinking()), 20, lambda text: len(text.split())))
+    assert [each.reason if isinstance(each, Dropped) else None for each in found] == [None, traces.SHORT]
+
+
 def test_existing_traces_are_held_against_our_own_rewards():
     rows = [
         trace(completion(4), answer="4", language="en"),

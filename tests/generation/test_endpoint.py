@@ -27,7 +27,7 @@ def requests(count):
     return [Request(f"p{n}", 0, [{"role": "user", "content": f"What is {n} + 2?"}]) for n in range(count)]
 
 
-def drawn(url, asked, *, clock=None, told=None, thinking=None, **keys):
+def drawn(url, asked, *, clock=None, told=None, thinking=None, finished=0, **keys):
     """What is finished, and the error that ended it."""
     clock = clock or FakeClock()
     config = EndpointConfig(endpoint=url, name="m", **keys)
@@ -35,15 +35,16 @@ def drawn(url, asked, *, clock=None, told=None, thinking=None, **keys):
         config,
         thinking,
         tell=(told if told is not None else []).append,
+        finished=finished,
         clock=Clock(clock.now, clock.wall, clock.pause),
     )
-    finished, error = [], None
+    answered, error = [], None
     try:
         for batch in generator.stream(asked, SAMPLING):
-            finished += batch
+            answered += batch
     except (DataError, RunError) as caught:
         error = caught
-    return sorted(finished, key=lambda done: done.request.id), error, generator
+    return sorted(answered, key=lambda done: done.request.id), error, generator
 
 
 def test_a_request_a_sample_with_a_seed_of_its_own_and_at_most_so_many_at_once(monkeypatch):
@@ -75,8 +76,10 @@ MISHAPS = {
     "no JSON": Reply("upstream timed out"),
     "JSON of another kind": Reply([1, 2]),
     "no choices": Reply({"choices": []}),
-    "no token count": Reply({"choices": said("x").data["choices"]}),
+    "no token count and nothing said": Reply({"choices": said("").data["choices"]}),
     "an empty answer": said("", 0),
+    "an empty answer of many tokens": said("", 40),
+    "white space": said(" \n", 2),
     "no content": said(None, 0),
     "content of another kind": said({"a": 1}),
     "bytes that are no text": Reply("\udcff\udcfe"),
@@ -220,6 +223,84 @@ def test_a_few_refused_requests_are_left_out_and_told_and_many_are_an_error():
     assert generator.budget.requests == 3
 
 
+def test_one_refused_prompt_of_a_small_set_is_left_out_and_all_of_them_are_an_error():
+    refused = Reply({"error": {"message": "too long"}}, 400)
+    one = lambda number, body: refused if "What is 4 +" in str(body["messages"]) else said("fine")  # noqa: E731
+    told = []
+    with loopback(one) as endpoint:
+        finished, error, _ = drawn(endpoint.url, requests(6), told=told)
+        assert error is None
+        assert (len(finished), len(told)) == (5, 1)
+        _, error, _ = drawn(endpoint.url, requests(6)[4:5])
+    assert "refuses 1 of 1 requests" in str(error)
+
+
+def test_a_prompt_with_empty_answers_alone_is_left_out_and_never_stored():
+    empty = lambda number, body: said("", 9) if "What is 4 +" in str(body["messages"]) else said("fine")  # noqa: E731
+    told = []
+    with loopback(empty) as endpoint:
+        finished, error, _ = drawn(endpoint.url, requests(6), told=told, retries=1)
+    assert error is None
+    assert all(done.text == "fine" for done in finished)
+    assert len(finished) == 5
+    assert "as for 'p4': an empty answer, 2 times" in told[0]
+
+
+def test_refused_prompts_that_are_asked_first_again_do_not_stop_a_later_start():
+    """Ten of three hundred are refused; a budget ends the first start, and the second one begins with those ten."""
+    bad = {f"What is {n} + 2?" for n in range(0, 100, 10)}
+    refused = Reply({"error": {"message": "too long"}}, 400)
+    script = lambda number, body: refused if body["messages"][0]["content"] in bad else said("fine")  # noqa: E731
+    with loopback(script) as endpoint:
+        first, error, _ = drawn(endpoint.url, requests(300), max_requests=200)
+        assert "stopped at max_requests" in str(error)
+        done = {each.request.id for each in first}
+        rest = [request for request in requests(300) if request.id not in done]
+        told = []
+        later, error, _ = drawn(endpoint.url, rest, told=told, finished=len(first))
+    assert error is None
+    assert len(first) + len(later) == 290
+    assert "refuses 10 of 110 requests" in told[0]
+
+
+def test_an_endpoint_that_counts_no_tokens_is_believed_and_said_so():
+    told = []
+    with loopback(lambda number, body: Reply({"choices": said("x" * 80).data["choices"]})) as endpoint:
+        finished, error, generator = drawn(endpoint.url, requests(3), told=told)
+    assert error is None
+    assert [(done.text, done.tokens) for done in finished] == [("x" * 80, 20)] * 3
+    assert told == [f"m at {endpoint.url[7:-3]}: counts no tokens; they are estimated, those of prompts left out"]
+    assert generator.budget.tokens == 60
+
+
+def test_an_endpoint_that_asks_for_no_time_is_given_more_and_more():
+    clock = FakeClock()
+    busy = Reply("", 429, {"Retry-After": "0"})
+    with loopback(lambda number, body: busy if number < 4 else said("fine")) as endpoint:
+        finished, _, _ = drawn(endpoint.url, requests(1), clock=clock)
+    assert len(finished) == 1
+    assert clock.pauses == [1, 2, 4]  # none before the second try
+
+
+def test_a_long_wait_is_told():
+    told = []
+    busy = Reply({"error": "daily limit"}, 429, {"Retry-After": "900"})
+    with loopback(lambda number, body: busy if number == 0 else said("fine")) as endpoint:
+        drawn(endpoint.url, requests(1), told=told)
+    assert told == [f"m at {endpoint.url[7:-3]}: asks to wait 900 s (429: daily limit)"]
+
+
+def test_the_parts_of_a_limit_of_all_processes_are_the_limit(monkeypatch):
+    config = EndpointConfig(endpoint="http://host/v1", name="m", max_requests=7, max_tokens_total=2)
+    parts = []
+    for rank in range(3):
+        monkeypatch.setenv("WORLD_SIZE", "3")
+        monkeypatch.setenv("RANK", str(rank))
+        budget = EndpointGenerator(config).budget
+        parts.append((budget.max_requests, budget.max_tokens))
+    assert parts == [(3, 1), (2, 1), (2, 0)]
+
+
 @pytest.mark.parametrize("keys", [{"max_requests": 10}, {"max_tokens_total": 120}])
 def test_a_budget_stops_it_cleanly_and_the_next_run_goes_on(keys):
     with loopback(lambda number, body: said("fine")) as endpoint:  # 12 tokens each
@@ -264,7 +345,7 @@ def test_thoughts_in_a_field_of_their_own_are_joined_with_the_recipes_tags():
     cut = said(None, 8, "length", reasoning_content="Two and").data
     assert text(cut) == "[THINK]Two and"
     assert read_answer(json.dumps(cut).encode(), thinking).truncated
-    assert read_answer(json.dumps(said("").data).encode(), thinking).text == ""  # the model ended at once
+    assert read_answer(json.dumps(said("", 1).data).encode(), thinking).text == ""  # the model ended at once
     with pytest.raises(Refused, match="filter"):
         text(said("", 0, "content_filter").data)
     with pytest.raises(TryAgain, match="no numbers"):

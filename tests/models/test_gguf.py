@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import importlib.util
+import io
 import json
 
 import pytest
 import torch
+from rich.console import Console
 
+from magistral_recipe.check.proof import prove_recipe
+from magistral_recipe.check.recipe_file import load_recipe
 from magistral_recipe.check.wiring import prove_wiring
 from magistral_recipe.data.problems import Problem, Trace
 from magistral_recipe.models.config import LoraSettings, ModelConfig
@@ -57,6 +61,25 @@ def test_gguf_takes_lora_and_comes_out_as_a_plain_folder(tmp_path):
     out = again.generate(prompt, max_new_tokens=12, do_sample=False)
     assert "Paris" in decode_completion(words, out[0, prompt.shape[1] :].tolist())
     assert merge_gap(again, load_model(ModelConfig(path=str(folder))), ids) == 0.0
+
+
+def test_what_is_proven_before_a_run_reads_its_header_once(tmp_path, monkeypatch):
+    import gguf
+
+    opened = []
+
+    class Counting(gguf.GGUFReader):
+        def __init__(self, *given):
+            opened.append(given)
+            super().__init__(*given)
+
+    monkeypatch.setattr(gguf, "GGUFReader", Counting)
+    (tmp_path / "r.yaml").write_text(
+        f"name: r\nmodel: {{path: '{PATH}', lora: {{r: 4, alpha: 8}}}}\n"
+        "stages: [{sft: {traces: {sums: train, count: 8}, trainer: {max_steps: 1}}}]\n"
+    )
+    prove_recipe(load_recipe(tmp_path / "r.yaml"), Console(file=io.StringIO()))
+    assert len(opened) == 1
 
 
 def test_its_header_is_read_once_for_all_parts_and_gives_what_transformers_gives(monkeypatch):

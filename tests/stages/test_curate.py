@@ -82,6 +82,7 @@ def test_the_evaluation_sets_are_kept_out_unless_told_otherwise(tmp_path):
             "only a later stage makes",
         ),
         ("  - traces: {}\n", "expected either `sets`, traces that exist, or `problems`"),
+        ("  - traces: {sets: [{tiny: true}], samples: 4}\n", "goes with `problems`, which a model solves"),
         (
             "  - sft: {traces: trace}\n  - traces: {problems: raw}\n",
             "no `traces` stage 'trace'",
@@ -103,7 +104,7 @@ def curated(folder):
 WITHOUT_A_MODEL = """\
   - curate: {problems: raw, difficulty: null, labels: null}
   - curate: {name: second, again: curate, difficulty: null, labels: null}
-  - traces: {sets: [{tiny: true, count: 40}]}
+  - traces: {sets: [{tiny: true, count: 40}], min_tokens: 20}
   - count: {problems: curate}
 """
 

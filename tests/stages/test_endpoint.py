@@ -194,8 +194,36 @@ def test_a_translation_that_stops_halfway_goes_on_and_what_is_lost_is_told(tmp_p
     }
     french = next(row for row in rows if row["id"] == "fr/p0")
     assert (french["problem"], french["answer"], french["difficulty"]) == (SAID["French"].format(0), "2", 0.0)
+    solved = out / "01-curate" / "steps"
+    (step,) = solved.glob("??-solved in translation.jsonl")
+    before = step.read_bytes()
+    step.write_bytes(before.replace(b"fr/p0", b"fr/q0", 1))  # a step that was harmed is run again, with the same votes
+    code, text = run(recipe, out)
+    assert code == 0, text
+    assert step.read_bytes() == before
     page = (out / "report.html").read_text()
     assert "a number lost or added" in page
     assert "ajoute a few et 2" in page
     assert "stays, translation of" in page
     assert SAID["French"].format(0) in html.unescape(page)
+
+
+@pytest.mark.slow
+def test_two_processes_translate_as_one_does(tmp_path):
+    left = []
+    for processes in (1, 2):
+        with loopback(translator) as endpoint:
+            recipe, out = written(tmp_path, endpoint.url), tmp_path / f"run-{processes}"
+            text = CURATE.replace("duplicates: null", f"duplicates: null\n      launch: {{num_processes: {processes}}}")
+            recipe.write_text(text.replace("URL", endpoint.url).replace("MORE", "concurrency: 1"))
+            code, shown = run(recipe, out)
+            assert code == 0, shown
+        assert len(endpoint.bodies) == 9 * 2 + 18 + 16 * 2, "nothing is asked twice"
+        stage = out / "01-curate"
+        files = sorted(stage.glob("translations/samples*.jsonl"))
+        assert len(files) == processes, "each process has drawn its share"
+        funnel = json.loads((stage / "funnel.json").read_text())
+        texts = sorted(line for file in files for line in file.read_bytes().splitlines())
+        counts = [{name: step[name] for name in ("name", "rows_in", "rows_out", "dropped")} for step in funnel["steps"]]
+        left.append(((stage / "problems.jsonl").read_bytes(), counts, funnel["examples"], texts))
+    assert left[0] == left[1]

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
-from gpu_check.bench import GIB, Bench, need
+from gpu_check.bench import GIB, Bench, need, python
 from gpu_check.outcome import Findings, MissingPieceError
 from gpu_check.supervisor import SCRIPTS
 
@@ -60,10 +58,8 @@ def _beside(path: str) -> Path:
 
 
 def _command(bench: Bench, found: Findings, words: list[str]) -> None:
-    """Run Python with some words, and note the device's peak; its output goes to the log."""
+    """Run Python with some words, and note the device's peak."""
     with bench.peak() as peak:
-        done = subprocess.run([sys.executable, *words], stdin=subprocess.DEVNULL, check=False)
+        python(words)
     if bench.gpu:
         found.figures["peak_gib"] = peak.device / GIB
-    if done.returncode:
-        raise RuntimeError(f"{' '.join(words)[:120]} ended with exit code {done.returncode}")

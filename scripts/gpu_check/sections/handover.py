@@ -11,6 +11,7 @@ from gpu_check import stage
 from gpu_check.bench import Bench, need
 from gpu_check.made import model_folder
 from gpu_check.outcome import Findings
+from gpu_check.rounding import beyond_rounding
 from gpu_check.sections.training import QLORA
 
 LIMIT = 0.5
@@ -37,7 +38,6 @@ def quantized(bench: Bench, found: Findings) -> None:
 
 def _against_definition(bench: Bench, folder: Path, base: Path) -> tuple[float, float, int]:
     """Share of merged weights that are off, share that the adapter has moved, and how many layers there were."""
-    import torch
     from bitsandbytes import functional
     from safetensors.torch import load_file
 
@@ -55,8 +55,7 @@ def _against_definition(bench: Bench, folder: Path, base: Path) -> tuple[float, 
         numbers = functional.dequantize_4bit(packed, state).double()
         exact = numbers + scale * (up.to(bench.device).double() @ down.to(bench.device).double())
         given = merged[f"{name}.weight"].to(bench.device).double()
-        room = exact.abs() * torch.finfo(torch.bfloat16).eps / 2 * 1.01 + 1e-7
-        wrong += int(((given - exact).abs() > room).sum())
+        wrong += beyond_rounding(given, exact)
         moved += int((given != numbers).sum())
         total += exact.numel()
         count += 1

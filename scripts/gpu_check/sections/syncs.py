@@ -6,7 +6,9 @@ from typing import Any
 
 from gpu_check.bench import Bench
 from gpu_check.made import model_folder
-from gpu_check.outcome import Findings, MissingPieceError
+from gpu_check.outcome import Findings
+from gpu_check.rounding import beyond_rounding
+from magistral_recipe.training.handing_over import merged_weights
 
 SYNCS = 20
 
@@ -15,10 +17,6 @@ def twenty_syncs(bench: Bench, found: Findings) -> None:
     """This project's merged sync, and beside it PEFT's merge in place, as stock TRL does it."""
     import torch
 
-    try:
-        from magistral_recipe.training.handing_over import merged_weights
-    except ImportError as error:
-        raise MissingPieceError(f"magistral_recipe.training.handing_over ({error})") from error
     model = _adapted(bench)
     base = {name: value for name, value in model.named_parameters() if "lora_" not in name}
     before = {name: value.detach().clone() for name, value in base.items()}
@@ -61,7 +59,6 @@ def _move(model: Any, noise: Any) -> None:
 
 def _off(model: Any, handed: dict[str, Any]) -> float:
     """Share of the adapted weights further from W + s·B·A, taken in float64, than rounding to their type is."""
-    import torch
     from peft.tuners.lora import LoraLayer
 
     wrong = total = 0
@@ -70,8 +67,6 @@ def _off(model: Any, handed: dict[str, Any]) -> float:
             continue
         down, up = (side["default"].weight.detach().double() for side in (layer.lora_A, layer.lora_B))
         exact = layer.get_base_layer().weight.detach().double() + layer.scaling["default"] * (up @ down)
-        given = handed[f"{name}.weight"].double()
-        room = exact.abs() * torch.finfo(torch.bfloat16).eps / 2 * 1.01 + 1e-7
-        wrong += int(((given - exact).abs() > room).sum())
+        wrong += beyond_rounding(handed[f"{name}.weight"], exact)
         total += exact.numel()
     return wrong / total

@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import json
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 from gpu_check import stage
-from gpu_check.bench import GIB, Bench, need
+from gpu_check.bench import GIB, Bench, need, python
 from gpu_check.made import model_folder, problem_file
 from gpu_check.outcome import Findings, MissingPieceError
 from gpu_check.sections.training import LORA, QLORA
+from magistral_recipe.training.checks import GAP_LIMIT, QUANTIZED_GAP_LIMIT
 
-GAPS = {"none": 0.05, "nf4": 0.15}
+GAPS = {"none": GAP_LIMIT, "nf4": QUANTIZED_GAP_LIMIT}
 """Nats a token between sampler and trainer, by the base's quantization: beyond them the trainer itself stops."""
 
 
@@ -114,6 +113,4 @@ def _command(bench: Bench, words: list[str]) -> None:
     if bench.gpu:
         share = f"functools.partial(vllm.LLM, gpu_memory_utilization={0.9 * bench.cap_share:.4f})"
         code = f"import functools, vllm; vllm.LLM = {share}; {code}"
-    done = subprocess.run([sys.executable, "-c", code, *words], stdin=subprocess.DEVNULL, check=False)
-    if done.returncode:
-        raise RuntimeError(f"{' '.join(words)[:120]} ended with exit code {done.returncode}")
+    python(["-c", code, *words])

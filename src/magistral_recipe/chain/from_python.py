@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import html
 import warnings
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ from magistral_recipe import layout
 from magistral_recipe.chain.run import RunOptions, run_recipe
 from magistral_recipe.check.plan import load_telling_all
 from magistral_recipe.check.recipe_file import recipe_of
+from magistral_recipe.data.readers import rows_of
 from magistral_recipe.errors import DataError, RecipeError
 from magistral_recipe.files import read_json, write_atomically
 from magistral_recipe.jsonlines import lines_text, read_lines
@@ -171,7 +172,7 @@ def _by_name(problems: Any) -> bool:
 
 def _written(rows: Any, file: Path) -> str:
     file.parent.mkdir(parents=True, exist_ok=True)
-    text = lines_text(_rows(rows))
+    text = lines_text(_rows(rows, file.stem))
     if not text:
         raise DataError(f"{file.stem}: no rows were given")
     if not file.is_file() or file.read_text("utf-8") != text:  # one that is written anew looks changed
@@ -179,13 +180,8 @@ def _written(rows: Any, file: Path) -> str:
     return str(file.absolute())
 
 
-def _rows(rows: Any) -> Iterable[Mapping[str, Any]]:
-    """Rows of a frame, of a data set, or of a list."""
-    if callable(getattr(rows, "to_dict", None)) and hasattr(rows, "columns"):  # pandas
-        rows = rows.to_dict(orient="records")
-    elif callable(getattr(rows, "to_dicts", None)):  # polars
-        rows = rows.to_dicts()
-    for number, row in enumerate(rows):
+def _rows(rows: Any, name: str) -> Iterator[Mapping[str, Any]]:
+    for place, row in rows_of(rows, name):
         if not isinstance(row, Mapping):
-            raise DataError(f"row {number} is a {type(row).__name__}, not a mapping of columns")
-        yield dict(row)
+            raise DataError(f"{place} is a {type(row).__name__}, not a mapping of columns")
+        yield row

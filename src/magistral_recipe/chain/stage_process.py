@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import functools
 import gc
 import importlib
 import logging
@@ -24,6 +23,7 @@ from magistral_recipe.chain.run_folder import StagePlace, places_of
 from magistral_recipe.check.recipe_file import load_recipe
 from magistral_recipe.errors import FULL, MagistralRecipeError
 from magistral_recipe.foreign import naming_only
+from magistral_recipe.loading import quickly_loaded
 from magistral_recipe.machine import World
 from magistral_recipe.recipe.sections import BASE, LoadedRecipe, Stage, StageContext
 
@@ -141,46 +141,16 @@ def stage_process(run: Path, index: int, recipe_folder: Path) -> int:
 
 
 def load_libraries(stage: Stage) -> None:
-    """Load what a stage needs while nobody looks for garbage, of which modules leave little: a fifth of the seconds.
-
-    Nor is it looked for among them later: every collection was a quarter of a second.
+    """Load what a stage needs, and never look for garbage among it: every collection would take a quarter of a second.
 
     Args:
         stage: which; a module that is missing is missed where it is needed.
     """
-    gc.disable()
-    try:
-        for name in stage.libraries:
-            with contextlib.suppress(ImportError), compiled_when_called():
-                importlib.import_module(name)
-    finally:
-        gc.enable()
+    for name in stage.libraries:
+        with contextlib.suppress(ImportError), quickly_loaded():
+            importlib.import_module(name)
     gc.collect()
     gc.freeze()
-
-
-@contextlib.contextmanager
-def compiled_when_called() -> Iterator[None]:
-    """Let functions that modules compile as they are loaded be compiled at their first call.
-
-    bitsandbytes, which PEFT loads wherever it is installed, so compiles four, and with them comes torch's whole
-    compiler: a quarter of all seconds that a stage's libraries take, for what only quantized models call.
-    """
-    import torch
-
-    compile_now = torch.compile
-
-    def compile_later(function: Any = None, **options: Any) -> Any:
-        if function is None:
-            return functools.partial(compile_later, **options)
-        made = functools.cache(lambda: compile_now(function, **options))
-        return functools.wraps(function)(lambda *arguments, **keywords: made()(*arguments, **keywords))
-
-    torch.compile = compile_later
-    try:
-        yield
-    finally:
-        torch.compile = compile_now
 
 
 def silent(event: Mapping[str, Any]) -> None:

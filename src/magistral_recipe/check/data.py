@@ -48,6 +48,7 @@ class LookedAt:
         warnings: what is worth knowing of them, likewise.
         counts: how many rows each has, in words, by what a person calls it.
         rows: how many rows each has that were counted, by the set's or the stage's name.
+        whole: all rows of those that were read as a whole, by the set's name or the number of the stage.
     """
 
     problems: dict[str, Sequence[Problem]] = field(default_factory=dict)
@@ -56,6 +57,7 @@ class LookedAt:
     warnings: list[tuple[KeyPath, str]] = field(default_factory=list)
     counts: dict[str, str] = field(default_factory=dict)
     rows: dict[str, int] = field(default_factory=dict)
+    whole: dict[str | int, Sequence[Any]] = field(default_factory=dict)
 
 
 def hub_data(loaded: LoadedRecipe) -> list[str]:
@@ -103,6 +105,8 @@ def look_at_data(loaded: LoadedRecipe, thinking: Thinking, looks: HubLooks) -> L
             whole = _whole(source, loaded.folder, thinking, result)
             if whole is not None:
                 found.rows[name] = len(whole.rows)
+                if whole is not result:
+                    found.whole[place] = whole.rows
             what = f"traces of '{name}'" if isinstance(place, int) else f"'{name}'"
             found.counts[what] = _counted(source, whole) + (f" ({result.shape})" if result.shape else "")
             found.warnings += [(path, line) for line in result.warnings()]

@@ -16,6 +16,7 @@ from magistral_recipe.check.perfect import completion_with
 from magistral_recipe.check.trials import Path, name_of, proves, score
 from magistral_recipe.check.wiring_report import Fault, Finding
 from magistral_recipe.data.problems import Problem
+from magistral_recipe.excerpt import excerpt
 from magistral_recipe.rewards.base import Reason, Reward
 from magistral_recipe.rewards.registry import RewardFunction
 from magistral_recipe.verifiers.answers import references_of
@@ -23,7 +24,6 @@ from magistral_recipe.verifiers.answers import references_of
 _MOST_WORDS = 8  # of an answer in words; what is longer is an explanation
 _SHOWN = 3
 _MARKS = (("####", "hashes"), ("\\boxed", "boxed"))  # with what `answer_in` calls the place
-_WIDTH = 60
 ABOUT_ANSWERS = (Reason.WRONG, Reason.RESTATED, Reason.UNREADABLE, Reason.HEDGE, Reason.TIMEOUT)
 """Why an answer earns nothing that was found and read: not for the completion's form."""
 
@@ -90,10 +90,10 @@ class Unearned(NamedTuple):
     reason: str
 
     def __str__(self) -> str:
-        text = f"{_cut(self.reference)!r}"
+        text = f"{excerpt(self.reference)!r}"
         if not self.wrote:
             return f"{text} (nothing in it could be boxed)"
-        return f"{text} (a person would box {_cut(self.wrote)!r}{f': {self.reason}' if self.reason else ''})"
+        return f"{text} (a person would box {excerpt(self.wrote)!r}{f': {self.reason}' if self.reason else ''})"
 
 
 def prove_references(
@@ -185,8 +185,3 @@ def _way_out(unearned: Sequence[Unearned], of: int) -> str:
         "The answer column holds the answer alone (`columns: {answer: …}` names it, `answer_in:` says where in it the "
         "answer stands); a problem without a short answer can't be graded"
     )
-
-
-def _cut(text: str) -> str:
-    text = " ".join(text.split())
-    return text if len(text) <= _WIDTH else f"{text[: _WIDTH - 1]}…"

@@ -32,6 +32,7 @@ from magistral_recipe.errors import DataError, RecipeError
 from magistral_recipe.foreign import only_names
 from magistral_recipe.machine import GIB, describe_device, version_of, versions
 from magistral_recipe.models.config import ModelConfig
+from magistral_recipe.models.gguf import header_read_once
 from magistral_recipe.models.paths import hub_id
 from magistral_recipe.models.shape import ModelShape, find_shape
 from magistral_recipe.recipe.sections import BASE, LoadedRecipe, Recipe
@@ -102,7 +103,7 @@ def check_recipe(
         card = named_device(device)
         if vllm_keys(loaded):
             outcome.mistakes += _vllm(loaded, device, looks)
-        with looks.as_reached():
+        with looks.as_reached(), header_read_once(base_model_config(loaded.recipe, loaded.folder).is_gguf):
             shape, lengths = _look(loaded, console, looks, outcome, probe)
     except RecipeError as error:
         outcome.mistakes += error.problems

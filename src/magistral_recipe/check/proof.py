@@ -14,6 +14,7 @@ from magistral_recipe.check.trainers import check_trainers, training_stages, vll
 from magistral_recipe.check.wiring_report import WiringReport
 from magistral_recipe.data.problems import Trace
 from magistral_recipe.errors import RecipeError
+from magistral_recipe.models.gguf import header_read_once
 from magistral_recipe.models.paths import hub_id
 from magistral_recipe.recipe.sections import LoadedRecipe
 from magistral_recipe.stages.training import base_model_config, chat_format
@@ -70,10 +71,9 @@ def prove_recipe(loaded: LoadedRecipe, console: Console) -> None:
         RecipeError: a trainer section is wrong, vLLM, or the wiring: the message says which part was lost where.
         DataError: the model's tokenizer or the data cannot be loaded.
     """
-    model = hub_id(base_model_config(loaded.recipe, loaded.folder).path)
-    with HubLooks(
-        needed=bool(model or hub_data(loaded))
-    ).as_reached():  # else its clients try for minutes, file by file
+    config = base_model_config(loaded.recipe, loaded.folder)
+    looks = HubLooks(needed=bool(hub_id(config.path) or hub_data(loaded)))
+    with looks.as_reached(), header_read_once(config.is_gguf):  # else the hub's clients try for minutes, file by file
         check_trainers(loaded)
         if wrong := [*vllm_mistakes(loaded)]:
             raise RecipeError(wrong)

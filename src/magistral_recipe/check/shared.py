@@ -40,7 +40,9 @@ def shared_sets(loaded: LoadedRecipe, looked: LookedAt) -> list[tuple[KeyPath, s
     for name in evaluated_sets(recipe):
         source = recipe.problems[name]
         load = partial(load_problems, source, loaded.folder, None)
-        problems: Sequence[Problem] = _whole(source, loaded.folder, looked.problems.get(name, ()), load)
+        problems: Sequence[Problem] = looked.whole.get(name) or _whole(
+            source, loaded.folder, looked.problems.get(name, ()), load
+        )
         for each, rows in trained.values() if problems else ():
             shared = each.shared_with(rows, source, problems)
             if shared.shared:
@@ -63,11 +65,12 @@ def _training_rows(each: TrainingSet, loaded: LoadedRecipe, looked: LookedAt) ->
         return ()
     if isinstance(source, TracesSource):
         index = next(i for i, stage in enumerate(loaded.recipe.stages) if stage.name == each.stage)
+        place: str | int = index
         first: Sequence[Named] = looked.traces.get(index, ())
     else:
-        name = next(name for name, other in loaded.recipe.problems.items() if other is source)
-        first = looked.problems.get(name, ())
-    return _whole(source, loaded.folder, first, lambda: each.rows(loaded.folder))
+        place = next(name for name, other in loaded.recipe.problems.items() if other is source)
+        first = looked.problems.get(place, ())
+    return looked.whole.get(place) or _whole(source, loaded.folder, first, lambda: each.rows(loaded.folder))
 
 
 def _whole(

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import nullcontext
 from pathlib import Path
 from tempfile import gettempdir
 
 from magistral_recipe.check.machine_facts import VLLM_REMEDY, vllm_mistake
 from magistral_recipe.check.trainer_fields import trainer_mistakes
 from magistral_recipe.errors import DataError, RecipeError
+from magistral_recipe.loading import quickly_loaded
 from magistral_recipe.machine import version_of, vllm_four_bits_mistake, wanted_by
 from magistral_recipe.models.architecture import checkpoint_mistake
 from magistral_recipe.models.paths import why_not_here
@@ -52,11 +54,13 @@ def section_mistakes(loaded: LoadedRecipe) -> Iterator[str]:
     """
     output = Path(gettempdir()) / "magistral-recipe-check"
     stages = training_stages(loaded)
-    for index, stage in stages:
+    with quickly_loaded() if stages else nullcontext():
+        classes = [stage.trainer_class() for _, stage in stages]
+    for (index, stage), kind in zip(stages, classes, strict=True):
         path = ("stages", index, stage.kind, "trainer")
         given = run_arguments(output, loaded.recipe, stage.trainer)
         without = stage.model_copy(update={"trainer": {}}).arguments(given)
-        for key, message in trainer_mistakes(stage.trainer_class(), stage.trainer, without, stage.trainer_choices):
+        for key, message in trainer_mistakes(kind, stage.trainer, without, stage.trainer_choices):
             yield loaded.mistake((*path, key) if key else path, message)
     for key, message in loaded.recipe.model.training_mistakes() if stages else ():
         yield loaded.mistake(("model", key), message)

@@ -12,7 +12,7 @@ import unicodedata
 from collections.abc import Iterable, Iterator
 from functools import partial
 
-from magistral_recipe.curation.choices import asks_about_options, find_choices, is_value, letter_of
+from magistral_recipe.curation.choices import asks_about_options, find_choices, is_value, letter_of, lists_options
 from magistral_recipe.curation.defaults import MultipleChoice
 from magistral_recipe.curation.rows import Dropped, Outcome, Row
 from magistral_recipe.curation.workers import each_in
@@ -30,8 +30,9 @@ UNREADABLE, PROSE, NOTHING_DECIDES = (
 )
 EMPTY = "no text is left"
 
-MOST_WORDS = 4
-"""Words of an answer in words that a model can be expected to hit: a name, "infinitely many"."""
+MOST_WORDS, MOST_WITH_SIGNS = 4, 8
+"""Words of an answer in words that a model can be expected to hit: a name, "infinitely many"; and of one with signs and
+numbers among them."""
 
 
 def clean(rows: Iterable[Row], *, multiple_choice: MultipleChoice = "rewrite", workers: int = 1) -> Iterator[Outcome]:
@@ -60,7 +61,11 @@ def _cleaned(row: Row, multiple_choice: MultipleChoice) -> Outcome:
         return _with_tests(row)
     if is_proof(problem.problem):
         return Dropped(row, PROOF)
-    if multiple_choice != "keep" and isinstance(problem.answer, str) and (found := find_choices(problem.problem)):
+    if (
+        multiple_choice != "keep"
+        and isinstance(problem.answer, str)
+        and (found := find_choices(problem.problem, problem.answer))
+    ):
         if multiple_choice == "drop":
             return Dropped(row, CHOICE)
         letter = letter_of(problem.answer)
@@ -68,9 +73,13 @@ def _cleaned(row: Row, multiple_choice: MultipleChoice) -> Outcome:
         if right is None or not found.question or asks_about_options(found.question) or not is_value(right):
             return Dropped(row, NO_STATEMENT, {"options": found.options})
         row = row.changed(problem=found.question, answer=right).noted(options=found.options)
-    elif multiple_choice != "keep" and _only_a_letter(problem) and asks_about_options(problem.problem):
+    elif (
+        multiple_choice != "keep"
+        and _only_a_letter(problem)
+        and (asks_about_options(problem.problem) or lists_options(problem.problem))
+    ):
         return Dropped(row, NO_STATEMENT)
-    if asks_for_parts(row.problem.problem):
+    if asks_for_parts(row.problem.problem, str(row.problem.answer)):
         return Dropped(row, PARTS)
     if reason := why_uncheckable(row.problem):
         return Dropped(row, reason)
@@ -139,7 +148,7 @@ _TO_PROVE = re.compile(
     r"give\s+a\s+proof\b)|"
     r"\bprove that\b|\b(?:démontre[rz]?|montre[rz]?|prouve[rz]?) que\b|\b(?:demuestr[ae]|demostrar|prueb[ae]|pruebe|"
     r"muestr[ae]) que\b|\b(?:dimostra(?:re|te)?|mostra(?:re|te)?|prova(?:re|te)?) che\b|"
-    r"\b(?:beweise[n]?|zeige[n]?)(?: sie)?,? dass\b|докажите|доказать,? что|证明|證明|試證|求证|求證",
+    r"\b(?:beweise[n]?|zeige[n]?)(?: sie)?(?:,? dass\b|\s*:)|докажите|доказать,? что|证明|證明|試證|求证|求證",
     re.IGNORECASE,
 )
 _ASKS = re.compile(
@@ -150,24 +159,45 @@ _ASKS = re.compile(
     re.IGNORECASE,
 )
 _SENTENCE = re.compile(r"(?<=[.!?;。！？；])\s*|\n+")
+_AND_THEN_ASKS = re.compile(
+    r"(?:[,;]|\band|\bthen|\bhence)\s+(?:(?:and|then|hence|also)\s+)*"
+    r"(?:find|determine|compute|calculate|evaluate|give|trouve[rz]?|calcule[rz]?|détermine[rz]?|halla|calcula|berechne)\b",
+    re.IGNORECASE,
+)
+_QUOTED = re.compile(r"[“\"«„][^“”\"«»„\n]{1,200}[”\"»“]")
 
 
 def is_proof(text: str) -> bool:
     """Say whether a problem asks for a proof and for nothing that could be checked."""
     if not _TO_PROVE.search(text):
         return False
-    return not any(_ASKS.search(part) and not _TO_PROVE.search(part) for part in _SENTENCE.split(text))
+    return not _AND_THEN_ASKS.search(text) and not any(
+        _ASKS.search(part) and not _TO_PROVE.search(part) for part in _SENTENCE.split(text)
+    )
 
 
 _PART = re.compile(
-    r"(?:(?<=^)|(?<=[\s.:;,?(]))(?:\(([a-h]|i{1,3}|iv|v|[1-9])\)|([a-h]|i{1,3}|iv|v|[1-9])\))(?=\s|\$|\\)"
+    r"(?:(?<=^)|(?<=[\s.:;,?：；。，]))(?:\(([a-h]|i{1,3}|iv|v|I{1,3}|IV|V|[1-9])\)|([a-h]|i{1,3}|iv|v|[1-9])\))"
+    r"(?=\s|\$|\\|[\u4e00-\u9fff])"
 )
-_ORDERS = (tuple("abcdefgh"), ("i", "ii", "iii", "iv", "v"), tuple("123456789"))
-_NAMED_PART = re.compile(r"\b(?:part|question|partie|parte|teil)\s*(?:\(?([a-d1-4])\)?)\s*[:.)]", re.IGNORECASE)
+_ORDERS = (tuple("abcdefgh"), ("i", "ii", "iii", "iv", "v"), ("I", "II", "III", "IV", "V"), tuple("123456789"))
+_NAMED_PART = re.compile(
+    r"(?:^|[\n.?!;])\W{0,4}(?:part|question|partie|parte|teil)\s*(?:\(([a-d1-4])\)|([a-d1-4])\s*[:.)])", re.IGNORECASE
+)
+_CIRCLED = dict(zip("①②③④⑤⑥⑦⑧⑨", (f" ({number}) " for number in range(1, 10)), strict=True))
+_SIGNS = str.maketrans({**_CIRCLED, "（": "(", "）": ")", "Ⅰ": "I", "Ⅱ": "II", "Ⅲ": "III", "Ⅳ": "IV", "Ⅴ": "V"})
+_ASKS_FOR_EACH = re.compile(r"(?:[:：]|\bfollowing\b[^.?!]{0,40}[:：]?)\s*$")
+_SEVERAL = re.compile(r"[,;，；\s]")
 
 
-def asks_for_parts(text: str) -> bool:
-    """Say whether a problem asks for several things: lettered parts of which two ask, or two questions."""
+def asks_for_parts(text: str, answer: str = "") -> bool:
+    """Say whether a problem asks for several things: lettered parts of which two ask, or two questions.
+
+    Args:
+        text: the problem.
+        answer: the reference; parts behind "calculate:" are asked for where it holds several values.
+    """
+    text = _QUOTED.sub(" ", text).translate(_SIGNS)
     for order in _ORDERS:
         marks = [match for match in _PART.finditer(text) if (match[1] or match[2]) in order]
         names = [match[1] or match[2] for match in marks]
@@ -176,7 +206,10 @@ def asks_for_parts(text: str) -> bool:
             bodies = [text[mark.end() : end] for mark, end in zip(marks, ends, strict=True)]
             if sum(bool(_ASKS.search(body) or "?" in body or _TO_PROVE.search(body)) for body in bodies) >= 2:
                 return True
-    if len({match[1].casefold() for match in _NAMED_PART.finditer(text)}) >= 2:
+            lead = _SENTENCE.split(text[: marks[0].start()].rstrip())[-1]
+            if _ASKS_FOR_EACH.search(lead) and _ASKS.search(lead) and _SEVERAL.search(answer.strip()):
+                return True
+    if len({(match[1] or match[2]).casefold() for match in _NAMED_PART.finditer(text)}) >= 2:
         return True
     questions = [part for part in _SENTENCE.split(text) if part.rstrip().endswith(("?", "？")) and _ASKS.search(part)]
     return len(questions) >= 2
@@ -185,7 +218,9 @@ def asks_for_parts(text: str) -> bool:
 _PLACEHOLDER = re.compile(
     r"\W*(?:n/?a|none given|unknown|null|nan|todo|tbd|omitted|proof(?:s)?(?: (?:omitted|above|below|complete))?|"
     r"q\.?\s?e\.?\s?d\.?|see .*|refer to .*|(?:answers?|results?) (?:may|will|can) vary.*|(?:no|not) (?:answer|given|"
-    r"available|provided|applicable|unique).*|as above|trivial|proved|proven|shown|\?+|-+|\.+|_+)\W*",
+    r"available|provided|applicable|unique).*|as (?:above|below|shown)|trivial|proved|proven|shown|"
+    r"(?:a |the )?(?:diagram|graph|sketch|drawing|construction|figure|plot)(?: (?:above|below|as shown|omitted))?|"
+    r"略|见解析|証明略|доказано|demostrado|dimostrato|cqfd|\?+|-+|\.+|_+)\W*",
     re.IGNORECASE | re.DOTALL,
 )
 
@@ -214,4 +249,4 @@ def _bare(answer: str) -> str:
 
 def _is_prose(answer: str) -> bool:
     words = re.findall(r"[^\W\d_]{2,}", re.sub(r"\\[A-Za-z]+", " ", _bare(answer)))
-    return len(words) > MOST_WORDS and isinstance(read(answer), Words)
+    return len(words) > MOST_WITH_SIGNS or (len(words) > MOST_WORDS and isinstance(read(answer), Words))

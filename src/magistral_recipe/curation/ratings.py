@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
 
+from magistral_recipe.curation.contradiction import contradicts
 from magistral_recipe.curation.rows import Dropped, Outcome, Row
 from magistral_recipe.data.problems import Problem
 from magistral_recipe.evaluation.evaluate import drawn_samples
@@ -143,6 +144,9 @@ def each_sample(folder: Path) -> Iterator[Sample]:
 def drop_wrong_labels(rows: Iterable[Row], tallies: dict[str, Tally], *, agreement: float = 0.75) -> Iterator[Outcome]:
     """Set problems aside whose samples agree on an answer that isn't the reference (Magistral §4).
 
+    An answer that a reward would not pay, but that may be the reference in another form (rounded, in words, the letter
+    of an option), is no such; nor is one that nobody could compare with it.
+
     Args:
         rows: read one after the other.
         tallies: of `rate_problems`.
@@ -154,11 +158,19 @@ def drop_wrong_labels(rows: Iterable[Row], tallies: dict[str, Tally], *, agreeme
     for row in rows:
         tally = tallies.get(row.problem.id)
         votes = tally.votes() if tally is not None and _may_agree(tally, agreement) else []
-        if tally is None or not votes or votes[0][2] or votes[0][1] < agreement * tally.samples:
+        if tally is None or not _speak_against(row.problem, votes, agreement * tally.samples):
             yield row
             continue
         shown = [{"answer": answer, "samples": count, "right": right} for answer, count, right in votes[:5]]
         yield Dropped(row, WRONG_LABEL, {"votes": shown, "samples": tally.samples})
+
+
+def _speak_against(problem: Problem, votes: Sequence[tuple[str, int, bool]], least: float) -> bool:
+    """Whether enough votes are for one answer, and that is another one than the reference in whatever form."""
+    if not votes:
+        return False
+    answer, count, right = votes[0]
+    return not right and count >= least and contradicts(problem, answer)
 
 
 def _may_agree(tally: Tally, agreement: float) -> bool:

@@ -2,8 +2,8 @@ r"""What a translation must keep: every number, every formula, every sign; in th
 
 Held against the original by reading both, without a model. Numbers may change their spelling ("1,000" to "1.000", "3"
 to "drei"), formulas the words inside `\text{}`, a sign may become its word ("+" to "plus"). What only the sense tells,
-such as "more" for "fewer" or two numbers that change places in words, is not seen here: a model that solves the
-original and not the translation tells that.
+such as two numbers that change places, is not seen here: a model that solves the original and not the translation
+tells that.
 """
 
 from __future__ import annotations
@@ -15,19 +15,22 @@ from collections.abc import Iterator
 from itertools import chain
 from typing import NamedTuple
 
-from magistral_recipe.curation.number_words import NUMBER_WORDS_IN
+from magistral_recipe.curation.numbers_kept import numbers_lost
+from magistral_recipe.curation.opposites import opposites
 from magistral_recipe.verifiers.language.detect import ENOUGH_LETTERS, detect
 
 EMPTY, CUT, SAME = "no translation", "a translation cut at the limit", "the original as it was"
 NUMBERS, FORMULAS, SIGNS = "a number lost or added", "a formula changed", "a sign lost or added"
 LANGUAGE, LENGTH = "not in the language asked for", "much shorter or longer than the original"
 LEFT, QUESTION = "a sentence left as it was", "the question lost"
+TALK, SHORTER = "an answer or talk beside the problem", "a sentence lost"
+OPPOSITE = "the opposite of what the original says"
 
 SHORTEST, LONGEST = 0.5, 2.0
 """How many letters a translation may have for each of the original's, where that has `ENOUGH` of them."""
 ENOUGH = 40
-_WRITTEN_SHORT = {"zh": 2.0, "ja": 2.0}
-"""How many letters `detect` counts there for each that would be written in English."""
+_USUAL_LENGTH = {"fr": 1.1, "es": 1.05, "it": 1.05, "de": 1.1, "zh": 1.4, "ja": 1.6}
+"""How many letters `detect` counts there, as a rule, for each that would be written in English."""
 
 
 class Loss(NamedTuple):
@@ -115,7 +118,7 @@ def _taken_apart(text: str) -> _Parts:
 
     def kept(match: re.Match[str]) -> str:
         if _A_NUMBER.fullmatch(match[0]):  # whether a number stands between dollars is a matter of taste
-            return f" {match[0].strip('$()[] ')} "
+            return f" {match[0].strip('$()[] ').replace('{,}', ',')} "
         if match[0].startswith("$") and _TWO_WORDS.search(_WORDS_INSIDE.sub("", match[0])):
             return match[0]  # two prices, and words between them
         formulas.append(match[0])
@@ -150,117 +153,24 @@ def _with_points(formula: str) -> str:
     return re.sub(r"(?<=\d),(?=\d)", ".", formula)
 
 
-# -------------------------------------------------------------------------------------------------- numbers
-
-# Blanks part thousands in French and Russian; a comma or a point parts thousands or decimals.
-_NUMBER = re.compile(r"\d+(?:[.,'\u2019\u00a0\u202f]\d+)*|\d{1,3}(?: \d{3})+(?!\d)")
-_SPACED = re.compile(r"(?<![\d.,])\d{1,3}(?:[ \u00a0\u202f]\d{3})+(?![\d])")
-_WORD = re.compile(r"[^\W\d_]+")
-_ALSO = {
-    **dict.fromkeys(("twice", "double", "doubled", "both", "pair", "couple", "half"), "2"),
-    **dict.fromkeys(("thrice", "triple", "tripled", "third", "thirds"), "3"),
-    **dict.fromkeys(("quarter", "quarters", "quadruple"), "4"),
-}
-_MISLEADING = {"fr": {"neuf"}, "it": {"sei"}, "es": {"once"}}
-"""Words that are numbers and also something else."""
-_ONE = {
-    "fr": "un une",
-    "es": "un uno una",
-    "it": "un uno una",
-    "de": "ein eine einen einem einer eines eins",
-    "ru": "один одна одно одну одного одной",
-    "pt": "um uma",
-    "nl": "een één",
-}
-"""One, which is an article or a word of many forms."""
-_UNDECIDED = frozenset({"2", "1"})
-"""Numbers that another language says where English doesn't: "les deux", "uno"."""
-
-
 def _numbers_lost(before: _Parts, after: _Parts, language: str) -> Loss | None:
-    wanted = Counter(_plain(match[0]) for match in _NUMBER.finditer(before.prose))
-    words = Counter(_words_of(before.prose, {**NUMBER_WORDS_IN["en"], **_ALSO}))
-    theirs = NUMBER_WORDS_IN.get(language, {})
-    said = Counter(_words_of(after.prose, theirs)) if language != "zh" else _in_chinese(after.prose)
-    said.update("1" for word in _WORD.findall(after.prose.casefold()) if word in _ONE.get(language, "").split())
-    added: list[str] = []
-    for readings in _readings(after.prose, wanted):
-        found = next((each for each in readings if wanted[each] > 0), None)
-        if found is not None:
-            wanted[found] -= 1
-            continue
-        found = next((each for each in readings if words[each] > 0), None)
-        if found is None:
-            added.append(readings[0])
-        else:
-            words[found] -= 1
-    lost = [number for number in wanted.elements() if not _take(said, number)]
-    if lost or added:
-        return Loss(NUMBERS, _told(Counter(lost), Counter(added)))
-    # A numeral in words that the original has neither in words nor in digits.
-    known = set(words) | {_plain(match[0]) for match in _NUMBER.finditer(before.prose)} | _UNDECIDED
-    unclear = {theirs[word] for word in _MISLEADING.get(language, ()) if word in theirs}
-    strange = [] if language == "zh" else [number for number in said if number not in known | unclear]
-    return Loss(NUMBERS, _told(Counter(), Counter(strange))) if strange else None
-
-
-def _take(counted: Counter[str], number: str) -> bool:
-    if counted[number] <= 0:
-        return False
-    counted[number] -= 1
-    return True
-
-
-def _words_of(prose: str, numbers: dict[str, str]) -> Iterator[str]:
-    for match in _WORD.finditer(prose.casefold()):
-        if (number := numbers.get(match[0])) is not None:
-            yield number
-
-
-def _in_chinese(prose: str) -> Counter[str]:
-    numbers = {**NUMBER_WORDS_IN["zh"], "一": "1"}
-    return Counter(number for sign in prose if (number := numbers.get(sign)) is not None)
-
-
-def _readings(prose: str, wanted: Counter[str]) -> Iterator[list[str]]:
-    """The numbers of a text, each with all that it may be: "1.000" is a thousand or one."""
-    spans = []
-    for match in _SPACED.finditer(prose):
-        joined = re.sub(r"\D", "", match[0])
-        if wanted[joined] > 0:
-            spans.append(match.span())
-            yield [joined]
-    for match in _NUMBER.finditer(prose):
-        if not any(start <= match.start() < end for start, end in spans):
-            yield list(dict.fromkeys((_plain(match[0]), _swapped(match[0]))))
-
-
-def _plain(number: str) -> str:
-    """A number as English writes it: commas part thousands, points decimals."""
-    number = re.sub(r"['\u2019\u00a0\u202f ]", "", number)
-    return _trimmed(re.sub(r",(?=\d{3}(?!\d))", "", number).replace(",", "."))
-
-
-def _swapped(number: str) -> str:
-    """A number as most others write it: points part thousands, commas decimals."""
-    number = re.sub(r"['\u2019\u00a0\u202f ]", "", number)
-    return _trimmed(re.sub(r"\.(?=\d{3}(?!\d))", "", number).replace(",", "."))
-
-
-def _trimmed(number: str) -> str:
-    number = number.rstrip("0").rstrip(".") if number.count(".") == 1 else number
-    return number.lstrip("0") or "0" if not number.startswith("0.") else number
+    lost, added = map(Counter, numbers_lost(before.prose, after.prose, language))
+    return Loss(NUMBERS, _told(lost, added)) if lost or added else None
 
 
 # ---------------------------------------------------------------------------------------------------- signs
 
-_SIGN = re.compile(r"(?<![^\W\d_])[-−](?=\s*[\d(])|(?<=[\d)])\s*[-−](?=\s)|[+×÷·*/=<>^√≤≥≠]")
+_WORD = re.compile(r"[^\W\d_]+")
+_SIGN = re.compile(r"(?<![^\W\d_])[-−](?=\s*[\d(])|(?<=[\d)])\s*[-−](?=\s)|[+×÷·*=<>^√≤≥≠]|(?<![^\W\d_])/(?![^\W\d_])")
 _SAME_SIGN = {"−": "-", "×": "*", "·": "*", "÷": "/", ":": "/"}
 _IN_WORDS = {
     "+": "plus add sum más suma più somma und addiere summe плюс сумма прибавь 加 和",
     "-": "minus subtract less moins menos meno minus минус вычти 减",
     "*": "times multiplied product fois multiplié par por veces volte mal multipliziert умножить раз 乘",
-    "/": "divided over divisé sur dividido entre diviso fratto geteilt durch разделить делить 除",
+    "/": "divided over divisé sur dividido entre diviso fratto geteilt durch разделить делить 除 "
+    "half third thirds quarter quarters fourth fourths fifth fifths sixth eighth tenth demi moitié tiers quart quarts "
+    "media mitad tercio tercios cuarto cuartos cuarta mezzo metà terzo terzi quarto quarti halb halbe halben hälfte "
+    "drittel viertel fünftel половина половину треть трети четверть четверти пятая 分之 半",
     "=": "equals equal is égale égal est igual es uguale è gleich ist равно равен 等",
 }
 
@@ -290,18 +200,81 @@ def _words_lost(original: str, translated: str, language: str) -> Loss | None:
     sentences = set(_sentences(original))
     if left := next((sentence for sentence in _sentences(translated) if sentence in sentences), None):
         return Loss(LEFT, left)
-    if _QUESTION.search(original) and not _QUESTION.search(translated):
+    if english := _english_left(translated):
+        return Loss(LEFT, english)
+    if _asks(original) and not _QUESTION.search(translated):
         return Loss(QUESTION)
+    if talk := _talk(original, translated):
+        return Loss(TALK, talk)
+    if opposite := next(opposites(original, translated, language), None):
+        return Loss(OPPOSITE, opposite)
     first, second = detect(original, ("en",)), detect(translated)
     agreed = second.language == language
-    if not agreed and not second.enough:  # too few words to be sure: what speaks for it must do
+    if not agreed and second.language is None:  # too few words to be sure: what speaks for it must do
         agreed = second.favourite == language and not second.rules_out(language)
     if not agreed:
         return Loss(LANGUAGE, f"rather {second.language or second.favourite or 'nothing'}")
-    length = second.letters / _WRITTEN_SHORT.get(language, 1.0)
+    length = second.letters / _USUAL_LENGTH.get(language, 1.0)
     if first.letters >= ENOUGH and not SHORTEST <= length / first.letters <= LONGEST:
         return Loss(LENGTH, f"{second.letters} letters for {first.letters}")
+    ends = [len(_FULL_STOP.findall(text)) for text in (original, translated)]
+    if ends[1] < ends[0] and length < MERGED * first.letters:
+        return Loss(SHORTER, f"{ends[1]} sentences of {second.letters} letters for {ends[0]} of {first.letters}")
     return None
+
+
+MERGED = 0.85
+"""Share of the usual length below which a translation of fewer sentences has lost one, rather than joined two."""
+_FULL_STOP = re.compile(r"(?<!\b[DMS]r)(?<!\bMrs)[.?!](?=\s|$)|[。？！]")
+_ENGLISH = re.compile(
+    r"\b(?:the|of|how|many|what|which|each|there|than|they|does|have|were|with|and|that|for|from|when|find|is|by|if|at|least|not)\b"
+)
+_FEW_ENGLISH = 3
+"""English words of this kind that a text in another language may have: a title, a name."""
+
+
+def _english_left(translated: str) -> str:
+    """English words that stand in a translation; none where they are so few that they may be a name."""
+    prose = _WORDS_INSIDE.sub(" ", _taken_apart(translated).prose)
+    found = _ENGLISH.findall(prose)
+    return " ".join(found[:5]) if len(found) >= _FEW_ENGLISH else ""
+
+
+_ANSWER = re.compile(
+    r"\b(?:(?:the )?answer(?: is|:)|la réponse (?:est|:)|(?:réponse|solution)\s*:|la respuesta es|"
+    r"(?:respuesta|solución):|la risposta è|(?:risposta|soluzione):|die antwort (?:ist|lautet)|(?:antwort|lösung):|"
+    r"ответ(?: равен|\s?[:—])|"
+    r"решение:)|答案(?:是|为|为：|：|:)|答[：:]|解[：:]",
+    re.IGNORECASE,
+)
+_PREFACE = re.compile(
+    r"^\W*(?:voici|aquí (?:está|tienes|tiene)|ecco|hier ist|вот|以下是|here(?: is|'s)|sure|bien sûr|claro|certo|"
+    r"natürlich|gerne|конечно|当然|好的)(?![^\W\d_])|"
+    r"(?:traduction|traducción|traduzione|übersetzung|перевод|翻译|译文|translation)[^.?!。]{0,30}[:：]",
+    re.IGNORECASE,
+)
+
+
+def _talk(original: str, translated: str) -> str:
+    """What a translation says that is none of the problem's: an answer, a word to whoever asked for it."""
+    for pattern, theirs in ((_ANSWER, r"answer|solution"), (_PREFACE, r"translat|^\W*here")):
+        found = pattern.search(translated)
+        if found and not re.search(theirs, original, re.IGNORECASE):
+            return found[0].strip()
+    if original.rstrip().endswith("?") and _asks(original) and not _QUESTION.search(translated.rstrip()[-3:]):
+        return translated.rstrip()[-60:]
+    return ""
+
+
+_INTERROGATIVE = re.compile(
+    r"\b(?:how|what|which|who|whose|when|where|why|is|are|does|do|did|can|will)\b", re.IGNORECASE
+)
+
+
+def _asks(original: str) -> bool:
+    """Whether it asks by a question; "calculate …?" is none."""
+    questions = [part for part in re.split(r"(?<=[.?!])\s+", original) if part.rstrip().endswith("?")]
+    return any(_INTERROGATIVE.search(part) for part in questions)
 
 
 _QUESTION = re.compile("[?？؟]")

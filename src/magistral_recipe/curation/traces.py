@@ -6,7 +6,7 @@ A trace is a row whose notes hold its completion; `traces.jsonl` is read by `tra
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
 
@@ -35,12 +35,19 @@ def row_of_trace(trace: Trace, thinking: Thinking) -> Row:
     return Row(Problem.model_validate({**fields, "kind": kind}), {COMPLETION: trace.text(thinking)})
 
 
-def verified(rows: Iterable[Row], scorer: Scorer) -> Iterator[Outcome]:
+def verified(
+    rows: Iterable[Row],
+    scorer: Scorer,
+    least_tokens: int = 0,
+    count_tokens: Callable[[str], int] = lambda text: 0,
+) -> Iterator[Outcome]:
     """Keep the traces that RL would pay in full.
 
     Args:
         rows: traces, read in chunks.
         scorer: grades them.
+        least_tokens: shorter ones are left out.
+        count_tokens: says how many a completion has.
 
     Yields:
         Every row, in order.
@@ -48,12 +55,12 @@ def verified(rows: Iterable[Row], scorer: Scorer) -> Iterator[Outcome]:
     there = iter(rows)
     while chunk := list(islice(there, _CHUNK)):
         completions = [
-            Completion(Request(row.problem.id, number, ""), "", str(row.notes[COMPLETION]), (), False)
-            for number, row in enumerate(chunk)
+            Completion(Request(row.problem.id, number, ""), "", text, (), False, written=count_tokens(text))
+            for number, (row, text) in enumerate((row, str(row.notes[COMPLETION])) for row in chunk)
         ]
         samples = scorer.score(completions, [row.problem for row in chunk])
         for row, sample in zip(chunk, samples, strict=True):
-            reason = why_not(sample)
+            reason = why_not(sample, least_tokens)
             yield row if reason is None else Dropped(row, reason, {"verdict": _reason(sample, reason)})
 
 

@@ -16,13 +16,13 @@ from typing import Any
 
 from magistral_recipe.data.decontaminate import NGRAM, OverlapIndex, problem_words
 from magistral_recipe.data.partition import Named
+from magistral_recipe.excerpt import excerpt
 
 MIN_SHARE = 0.8
 """Share of a problem's word 8-grams that a training problem must repeat: those of one template stay below it."""
 
 _NUMBERED = re.compile(r"^\s*(?:(?:problem|question|exercise|task|q)\s*)?#?\d+\s*[.):]\s+", re.IGNORECASE)
 _SHOWN = 3
-_WIDTH = 60
 
 
 @dataclass(frozen=True)
@@ -111,7 +111,7 @@ def shared_problems(
     alike -= texts
     ids -= texts | alike
     found = sorted(texts | ids | alike)
-    examples = tuple(_cut(evaluation[number].problem) for number in found[:_SHOWN])
+    examples = tuple(excerpt(evaluation[number].problem) for number in found[:_SHOWN])
     return Shared(training, len(evaluation), len(found), len(ids), len(texts), len(alike), examples)
 
 
@@ -148,8 +148,3 @@ def told_shared(scores: Mapping[str, Any], evaluation: str) -> list[str]:
             if (shared := Shared.of(each)).shared:
                 found.append(shared.line(evaluation))
     return found
-
-
-def _cut(text: str) -> str:
-    text = " ".join(text.split())
-    return text if len(text) <= _WIDTH else f"{text[: _WIDTH - 1]}…"

@@ -401,7 +401,7 @@ def _saved_dataset(path: Path, label: str, split: str | None) -> Iterator[RawRow
 
 
 def rows_of(data: object, label: str) -> Iterator[RawRow]:
-    """Read rows that are in memory: a pandas frame, a `datasets.Dataset`, or mappings.
+    """Read rows that are in memory: a frame of pandas or polars, a `datasets.Dataset`, or mappings.
 
     Args:
         data: the rows.
@@ -413,6 +413,8 @@ def rows_of(data: object, label: str) -> Iterator[RawRow]:
     if (tuples := getattr(data, "itertuples", None)) is not None:  # a frame, known without importing pandas
         names = list(getattr(data, "columns", ()))
         data = (dict(zip(names, values, strict=True)) for values in tuples(index=False, name=None))
+    elif callable(polars := getattr(data, "to_dicts", None)):
+        data = polars()
     if isinstance(data, str | bytes | Mapping) or not isinstance(data, Iterable):
         several = f": {', '.join(map(str, data))}; give one of them" if isinstance(data, Mapping) else ""
         raise DataError(f"{label}: expected a pandas frame, a data set or mappings, got {type(data).__name__}{several}")

@@ -16,12 +16,15 @@ from typing import Any
 
 
 @contextlib.contextmanager
-def header_read_once() -> Iterator[None]:
+def header_read_once(wanted: bool = True) -> Iterator[None]:
     """Remember GGUF headers and name tables as long as this lasts; what is loaded is the same.
 
     Within another such context, or without the package `gguf`, nothing is changed.
+
+    Args:
+        wanted: whether a GGUF file will be read; else nothing is changed, and the package is not loaded.
     """
-    if importlib.util.find_spec("gguf") is None:
+    if not wanted or importlib.util.find_spec("gguf") is None:
         yield
         return
     import gguf

@@ -6,7 +6,6 @@ this is light.
 
 from __future__ import annotations
 
-from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -63,7 +62,7 @@ def load_ready(
     Raises:
         DataError: if there is no such model, or it can't be loaded as the config says.
     """
-    with header_read_once() if config.is_gguf and weights is None else nullcontext():
+    with header_read_once(config.is_gguf and weights is None):
         return _load_ready(config, chat, weights, train_seed)
 
 

@@ -7,12 +7,15 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
 from typing import Literal, NamedTuple
 
+from magistral_recipe import layout
 from magistral_recipe.data.problems import Trace
 from magistral_recipe.data.sources import ProblemsSource
 from magistral_recipe.data.tags import retagged
 from magistral_recipe.evaluation.settings import EvaluationSettings
+from magistral_recipe.evaluation.shards import shard_files
 from magistral_recipe.generation.endpoint.config import EndpointConfig
 from magistral_recipe.generation.interface import Generator
 from magistral_recipe.recipe.sections import StageContext
@@ -40,6 +43,7 @@ def asked(
     model: str | EndpointConfig | None,
     settings: EvaluationSettings,
     backend: Literal["hf", "vllm"] = "hf",
+    folder: Path | None = None,
 ) -> Iterator[Asked]:
     """Take up a model, and let go of it at the end.
 
@@ -48,12 +52,13 @@ def asked(
         model: a name of the chain's, or an endpoint; by default the one that the stage starts from.
         settings: what is drawn.
         backend: what generates, of a model of the chain's.
+        folder: where what it wrote is kept, and lies of earlier starts.
 
     Yields:
         Whom to ask.
     """
     if isinstance(model, EndpointConfig):
-        yield from _endpoint(context, model)
+        yield from _endpoint(context, model, folder)
         return
     from magistral_recipe.evaluation.evaluate import own_generator
     from magistral_recipe.evaluation.request import load_for
@@ -65,7 +70,7 @@ def asked(
     gc.collect()  # a stage may go on with another model
 
 
-def _endpoint(context: StageContext, config: EndpointConfig) -> Iterator[Asked]:
+def _endpoint(context: StageContext, config: EndpointConfig, folder: Path | None) -> Iterator[Asked]:
     from magistral_recipe.generation.endpoint.generator import EndpointGenerator
 
     chat = chat_format(context.recipe, context.base)
@@ -77,12 +82,23 @@ def _endpoint(context: StageContext, config: EndpointConfig) -> Iterator[Asked]:
         chat.thinking,
         tell=lambda text: context.emit({"type": "warning", "text": text}),
         retag=partial(with_tags, thinking=chat.thinking),
+        finished=_lines_in(folder) if folder is not None else 0,
     )
     try:
         yield Asked(generator, chat)
     finally:
         if generator.budget.requests:
             context.emit({"type": "note", "text": f"{config}: {generator.budget.line()}"})
+
+
+def _lines_in(folder: Path) -> int:
+    """How many lines earlier starts left there, whoever wrote them."""
+    count = 0
+    for file in (folder / layout.SAMPLES, *shard_files(folder)):
+        if file.is_file():
+            with file.open("rb") as stream:
+                count += sum(1 for _ in stream)
+    return count
 
 
 def with_tags(text: str, thinking: Thinking) -> str:

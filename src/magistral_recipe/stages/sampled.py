@@ -51,7 +51,7 @@ def sampled(
         tokens_per_batch=drawn.tokens_per_batch,
     )
     folder = context.folder / layout.RATINGS
-    with asked(context, model, settings, drawn.backend) as (generator, chat):
+    with asked(context, model, settings, drawn.backend, folder) as (generator, chat):
         progress = progress_of(context, f"{doing} {len(problems):,} problems by {model_named(context, model)}")
         return rate_problems(problems, generator, chat, settings, folder, progress)
 

@@ -40,6 +40,10 @@ class GeneralData(StrictModel):
     """Their share of the whole (the paper: 10%, §5)."""
 
 
+_OF_A_MODEL = frozenset({*SamplingKeys.model_fields, "model", "hard"})
+"""Keys that say nothing of traces that exist."""
+
+
 class TracesStage(Stage, SamplingKeys):
     """The `traces` stage."""
 
@@ -59,7 +63,7 @@ class TracesStage(Stage, SamplingKeys):
     max_new_tokens: int = Field(32_768, ge=1)
     """Where a completion is cut, in tokens; what is cut is no trace."""
     min_tokens: int = Field(0, ge=0)
-    """Shorter completions are left out (the paper leaves out early, short ones)."""
+    """Shorter completions are left out (the paper: early, short ones); those of `sets` as the model counts."""
     per_problem: int = Field(2, ge=1)
     """Traces kept of a problem, at most."""
     hard: HardProblems | None = HardProblems()
@@ -89,6 +93,9 @@ class TracesStage(Stage, SamplingKeys):
             yield (), "expected either `sets`, traces that exist, or `problems`, for a model to solve"
         if self.problems:
             yield from check_problems(("problems",), self.problems, recipe)
+        for name in sorted(_OF_A_MODEL & self.model_fields_set) if self.sets else ():
+            if getattr(self, name) is not None:
+                yield (name,), "goes with `problems`, which a model solves; traces that exist are not sampled"
         for index, source in enumerate(self.sets):
             for key, message in source.check(folder):
                 yield ("sets", index, *(key.split(".") if key else [])), message

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from magistral_recipe import layout
@@ -24,7 +24,7 @@ from magistral_recipe.evaluation.shards import Shard
 from magistral_recipe.recipe.sections import StageContext
 from magistral_recipe.stages.asked import model_named
 from magistral_recipe.stages.sampled import leave, require_rows, results_of, sampled, tell
-from magistral_recipe.stages.training import chat_format
+from magistral_recipe.stages.training import base_model_config, chat_format
 from magistral_recipe.stages.work import problem_rows, report_set_aside
 
 if TYPE_CHECKING:
@@ -76,7 +76,7 @@ class Tracing:
             funnel.start("loaded", self._loaded(), ", ".join(source.describe() for source in stage.sets))
             self.context.confirm()
             scorer = Scorer(self.thinking)
-            funnel.run("verified", lambda rows: verified(rows, scorer))
+            funnel.run("verified", lambda rows: verified(rows, scorer, stage.min_tokens, self._counter()))
         require_rows(funnel)
         seed = self.context.recipe.seed
         funnel.run("few a problem", lambda rows: few_a_problem(rows, stage.per_problem, seed))
@@ -91,6 +91,16 @@ class Tracing:
                 f"{general.traces.describe()}, {general.share:.0%} of the whole",
             )
         leave(funnel, self.context.folder, layout.TRACES)
+
+    def _counter(self) -> Callable[[str], int]:
+        """What counts the tokens of a trace; nothing is loaded where nobody asks for a least number."""
+        if not self.stage.min_tokens:
+            return lambda text: 0
+        from magistral_recipe.models.load import load_tokenizer
+
+        config = base_model_config(self.context.recipe, self.context.base)
+        tokenizer = load_tokenizer(config.path, None, config)
+        return lambda text: len(tokenizer(text, add_special_tokens=False)["input_ids"])
 
     def _loaded(self) -> Iterator[Outcome]:
         for number, source in enumerate(self.stage.sets):

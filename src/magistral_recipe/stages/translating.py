@@ -41,12 +41,12 @@ def run_translations(stage: CurateStage, context: StageContext, shard: Shard, fu
         stage: its keys.
         context: where it runs.
         shard: this process.
-        funnel: its steps before this one done.
+        funnel: its steps before this one done; in other processes than the first it only tells what was done.
     """
     options, steps = stage.translate, context.folder / layout.STEPS
     assert options is not None
     shard.wait()
-    if not _is_done(steps, TRANSLATE):
+    if not funnel.holds(TRANSLATE):
         rows = RowFile(_before(steps))
         wanted = chosen(rows, options.share, context.recipe.seed)
         if not wanted and shard.first:
@@ -83,15 +83,15 @@ def _draw(stage: CurateStage, options: TranslateOptions, context: StageContext, 
     settings = EvaluationSettings(tokens_per_batch=options.tokens_per_batch)
     if not wanted:
         return
-    model = _model(stage)
-    with asked(context, model, settings, options.backend) as (generator, chat):
+    model, folder = _model(stage), context.folder / layout.TRANSLATIONS
+    with asked(context, model, settings, options.backend, folder) as (generator, chat):
         draw_translations(
             wanted,
             options.languages,
             generator,
             chat,
             sampling,
-            context.folder / layout.TRANSLATIONS,
+            folder,
             samples=options.samples,
             progress=progress_of(context, f"translating {len(wanted):,} problems by {model_named(context, model)}"),
         )
@@ -102,7 +102,7 @@ def _solve(stage: CurateStage, samples: int, context: StageContext, shard: Shard
     steps, drawn = context.folder / layout.STEPS, stage.difficulty
     assert drawn is not None
     tallies = {}
-    if not _is_done(steps, SOLVED):
+    if not funnel.holds(SOLVED):
         rows = RowFile(_step(steps, TRANSLATE))
         both = _with_originals(rows)
         if both:
@@ -117,10 +117,6 @@ def _with_originals(rows: Sequence[Row]) -> list[Problem]:
     """The translations, and the problems that they are made of."""
     originals = {row.notes[ORIGINAL] for row in rows if ORIGINAL in row.notes}
     return [row.problem for row in rows if ORIGINAL in row.notes or row.problem.id in originals]
-
-
-def _is_done(steps: Path, name: str) -> bool:
-    return any(steps.glob(f"??-{name}.json"))
 
 
 def _step(steps: Path, name: str) -> Path:

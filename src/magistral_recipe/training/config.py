@@ -44,8 +44,21 @@ _WHOLE_DISTRIBUTION: dict[str, tuple[Any, ...]] = {
     "repetition_penalty": (1, None),
     "presence_penalty": (0, None),
     "frequency_penalty": (0, None),
+    "typical_p": (1, None),
+    "epsilon_cutoff": (0, None),
+    "eta_cutoff": (0, None),
+    "top_h": (None,),
+    "no_repeat_ngram_size": (0, None),
+    "min_new_tokens": (0, None),
+    "min_tokens": (0, None),
+    "bad_words_ids": (None,),
+    "suppress_tokens": (None,),
+    "sequence_bias": (None,),
+    "logit_bias": (None,),
+    "do_sample": (True, None),
+    "num_beams": (1, None),
 }
-"""Settings of sampling, and the values with which every token keeps its probability."""
+"""Settings of sampling, transformers' and vLLM's, and the values with which every token keeps its probability."""
 
 
 @dataclass
@@ -260,8 +273,15 @@ class MagistralGRPOConfig(GRPOConfig):
 
     def _sampling_mistakes(self) -> list[str]:
         """Settings with which completions would be drawn from another distribution than the one that trains."""
-        given = {name: getattr(self, name, None) for name in _WHOLE_DISTRIBUTION} | dict(self.generation_kwargs or {})
-        return [
+        others = dict(self.generation_kwargs or {})
+        given = {name: getattr(self, name, None) for name in _WHOLE_DISTRIBUTION} | others
+        mistakes = []
+        if others.get("temperature", self.temperature) != self.temperature:
+            mistakes.append(
+                f"generation_kwargs: temperature={others['temperature']!r} is another one than trains, "
+                f"{self.temperature!r}: set trainer.temperature"
+            )
+        return mistakes + [
             f"{name}={given[name]!r} does not go with RL: completions are drawn from the whole distribution, whose "
             "log-probabilities train; only temperature shapes it. Leave it out"
             for name, neutral in _WHOLE_DISTRIBUTION.items()

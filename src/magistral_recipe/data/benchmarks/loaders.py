@@ -23,6 +23,7 @@ from magistral_recipe.data.fields import Code, Rejection
 from magistral_recipe.data.problems import PROBLEM_FIELDS, Problem, lookup, parse_problem
 from magistral_recipe.data.readers import BadRow, Place, RawRow
 from magistral_recipe.errors import DataError
+from magistral_recipe.excerpt import excerpt
 from magistral_recipe.verifiers.instructions import Instruction, unknown_instructions
 
 PublishedRow = Mapping[str, Any]
@@ -138,18 +139,13 @@ def _require_columns(raw: RawRow, chosen: Chosen, variant: Variant) -> None:
     wanted = [*chosen.row.columns.values(), *([variant.column] if variant.column else [])]
     missing = [column for column in wanted if not lookup(raw.value, column)[0]]
     if missing:
-        there = ", ".join(_short(column) for column in list(raw.value)[:12]) or "no columns"
+        there = ", ".join(excerpt(str(column), 40) for column in list(raw.value)[:12]) or "no columns"
         plural = "s" if len(missing) > 1 else ""
         lacking = ", ".join(f"'{column}'" for column in missing)
         raise DataError(
             f"{raw.place}: missing column{plural} {lacking}; the row has: {there}. The schema of "
             f"'{chosen.name}': {chosen.row.documented_at}"
         )
-
-
-def _short(column: object) -> str:
-    text = " ".join(str(column).split())  # of a file without a header it may be a whole problem
-    return text if len(text) <= 40 else f"{text[:40]}…"
 
 
 def _adapted(raw: RawRow, row: Benchmark, variant: Variant, language: str, prefix: str) -> RawRow | BadRow:

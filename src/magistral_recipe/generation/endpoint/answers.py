@@ -20,6 +20,9 @@ from magistral_recipe.writing.thinking import Thinking
 LONGEST_WAIT = 3600.0
 """Seconds that an endpoint may ask to wait; beyond, a person should hear of it."""
 
+BYTES_A_TOKEN = 4
+"""By which tokens are estimated where an endpoint doesn't count them."""
+
 _BUSY = frozenset({429, 503})
 _AGAIN = frozenset({408, 409, 425, 429})
 _THIS_REQUEST = frozenset({400, 413, 422})
@@ -32,12 +35,14 @@ class TryAgain(Exception):  # noqa: N818  (no error: what to do next)
         reason: in a few words.
         after: seconds that the endpoint asks to wait before any request; ``None`` where it says nothing.
         busy: it has too much to do, and that alone is wrong.
+        empty: it has answered, and said nothing.
     """
 
-    def __init__(self, reason: str, after: float | None = None, busy: bool = False) -> None:
+    def __init__(self, reason: str, after: float | None = None, busy: bool = False, empty: bool = False) -> None:
         super().__init__(reason)
         self.after = after
         self.busy = busy
+        self.empty = empty
 
 
 class Refused(Exception):  # noqa: N818
@@ -52,12 +57,14 @@ class Answer(NamedTuple):
         tokens: of the completion.
         all_tokens: of the prompt, too.
         truncated: it was cut at the limit.
+        counted: the endpoint counted the tokens; else they are estimated, of the completion alone.
     """
 
     text: str
     tokens: int
     all_tokens: int
     truncated: bool
+    counted: bool = True
 
 
 def require_success(status: int, headers: Mapping[str, str], data: bytes, wall_clock: float) -> None:
@@ -147,30 +154,36 @@ def read_answer(data: bytes, thinking: Thinking | None) -> Answer:
         half = data.lstrip()[:1] == b"{"
         raise TryAgain("half an answer" if half else "an answer that is no JSON") from None
     try:
-        choice, usage = found["choices"][0], found["usage"]
-        reason, tokens = choice["finish_reason"], usage["completion_tokens"]
+        choice, usage = found["choices"][0], found.get("usage")
+        reason, tokens = choice["finish_reason"], usage["completion_tokens"] if usage else None
         message = choice["message"] if "message" in choice else choice["text"]
-        everything = usage.get("total_tokens", tokens)
-    except (TypeError, KeyError, IndexError):
+        everything = usage.get("total_tokens", tokens) if usage else None
+    except (AttributeError, TypeError, KeyError, IndexError):
         said = error_text(data)
-        raise TryAgain(f"an answer without choices, finish_reason and usage{f': {said}' * bool(said)}") from None
+        raise TryAgain(f"an answer without choices and finish_reason{f': {said}' * bool(said)}") from None
     if reason == "content_filter":
         raise Refused("kept back by the endpoint's filter")
-    if not all(isinstance(count, int) and not isinstance(count, bool) and count >= 0 for count in (tokens, everything)):
-        raise TryAgain("an answer whose token counts are no numbers")
     if reason not in ("stop", "length"):
         raise TryAgain(f"an answer that ended for another reason: {str(reason)[:40]}")
-    return Answer(_text(message, thinking, tokens), tokens, max(tokens, everything), truncated=reason == "length")
+    if tokens is None:  # the protocol does not ask for it
+        text = _text(message, thinking, ended=False)
+        guess = max(1, len(text.encode("utf-8", "replace")) // BYTES_A_TOKEN)
+        return Answer(text, guess, guess, reason == "length", counted=False)
+    if not all(isinstance(count, int) and not isinstance(count, bool) and count >= 0 for count in (tokens, everything)):
+        raise TryAgain("an answer whose token counts are no numbers")
+    cut = reason == "length"
+    text = _text(message, thinking, ended=tokens == 1 or (cut and tokens > 0))
+    return Answer(text, tokens, max(tokens, everything), truncated=cut)
 
 
-def _text(message: Any, thinking: Thinking | None, tokens: int) -> str:
-    """The text of a message, which may be empty only where the endpoint says that something was written."""
+def _text(message: Any, thinking: Thinking | None, ended: bool) -> str:
+    """The text of a message; empty only of a model that `ended` at once, or was cut before it said anything."""
     if not isinstance(message, str | dict):
         raise TryAgain("an answer without a message")
     try:
         (text,) = completion_texts([message if isinstance(message, str) else [message]], thinking)
     except ValueError as error:
         raise TryAgain(f"a message that can't be read: {error}") from None
-    if not text and not tokens:
-        raise TryAgain("an empty answer")
+    if not text.strip() and not ended:
+        raise TryAgain("an empty answer", empty=True)
     return text

@@ -29,10 +29,14 @@ if TYPE_CHECKING:
     import httpx2
 
 MOST_REFUSED = 0.05
-"""Share of requests that may be refused, each for a reason of its own, before it is the endpoint that is wrong."""
+"""Share of requests, those of earlier starts included, that may be refused before it is the endpoint that is wrong."""
+FEW_PROBLEMS = 3
+"""Problems that may be refused whatever their share is: of a small set one prompt is more than that."""
 FEW_IN_A_ROW = 3
 """Requests given up one after another, with none that was answered in between, that end it; at least as many as are
 under way at once."""
+LONG = 60.0
+"""Seconds of waiting of which a person hears."""
 LARGEST_ANSWER = 64 * 2**20
 """Bytes of an answer that are read."""
 _LONGEST_PAUSE = 60.0
@@ -60,14 +64,24 @@ class _Tally:
     """How the requests of one call went.
 
     Attributes:
+        asked: requests there are, those that earlier starts finished included.
+        answered: whether one was ever answered.
         given_up: (request, reason) of those that used up their tries; they are asked again by the next run.
         refused: likewise of those that have no answer.
-        in_a_row: of both, since the last answer.
+        in_a_row: of both, since the last answer; of those refused only where they are too many.
     """
 
+    asked: int
+    answered: bool
     given_up: list[tuple[Request, str]] = field(default_factory=list)
     refused: list[tuple[Request, str]] = field(default_factory=list)
     in_a_row: int = 0
+
+    @property
+    def too_many_refused(self) -> bool:
+        """Whether it is the endpoint that is wrong, rather than a prompt here and there."""
+        few = len({request.id for request, _ in self.refused}) <= FEW_PROBLEMS
+        return bool(self.refused) and not (self.answered and (few or len(self.refused) <= MOST_REFUSED * self.asked))
 
 
 class EndpointGenerator:
@@ -78,6 +92,7 @@ class EndpointGenerator:
         thinking: the tags to join thoughts with that come in a field of their own; ``None`` leaves them out.
         tell: takes warnings.
         retag: changes a completion's text, as to the recipe's tags; by default it stays.
+        finished: requests that earlier starts of the same work finished.
         clock: see `Clock`.
 
     Raises:
@@ -91,6 +106,7 @@ class EndpointGenerator:
         *,
         tell: Callable[[str], None] = lambda text: None,
         retag: Callable[[str], str] = lambda text: text,
+        finished: int = 0,
         clock: Clock | None = None,
     ) -> None:
         self.config = config
@@ -99,9 +115,10 @@ class EndpointGenerator:
         self.retag = retag
         self.clock = clock or Clock()
         self.key = _key_of(config)
-        processes = World.from_environment().size
-        self.budget = Budget(_part(config.max_requests, processes), _part(config.max_tokens_total, processes))
-        self.reached, self.answered = False, 0
+        world = World.from_environment()
+        self.budget = Budget(_part(config.max_requests, world), _part(config.max_tokens_total, world))
+        self.finished = finished
+        self.reached, self.answered, self.uncounted = False, 0, False
         self._not_before = 0.0
         self._jitter = random.Random(0)
         _require_httpx()
@@ -123,7 +140,8 @@ class EndpointGenerator:
         """
         from anyio.from_thread import start_blocking_portal
 
-        tally, todo = _Tally(), iter(requests)
+        before = self.finished + self.answered
+        tally, todo = _Tally(before + len(requests), bool(before)), iter(requests)
         most = max(FEW_IN_A_ROW, self.config.concurrency)
         left = len(requests)
         # The requests live in an event loop of a thread of its own: they go on while what came is graded and written,
@@ -166,7 +184,7 @@ class EndpointGenerator:
             line = (
                 f"{self.config}: refuses {len(tally.refused):,} of {asked:,} requests, as for {request.id!r}: {reason}"
             )
-            if left > len(tally.refused) or len(tally.refused) > MOST_REFUSED * asked:
+            if left > len(tally.refused) or tally.too_many_refused:
                 raise RunError(f"{line}; {kept}")
             self.tell(f"{line}; they are left out")
 
@@ -187,6 +205,7 @@ class EndpointGenerator:
 
         Raises:
             TryAgain: if all tries are used up, or the budget is.
+            Refused: if there is no answer, or an empty one each time.
         """
         path, body = self._asked(request, sampling)
         failures, answered, first = 0, self.answered, True
@@ -203,12 +222,17 @@ class EndpointGenerator:
                 # An endpoint that is busy with the others' requests hasn't failed on this one.
                 failures = 1 if again.busy and self.answered > answered else failures + 1
                 if failures > self.config.retries:
+                    if again.empty:  # asked again by the next start, it would say as little
+                        raise Refused(f"{again}, {failures} times") from None
                     raise
                 answered = self.answered
                 await self._pause_after(again, failures)
                 continue
             self.answered += 1
             self.budget.tokens += answer.all_tokens
+            if not (answer.counted or self.uncounted):
+                self.uncounted = True
+                self.tell(f"{self.config}: counts no tokens; they are estimated, those of prompts left out")
             text = self.retag(answer.text)
             return Completion(request, _shown(request.prompt), text, (), answer.truncated, written=answer.tokens)
 
@@ -277,7 +301,11 @@ class EndpointGenerator:
 
     async def _pause_after(self, again: TryAgain, failures: int) -> None:
         if again.after is not None:
-            self._not_before = max(self._not_before, self.clock.now() + again.after)
+            # Whoever asks for no time and is as busy afterwards is given more all the same.
+            wait = max(again.after, min(_LONGEST_PAUSE, 2.0 ** (failures - 2)) if failures > 1 else 0.0)
+            if wait >= LONG and self.clock.now() + wait > self._not_before + LONG:
+                self.tell(f"{self.config}: asks to wait {wait:,.0f} s ({again})")
+            self._not_before = max(self._not_before, self.clock.now() + wait)
             return
         pause = min(_LONGEST_PAUSE, 2.0 ** max(0, failures - 1))
         await self._pause(pause * (0.5 + self._jitter.random()))  # apart, or they would all come back at once
@@ -297,13 +325,13 @@ def _sorted_out(
     for future, request in done.items():
         try:
             finished.append(future.result())
-            tally.in_a_row = 0
+            tally.in_a_row, tally.answered = 0, True
         except TryAgain as error:
             tally.given_up.append((request, str(error)))
             tally.in_a_row += 1
         except Refused as error:
             tally.refused.append((request, str(error)))
-            tally.in_a_row += 1
+            tally.in_a_row += tally.too_many_refused
         except (DataError, RunError) as error:
             ends = error
     return finished, ends
@@ -329,9 +357,9 @@ def _require_httpx() -> None:
         ) from error
 
 
-def _part(limit: int | None, processes: int) -> int | None:
-    """A process's part of a limit."""
-    return None if limit is None else max(1, limit // processes)
+def _part(limit: int | None, world: World) -> int | None:
+    """This process's part of a limit; all parts together are the limit."""
+    return None if limit is None else limit // world.size + (world.rank < limit % world.size)
 
 
 def _shown(prompt: Prompt) -> str:

@@ -19,8 +19,7 @@ class Drawing:
         temperature: divides the logits; 0 is greedy.
         stop_ids: tokens on which a completion ends.
         pad_id: what fills rows up.
-        others: further settings of transformers' `GenerationConfig` (tokens that are never drawn, …), which only the
-            backend `generate` knows.
+        others: further settings of transformers' `GenerationConfig`, which only the backend `generate` knows.
     """
 
     temperature: float = 1.0

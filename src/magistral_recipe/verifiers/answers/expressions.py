@@ -8,7 +8,7 @@ guessing: either all tokens make one expression, or there is none.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any, NamedTuple
 
@@ -103,28 +103,45 @@ def with_signs(node: Node, sign: int) -> Node:
     return second if len(args) == 1 else Node("add", (args[0], second))
 
 
+_END = Token("end", "")
+
+
 @dataclass
-class _Parser:
+class Cursor:
+    """A place among tokens.
+
+    Attributes:
+        tokens: all of them.
+        position: of the next one.
+    """
+
     tokens: list[Token]
     position: int = 0
-    depth: int = 0
-    bars: int = 0
-    _end: Token = field(default=Token("end", ""), repr=False)
 
     def peek(self, ahead: int = 0) -> Token:
+        """The next token, or one behind it; one of kind ``end`` beyond the last."""
         index = self.position + ahead
-        return self.tokens[index] if index < len(self.tokens) else self._end
+        return self.tokens[index] if index < len(self.tokens) else _END
 
     def next(self) -> Token:
+        """Take the next token, whatever it is."""
         token = self.peek()
         self.position += 1
         return token
 
-    def take(self, value: str) -> bool:
-        if self.peek().value == value and self.peek().kind in ("op", "cmd"):
+    def take(self, *values: str) -> bool:
+        """Take the next token if it is one of these signs or commands; whether it was."""
+        token = self.peek()
+        if token.value in values and token.kind in ("op", "cmd"):
             self.position += 1
             return True
         return False
+
+
+@dataclass
+class _Parser(Cursor):
+    depth: int = 0
+    bars: int = 0
 
     def expect(self, value: str) -> None:
         if not self.take(value):

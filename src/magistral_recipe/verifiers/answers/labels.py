@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 
 from magistral_recipe.verifiers.answers.denials import TAKES_BACK_A_NAME
+from magistral_recipe.verifiers.answers.expressions import Cursor
 from magistral_recipe.verifiers.answers.text import Token, text_of, word_set, words_of
 
 _GREEK = word_set(
@@ -74,19 +75,7 @@ def _words(raw: list[Token]) -> str | None:
     return None if not text or re.search(r"\d", text) or TAKES_BACK_A_NAME & set(text.split()) else text
 
 
-class _Reader:
-    def __init__(self, raw: list[Token]) -> None:
-        self.raw, self.position = raw, 0
-
-    def peek(self) -> Token:
-        return self.raw[self.position] if self.position < len(self.raw) else Token("end", "")
-
-    def take(self, *values: str) -> bool:
-        if self.peek().value in values and self.peek().kind in ("op", "cmd"):
-            self.position += 1
-            return True
-        return False
-
+class _Reader(Cursor):
     def expect(self, *values: str) -> None:
         if not self.take(*values):
             raise _NoNameError
@@ -94,8 +83,8 @@ class _Reader:
     def whole(self) -> str:
         names = [self.name()]
         if self.peek() in (("cmd", "cap"), ("cmd", "cup")) and re.fullmatch(r"[A-Z](?:_\w+)?", names[0]):
-            return names[0] + self.next().value + _Reader(self.raw[self.position :]).whole()  # of sets
-        while self.position < len(self.raw):
+            return names[0] + self.next().value + _Reader(self.tokens[self.position :]).whole()  # of sets
+        while self.position < len(self.tokens):
             sign = next((each for each in "+-:" if self.take(each)), None)
             if sign is None:
                 raise _NoNameError
@@ -130,11 +119,6 @@ class _Reader:
         if token.kind in ("text", "word") and token.value.lower() in _TEXT_OPERATORS:
             return self.operator(self.next().value.lower())
         return self.applied(self.letters())
-
-    def next(self) -> Token:
-        token = self.peek()
-        self.position += 1
-        return token
 
     def operator(self, name: str) -> str:
         name += self.subscripts()
@@ -206,7 +190,7 @@ class _Reader:
             if token.kind == "end":
                 raise _NoNameError
             depth += (token == ("op", opening)) - (token == ("op", closing))
-        return text_of(self.raw[start : self.position - 1])
+        return text_of(self.tokens[start : self.position - 1])
 
     def applied(self, name: str) -> str:
         if self.peek() not in (("op", "("), ("op", "[")):

@@ -11,6 +11,8 @@ import unicodedata
 
 def folded(word: str) -> str:
     """A word in lower case and without accents, which many a copy has lost; umlauts as they are written out."""
+    if word.isascii():
+        return word.casefold()
     word = word.casefold().translate(_UMLAUTS)
     return "".join(letter for letter in unicodedata.normalize("NFD", word) if not unicodedata.combining(letter))
 
@@ -18,134 +20,200 @@ def folded(word: str) -> str:
 _UMLAUTS = str.maketrans({"ä": "ae", "ö": "oe", "ü": "ue"})
 
 
-def _set(words: str) -> frozenset[str]:
+def word_set(words: str) -> frozenset[str]:
+    """Folded words of a text."""
     return frozenset(map(folded, words.split()))
 
 
-SIGNS = {
-    r"\times": "*",
-    r"\cdot": "*",
-    "×": "*",
-    "·": "*",
-    r"\div": "/",
-    "÷": "/",
-    "−": "-",
-    r"\le": "<=",
-    r"\leq": "<=",
-    "≤": "<=",
-    r"\ge": ">=",
-    r"\geq": ">=",
-    "≥": ">=",
-    r"\ne": "!=",
-    r"\neq": "!=",
-    "≠": "!=",
-    r"\pm": "+-",
-    "±": "+-",
-    "√": r"\sqrt",
-    "∑": r"\sum",
-    "∫": r"\int",
-    r"\leqslant": "<=",
-    r"\geqslant": ">=",
-    r"\lvert": "|",
-    r"\rvert": "|",
-    r"\mid": "|",
-    r"\prime": "′",
-    r"\lt": "<",
-    r"\gt": ">",
-}
-"""LaTeX commands and signs, and the one sign that stands for them."""
-
-LAYOUT = _set(
-    r"\left \right \big \Big \bigg \Bigg \displaystyle \textstyle \text \textbf \textit \mathrm \mathbf "
-    r"\operatorname \quad \qquad \hspace \begin \end \boxed \label \item \limits \nolimits \hfill \newline"
-)
-"""Commands that say nothing."""
-
-DECISIVE = _set(
-    r"more less fewer most least than plus minus times divided sum difference product quotient remainder add added "
-    r"subtract subtracted multiply multiplied divide increase increased decrease decreased increases decreases gains "
-    r"loses gives gets buys sells maximum minimum max min maximize minimize maximal minimal largest smallest "
-    r"greatest longest shortest highest lowest even odd positive negative inside outside above below before after "
-    r"first last not no none never without except neither nor only exactly each every all square cube half twice "
-    r"double triple thrice mean median mode percent inner outer prime composite sine cosine tangent sin cos tan log "
+_DECISIVE = word_set(
+    r"more less fewer most least than plus minus "
+    r"times divided sum difference product quotient remainder add added "
+    r"subtract subtracted multiply multiplied divide increase increased decrease decreased increases decreases"
+    r"maximum minimum max min maximize minimize maximal minimal largest smallest "
+    r"greatest longest shortest highest lowest even odd "
+    r"positive negative inside outside above below before after "
+    r"first last not no none never without except neither "
+    r"nor only exactly each every all square cube half twice "
+    r"double triple thrice mean median mode percent inner outer "
+    r"prime composite sine cosine tangent sin cos tan log "
     r"ln integral derivative ascending descending clockwise counterclockwise left right north south east west "
     r"replacement area perimeter volume radius diameter slant "
-    r"plus moins fois divisé somme différence produit quotient reste ajoute retire pair impair sans aucun jamais "
+)
+_ELSEWHERE = word_set(
+    r"plus moins fois divisé somme différence produit quotient "
+    r"reste ajoute retire pair impair sans aucun jamais "
     r"chaque moitié avant après premier dernier "
-    r"más menos por dividido suma diferencia producto cociente resto añade quita máximo mínimo par impar sin ningún "
+    r"más menos por dividido suma diferencia producto cociente "
+    r"resto añade quita máximo mínimo par impar sin ningún "
     r"nunca cada mitad doble antes después primero último "
-    r"più meno per diviso somma differenza prodotto quoziente resto aggiungi togli massimo minimo pari dispari senza "
+    r"più meno per diviso somma differenza prodotto quoziente "
+    r"resto aggiungi togli massimo minimo pari dispari senza "
     r"nessuno mai ogni metà doppio prima dopo primo ultimo "
-    r"mehr weniger mal geteilt summe differenz produkt rest addiere subtrahiere größte kleinste gerade ungerade ohne "
+    r"mehr weniger mal geteilt summe differenz produkt "
+    r"rest addiere subtrahiere größte kleinste gerade ungerade ohne "
     r"kein keine nie jeder hälfte doppelt vor nach erste letzte "
-    r"больше меньше плюс минус сумма разность произведение частное остаток прибавь вычти чётное нечётное без не "
+    r"больше меньше плюс минус сумма разность произведение "
+    r"частное остаток прибавь вычти чётное нечётное без не "
     r"каждый половина вдвое до после первый последний "
     r"加 减 乘 除 和 差 积 商 余 多 少 大 小 奇 偶 不 没 每 半 倍 前 后 "
 )
+DECISIVE = _DECISIVE | _ELSEWHERE
 """Words that turn a problem into another one."""
 
-PRONOUNS = _set(
-    r"he she they him them his her hers their theirs il elle ils elles lui leur leurs sa son ses él ella ellos ellas "
-    r"lei loro "
-    r"suo sua er sie ihm ihr ihre ihren ihrem sein seine seinen он она они его её ему ей их 他 她 们"
-)
+ONLY_ELSEWHERE = frozenset(word for word in _ELSEWHERE - _DECISIVE if word.isascii())
+"""Those that decide nothing in an English text: a pair is no even number."""
 
-STARTERS = _set(
-    r"a an the if what how when where which who why let given suppose find there then in on at of for each every one "
+WEAK = word_set(
+    "each all both only exactly then first last before "
+    "after times square area plus minus sum difference product "
+    "remainder more times fois chaque veces vez cada jeder каждый на "
+    "по 和 大 小 多 没 每 premier dernier primero ultimo "
+    "primo ultimo erste letzte первый последний prime positive left "
+    "out without with mean mode left ne pas por per "
+    "vor nach"
+)
+"""Of these it is no matter how often each is said, in another order of sentences for example."""
+
+SEQUENCE = word_set(
+    "then after before dann nach vor puis après avant luego después antes poi dopo prima после до 前 后 first"
+)
+"""What tells an order of events, which another order of sentences may leave out."""
+
+SAME_WORD = {
+    "every": "each", "per": "each", "any": "each", "chacun": "chaque", "chacune": "chaque", "jede": "jeder",
+    "jedes": "jeder", "jeden": "jeder", "jedem": "jeder", "fewest": "fewer", "smallest": "least", "minimal": "minimum",
+    "maximal": "maximum", "min": "minimum", "max": "maximum", "largest": "greatest", "never": "no", "none": "no",
+    "multiplied": "times", "multiply": "times", "%": "percent", "keine": "kein", "keinen": "kein",
+}  # fmt: skip
+"""Deciding words that say the same."""
+
+PRONOUNS = word_set("he she they il elle ils elles él ella ellos ellas lei loro er sie он она они 他 她 们 彼 女")
+"""Who does something."""
+
+OTHERS = word_set(
+    "them him his her hers their theirs lui leur leurs sa "
+    "son ses suo sua suoi sue ihm ihr ihre ihren ihrem sein "
+    "seine seinen seines его её ее ему ей их него нее неё"
+)
+"""Whose something is, or whom it is done to."""
+
+STARTERS = word_set(
+    r"a an the if what how when where which who why let "
+    r"given suppose find there then in on at of for each every one "
     r"two it is are do does did this that these those to with and but or so as after before by from compute "
     r"calculate determine evaluate consider solve"
 )
 """Words that begin a sentence with a capital and are no names."""
 
-NEUTRAL = _set(
-    r"a an the is are was were be been being do does did has have had having to of for in on at by from as it its "
-    r"this that these those there and then so if let given suppose assume such can could will would should find "
-    r"determine compute calculate evaluate consider solve equation what which who how many much value number with "
-    r"where whose whom when while also s t "
-    r"le la les l un une des du de d et est sont a ont y il en que qu qui dans sur au aux ce cette ces calcule "
-    r"calculer trouve trouver détermine déterminer quel quelle quels quelles si soit alors combien valeur nombre "
-    r"el los las una unos unas del e es son ha han al lo se sea calcula calcular encuentra hallar halla determina cuál "
-    r"cuáles cuánto cuántos cuántas valor número "
-    r"i gli uno di della dei delle hanno che sia trova quale quali quanto quanti quante valore numero "
-    r"der die das den dem des ein eine einen einem und ist sind hat haben zu im am dass wenn sei bestimme berechne "
-    r"finde was wie viele wert zahl "
-    r"и в на что если найдите вычислите определите сколько число 的 了 是 求 在 有 个"
-)
-"""Words that hold a sentence together, or ask: another wording has others."""
+NEUTRAL_IN = {
+    "en": word_set(
+        "a an the is are was were be been being do does did has "
+        "have had having to of for in on at by from as it its "
+        "this that these those there and then so if let "
+        "given suppose assume such can could will would should find "
+        "determine compute calculate evaluate consider solve equation what "
+        "which who how many much value number with "
+        "where whose whom when while also s t because since "
+        "although though while whereas but yet or nor into onto "
+        "upon within through throughout during until till toward "
+        "via about around along also too still again another "
+        "other others begin begins began start starts "
+        "starting property properties such respectively called named "
+        "denoted denote denotes say says call calls write written "
+        "express whether now just may might must shall here "
+        "thus hence therefore instead size amount any some own whenever "
+        "however we us our you your i me my itself "
+        "themselves himself herself would been each-other one satisfy satisfies satisfying hold holds holding "
+        "according given following follows below particular certain "
+        "follow namely i.e e.g possible dollar dollars "
+        "euro euros pound pounds bucks usd eur whats many possible answer question problem"
+    ),
+    "de": word_set(
+        "der die das den dem des ein eine einen einem und ist sind hat haben zu im am dass wenn sei bestimme "
+        "berechne finde was wie viele wert zahl aber oder "
+        "sondern denn weil obwohl während bis seit durch über unter "
+        "auch noch schon sich sein seine ihr ihre von vom "
+        "dann also dabei dazu davon wird werden wurde wurden war "
+        "waren als wie wo welche welcher welches er sie es man sowie höhe insgesamt-nur"
+    ),
+    "": word_set(
+        "le la les l un une des du de d et est sont a "
+        "ont y il en que qu qui dans sur au aux ce cette ces calcule "
+        "calculer trouve trouver détermine déterminer quel quelle "
+        "quels quelles si soit alors combien valeur nombre "
+        "el los las una unos unas del e es son ha "
+        "han al lo se sea calcula calcular encuentra hallar halla determina "
+        "cuál cuáles cuánto cuántos cuántas valor número i gli "
+        "uno di della dei delle hanno che sia trova quale "
+        "quali quanto quanti quante valore numero mais ou or "
+        "donc car ni puis ensuite alors pendant jusque avec par "
+        "pour sans chez vers entre elle lui on nous vous "
+        "ils elles leur leurs cela ça ceci celui celle ceux même "
+        "aussi ainsi lorsque lorsqu quand comme où dont se s "
+        "qu ne a-t-il t avoir être avait été était rapport pero "
+        "o u sino pues porque cuando mientras con por para sin "
+        "hacia entre hasta desde también ya se su sus le les "
+        "lo que si más-o-menos hace tuvo fue era estaba ma "
+        "o oppure perché quando mentre con per senza tra fra fino "
+        "anche già si ci ne lo li le suo sua suoi sue dopo-che"
+    ),
+    "unspaced": word_set(
+        "и в на что если найдите вычислите определите сколько число 的 了 是 "
+        "求 在 有 个 а но или либо ни же бы ли то так "
+        "как когда пока потому чтобы при из из-за от до по с со у "
+        "к ко об о за над под для перед всего его её ее их "
+        "ему ей им он она они оно это этот эта эти "
+        "тот та те этого было был была были есть быть который которая "
+        "которое которые также еще ещё уже самые самый этот день-ото них ними ним "
+        "нее неё него 一 共 若 则 如 果 那 么 什 已 知 "
+        "设 設 令 以 及 与 與 且 又 也 都 就 把 被 将 使 得 到 从 對 对 于 於 为 為 他 她 "
+        "它 们 們 这 這 其 中 时 時 当 當 所 之 者 而 请 請 吗 呢 啊 吧 现 現 在 试 試 问 "
+        "問 彼 女 よ 何 個 場 合 次 的"
+    ),
+}
+"""Words that hold a sentence together, or ask: another wording has others. By language (`stems.language_of`)."""
 
-UNITS = _set(
-    "km m cm mm mi miles mile meters kilometers centimeters millimeters feet foot inches inch yards hours hour minutes "
-    "minute seconds second days day weeks week months month years year kg g mg grams kilograms pounds ounces tons "
-    "liters ml dollars dollar cents cent euros euro percent degrees square cubic dozen kilometer meter liter heures "
+NEUTRAL = frozenset().union(*NEUTRAL_IN.values())
+"""Those of all languages."""
+
+UNITS = word_set(
+    "km m cm mm mi miles mile meters kilometers "
+    "centimeters millimeters feet foot inches inch yards hours hour minutes "
+    "minute seconds second days day weeks week months month "
+    "years year kg g mg grams kilograms pounds ounces tons "
+    "liters ml dollars dollar cents cent euros euro "
+    "percent degrees square cubic dozen kilometer meter liter heures "
     "jours horas días ore giorni stunden minuten tage часов минут дней"
 )
 """What is measured in: another unit is another problem."""
 
-ASKS = _set(
+ASKS = word_set(
     r"what which who how find determine compute calculate evaluate solve simplify "
     r"combien quel quelle quels quelles trouve trouver détermine déterminer calcule calculer cuál cuáles "
-    r"cuánto cuántos cuántas encuentra hallar halla determina calcula quale quali quanto quanti quante trova calcola "
+    r"cuánto cuántos cuántas encuentra hallar halla determina "
+    r"calcula quale quali quanto quanti quante trova calcola "
     r"wie was welche welcher welches bestimme berechne finde сколько какой какая найдите вычислите 求 多 几"
 )
 """Words that ask."""
 
-RELATES = _set(
+RELATES = word_set(
     r"to from than as of by per into over under out between for "
     r"à par que de del della dei di da al als von zu pro auf из от на к за"
 )
 """Words between two others that make a problem another one when these change places; "and" does not."""
 
-_COMPARATIVES = _set(
-    "older younger taller shorter longer heavier lighter faster slower bigger smaller larger higher lower wider "
+_COMPARATIVES = word_set(
+    "older younger taller shorter longer heavier lighter "
+    "faster slower bigger smaller larger higher lower wider "
     "narrower deeper thicker thinner cheaper richer poorer farther further nearer closer later earlier greater "
     "stronger weaker hotter colder warmer cooler"
 )
 COMPARES = _COMPARATIVES | frozenset(word.removesuffix("er") + "est" for word in _COMPARATIVES)
 """Words that compare, which stand behind a number like the things that are counted."""
 
-MANY = _set("many viele combien cuántas cuántos quante quanti сколько 几")
+MANY = word_set("many viele combien cuántas cuántos quante quanti сколько 几")
 """Words behind which stands what is counted."""
 
-GERMAN = _set(r"der die das und ein eine einen einem einer wie viele viel ist sind mit von hat haben im auf")
-ENGLISH = _set(r"the and is are of how many has have what if find")
+GERMAN = word_set(r"der die das und ein eine einen einem einer wie viele viel ist sind mit von hat haben im auf")
+ENGLISH = word_set(r"the and is are of how many has have what if find")
 """Words that tell German, whose nouns are all written like names, from English."""

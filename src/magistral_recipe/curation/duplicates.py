@@ -14,8 +14,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from magistral_recipe.curation.comparing import built_otherwise, held
 from magistral_recipe.curation.defaults import MIN_LIKENESS
-from magistral_recipe.curation.likeness import Likeness, jaccard, likeness
+from magistral_recipe.curation.likeness import Likeness, likeness
 from magistral_recipe.curation.near import bands_of, candidates
 from magistral_recipe.curation.rows import Dropped, Outcome, Row
 from magistral_recipe.curation.workers import each_in
@@ -53,6 +54,7 @@ def deduplicate(
     for number, row in enumerate(rows):
         earlier, reason = first.setdefault(keys[number], number), EXACT
         equal = earlier != number and _same_task(rows[earlier].problem, row.problem)
+        equal = equal and not built_otherwise(*(likeness(each.problem.problem) for each in (rows[earlier], row)))
         twin = earlier if equal else None
         text = likeness(row.problem.problem) if twin is None and (number in near or number in wanted) else None
         if twin is None and text is not None:
@@ -97,7 +99,7 @@ def _near(
         if earlier in gone:
             continue
         there = texts.get(earlier)
-        if there is None or jaccard(there, text) < least or not there.says_the_same_as(text):
+        if there is None or max(held(text, there), held(there, text)) < least:
             continue
         other = rows[earlier].problem
         if _same_task(other, row.problem) and _answer(other.answer) == _answer(row.problem.answer):

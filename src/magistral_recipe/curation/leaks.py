@@ -14,6 +14,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 
+from magistral_recipe.curation.comparing import built_otherwise, held
 from magistral_recipe.curation.defaults import MIN_CONTAINED, MIN_NGRAM_SHARE
 from magistral_recipe.curation.likeness import Likeness, likeness
 from magistral_recipe.curation.rows import Dropped, Outcome, Row
@@ -74,12 +75,14 @@ class Leaks:
             That problem, the kind of leak (a key of `LEAK`), and some words that both share; ``None`` for none.
         """
         overlap = self._overlaps.look_up(0, posed.problem, self.min_ngram_share)
-        if overlap is not None and overlap.kind != "ngram":
+        if overlap is not None and overlap.kind == "contained":
             return self.heldout[overlap.heldout], overlap.kind, overlap.example
         text = likeness(posed.problem)
+        if overlap is not None and overlap.kind == "exact" and not built_otherwise(text, self._texts[overlap.heldout]):
+            return self.heldout[overlap.heldout], overlap.kind, overlap.example
         if (near := self._near(text)) is not None:
             return self.heldout[near], "near", " ".join(sorted(self._texts[near].shingles & text.shingles)[-3:])
-        if overlap is not None and self._says_all(text, overlap):
+        if overlap is not None and overlap.kind == "ngram" and self._says_all(text, overlap):
             return self.heldout[overlap.heldout], "ngram", overlap.example
         return None
 
@@ -88,9 +91,7 @@ class Leaks:
         best, found = 0.0, None
         for number in self._by_figures.get(text.figures, ()):
             there = self._texts[number]
-            if not there.shingles or not text.says_all_of(there):
-                continue
-            share = len(there.shingles & text.shingles) / len(there.shingles)
+            share = held(text, there)
             # Without a number in it, any two texts count alike: then more must agree.
             least = self.min_contained if there.figures else max(self.min_contained, _WORDS_ALONE)
             if share >= least and share > best:
@@ -99,7 +100,7 @@ class Leaks:
 
     def _says_all(self, text: Likeness, overlap: Overlap) -> bool:
         there = self._texts[overlap.heldout]
-        return text.holds_figures_of(there) and text.says_all_of(there)
+        return text.holds_figures_of(there) and held(text, there) > 0
 
 
 _WORDS_ALONE = 0.85

@@ -39,9 +39,50 @@ _FURTHER = {
     "es": {"treinta": 30, "cuarenta": 40, "cincuenta": 50, "cien": 100, "ciento": 100, "mil": 1000},
     "it": {"trenta": 30, "quaranta": 40, "cinquanta": 50, "cento": 100},
     "de": {"dreißig": 30, "vierzig": 40, "fünfzig": 50, "hundert": 100, "tausend": 1000},
-    "ru": {"тридцать": 30, "сорок": 40, "пятьдесят": 50, "сто": 100, "тысяча": 1000},
+    "ru": {
+        "одному": 1,
+        "одного": 1,
+        "одной": 1,
+        "одну": 1,
+        "двух": 2,
+        "две": 2,
+        "трех": 3,
+        "трёх": 3,
+        "тридцать": 30,
+        "сорок": 40,
+        "пятьдесят": 50,
+        "сто": 100,
+        "тысяча": 1000,
+    },
     "zh": {"百": 100, "千": 1000, "两": 2},
 }
+
+
+def _fused() -> dict[str, dict[str, int]]:
+    """Twenty-one to ninety-nine where they are written as one word."""
+    found: dict[str, dict[str, int]] = {"de": {}, "es": {}, "it": {}}
+    ones = {language: words.split()[:8] for language, words in _FROM_TWO.items()}
+    for language, first in (("de", "ein"), ("it", "uno")):
+        tens = {**_FURTHER[language], **({"zwanzig": 20} if language == "de" else {"venti": 20})}
+        for ten, number in tens.items():
+            for one, word in enumerate((first, *ones[language]), start=1):
+                if number >= 100:
+                    continue
+                if language == "de":
+                    found["de"][f"{word}und{ten}"] = number + one
+                else:
+                    stem = ten[:-1] if word[0] in "uo" else ten
+                    found["it"][stem + ("tré" if word == "tre" else word)] = number + one
+                    found["it"][stem + word] = number + one
+    for one, word in enumerate(("uno", "dós", "trés", "cuatro", "cinco", "séis", "siete", "ocho", "nueve"), start=1):
+        found["es"][f"veinti{word}"] = 20 + one
+        found["es"][f"veinti{word.translate(_PLAIN)}"] = 20 + one
+    return found
+
+
+_PLAIN = str.maketrans("óé", "oe")
+for _language, _words in _fused().items():
+    _FURTHER[_language].update(_words)
 
 NUMBER_WORDS_IN: dict[str, dict[str, str]] = {
     language: {
@@ -54,3 +95,10 @@ NUMBER_WORDS_IN: dict[str, dict[str, str]] = {
 
 NUMBER_WORDS: dict[str, str] = {word: number for words in NUMBER_WORDS_IN.values() for word, number in words.items()}
 """Word of any of the languages → its number in digits."""
+
+NUMBER_WORDS_OF: dict[str, dict[str, str]] = {
+    "en": NUMBER_WORDS_IN["en"] | NUMBER_WORDS_IN["zh"],
+    "de": NUMBER_WORDS_IN["de"],
+    "": NUMBER_WORDS,
+}
+"""Those of a text in English, in German and in any other language: "once" is eleven in Spanish alone."""

@@ -5,40 +5,23 @@ For comparing texts alone. What comes out is read by `likeness` and by nobody el
 
 from __future__ import annotations
 
-import html
 import re
-import unicodedata
 
+from magistral_recipe.curation.notation import one_notation
 from magistral_recipe.curation.number_words import NUMBER_WORDS
 
-_ENTITY = re.compile(r"&(?:#\d{1,7}|#x[0-9a-fA-F]{1,6}|[a-zA-Z]{2,8});")
-_BREAKS = re.compile(r"<(?:br|/p|/div|/li|/tr|/h[1-6])\s*/?>", re.IGNORECASE)
-_RAISED = re.compile(r"<sup>([^<>]*)</sup>", re.IGNORECASE)
-_TAG = re.compile(
-    r"</?(?:p|div|span|b|i|u|em|strong|ul|ol|li|tr|td|th|table|tbody|h[1-6]|font|center|sub|a|img|code|pre|var|tt|small|"
-    r"big|mark|section|article|blockquote|body|html|label|math|problem|question|hr|dl|dt|dd)(?:\s[^<>]*)?/?>",
-    re.IGNORECASE,
-)
-_SUPERSCRIPTS = re.compile("[⁰¹²³⁴-⁹⁺⁻ⁿ]+")
-_FRACTION = re.compile(r"\\[dtc]?frac\s*\{((?:[^{}]|\{[^{}]*\})*)\}\s*\{((?:[^{}]|\{[^{}]*\})*)\}")
-_SHORT_FRACTION = re.compile(r"\\[dtc]?frac\s*(\w)\s*(\w)")
-_FRACTIONS_INSIDE = 8
 _SHOUTED = 0.7
-_THOUSANDS = re.compile(r"(?<=\d)(?:\{,\}|\\,)(?=\d{3}(?!\d))")
-_ENVIRONMENT = re.compile(r"\\(?:begin|end)\s*\{[^{}]*\}|(?<!\\)&|\\(?:overline|bar|vec|hat)\b")
-_NEXT_ROW = re.compile(r"[,;]?\\\\(?:\[[^\]]*\])?|(?<=\$),")
-_DOTS = re.compile(r"\\[lcd]?dots[bcmio]?\b|…|\.{3}")
-_THIN = re.compile(r"\\[,;:! ]|\\q?quad\b|~")
-_DEGREES = re.compile(r"(?:\^\s*\{?\s*|\{\s*)?\\circ\b\s*\}?|\\degree\b|°")
-_COMMAND = re.compile(
-    r"\\(?=(?:triangle|angle|sin|cos|tan|cot|sec|csc|log|ln|max|min|gcd|lcm|lim|det|infty|pi)(?![a-z]))"
-)
+_RANGE = re.compile(r"(?<=[\d)])\s*[–—]\s*(?=[\d(])")
 _WIDE_MARKS = str.maketrans(
     {"：": ": ", "；": "; ", "？": "? ", "！": "! ", "，": ", "}
 )  # before NFKC makes them narrow
 _AS_WORDS = str.maketrans(
-    {"△": " triangle ", "∠": " angle ", "π": " pi ", "∞": " infty ", "⁄": "/", "€": " euros ", "£": " pounds "}
-)
+    {
+        "△": " triangle ", "∠": " angle ", "⁄": "/", "€": " euros ", "£": " pounds ", "⋅": "×", "∙": "×", "·": "×",
+        "÷": "/", "−": "-", "‑": "-", "‐": "-", "′": "'", "’": "'", "‘": "'", "`": "'", "“": '"', "”": '"', "«": '"',
+        "»": '"', "„": '"',
+    }
+)  # fmt: skip
 _MORNING = re.compile(r"(?<=\d)\s*([ap])\.\s?m\.|(?<=\d)\s*([ap])m\b", re.IGNORECASE)
 _PERCENT = re.compile(r"\b(?:per ?cent|pour ?cent|por ciento|prozent|per cento)\b|процент\w*|\\%", re.IGNORECASE)
 # A dash between words or clauses; between numbers and letters it is a sign.
@@ -70,10 +53,40 @@ _ABBREVIATED = {
     "hr": "hours",
     "hrs": "hours",
     "mins": "minutes",
-    "sqrt": "√",
+    "sec": "seconds",
+    "secs": "seconds",
 }
 _ABBREVIATION = re.compile(rf"(?<![^\W\d_])(?:{'|'.join(sorted(_ABBREVIATED, key=len, reverse=True))})(?![^\W_]|/h)")
-_SHORT = re.compile(r"(?<=[^\W\d_])['’](?:s|re|m|ll|ve|d)\b|-t(?=-(?:ils?|elles?|on)\b)", re.IGNORECASE)
+_SHORT = re.compile(r"(?<=[^\W\d_])'(?:s|re|m|ll|ve|d)\b|-t(?=-(?:ils?|elles?|on)\b)", re.IGNORECASE)
+_NOT = re.compile(r"(?<=[a-z])n't\b|(?<=\bcan)not\b", re.IGNORECASE)
+_ELIDED = re.compile(r"(?<![^\W_])(?:[cdjlmnst]|qu|dell|all|nell|sull|dall|un)'(?=[^\W\d_])", re.IGNORECASE)
+_PER = re.compile(r"(?<=[^\W\d_]{2})\s?/\s?(?=[^\W\d_]{2})|(?<=\d)\s?/\s?(?=[^\W\d_]{3})")
+_MINUTES = re.compile(r"(?:(?<=\d)\s?|(?<=\bper )|(?<=/)\s?)min\b\.?")
+_HOURS = re.compile(r"(?<=\d)\s?h\b(?!\s*[=+^(])|(?<=per )h\b")
+_TIMES = re.compile(r"\b(?:twice|(?:double|two times) (?=the|as|that|his|her|its))|\btwo-fold\b", re.IGNORECASE)
+_THRICE = re.compile(r"\b(?:thrice|triple (?=the|as|that|his|her|its))", re.IGNORECASE)
+_RATIO = re.compile(r"(?<=\d) ?: ?(?=\d)")
+_TITLE = re.compile(
+    r"(?<=\b(?:Mr|Ms|Dr|Sr|St|No|Mx))\.(?=\s)|(?<=\b(?:Mrs|Sra))\.(?=\s)|(?<=\bProf)\.(?=\s)", re.IGNORECASE
+)
+_BY = re.compile(r"(?<=\d)\s?[xX]\s?(?=\d)")
+_NONE = re.compile("ない|ません|なかった|なし")
+_SHARE = re.compile("(?<!\\d)(\\d{1,4}|[二三四五六七八九十])分[之の](\\d+|[一二三四五六七八九])")
+_HAN_DIGITS = dict(zip("一二三四五六七八九十", map(str, range(1, 11)), strict=True))
+_GREATEST = re.compile(
+    r"\b(?:greatest|highest|largest) common (?:divisor|factor)s?\b(?: \(?(?:gcd|gcf|hcf)\)?)?|\b(?:gcf|hcf)\b",
+    re.IGNORECASE,
+)
+_LEAST = re.compile(r"\b(?:least|lowest|smallest) common (?:multiple|denominator)s?\b(?: \(?lcm\)?)?", re.IGNORECASE)
+_ORDERS = {
+    "thousand": 1000, "million": 10**6, "billion": 10**9, "millionen": 10**6, "millions": 10**6, "millones": 10**6,
+    "milioni": 10**6, "tausend": 1000, "mille": 1000, "mil": 1000, "тысяч": 1000, "миллионов": 10**6, "万": 10**4,
+    "亿": 10**8,
+}  # fmt: skip
+_ORDER = re.compile(rf"(?<![\d.,])(\d{{1,6}}(?:[.,]\d{{1,2}})?)\s?({'|'.join(_ORDERS)})(?![^\W\d_])|"
+                    r"(?<![\w.,])(\d{1,6}(?:\.\d{1,2})?)[kK](?![\w(])(?!\s*[-+*/^=<>)])", re.IGNORECASE)  # fmt: skip
+_SPACED = re.compile(r"(?<![\d.,])[1-9]\d{0,2}(?:[ '\u00a0\u2009\u202f]\d{3})+(?![.,]?\d)")
+_DOTTED = re.compile(r"(?<![\d.,])[1-9]\d{0,2}(?:\.\d{3})+(?![.]?\d)")
 # British before American; and a plural that is not its singular's spelling.
 _SPELLINGS = (
     (re.compile(r"(?<=[aeiou])ll(?=(?:ed|ing|er|ers)\b)", re.IGNORECASE), "l"),
@@ -96,28 +109,49 @@ _HUNDREDS = re.compile(
 )
 
 
-def one_spelling(text: str) -> str:
+def one_spelling(text: str, *, points: bool = True) -> tuple[str, frozenset[str]]:
     """Write a problem in the one way in which problems are compared.
 
     Args:
         text: as a data set has it.
+        points: a point parts decimals, as in English; else the thousands of a number, as in 1.200.
 
     Returns:
         Plain text: no tags, LaTeX's fractions as quotients, powers behind `^`, units and contractions written out,
-        "forty-eight" as 48.
+        "forty-eight" as 48; and the letters that stand in its formulas.
     """
     if (letters := sum(map(str.isalpha, text))) and sum(map(str.isupper, text)) > _SHOUTED * letters:
         text = text.lower()  # else every word would be a name
-    text = _plain(text).translate(_WIDE_MARKS)
-    text = _SUPERSCRIPTS.sub(lambda found: "^" + unicodedata.normalize("NFKC", found[0]), text)
-    text = _without_latex(_DOTS.sub(" ", unicodedata.normalize("NFKC", text)))
-    text = _MORNING.sub(lambda found: f" {(found[1] or found[2]).lower()}m", text.translate(_AS_WORDS))
-    text = _COMPOUND.sub(" ", _DASH.sub(", ", _PERCENT.sub("%", _NON.sub("non", text))))
-    text = _in_digits(text)
-    text = _ABBREVIATION.sub(lambda found: _ABBREVIATED[found[0]], _SHORT.sub("", text))
+    text, variables = one_notation(text.translate(_WIDE_MARKS))
+    text = text.translate(_AS_WORDS).replace(" & ", " and ").replace("...", " … ")
+    text = _RATIO.sub(":", _TITLE.sub("", text))
+    text = _SPACED.sub(lambda found: re.sub(r"\D", "", found[0]), text)
+    if not points:
+        text = _DOTTED.sub(lambda found: found[0].replace(".", ""), text)
+    if not text.isascii():
+        text = _NONE.sub("不", text)
+    text = _SHARE.sub(
+        lambda found: f"({_HAN_DIGITS.get(found[2], found[2])}/{_HAN_DIGITS.get(found[1], found[1])})", text
+    )
+    text = _NOT.sub(" not", _MORNING.sub(lambda found: f" {(found[1] or found[2]).lower()}m", text))
+    text = _COMPOUND.sub(" ", _DASH.sub(", ", _PERCENT.sub("%", _NON.sub("non", _RANGE.sub(" - ", text)))))
+    text = _in_digits(_ELIDED.sub(" ", text))
+    text = _BY.sub(
+        "×", _ORDER.sub(lambda found: _whole(found, variables), _HOURS.sub(" hours", _MINUTES.sub(" minutes", text)))
+    )
+    text = _ABBREVIATION.sub(lambda found: _ABBREVIATED[found[0]], _PER.sub(" per ", _SHORT.sub("", text)))
+    text = _LEAST.sub("lcm", _GREATEST.sub("gcd", _THRICE.sub("3 times ", _TIMES.sub("2 times ", text))))
     for pattern, instead in _SPELLINGS:
         text = pattern.sub(instead, text)
-    return text
+    return text, variables
+
+
+def _whole(found: re.Match[str], variables: frozenset[str]) -> str:
+    """ "2.5 million" and "80k" in digits."""
+    if found[3] and "k" in variables:
+        return found[0]
+    number, order = (found[1], _ORDERS[found[2].lower()]) if found[1] else (found[3], 1000)
+    return f"{float(number.replace(',', '.')) * order:.0f}"
 
 
 def _in_digits(text: str) -> str:
@@ -134,24 +168,3 @@ def _hundreds(found: re.Match[str]) -> int:
     count, tens, ones, one = found.groups()
     rest = sum(int(NUMBER_WORDS.get(word.lower(), "1")) for word in (tens, ones, one) if word)
     return 100 * int(_ONES.get(count.lower(), "1")) + rest
-
-
-def _plain(text: str) -> str:
-    if "&" in text and _ENTITY.search(text):
-        text = html.unescape(text)
-    if "<" in text:
-        text = _TAG.sub(" ", _RAISED.sub(r"^{\1}", _BREAKS.sub("\n", text)))
-    return text
-
-
-def _without_latex(text: str) -> str:
-    if not any(sign in text for sign in "\\$°"):
-        return text
-    text = _DEGREES.sub(" degrees ", _ENVIRONMENT.sub(" ", _NEXT_ROW.sub("; ", text)))
-    text = _THIN.sub(" ", _THOUSANDS.sub(",", text))
-    for _ in range(_FRACTIONS_INSIDE):
-        text, found = _FRACTION.subn(r" (\1) / (\2) ", text)
-        if not found:
-            break
-    text = _SHORT_FRACTION.sub(r" \1 / \2 ", text)
-    return _COMMAND.sub("", text)

@@ -12,6 +12,7 @@ from functools import lru_cache
 
 # Where a sentence ends, a label or a line does; and before a clause that says what to do with the answer.
 _BREAK = re.compile(
+    r"(?<=[.?!][\"”»])\s+|"
     r"(?<=[.?:;])\s+|(?<=!)\s+(?![-+*/=<>])|\n+|(?<=[。！？：；])|(?<=[:;?!])(?=[\u4e00-\u9fff])|"
     r"(?:,|;)?\s+(?:(?:and|then|und|et|y|e)\s+)?(?:please\s+)?"
     r"(?=(?:put|giv|writ|return|express|enclos|box|provid|present|round|show|explain|respond)(?:e|ing|ting)?\b)",
@@ -31,9 +32,10 @@ _PHRASES = (
     r"^\W*(?:problem|question|exercise|task|example|instructions?|input|query|prompt|user|human|q|answer|solution|"
     r"response|output|assistant|exercice|problème|énoncé|réponse|aufgabe|übung|frage|lösung|antwort|ejercicio|problema|"
     r"pregunta|respuesta|esercizio|domanda|risposta|задача|вопрос|упражнение|ответ)"
-    r"(?:\s+(?:no\.?|nr\.?|n°|№|#)?\s*\d+(?:\.\d+)*[a-z]?)?\W*$|^\W*(?:题目|问题|例题?|问|答案?|解)\s*\d*\W*$",
+    r"(?:\s*(?:no\.?|nr\.?|n°|№|#)?\s*\d+(?:\.\d+)*[a-z]?)?\W*$|^\W*(?:题目|问题|例题?|问|答案?|解)\s*\d*\W*$",
     # "AIME 2024 problem:", "AMC 12A, Problem 5."
     r"^\W*(?:(?:\d{4}\s+)?[A-Z]{3,12}[\w-]{0,12}(?:\s(?:I{1,3}|\d{1,4}[AB]?)){0,3}[\s,]{1,3})(?:problem|question)(?:\s+\d+)?\W*$",
+    r"^\W*\(?(?:source|quelle|fuente|fonte|источник)\s*:|^\W*(?:options?|choices?)\W*$",
     r"^\W*you are (?:a|an|the)\b",
     r"^\W*(?:thanks?(?: you)?|hello|hi|hey|good luck)\b[^.!?]*\W*$",
     r"\b(?:decimal places?|significant (?:figures|digits))\b",
@@ -60,6 +62,38 @@ _ITEM = re.compile(r"\A\s*\(?(?:\d{1,3}|[a-z])[.)][ \t]+(?=[^\W\d_a-z]|[¿¡$\\]
 _BOLD = re.compile(r"(?<![\w)\]}*])(\*\*\*?|__)(?=[^\s*_])([^*_\n]+)(?<=\S)\1(?![\w(*])")
 _ITALICS = re.compile(r"(?<![\w)\]}*])\*(?=[^\W\d_])([^*\n]+)(?<=\S)\*(?![\w(*])")
 _POLITE = re.compile(r"\b(?:please|kindly|can you|could you)\b", re.IGNORECASE)
+
+
+# What a source writes in brackets in front of a problem, and what a list of exercises is called.
+_LABEL = re.compile(
+    r"\A\s*(?:[\[(【（［][^\[\]()【】（）［］=<>+?\n]{1,80}[\])】）］](?:\s*[.:：]?\s*)){1,3}(?=[A-Z¿¡\"“$\\]|[^\x00-\u024f])"
+)
+_IN_LABEL = re.compile(r"[^\W\d_]{2}|[^\x00-\u024f]")
+_HEADING = re.compile(
+    r"\b(?:warm-?up|practice|quiz|exam|contest|competition|olympiad|homework|worksheet|handout|sheet|graders?|calculators?|"
+    r"round|mathcounts|gmat|gre|sat|act|amc|aime|imo|usamo|gsm8k|hmmt|level|points|marks|style|of the day|quick one|"
+    r"easy one|challenge|exercise|problem|question|task|prompt|input|user)\b|#\s?\d",
+    re.IGNORECASE,
+)
+_GRADED = re.compile(r"\b(?:quiz|exam|homework|midterm|worksheet)\b|\b\d+ ?(?:pts|points|marks|min)\b", re.IGNORECASE)
+_MOST_IN_HEADING, _MOST_GRADED, _MOST_HEADINGS = 14, 8, 3
+
+
+def _without_label(text: str) -> str:
+    """Take off what a source writes in front of a problem."""
+    found = _LABEL.match(text)
+    return text[found.end() :] if found and _IN_LABEL.search(found[0]) else text
+
+
+def _is_heading(part: str) -> bool:
+    """Say whether a first part that ends in a colon names an exercise: "Warm-up #3:"."""
+    size = len(part.split())
+    short = (
+        size <= _MOST_IN_HEADING
+        if part.rstrip().endswith((":", "："))
+        else size <= _MOST_GRADED and _GRADED.search(part)
+    )
+    return bool(short) and bool(_HEADING.search(part)) and not _ARITHMETIC.search(part)
 
 
 def parts(text: str) -> list[str]:
@@ -95,6 +129,12 @@ def without_marks(text: str) -> str:
 
 @lru_cache(maxsize=16)  # whoever looks for equal and for similar problems asks twice for each
 def _problem_parts(text: str) -> tuple[str, ...]:
-    found = parts(without_marks(text))
-    kept = [polished for part in found if not is_instruction(part) and (polished := _POLITE.sub(" ", part)).strip()]
+    found = parts(_without_label(without_marks(text)))
+    headings = 0
+    while headings < min(_MOST_HEADINGS, len(found) - 1) and _is_heading(found[headings]):
+        headings += 1
+    asked = [part for part in found[headings:] if not is_instruction(part)]
+    if asked:
+        asked[0] = _without_label(asked[0])
+    kept = [polished for part in asked if (polished := _POLITE.sub(" ", part)).strip()]
     return tuple(kept or found)

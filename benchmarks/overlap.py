@@ -86,7 +86,7 @@ def trainer(reward: SlowReward) -> MagistralGRPOTrainer:
     made.eos_token_ids = []  # given lengths alone end a completion
     made._source = source = made._make_source()
     lengths = random.Random(0).sample(LENGTHS, len(LENGTHS))
-    source.sample = lambda prompts, _: source.sampler.sample(prompts, lengths, 0)
+    source.sample = lambda prompts, *_: source.sampler.sample(prompts, lengths, 0)
     return made
 
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import pytest
+import torch
 import typer
 from typer.testing import CliRunner
 
@@ -42,6 +45,25 @@ def test_it_shows_what_is_there_and_ends_well(app, monkeypatch):
         "bitsandbytes",
     ):
         assert subject in shown.output
+
+
+def test_cards_that_do_not_read_each_others_memory_are_told(app, monkeypatch):
+    memory = (20 * 2**30, 24 * 2**30)
+    monkeypatch.setattr(probe, "probe", lambda mode: Probe(mode, None, "/usr/bin/python3"))
+    card = SimpleNamespace(name="NVIDIA GeForce RTX 4090", total_memory=memory[1])
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda device=None: memory)
+    monkeypatch.setattr(torch.cuda, "get_device_properties", lambda device: card)
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda device=None: card.name)
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda *_, **__: True)
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device=None: (8, 9))
+    for reads, told in ((False, "no P2P, as between GeForce cards"), (True, "each card reads the others' memory")):
+        monkeypatch.setattr(torch.cuda, "can_device_access_peer", lambda one, other, reads=reads: reads)
+        shown = CliRunner().invoke(app, ["doctor"], env={"COLUMNS": "400"})
+        assert shown.exit_code == 0
+        assert told in " ".join(shown.output.split())
+        assert ("NCCL_P2P_DISABLE=1 NCCL_IB_DISABLE=1" in shown.output) == (not reads)
 
 
 def test_what_is_missing_comes_with_its_remedy(app, monkeypatch):

@@ -1,4 +1,5 @@
-"""The chain in two and four CPU processes: the losses and the model of one, whoever of them began it.
+"""The chain in two and four CPU processes: the losses and the model of one, whoever of them began it; and one that
+does not come is named.
 
 Under FSDP2 the processes are started by Accelerate from the shipped launch file, which is told that they are a GPU's
 (`helpers/fsdp_on_cpu`), in float32.
@@ -8,6 +9,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 from pathlib import Path
 
@@ -139,3 +141,42 @@ def test_two_processes_that_share_the_weights_leave_the_model_of_one(alone, tmp_
         assert read_json(stage / "stage.json")["results"]["sharded_weights"] == parameters  # DTensors, all of them
     before, after = (trained(stage)[0].parameters() for stage in (sft, grpo))
     assert not any(map(torch.equal, before, after))
+
+
+LATE = """\
+name: late
+model: {path: tiny}
+thinking: {system_prompt: none}
+launch: {num_processes: 2}
+problems: {train: {tiny: train, count: 4}}
+stages:
+  - grpo:
+      problems: train
+      rewards: ["late.py:late"]
+      trainer:
+        max_steps: 2
+        prompts_per_batch: 2
+        num_generations: 4
+        max_completion_length: 8
+        probe_rewards: false
+        reward_seconds: 0
+        ddp_timeout: 30
+"""
+WAITS = """\
+import os
+import threading
+
+
+def late(completions, **_):
+    if os.environ.get("RANK") == "1":
+        threading.Event().wait()
+    return [float(place) for place, _ in enumerate(completions)]
+"""
+
+
+def test_a_process_that_does_not_come_is_named(tmp_path):
+    (tmp_path / "late.py").write_text(WAITS)
+    code, text = run(write_recipe(tmp_path, LATE), tmp_path / "run")
+    assert code != 0
+    told = r"process 1 \(number 1 on \S+\) did not come to the end of its rewards within 30 s \(trainer\.ddp_timeout\)"
+    assert re.search(told, " ".join(text.split())), text

@@ -14,9 +14,12 @@ from pathlib import Path
 
 os.environ["TRL_EXPERIMENTAL_SILENCE"] = "1"
 
+import pytest
 import torch
+from peft import LoraConfig, get_peft_model
 from preloaded import join
 from tiny_policy import LETTERS, policy, problems, settings, tokenizer
+from vllm_stand_in import Policy, put_in_place
 
 from magistral_recipe.sharded import whole
 from magistral_recipe.training.grpo import MagistralGRPOTrainer
@@ -54,12 +57,40 @@ def reward(prompts, completions, **_):
         if "3" in prompt or "5" in prompt:
             values.append(0.0)
         else:
-            values.append(None if text.endswith("h") else sum(c.isalpha() for c in text) / len(text))
+            values.append(None if text.endswith("h") else sum(c.isalpha() for c in text) / max(len(text), 1))
     return values
 
 
-def main(folder: Path, changes: dict, resume: bool = False, fsdp: bool = False, scored: bool = False) -> None:
-    """Train, and leave weights and logs of the first process in the folder."""
+def handed_to_vllm(folder: Path, adapter: bool) -> torch.nn.Module:
+    """The policy, and a stand-in for vLLM that draws from what it is handed, before that from the model in `base`."""
+
+    class Whole(Policy):
+        def __init__(self, model, **options):
+            with pytest.MonkeyPatch.context() as environment:
+                environment.delenv("ACCELERATE_USE_FSDP", raising=False)  # else the first process alone reads weights
+                super().__init__(model, **options)
+
+    put_in_place(pytest.MonkeyPatch(), Whole)
+    model = policy()
+    model.name_or_path = str(folder / "base")
+    if not adapter:
+        return model
+    torch.manual_seed(0)
+    lora = LoraConfig(r=4, lora_alpha=8, target_modules=["q_proj", "down_proj"], task_type="CAUSAL_LM")
+    return get_peft_model(model, lora)
+
+
+def main(folder: Path, changes: dict, *words: str) -> None:
+    """Train, and leave weights and logs of the first process in the folder.
+
+    Args:
+        folder: of the run.
+        changes: to the settings.
+        words: `resume`; `fsdp`, with which all parameters must be DTensors; `scored` for completions with a sampler's
+            log-probabilities, `drawn` for the trainer's own completions, `vllm` for a stand-in's, with an `adapter`.
+    """
+    if "vllm" in words:
+        changes = {**changes, "use_vllm": True, "vllm_mode": "colocate", "vllm_enable_sleep_mode": True}
     args = settings(
         folder,
         optim="sgd",
@@ -69,22 +100,25 @@ def main(folder: Path, changes: dict, resume: bool = False, fsdp: bool = False, 
         probe_rewards=False,
         **changes,
     )
+    given = scored_rollouts if "scored" in words else rollouts
     trainer = MagistralGRPOTrainer(
-        model=policy(),
+        model=handed_to_vllm(folder, "adapter" in words) if "vllm" in words else policy(),
         reward_funcs=reward,
         args=args,
         train_dataset=problems(),
         processing_class=tokenizer(),
-        rollout_func=scored_rollouts if scored else rollouts,
+        rollout_func=None if {"drawn", "vllm"} & {*words} else given,
     )
-    trainer.train(resume_from_checkpoint=resume)
+    trainer.train(resume_from_checkpoint="resume" in words)
     world = trainer.accelerator.num_processes
     assert world == int(os.environ.get("WORLD_SIZE", "1")), f"{world} process(es) found each other"
     named = trainer.accelerator.unwrap_model(trainer.model).named_parameters()
-    assert all(isinstance(p, torch.distributed.tensor.DTensor) == fsdp for p in trainer.model.parameters())
+    assert all(isinstance(p, torch.distributed.tensor.DTensor) == ("fsdp" in words) for p in trainer.model.parameters())
     weights = {name: whole(parameter.detach()).clone() for name, parameter in named}
     if trainer.accelerator.is_main_process:
         log = [{**entry, "world": world} for entry in trainer.state.log_history]
+        if "vllm" in words:
+            (folder / "ledger.json").write_text(json.dumps(trainer.vllm_generation.llm.ledger))
         torch.save(weights, folder / "weights.pt")
         (folder / "log.json").write_text(json.dumps(log))
     trainer.accelerator.wait_for_everyone()
@@ -94,4 +128,4 @@ def main(folder: Path, changes: dict, resume: bool = False, fsdp: bool = False, 
 
 if __name__ == "__main__":
     join()
-    main(Path(sys.argv[1]), json.loads(sys.argv[2]), *(word in sys.argv[3:] for word in ("resume", "fsdp", "scored")))
+    main(Path(sys.argv[1]), json.loads(sys.argv[2]), *sys.argv[3:])

@@ -327,15 +327,13 @@ def _main() -> None:
     import gc
     import importlib
 
-    from magistral_recipe.chain.stage_process import compiled_when_called
+    from magistral_recipe.loading import quickly_loaded
 
     orders = socket.socket(fileno=int(sys.argv[1]))
     del sys.path[0]  # the helpers' folder
-    gc.disable()
-    with compiled_when_called():
+    with quickly_loaded():
         for name in LIBRARIES:
             importlib.import_module(name)
-    gc.enable()
     gc.freeze()
     assert threading.active_count() == 1, threading.enumerate()
     ctypes.CDLL(None).prctl(_CHILD_SUBREAPER, 1)  # whom a killed run leaves behind is waited for here

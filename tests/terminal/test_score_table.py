@@ -11,7 +11,8 @@ from rich.console import Console
 
 from magistral_recipe.evaluation.samples import read_samples
 from magistral_recipe.evaluation.scores import compute_scores
-from magistral_recipe.terminal.score_table import score_table
+from magistral_recipe.terminal.score_table import ScoreTable, score_table
+from magistral_recipe.terminal.screen import plain
 
 
 @pytest.fixture
@@ -45,6 +46,22 @@ def test_every_model_has_its_scores_with_intervals(run):
     assert rows["tokens"] == [f"{each['mean_length']['mean']:.1f}" for each in overall]
     _, narrow = rows_of(run, width=80)
     assert all(figure in narrow for figure in rows["pass@1"] + rows["greedy"])
+
+
+@pytest.mark.parametrize("width", [40, 80, 100, 200])
+def test_models_that_a_terminal_is_too_narrow_for_stand_below_and_nothing_is_cut(width):
+    models = [plain(f"model-{number}") for number in range(5)]
+    figures = [f"{10.0 + number} [{number}.5, 100.0]" for number in range(5)]
+    stream = io.StringIO()
+    table = ScoreTable("scores", models, [(plain("pass@1"), figures), (plain("multiplication greedy"), figures)])
+    Console(file=stream, width=width).print(table)
+    shown = stream.getvalue()
+    assert max(len(line) for line in shown.splitlines()) <= width
+    assert all(shown.count(figure) == 2 for figure in figures)
+    assert all(shown.count(model.plain) == 1 for model in models)
+    tables = shown.count("┏")
+    assert tables == shown.count("│ pass@1")
+    assert (tables == 1) == (width == 200)
 
 
 def test_the_category_in_which_the_last_model_is_weakest_has_rows_of_its_own(run):

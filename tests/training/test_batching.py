@@ -11,7 +11,6 @@ from magistral_recipe.training.batching import (
     TokenSequence,
     collate,
     deal_groups,
-    generation_chunks,
     masked_sequence,
     pack,
     padded_tokens,
@@ -53,15 +52,6 @@ def test_ranks_share_the_work_in_step(lengths, ranks, budget):
 def test_groups_stay_whole_and_spread_over_minibatches():
     assert deal_groups(5, 2) == [[0, 2, 4], [1, 3]]
     assert deal_groups(1, 2) == [[0], []]
-
-
-@pytest.mark.parametrize(
-    ("budget", "sizes"), [(None, [12]), (10_000, [12]), (80, [8, 4]), (30, [3, 3, 3, 3]), (1, [1] * 12)]
-)
-def test_generation_is_cut_at_groups_where_one_fits(budget, sizes):
-    chunks = generation_chunks([4] * 12, 6, budget, 4)
-    assert [len(chunk) for chunk in chunks] == sizes
-    assert [i for chunk in chunks for i in chunk] == list(range(12))
 
 
 def test_rows_are_padded_on_the_right_and_windowed_from_the_shortest_prompt():

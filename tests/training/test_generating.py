@@ -9,7 +9,6 @@ from tiny_policy import letters_reward, policy, problems, tokenizer, trainer
 
 from magistral_recipe.errors import RunError
 from magistral_recipe.training import generating
-from magistral_recipe.training.generating import RoundGenerator
 from magistral_recipe.writing.chat_format import decode_completion
 
 
@@ -160,10 +159,3 @@ def test_log_probabilities_of_the_reference_are_each_tokens_own(tmp_path):
         expected = logits.log_softmax(-1).gather(1, sequence.completion_ids.unsqueeze(1)).squeeze(1)
         torch.testing.assert_close(sequence.ref_logps.double(), expected, atol=1e-4, rtol=1e-4)
         assert sequence.old_logps is None  # only rows that train need them, later
-
-
-@pytest.mark.parametrize(("longest", "chunks"), [(4, [8, 8]), (20, [4, 4, 4, 4])])
-def test_all_ranks_cut_by_the_longest_prompt_of_any(tmp_path, monkeypatch, longest, chunks):
-    run = trainer(tmp_path, max_tokens_per_generation=8 * 17)
-    monkeypatch.setattr(RoundGenerator, "_most", lambda self, own: max(own, longest))
-    assert [len(chunk) for chunk in run._chunks([[5] * 4] * 16)] == chunks

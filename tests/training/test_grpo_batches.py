@@ -199,8 +199,8 @@ def test_a_group_is_verified_while_others_are_still_being_written(tmp_path):
 
         sampler, exact = source.sampler, source.exact
 
-        def sample(self, prompts, new_tokens):
-            ended = [sample for batch in source.sample(prompts, new_tokens) for sample in batch]
+        def sample(self, *arguments):
+            ended = [sample for batch in source.sample(*arguments) for sample in batch]
             yield [sample for sample in ended if sample.row < 8]
             assert begun.wait(30)
             yield [sample for sample in ended if sample.row >= 8]

@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 import torch
 from preloaded import start_ranks
+from tiny_policy import policy
 from transformers import AutoModelForCausalLM
 
 pytestmark = pytest.mark.slow
@@ -25,6 +26,7 @@ SHARE_OUT = Path(__file__).parents[2] / "recipes" / "accelerate" / "fsdp2_2gpu.y
 SAME = ("loss", "reward", "entropy", "clip_ratio/region_mean", "groups/uninformative", "groups/refill_rounds", "epoch")
 SAME += ("sampling/gap", "sampling/cut_share")
 REFILL = {"max_steps": 6, "max_tokens_per_microbatch": 40}
+DRAWN = {**REFILL, "rollouts_every": 1}
 SAVED = {"save_strategy": "steps", "save_steps": 2}
 
 
@@ -104,6 +106,24 @@ def test_two_processes_that_share_the_weights_train_as_one_and_leave_checkpoints
     assert_the_same((weights, log), run(tmp_path / "again", 2, REFILL, "fsdp", "resume"), 2, closely=True)
 
 
+@pytest.mark.parametrize("adapter", [[], ["adapter"]])
+def test_two_processes_that_share_the_weights_hand_them_whole_to_a_vllm_of_each(tmp_path, adapter):
+    """The stand-in holds another model until it is handed this one, and NaN after a sleep: the gauge shows it all."""
+    other = policy()
+    with torch.no_grad():
+        other.lm_head.weight.mul_(-1)
+    other.save_pretrained(tmp_path / "base")
+    weights, log = run(tmp_path, 2, {"max_steps": 6}, "fsdp", "vllm", *adapter)
+    gaps = [entry["sampling/gap"] for entry in log if "sampling/gap" in entry]
+    assert len(gaps) == 3  # batches, each mean over both processes
+    assert max(gaps) < 1e-4
+    kinds = [entry[0] for entry in json.loads((tmp_path / "ledger.json").read_text())]
+    plain = [name for name in weights if "lora_" not in name]
+    handed, left = divmod(kinds.count("load_weights"), len(plain))
+    assert (handed >= len(gaps), left) == (True, 0)  # all of them, for each batch and after each sleep
+    assert "add_lora" not in kinds
+
+
 def test_two_processes_resume_as_if_nothing_had_happened_and_one_goes_on_with_theirs(alone, tmp_path):
     straight = run(tmp_path / "a", 2, {**REFILL, **SAVED})
     assert_the_same(alone[0], straight, 2)
@@ -116,6 +136,46 @@ def test_two_processes_resume_as_if_nothing_had_happened_and_one_goes_on_with_th
 def test_two_processes_go_on_with_what_one_began(alone, tmp_path):
     shutil.copytree(alone[1] / "checkpoint-4", tmp_path / "checkpoint-4")
     assert_the_same(alone[0], run(tmp_path, 2, REFILL, "resume"), 2)
+
+
+@pytest.fixture(scope="module")
+def drawn_alone(tmp_path_factory):
+    """One process's run on completions of its own, and its folder."""
+    folder = tmp_path_factory.mktemp("drawn") / "run"
+    return run(folder, 1, {**DRAWN, **SAVED}, "drawn"), folder
+
+
+@pytest.mark.parametrize(("processes", "words"), [(2, []), (4, []), (2, ["fsdp"])])
+def test_several_processes_draw_the_completions_of_one(drawn_alone, tmp_path, processes, words):
+    """And the next ones from the weights that these have trained; groups lie across processes."""
+    assert_the_same(drawn_alone[0], run(tmp_path, processes, DRAWN, "drawn", *words), processes)
+    assert_drawn_alike(drawn_alone[1], tmp_path)
+
+
+def test_generate_draws_alike_in_two_processes_too(tmp_path):
+    changes = {**DRAWN, "rollout_backend": "generate"}
+    single, double = (run(tmp_path / name, count, changes, "drawn") for name, count in (("one", 1), ("two", 2)))
+    assert_the_same(single, double, 2)
+    assert_drawn_alike(tmp_path / "one", tmp_path / "two")
+
+
+def test_what_goes_on_in_another_number_of_processes_draws_what_it_would_have_drawn(drawn_alone, tmp_path):
+    expected, folder = drawn_alone
+    run(tmp_path / "both", 2, {**DRAWN, **SAVED, "max_steps": 4}, "drawn")
+    for name, begun, processes in (("two", folder, 2), ("one", tmp_path / "both", 1)):
+        shutil.copytree(begun / "checkpoint-4", tmp_path / name / "checkpoint-4")
+        assert_the_same(expected, run(tmp_path / name, processes, DRAWN, "drawn", "resume"), processes)
+        assert_drawn_alike(folder, tmp_path / name, begins=4)
+
+
+def assert_drawn_alike(one, other, begins=0):
+    """Two runs have written the same completions, from a step on."""
+    rows = [[json.loads(line) for line in (run / "rollouts.jsonl").read_text().splitlines()] for run in (one, other)]
+    texts, found = ([(row["step"], row["prompt"], row["completion"]) for row in each] for each in rows)
+    expected = [row for row in texts if row[0] >= begins]
+    assert found == expected
+    assert len({step for step, *_ in expected}) == (6 - begins) // 2  # batches
+    assert len({text for *_, text in expected}) > len(expected) / 2
 
 
 def assert_the_same(expected, found, processes, closely=False):

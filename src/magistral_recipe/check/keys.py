@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import re
+import typing
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -211,14 +212,16 @@ def _own_trainer_fields() -> dict[str, list[tuple[str, str, str, str]]]:
     """
     from magistral_recipe.training.config import MagistralGRPOConfig
 
-    own = []
+    own, hints = [], typing.get_type_hints(MagistralGRPOConfig)
     for field in dataclasses.fields(MagistralGRPOConfig):
         meaning = field.metadata.get("help", "")
         if field.name not in vars(MagistralGRPOConfig)["__annotations__"] or meaning.startswith(_NOT_SHOWN):
             continue
         if field.name in _ELSEWHERE:
             continue
-        own.append((field.name, _in_words(str(field.type)), _yaml(field.default), meaning))
+        named = str(hints[field.name])  # choices may be written by the name that they have elsewhere
+        type_ = _in_words(named if "Literal" in named else str(field.type))
+        own.append((field.name, type_, _yaml(field.default), meaning))
     return {"grpo": own}
 
 

@@ -41,6 +41,21 @@ def fsdp_settings(settings: Mapping[str, Any]) -> Mapping[str, Any]:
     return section if isinstance(section, Mapping) else {}
 
 
+def backend_mistake(settings: Mapping[str, Any], backend: str) -> str | None:
+    """Say why a backend can't sample rollouts from weights that a config shares out.
+
+    Args:
+        settings: the config's.
+        backend: of `rollouts:`.
+
+    Returns:
+        Cause and remedy; ``None`` where it can.
+    """
+    if launch_kind(settings) != "FSDP" or backend not in ("compiled", "continuous"):
+        return None
+    return f"{backend} samples from whole weights, and launch.config_file shares them out (FSDP): use generate or vllm"
+
+
 def launch_file_mistakes(settings: Mapping[str, Any], model: ModelConfig | None) -> Iterator[str]:
     """Say what of a config can't train the recipe's model.
 

@@ -17,7 +17,7 @@ from typing import Any
 
 from pydantic import BaseModel, TypeAdapter, ValidationError, create_model
 
-from magistral_recipe.check.launch_file import launch_file_mistakes, launch_settings
+from magistral_recipe.check.launch_file import backend_mistake, launch_file_mistakes, launch_settings
 from magistral_recipe.confidential import masked_data, secrets_in, way_out
 from magistral_recipe.data.declared import with_held_out
 from magistral_recipe.data.sources import ProblemsSource
@@ -33,6 +33,7 @@ from magistral_recipe.recipe.sections import (
 )
 from magistral_recipe.schema import StrictModel
 from magistral_recipe.stages import STAGES, stage_class
+from magistral_recipe.stages.grpo import GrpoStage
 from magistral_recipe.stages.training import chat_format
 from magistral_recipe.suggest import did_you_mean
 from magistral_recipe.writing.template import NAMED_TEMPLATES
@@ -371,8 +372,14 @@ class _Link:
 def _launch_mistakes(loaded: LoadedRecipe) -> Iterator[str]:
     launches: list[tuple[KeyPath, LaunchConfig | None]] = [(("launch",), loaded.recipe.launch)]
     for index, stage in enumerate(loaded.recipe.stages):
-        if stage is not None:
-            launches.append((("stages", index, stage.kind, "launch"), stage.launch))
+        if stage is None:
+            continue
+        launches.append((("stages", index, stage.kind, "launch"), stage.launch))
+        config = (stage.launch or loaded.recipe.launch or LaunchConfig()).config_file
+        if isinstance(stage, GrpoStage) and config:
+            message = backend_mistake(launch_settings(loaded.folder / config), stage.rollouts.backend)
+            if message is not None:
+                yield loaded.mistake(("stages", index, "grpo", "rollouts", "backend"), message)
     for path, launch in launches:
         if not launch or not launch.config_file:
             continue

@@ -7,8 +7,10 @@ them is one of those that a problem is about, and two problems that differ in su
 from __future__ import annotations
 
 import unicodedata
+from functools import lru_cache
 
 
+@lru_cache(maxsize=65536)
 def folded(word: str) -> str:
     """A word in lower case and without accents, which many a copy has lost; umlauts as they are written out."""
     if word.isascii():

@@ -9,25 +9,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 
-_UNITS = {
-    "en": "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen "
-    "seventeen eighteen nineteen",
-    "fr": "zéro un deux trois quatre cinq six sept huit neuf dix onze douze treize quatorze quinze seize",
-    "es": "cero uno dos tres cuatro cinco seis siete ocho nueve diez once doce trece catorce quince dieciséis "
-    "diecisiete dieciocho diecinueve veinte veintiuno veintidós veintitrés veinticuatro veinticinco veintiséis "
-    "veintisiete veintiocho veintinueve",
-    "it": "zero uno due tre quattro cinque sei sette otto nove dieci undici dodici tredici quattordici quindici sedici "
-    "diciassette diciotto diciannove",
-    "de": "null eins zwei drei vier fünf sechs sieben acht neun zehn elf zwölf dreizehn vierzehn fünfzehn sechzehn "
-    "siebzehn achtzehn neunzehn",
-}
-_TENS = {
-    "en": "twenty thirty forty fifty sixty seventy eighty ninety",
-    "fr": "vingt trente quarante cinquante soixante septante huitante nonante",
-    "es": "veinte treinta cuarenta cincuenta sesenta setenta ochenta noventa",
-    "it": "venti trenta quaranta cinquanta sessanta settanta ottanta novanta",
-    "de": "zwanzig dreißig vierzig fünfzig sechzig siebzig achtzig neunzig",
-}
+from magistral_recipe.verifiers.answers.numerals import TENS, UNITS
+
 _MORE = {
     "en": {100: "hundred", 1000: "thousand", 10**6: "million", 10**9: "billion"},
     "fr": {
@@ -112,8 +95,8 @@ def _words_in(language: str) -> dict[str, int]:
     words = {word: number for number, forms_of_it in forms.items() for word in forms_of_it.split()}
     if language == "ru":
         return words
-    tens = {word: 10 * number for number, word in enumerate(_TENS[language].split(), start=2)}
-    return {word: number for number, word in enumerate(_UNITS[language].split())} | tens | words
+    tens = {word: 10 * number for number, word in enumerate(TENS[language].split(), start=2)}
+    return {word: number for number, word in enumerate(UNITS[language].split())} | tens | words
 
 
 _WORDS = {language: _words_in(language) for language in ("en", "fr", "es", "it", "de", "ru")}
@@ -249,7 +232,7 @@ def _italian(word: str) -> int | None:
             many = _italian(before) if before else 1
             rest = _italian(behind) if behind else 0
             return None if many is None or rest is None else many * size + rest
-    for number, ten in enumerate(_TENS["it"].split(), start=2):
+    for number, ten in enumerate(TENS["it"].split(), start=2):
         for start in (ten, ten[:-1]):
             unit = word.removeprefix(start)
             if unit != word and 0 < words.get(unit.replace("tré", "tre"), 0) < 10:

@@ -109,6 +109,7 @@ def parts(text: str) -> list[str]:
     return [part for part in _BREAK.split(text) if part and part.strip()]
 
 
+@lru_cache(maxsize=64)  # of most sentences the one spelling is the text as it was
 def is_instruction(part: str) -> bool:
     """Say whether a sentence tells how to answer, rather than what is asked."""
     return bool(_INSTRUCTION.search(part)) and not _ARITHMETIC.search(part)

@@ -7,18 +7,18 @@ matrix kernels), and PyTorch's plain attention (its fused CPU kernel splits its 
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from typing import Any
 
 import torch
+from torch import Tensor
 from torch.nn.attention import SDPBackend, sdpa_kernel
-from transformers import GenerationConfig, LogitsProcessor, LogitsProcessorList
 
 from magistral_recipe.generation.backend import Backend, Encoded
 from magistral_recipe.generation.interface import Completion, Request, Sampling
 from magistral_recipe.generation.noise import pick, uniforms
+from magistral_recipe.generation.padded import Choose, halving, write
 from magistral_recipe.sharded import generate_in_step, is_sharded, least
 from magistral_recipe.writing.chat_format import stop_token_ids
 
@@ -64,19 +64,9 @@ class HFGenerator(Backend):
         Yields:
             The completions of one batch.
         """
-        waiting = deque(self._batches(requests, sampling))
-        while waiting:
-            batch = waiting.popleft()
-            try:
-                finished = self._complete(batch, sampling)
-            except torch.cuda.OutOfMemoryError:
-                if len(batch) == 1 or is_sharded(self.model):  # the other processes would go on with the whole batch
-                    raise
-                torch.cuda.empty_cache()
-                half = len(batch) // 2
-                waiting.extendleft([batch[half:], batch[:half]])
-                continue
-            yield finished
+        alone = not is_sharded(self.model)  # else the other processes would go on with the whole batch
+        batches = self._batches(requests, sampling)
+        yield from halving(batches, lambda batch: self._complete(batch, sampling), divisible=alone)
 
     def _batches(self, requests: Sequence[Request], sampling: Sampling) -> list[list[Encoded]]:
         """Sort requests by prompt length, the longest first, and cut them at the token budget.
@@ -103,54 +93,30 @@ class HFGenerator(Backend):
         # Rows that only fill the batch repeat its last request: they stop when it stops.
         rows = batch + [batch[-1]] * (_round_up(len(batch), _ROW_STEP) - len(batch) if device.type == "cpu" else 0)
         length = _round_up(max(len(row.ids) for row in rows), _LENGTH_STEP)
-        padding = [length - len(row.ids) for row in rows]
-        prompt_ids = torch.tensor(
-            [[self.pad_id] * pad + row.ids for pad, row in zip(padding, rows, strict=True)], device=device
-        )
-        mask = torch.tensor([[0] * pad + [1] * (length - pad) for pad in padding], device=device)
-        processors = LogitsProcessorList()
-        if sampling.temperature > 0:
-            processors.append(_KeyedSampler([row.request for row in rows], sampling, length, device))
-        with _plain_generation(self.model):
-            output = self.model.generate(
-                input_ids=prompt_ids,
-                attention_mask=mask,
-                logits_processor=processors,
-                generation_config=GenerationConfig(
-                    do_sample=False,
-                    max_new_tokens=sampling.max_new_tokens,
-                    eos_token_id=self.stop_ids or None,
-                    pad_token_id=self.pad_id,
-                ),
-            )
-        written = output[: len(batch), length:].tolist()
-        return [self.finish(encoded, ids) for encoded, ids in zip(batch, written, strict=True)]
+        choose = _keyed([row.request for row in rows], sampling, device) if sampling.temperature > 0 else None
+        limits = [sampling.max_new_tokens] * len(rows)
+        with _reading(self.model):
+            prompts = [row.ids for row in rows]
+            written = write(self.model, prompts, length, limits, choose, stop_ids=self.stop_ids, pad_id=self.pad_id)
+        return [self.finish(encoded, ids) for encoded, ids in zip(batch, written, strict=False)]
 
 
-class _KeyedSampler(LogitsProcessor):
-    """Leaves one token a step: the one that the request's own noise draws; greedy decoding then takes it."""
+def _keyed(requests: Sequence[Request], sampling: Sampling, device: torch.device) -> Choose:
+    """Takes the token that a request's own noise draws."""
+    rows = [uniforms(sampling.seed, r.id, r.sample, sampling.max_new_tokens) for r in requests]
+    precise = torch.float64 if device.type != "mps" else torch.float32
+    noise = torch.stack([torch.from_numpy(row) for row in rows]).to(device=device, dtype=precise)
 
-    def __init__(
-        self, requests: Sequence[Request], sampling: Sampling, prompt_length: int, device: torch.device
-    ) -> None:
-        noise = [uniforms(sampling.seed, r.id, r.sample, sampling.max_new_tokens) for r in requests]
-        precise = torch.float64 if device.type != "mps" else torch.float32
-        self.noise = torch.stack([torch.from_numpy(row) for row in noise]).to(device=device, dtype=precise)
-        self.sampling = sampling
-        self.prompt_length = prompt_length
+    def choose(scores: Tensor, position: int) -> Tensor:
+        return pick(scores, noise[:, position], sampling.temperature, sampling.top_p).squeeze(1)
 
-    def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
-        position = input_ids.shape[1] - self.prompt_length
-        chosen = pick(scores, self.noise[:, position], self.sampling.temperature, self.sampling.top_p)
-        return torch.full_like(scores, -torch.inf).scatter_(1, chosen, 0.0)
+    return choose
 
 
 @contextmanager
-def _plain_generation(model: Any) -> Iterator[None]:
-    """Evaluation mode, without the penalties that a model's own generation config may carry; all put back after."""
-    base = model.get_base_model() if hasattr(model, "get_base_model") else model
-    training, config = model.training, base.generation_config
-    base.generation_config = GenerationConfig()
+def _reading(model: Any) -> Iterator[None]:
+    """Evaluation mode, no gradients, and on a CPU the attention that keeps rows apart; put back after."""
+    training = model.training
     model.eval()
     try:
         with ExitStack() as stack:
@@ -160,7 +126,6 @@ def _plain_generation(model: Any) -> Iterator[None]:
             yield
     finally:
         model.train(training)
-        base.generation_config = config
 
 
 def default_token_budget(model: Any) -> int:

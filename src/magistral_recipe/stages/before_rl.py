@@ -65,7 +65,7 @@ def _as_rollouts(trainer: MagistralGRPOTrainer, start: LoadedModel) -> Generator
     from magistral_recipe.generation.backend import Backend
     from magistral_recipe.writing.chat_format import stop_token_ids
 
-    if trainer.sampled_elsewhere:
+    if trainer.use_vllm:
         return None
 
     class Rollouts(Backend):

@@ -12,6 +12,7 @@ from magistral_recipe import layout
 from magistral_recipe.data.problems import PROBLEM_FIELDS
 from magistral_recipe.data.sources import ProblemsSource, first_rows, load_problems
 from magistral_recipe.foreign import only_names
+from magistral_recipe.generation.rollouts.names import Source, Weights
 from magistral_recipe.recipe.sections import Inputs, Mistakes, Recipe, StageContext
 from magistral_recipe.rewards import registry
 from magistral_recipe.schema import StrictModel, without_unset
@@ -34,11 +35,11 @@ if TYPE_CHECKING:
 class RolloutsConfig(StrictModel):
     """Who generates the completions that RL learns from."""
 
-    backend: Literal["auto", "generate", "compiled", "continuous", "vllm"] = "auto"
+    backend: Source = "auto"
     """`generate` is transformers' own, `compiled` a loop that drops rows which have ended and captures its step as a
     CUDA graph, `continuous` transformers' continuous batching; `auto` takes the fastest of these that works with the
     model. `vllm` runs under TRL's integration; it needs a GPU and the extra `magistral-recipe[vllm]`."""
-    weights: Literal["copy", "trained"] = "copy"
+    weights: Weights = "copy"
     """Without vLLM: sampled from a copy of the weights in the precision of sampling, adapters folded in, or from the
     `trained` ones as they stand, which takes no memory and more time."""
     mode: Literal["colocate", "server"] = "colocate"

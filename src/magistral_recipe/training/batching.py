@@ -219,23 +219,3 @@ def masked_sequence(pad_id: int) -> TokenSequence:
     """Return the row of an empty microbatch: two tokens, none of which counts."""
     token = torch.tensor([pad_id])
     return TokenSequence(prompt_ids=token, completion_ids=token, mask=torch.zeros(1))
-
-
-def generation_chunks(prompt_lengths: Sequence[int], new_tokens: int, budget: int | None, group: int) -> list[range]:
-    """Cut a generation batch into pieces whose KV cache fits a budget.
-
-    Args:
-        prompt_lengths: tokens of each prompt, the longest over all ranks last in doubt.
-        new_tokens: most new tokens a completion.
-        budget: most tokens of KV cache; ``None`` for one piece.
-        group: completions a prompt; pieces keep groups whole where a group fits.
-
-    Returns:
-        Consecutive ranges of rows.
-    """
-    count = len(prompt_lengths)
-    if budget is None or count == 0:
-        return [range(count)]
-    fitting = max(budget // (max(prompt_lengths) + new_tokens), 1)
-    size = fitting // group * group or fitting
-    return [range(start, min(start + size, count)) for start in range(0, count, size)]

@@ -12,9 +12,9 @@ from typing import Any, Literal
 
 from trl import GRPOConfig
 
-from magistral_recipe.generation.rollouts.names import BACKENDS
+from magistral_recipe.generation.rollouts.names import BACKENDS, WEIGHTS, Backend, Weights
 from magistral_recipe.machine import World
-from magistral_recipe.training.correction import CORRECTIONS
+from magistral_recipe.training.correction import CORRECTIONS, Correction
 from magistral_recipe.training.schedule import Schedule, ScheduleEntry
 
 _CORRECTED = "use `sampler_correction`, in a recipe `rollouts: {correction: …}`"
@@ -100,8 +100,8 @@ class MagistralGRPOConfig(GRPOConfig):
         ddp_timeout: how long one process waits for another that is still generating, verifying or saving, in seconds,
             before the run ends with the late one's name; longer than `reward_seconds`.
         sampler_gap_limit: mean absolute distance in nats between the sampler's log-probabilities and the trainer's
-            above which the run stops, before the batch has trained; measured where the sampler records its own (all
-            but FSDP's). ``None``: 0.05, on quantized weights 0.15.
+            above which the run stops, before the batch has trained; measured where the sampler records its own.
+            ``None``: 0.05, on quantized weights 0.15.
         sampler_correction: what a token's importance weight, the trainer's probability over the sampler's, becomes
             outside `vllm_importance_sampling_clip_min` and `_max`: `token_truncate` the bound, `token_mask` 0,
             `sequence_truncate` and `sequence_mask` the same of the whole completion's product; `none` corrects nothing.
@@ -135,12 +135,10 @@ class MagistralGRPOConfig(GRPOConfig):
     prompts_per_batch: int = field(default=32, metadata={"help": "Prompts of a generation batch."})
     minibatches_per_batch: int = field(default=2, metadata={"help": "Optimizer steps a generation batch."})
     max_tokens_per_microbatch: int = field(default=16_384, metadata={"help": "Token budget of a microbatch."})
-    rollout_backend: Literal["auto", "generate", "compiled", "continuous"] = field(
+    rollout_backend: Backend = field(
         default="auto", metadata={"help": "What samples rollouts without vLLM; auto: the fastest that works."}
     )
-    rollout_weights: Literal["copy", "trained"] = field(
-        default="copy", metadata={"help": "What rollouts without vLLM are sampled from."}
-    )
+    rollout_weights: Weights = field(default="copy", metadata={"help": "What rollouts without vLLM are sampled from."})
     max_tokens_per_generation: int | None = field(default=None, metadata={"help": "Token budget of the KV cache."})
     overlong_cache: int | None = field(default=None, metadata={"help": "Width of the soft length penalty."})
     advantage_normalization: Literal["minibatch", "group", "none"] = field(
@@ -163,7 +161,7 @@ class MagistralGRPOConfig(GRPOConfig):
     probe_rewards: bool = field(default=True, metadata={"help": "Try each reward once at the start."})
     reward_seconds: float = field(default=1800.0, metadata={"help": "Longest call of a reward; 0: no limit."})
     sampler_gap_limit: float | None = field(default=None, metadata={"help": "Gap in nats that stops a run."})
-    sampler_correction: Literal["token_truncate", "token_mask", "sequence_truncate", "sequence_mask", "none"] = field(
+    sampler_correction: Correction = field(
         default="token_truncate", metadata={"help": "What becomes of importance weights out of bounds."}
     )
     vllm_importance_sampling_correction: bool = field(default=False, metadata={"help": "See sampler_correction."})
@@ -255,7 +253,7 @@ class MagistralGRPOConfig(GRPOConfig):
             "advantage_normalization": ("minibatch", "group", "none"),
             "loss_normalization": ("minibatch", "group"),
             "rollout_backend": BACKENDS,
-            "rollout_weights": ("copy", "trained"),
+            "rollout_weights": WEIGHTS,
             "sampler_correction": CORRECTIONS,
             "vllm_sync": (None, "adapter", "merged"),
         }

@@ -27,6 +27,7 @@ SIGNATURES: dict[str, tuple[str, ...]] = {
     "_calculate_rewards": ("self", "inputs", "prompts", "completions", "completion_ids_list"),
     "_compute_loss": ("self", "model", "inputs"),
     "get_train_dataloader": ("self",),
+    "_load_rng_state": ("self", "checkpoint"),
     "log": ("self", "logs", "start_time"),
 }  # fmt: skip
 SAMPLER: dict[str, tuple[str, ...]] = {

@@ -21,7 +21,7 @@ from trl import GRPOTrainer
 from magistral_recipe.generation.rollouts.interface import Sample
 from magistral_recipe.sharded import generate_in_step, is_sharded
 from magistral_recipe.training import checks
-from magistral_recipe.training.batching import Microbatch, TokenSequence, generation_chunks
+from magistral_recipe.training.batching import Microbatch, TokenSequence
 from magistral_recipe.training.best import untouched_randomness
 from magistral_recipe.training.config import MagistralGRPOConfig
 from magistral_recipe.training.contract import check_scored
@@ -170,14 +170,20 @@ class RoundGenerator(GRPOTrainer):
     def _generate_single_turn(
         self, prompt_ids: Any, images: Any, multimodal_fields: Any, num_generations: int, has_tool_images: bool = False
     ) -> Any:
-        if images is not None or self.sampled_elsewhere:
-            found = self._generated_by_trl(prompt_ids, images, multimodal_fields, num_generations, has_tool_images)
+        seed = self._rounds_seed(images)
+        if seed is None:
+            if is_sharded(self.model):
+                generate_in_step(self.model)
+            found = super()._generate_single_turn(
+                prompt_ids, images, multimodal_fields, num_generations, has_tool_images
+            )
             self._roll_call("the end of its rollouts")
             return found
         source = self._source = self._source or self._make_source()
         done: dict[int, Sample] = {}
         groups = self._make_groups() if self._may_score_early() else None
-        for samples in source.sample(prompt_ids, self.max_completion_length):
+        first = self.accelerator.process_index * len(prompt_ids)
+        for samples in source.sample(prompt_ids, self.max_completion_length, seed, first):
             done |= {sample.row: sample for sample in samples}
             if groups is not None:
                 groups.ended(sample.row for sample in samples)
@@ -191,7 +197,7 @@ class RoundGenerator(GRPOTrainer):
         return [done[row].ids for row in range(len(done))], [done[row].logps for row in range(len(done))]
 
     def complete(self, prompts: list[list[int]], new_tokens: int, seed: int) -> list[list[int]]:
-        """Complete prompts as rollouts are, outside of any round; not if `sampled_elsewhere`. No random state changes.
+        """Complete prompts as rollouts are, outside of any round; not with vLLM. No random state changes.
 
         Args:
             prompts: token ids.
@@ -204,25 +210,18 @@ class RoundGenerator(GRPOTrainer):
         source = self._source = self._source or self._make_source()
         with untouched_randomness():
             torch.manual_seed(seed)
-            done = {sample.row: sample.ids for part in source.sample(prompts, new_tokens) for sample in part}
+            parts = source.sample(prompts, new_tokens, _drawn_seed())
+            done = {sample.row: sample.ids for part in parts for sample in part}
         return [done[row] for row in range(len(prompts))]
 
-    def _generated_by_trl(self, prompt_ids: Any, images: Any, *others: Any) -> Any:
-        if is_sharded(self.model):
-            generate_in_step(self.model)
-        chunks = [range(len(prompt_ids))] if self.use_vllm or images is not None else self._chunks(prompt_ids)
-        parts = [
-            super(RoundGenerator, self)._generate_single_turn([prompt_ids[i] for i in chunk], images, *others)
-            for chunk in chunks
-        ]
-        if len(parts) == 1:
-            return parts[0]
-        return [ids for part, _ in parts for ids in part], None
-
-    @property
-    def sampled_elsewhere(self) -> bool:
-        """Whether vLLM samples rollouts, or TRL by the shards of a model."""
-        return self.use_vllm or self.is_fsdp_enabled or is_sharded(self.model)
+    def _rounds_seed(self, images: Any) -> int | None:
+        """The number that the round's noise hangs on, the first process's: a completion is that of its place in the
+        round, whoever writes it. ``None`` where TRL samples: with vLLM, and where a process has images."""
+        if self.use_vllm:
+            return None
+        drawn = [_drawn_seed() if images is None else None]
+        told = gather_object(drawn) if self.accelerator.num_processes > 1 else drawn
+        return None if None in told else told[0]
 
     @property
     def _sampled_exactly(self) -> bool:
@@ -332,13 +331,6 @@ class RoundGenerator(GRPOTrainer):
             and bool(self._stash.groups)
         )
 
-    def _chunks(self, prompt_ids: list[list[int]]) -> list[range]:
-        lengths = [len(ids) for ids in prompt_ids]
-        lengths[-1] = max(lengths[-1], self._most(max(lengths)))  # so that all ranks cut alike
-        return generation_chunks(
-            lengths, self.max_completion_length, self.args.max_tokens_per_generation, self.num_generations
-        )
-
     def _spent(self, where: str, seconds: float) -> None:
         if self.model.training:  # an evaluation between two steps is neither's
             self._seconds[where] += seconds
@@ -346,6 +338,11 @@ class RoundGenerator(GRPOTrainer):
     def _most(self, number: int) -> int:
         """Return the largest of the ranks' numbers."""
         return max(gather_object([number])) if self.accelerator.num_processes > 1 else number
+
+
+def _drawn_seed() -> int:
+    """A number by which noise hangs on torch's random state, which checkpoints keep."""
+    return int(torch.randint(2**62, ()))
 
 
 def _shaped(prompts: list[Any], texts: list[str]) -> list[Any]:

@@ -38,7 +38,7 @@ from magistral_recipe.training.correction import weigh
 from magistral_recipe.training.forward import cut_window, kl_penalty, row_logps
 from magistral_recipe.training.generating import RoundGenerator
 from magistral_recipe.training.health import SCHEDULE
-from magistral_recipe.training.memory import TrainerMemory, saved_state
+from magistral_recipe.training.memory import TrainerMemory, saved_state, take_first_random_state
 from magistral_recipe.training.metrics import MetricsWriter, StepSums, cut_after
 from magistral_recipe.training.objective import clipped_policy_loss
 from magistral_recipe.training.prompt_stream import PromptStream
@@ -150,6 +150,11 @@ class MagistralGRPOTrainer(RoundGenerator):
         if not self._updates:
             raise RunError(self._nothing_trained())
         return output
+
+    def _load_rng_state(self, checkpoint: str | None) -> None:
+        super()._load_rng_state(checkpoint)
+        if checkpoint and self.accelerator.is_main_process:
+            take_first_random_state(Path(checkpoint), self.accelerator.num_processes)
 
     def _nothing_trained(self) -> str:
         text = f"{self.state.global_step} steps went by and none had anything to train on"

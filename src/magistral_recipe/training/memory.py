@@ -6,8 +6,10 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+import torch
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 from transformers.trainer_callback import ExportableState
+from transformers.trainer_pt_utils import safe_globals
 
 from magistral_recipe.errors import RunError
 from magistral_recipe.files import read_json
@@ -50,6 +52,22 @@ class TrainerMemory(TrainerCallback, ExportableState):
         if self._owed and control.should_training_stop:
             control.should_training_stop = False
             self._stop_owed = True
+
+
+def take_first_random_state(checkpoint: Path, processes: int) -> None:
+    """Go on with torch's random state of the first process, where another number of processes has written it.
+
+    All processes' rollouts hang on it. transformers looks for a file named by the present number alone.
+
+    Args:
+        checkpoint: a checkpoint's folder.
+        processes: that go on with it.
+    """
+    names = ["rng_state.pth", "rng_state_0.pth"]
+    expected, other = (checkpoint / name for name in (names[::-1] if processes > 1 else names))
+    if other.exists() and not expected.exists():
+        with safe_globals():
+            torch.random.set_rng_state(torch.load(other, weights_only=True)["cpu"])
 
 
 def saved_state(checkpoint: Path) -> Mapping[str, Any]:

@@ -1,7 +1,7 @@
 """Where a trainer's rollouts come from without vLLM: a copy of its weights, and the backend that samples from it.
 
 TRL casts, generates with and drops the log-probabilities of the model that trains. Here that model is read, no more;
-see `generation.rollouts`. Sampled under FSDP are its shards themselves, by TRL.
+see `generation.rollouts`. Sampled under FSDP are its shards themselves, by `generate`.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import torch
 
 from magistral_recipe.generation.rollouts.choose import choose_sampler
 from magistral_recipe.generation.rollouts.interface import Drawing, Sample, Sampler
-from magistral_recipe.generation.rollouts.names import Backend
+from magistral_recipe.generation.rollouts.names import Backend, Weights
 from magistral_recipe.generation.rollouts.weights import RolloutCopy, copy_obstacle
 
 logger = logging.getLogger(__name__)
@@ -48,7 +48,7 @@ class RolloutSource:
         self,
         model: Any,
         backend: Backend,
-        weights: str,
+        weights: Weights,
         drawing: Drawing,
         precision: str,
         token_budget: int | None,
@@ -71,21 +71,23 @@ class RolloutSource:
             context = functools.partial(torch.autocast, device.type, dtype=half, cache_enabled=False)
         self.sampler = choose_sampler(backend, model, drawing, context, token_budget)
 
-    def sample(self, prompts: Sequence[Sequence[int]], new_tokens: int) -> Iterator[list[Sample]]:
+    def sample(
+        self, prompts: Sequence[Sequence[int]], new_tokens: int, seed: int, first: int = 0
+    ) -> Iterator[list[Sample]]:
         """Sample a round from the weights as they are now.
 
         Args:
             prompts: token ids.
             new_tokens: most tokens of a completion.
+            seed: of the round's noise, the same in all processes.
+            first: the first prompt's place in the whole round.
 
         Yields:
             Completions, in the order in which they end.
         """
         if self.copy is not None and self.copy.refresh():
             self.sampler.forget()
-        # The round's noise hangs on torch's random state, which checkpoints keep, by this one number.
-        seed = int(torch.randint(2**62, ()))
-        return self.sampler.sample(prompts, [new_tokens] * len(prompts), seed)
+        return self.sampler.sample(prompts, [new_tokens] * len(prompts), seed, first)
 
 
 def drawing_of(generation: dict[str, Any], stop_ids: Sequence[int], pad_id: int) -> Drawing:
@@ -106,9 +108,6 @@ def drawing_of(generation: dict[str, Any], stop_ids: Sequence[int], pad_id: int)
     }
     return Drawing(
         temperature=generation["temperature"],
-        top_p=generation.get("top_p") or 1.0,
-        top_k=generation.get("top_k") or 0,
-        min_p=generation.get("min_p") or 0.0,
         stop_ids=tuple(stop_ids),
         pad_id=pad_id,
         others=others,

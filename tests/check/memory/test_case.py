@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from tiny_policy import policy
 
 from magistral_recipe.check.memory.case import (
     Case,
@@ -16,8 +17,10 @@ from magistral_recipe.check.memory.dry_run import Pass
 from magistral_recipe.check.memory.generation import Batch
 from magistral_recipe.check.memory.lengths import Lengths
 from magistral_recipe.check.recipe_file import load_recipe
+from magistral_recipe.generation.rollouts.generate import GenerateSampler
+from magistral_recipe.generation.rollouts.interface import Drawing
 from magistral_recipe.models.shape import find_shape
-from magistral_recipe.training.batching import generation_chunks, pack
+from magistral_recipe.training.batching import pack
 
 CARD = find_device("24GiB")
 SFT_OUTPUTS = ("log_probs", "entropy", "is_top1")
@@ -76,8 +79,12 @@ def test_a_schedules_longest_completion_and_largest_batch_count(case):
 @pytest.mark.parametrize("budget", [None, 500, 5_000, 100_000])
 def test_rollouts_are_cut_as_the_trainer_cuts_them(case, budget):
     settings = {"max_completion_length": 900} | ({} if budget is None else {"max_tokens_per_generation": budget})
-    chunks = generation_chunks([100] * 256, 900, budget, 8)
-    assert rollout_batch(case(rl(**settings))).rows == max(len(chunk) for chunk in chunks)
+    drawn = GenerateSampler(policy(), Drawing(), token_budget=budget).sample([[5] * 100] * 256, [900] * 256, 0)
+    at_once: list[int] = []
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(GenerateSampler, "_together", lambda self, rows, *_: at_once.append(len(rows)))
+        list(drawn)
+    assert rollout_batch(case(rl(**settings))).rows == max(at_once)
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections import Counter
 
 import numpy as np
@@ -25,8 +24,8 @@ KEYED = [GenerateSampler, CompiledSampler]
 EVERY = [*KEYED, ContinuousSampler]
 
 
-def samples_of(sampler, prompts=PROMPTS, limits=LIMITS, seed=3):
-    samples = [sample for batch in sampler.sample(prompts, limits, seed) for sample in batch]
+def samples_of(sampler, prompts=PROMPTS, limits=LIMITS, seed=3, first=0):
+    samples = [sample for batch in sampler.sample(prompts, limits, seed, first) for sample in batch]
     assert sorted(sample.row for sample in samples) == list(range(len(prompts)))
     return sorted(samples, key=lambda sample: sample.row)
 
@@ -39,14 +38,27 @@ def forward_logps(model, prompt, ids, temperature=1.0):
 
 
 @pytest.mark.parametrize("kind", EVERY)
-@pytest.mark.parametrize("changes", [{"temperature": 0.7}, {"temperature": 0.6, "top_k": 9, "top_p": 0.8}])
-def test_recorded_log_probabilities_are_the_models_own(kind, changes):
-    drawing = Drawing(stop_ids=(1, 2), pad_id=0, **changes)
-    for sample in samples_of(kind(policy(), drawing)):
-        expected = forward_logps(policy(), PROMPTS[sample.row], sample.ids, drawing.temperature)
-        if drawing.truncates and not kind.keyed:
-            expected = [math.nan] * len(expected)  # it knows them after the cut alone
+@pytest.mark.parametrize("temperature", [0.7, 1.0])
+def test_recorded_log_probabilities_are_the_models_own(kind, temperature):
+    for sample in samples_of(kind(policy(), Drawing(temperature=temperature, stop_ids=(1, 2), pad_id=0))):
+        expected = forward_logps(policy(), PROMPTS[sample.row], sample.ids, temperature)
         np.testing.assert_allclose(sample.logps, expected, atol=1e-5)
+
+
+@pytest.mark.parametrize("kind", KEYED)
+def test_a_part_of_a_round_is_drawn_as_in_the_whole(kind):
+    whole = samples_of(kind(policy(), Drawing(stop_ids=(1,))))
+    for part in (slice(0, 3), slice(3, 9)):
+        drawn = samples_of(kind(policy(), Drawing(stop_ids=(1,))), PROMPTS[part], LIMITS[part], first=part.start)
+        assert [sample.ids for sample in drawn] == [sample.ids for sample in whole[part]]
+    assert drawn[0].ids != samples_of(kind(policy(), Drawing(stop_ids=(1,))), PROMPTS[3:], LIMITS[3:])[0].ids
+
+
+def test_parts_of_a_group_are_not_drawn_alike_where_samples_are_not_keyed():
+    sampler = ContinuousSampler(policy(), Drawing())
+    parts = [samples_of(sampler, [[5, 6, 7]] * 4, [12] * 4, first=first) for first in (0, 4)]
+    assert len({tuple(sample.ids) for part in parts for sample in part}) == 8
+    sampler.close()
 
 
 @pytest.mark.parametrize("kind", EVERY)
@@ -183,8 +195,8 @@ def test_auto_takes_what_works_and_says_why(caplog):
     assert "layers of sliding_attention" in caplog.text
     with pytest.raises(RunError, match="compiled does not work with this model: it has layers of sliding"):
         choose_sampler("compiled", sliding, Drawing())
-    penalty = Drawing(others={"repetition_penalty": 1.3})
-    assert choose_sampler("auto", policy(), penalty).name == "generate"
+    without = Drawing(others={"suppress_tokens": [4]})
+    assert choose_sampler("auto", policy(), without).name == "generate"
     assert compiled_obstacle(policy()) is None
 
 
@@ -197,13 +209,14 @@ def test_a_backend_that_draws_by_another_law_is_not_believed(monkeypatch):
     assert disagreement(CompiledSampler(policy(), Drawing())) == "ZeroDivisionError: division by zero"
 
 
-def test_penalties_go_through_generate():
-    drawing = Drawing(temperature=0.0, others={"repetition_penalty": 5.0})
+def test_other_settings_go_through_generate():
+    (plain,) = samples_of(GenerateSampler(policy(), Drawing(temperature=0.0)), [[5, 6, 7]], [10])
+    drawing = Drawing(temperature=0.0, others={"suppress_tokens": plain.ids[:1]})
     (sample,) = samples_of(GenerateSampler(policy(), drawing), [[5, 6, 7]], [10])
     model = policy().eval()
-    config = {"do_sample": False, "max_new_tokens": 10, "repetition_penalty": 5.0, "eos_token_id": None}
+    config = {"do_sample": False, "max_new_tokens": 10, "suppress_tokens": plain.ids[:1], "eos_token_id": None}
     written = model.generate(torch.tensor([[5, 6, 7]]), attention_mask=torch.ones(1, 3), **config)
-    assert sample.ids == written[0, 3:].tolist()
+    assert sample.ids == written[0, 3:].tolist() != plain.ids
 
 
 def test_one_manager_batches_continuously_for_the_run_whatever_the_weights_become():
@@ -241,6 +254,7 @@ def test_a_request_that_failed_is_no_completion(monkeypatch):
         samples_of(ContinuousSampler(model, Drawing()))
     calls.clear()
     error = torch.OutOfMemoryError("out of memory")
-    drawn = samples_of(sampler := ContinuousSampler(model, Drawing()))
-    assert [len(sample.ids) for sample in drawn] == LIMITS
+    drawn = samples_of(sampler := ContinuousSampler(model, Drawing()), [[5, 6, 7]] * 8, [12] * 8)
+    assert [len(sample.ids) for sample in drawn] == [12] * 8
+    assert len({tuple(sample.ids) for sample in drawn}) == 8  # the second half does not repeat the first
     sampler.close()

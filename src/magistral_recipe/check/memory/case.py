@@ -165,14 +165,13 @@ def longest_row(case: Case) -> int:
 
 
 def rollout_batch(case: Case) -> Batch:
-    """The sequences that RL generates at once with transformers (`training.batching.generation_chunks`)."""
+    """The sequences that RL generates at once with transformers: what waits for a place is not among them."""
     values = case.arguments
-    group, new = int(values["num_generations"]), longest_completion(case)
-    rows = max(most_prompts(case) * group // case.processes, 1)
+    new = longest_completion(case)
+    rows = max(most_prompts(case) * int(values["num_generations"]) // case.processes, 1)
     budget = values.get("max_tokens_per_generation")
     if budget is not None:
-        fitting = max(int(budget) // (case.prompt + new), 1)
-        rows = min(fitting // group * group or fitting, rows)
+        rows = min(max(int(budget) // (case.prompt + new), 1), rows)
     return Batch(rows, case.prompt, new)
 
 

@@ -9,7 +9,6 @@ in the gauge.
 from __future__ import annotations
 
 import logging
-import math
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
@@ -22,6 +21,7 @@ from magistral_recipe.generation.rollouts.continuous import ContinuousSampler
 from magistral_recipe.generation.rollouts.generate import GenerateSampler
 from magistral_recipe.generation.rollouts.interface import Drawing, Sampler
 from magistral_recipe.generation.rollouts.names import Backend
+from magistral_recipe.sharded import is_sharded
 
 logger = logging.getLogger(__name__)
 
@@ -84,6 +84,8 @@ def _base(model: Any) -> Any:
 def _obstacle(
     kind: type[Sampler], model: Any, drawing: Drawing, context: Callable[[], AbstractContextManager[Any]]
 ) -> str | None:
+    if is_sharded(_base(model)):
+        return "its weights are shared out (FSDP)"
     if drawing.others:
         return f"it has no {', '.join(drawing.others)}"
     if kind is CompiledSampler and (found := compiled_obstacle(_base(model))):
@@ -113,8 +115,7 @@ def disagreement(sampler: Sampler) -> str | None:
                 logits = base(input_ids=ids, use_cache=False).logits[0, len(prompt) - 1 : -1].float()
             logps = (logits / (sampler.drawing.temperature or 1.0)).log_softmax(-1)
             known = logps.gather(1, ids[0, len(prompt) :, None]).squeeze(1).tolist()
-            pairs = zip(known, sample.logps, strict=True)
-            gaps += [abs(one - other) for one, other in pairs if not math.isnan(other)]
+            gaps += [abs(one - other) for one, other in zip(known, sample.logps, strict=True)]
     except torch.OutOfMemoryError:
         raise
     except Exception as error:  # noqa: BLE001 - whatever an architecture does that a static cache does not know

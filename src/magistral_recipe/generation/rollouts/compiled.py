@@ -69,8 +69,8 @@ def compiled_obstacle(model: Any) -> str | None:
 class _Round:
     """One call of `sample`: what is asked, what waits, who stands in which slot."""
 
-    def __init__(self, prompts: Sequence[Sequence[int]], limits: Sequence[int], seed: int) -> None:
-        self.prompts, self.limits, self.seed = prompts, limits, seed
+    def __init__(self, prompts: Sequence[Sequence[int]], limits: Sequence[int]) -> None:
+        self.prompts, self.limits = prompts, limits
         self.waiting = deque(range(len(prompts)))
         self.slots: list[int | None] = []
         """The row in each slot of the shape; ``None`` where it has ended or never was one."""
@@ -145,7 +145,7 @@ class CompiledSampler(Sampler):
     ) -> None:
         super().__init__(model, drawing, context, token_budget)
         self._device = self.base.device
-        self._draw = Draw(drawing)
+        self._draw = Draw(drawing.temperature)
         self._stops = torch.tensor(drawing.stop_ids, dtype=torch.long, device=self._device)
         self._slots = Slots(self.base.config.get_text_config().num_hidden_layers)
         self._graphs = StepGraphs(self._device)
@@ -158,12 +158,14 @@ class CompiledSampler(Sampler):
         self._rounds = 0
         self._most_rows: int | None = None
 
-    def sample(self, prompts: Sequence[Sequence[int]], limits: Sequence[int], seed: int) -> Iterator[list[Sample]]:
+    def sample(
+        self, prompts: Sequence[Sequence[int]], limits: Sequence[int], seed: int, first: int = 0
+    ) -> Iterator[list[Sample]]:
         """See `Sampler`."""
-        round_ = _Round(prompts, limits, seed)
+        round_ = _Round(prompts, limits)
         captured, seconds = self._graphs.captured, self._graphs.seconds
         with self.reading():
-            self._begin(round_)
+            self._begin(round_, seed, first)
         left = len(prompts)
         while left:
             with self.reading():
@@ -184,13 +186,14 @@ class CompiledSampler(Sampler):
 
     # ---- a round
 
-    def _begin(self, round_: _Round) -> None:
+    def _begin(self, round_: _Round, seed: int, first: int) -> None:
         rows, tokens = len(round_.prompts), max(round_.limits)
         if not self._tables.hold(rows, tokens):
             self._graphs.forget()
             self._tables = _Tables(max(rows, self._tables.nobody), max(tokens, self._tables.tokens), self._device)
         tables = self._tables
-        tables.noise[:rows, :tokens] = noise_table(round_.seed, list(round_.limits), list(range(rows)), self._device)
+        places = list(range(first, first + rows))
+        tables.noise[:rows, :tokens] = noise_table(seed, list(round_.limits), places, self._device)
         tables.limits[:rows] = torch.tensor(round_.limits, device=self._device)
         tables.limits[-1] = tokens + 1
         self._slots.rows = self._slots.length = self._slots.seen = 0

@@ -13,7 +13,6 @@ copy. Three things of the manager would go wrong in RL, and are set so that they
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -41,7 +40,9 @@ class ContinuousSampler(Sampler):
         self._room = (0, 0, 0)
         self._least: int | None = None
 
-    def sample(self, prompts: Sequence[Sequence[int]], limits: Sequence[int], seed: int) -> Iterator[list[Sample]]:
+    def sample(
+        self, prompts: Sequence[Sequence[int]], limits: Sequence[int], seed: int, first: int = 0
+    ) -> Iterator[list[Sample]]:
         """See `Sampler`."""
         device = self.base.device
         cuda = [device] if device.type == "cuda" else []
@@ -50,7 +51,7 @@ class ContinuousSampler(Sampler):
             together = len(prompts)
             while left:
                 try:
-                    for sample in self._together(list(left)[:together], prompts, limits, seed):
+                    for sample in self._together(list(left)[:together], prompts, limits, seed + first):
                         del left[sample.row]
                         yield [sample]
                 except torch.OutOfMemoryError:
@@ -72,7 +73,7 @@ class ContinuousSampler(Sampler):
         self, rows: list[int], prompts: Sequence[Sequence[int]], limits: Sequence[int], seed: int
     ) -> Iterator[Sample]:
         manager = self._ready(rows, prompts, limits)
-        torch.manual_seed(seed)
+        torch.manual_seed(seed + rows[0])  # else one part of a group would repeat another's completions
         manager.background_thread_status.clear()  # a manager that has been stopped takes no requests before it starts
         stops = list(self.drawing.stop_ids) or -1
         names = {
@@ -88,9 +89,7 @@ class ContinuousSampler(Sampler):
                     continue
                 if output.error is not None:
                     self._raise(output.error)
-                ids = output.generated_tokens
-                logps = [math.nan] * len(ids) if self.drawing.truncates else list(output.logprobs)
-                yield Sample(names.pop(output.request_id), list(ids), logps)
+                yield Sample(names.pop(output.request_id), list(output.generated_tokens), list(output.logprobs))
         finally:
             manager.stop(block=True, keep_for_next_session=True, hard_stop=bool(names))
             if names:  # what has failed is not gone on with
@@ -127,9 +126,7 @@ class ContinuousSampler(Sampler):
         generation = GenerationConfig(
             do_sample=drawing.temperature > 0,
             temperature=drawing.temperature or 1.0,
-            top_p=drawing.top_p,
-            top_k=drawing.top_k,
-            min_p=drawing.min_p or None,
+            top_k=0,
             max_new_tokens=max(limits),
             eos_token_id=list(drawing.stop_ids) or -1,
             pad_token_id=drawing.pad_id,

@@ -11,15 +11,8 @@ import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional
-from transformers import (
-    LogitsProcessorList,
-    MinPLogitsWarper,
-    TopKLogitsWarper,
-    TopPLogitsWarper,
-)
 
 from magistral_recipe.generation.noise import uniforms
-from magistral_recipe.generation.rollouts.interface import Drawing
 
 _BLOCK = 256
 
@@ -28,19 +21,11 @@ class Draw:
     """Draws tokens, and says how likely each was.
 
     Args:
-        drawing: how. Its `others` are not applied here.
+        temperature: divides the logits; 0 takes the likeliest token.
     """
 
-    def __init__(self, drawing: Drawing) -> None:
-        self.temperature = drawing.temperature
-        cut = LogitsProcessorList()
-        if drawing.top_k:
-            cut.append(TopKLogitsWarper(top_k=drawing.top_k))
-        if drawing.top_p < 1:
-            cut.append(TopPLogitsWarper(top_p=drawing.top_p))
-        if drawing.min_p:
-            cut.append(MinPLogitsWarper(min_p=drawing.min_p))
-        self._cut = cut
+    def __init__(self, temperature: float) -> None:
+        self.temperature = temperature
 
     def __call__(self, logits: Tensor, noise: Tensor) -> tuple[Tensor, Tensor]:
         """Draw one token a row.
@@ -50,18 +35,13 @@ class Draw:
             noise: `[B]`, uniform in [0, 1); not read where the temperature is 0.
 
         Returns:
-            Token ids and their log-probabilities before the cut, each `[B]`. No call waits for the device.
+            Token ids and their log-probabilities, each `[B]`. No call waits for the device.
 
         B = batch, V = vocabulary.
         """
         scores = logits.float() / self.temperature if self.temperature else logits.float()
         logps = scores.log_softmax(-1)
-        if not self.temperature:
-            tokens = scores.argmax(-1)
-        elif self._cut:
-            tokens = invert(self._cut(None, scores).softmax(-1), noise)  # type: ignore[arg-type]
-        else:
-            tokens = invert(logps.exp(), noise)
+        tokens = invert(logps.exp(), noise) if self.temperature else scores.argmax(-1)
         return tokens, logps.gather(1, tokens[:, None]).squeeze(1)
 
 
@@ -97,7 +77,7 @@ def noise_table(seed: int, limits: list[int], rows: list[int], device: torch.dev
     Args:
         seed: the round's.
         limits: most tokens of each row.
-        rows: each one's place in the round.
+        rows: each one's place in the round, over all processes.
         device: where it goes.
 
     Returns:

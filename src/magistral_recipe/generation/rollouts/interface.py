@@ -13,31 +13,19 @@ import torch
 
 @dataclass(frozen=True)
 class Drawing:
-    """How tokens are drawn, for a whole run.
+    """How tokens are drawn, for a whole run: from the whole distribution, since its log-probabilities train.
 
     Attributes:
         temperature: divides the logits; 0 is greedy.
-        top_p: nucleus; 1 keeps all.
-        top_k: most tokens kept; 0 keeps all.
-        min_p: least probability kept, as a share of the likeliest token's; 0 keeps all.
         stop_ids: tokens on which a completion ends.
         pad_id: what fills rows up.
-        others: further settings of transformers' `GenerationConfig` (a repetition penalty, …), which only the backend
-            `generate` knows.
+        others: further settings of transformers' `GenerationConfig`, which only the backend `generate` knows.
     """
 
     temperature: float = 1.0
-    top_p: float = 1.0
-    top_k: int = 0
-    min_p: float = 0.0
     stop_ids: tuple[int, ...] = ()
     pad_id: int = 0
     others: Mapping[str, Any] = field(default_factory=dict)
-
-    @property
-    def truncates(self) -> bool:
-        """Whether some tokens can't be drawn, so that what is drawn from is not what the model says."""
-        return self.top_p < 1 or self.top_k > 0 or self.min_p > 0 or bool(self.others)
 
 
 @dataclass(frozen=True)
@@ -47,8 +35,7 @@ class Sample:
     Attributes:
         row: whose: the prompt's place.
         ids: the tokens written, the stop token included.
-        logps: the log-probability of each under the logits divided by the temperature, before anything is cut off, as
-            the trainer computes it; NaN where the backend does not know it.
+        logps: the log-probability of each under the logits divided by the temperature, as the trainer computes it.
     """
 
     row: int
@@ -89,13 +76,16 @@ class Sampler(ABC):
         self._context = context
 
     @abstractmethod
-    def sample(self, prompts: Sequence[Sequence[int]], limits: Sequence[int], seed: int) -> Iterator[list[Sample]]:
+    def sample(
+        self, prompts: Sequence[Sequence[int]], limits: Sequence[int], seed: int, first: int = 0
+    ) -> Iterator[list[Sample]]:
         """Yield completions as they end.
 
         Args:
             prompts: token ids, at least one each.
             limits: most tokens of each completion, at least 1.
-            seed: of the noise; row by row it belongs to the prompt's place.
+            seed: of the round's noise, the same in all processes; row by row it belongs to the prompt's place.
+            first: the first prompt's place in the whole round, of which these may be one process's part.
 
         Yields:
             Some of the samples, in the order in which they end; every row once.

@@ -9,7 +9,7 @@ import re
 from fractions import Fraction
 from functools import lru_cache
 
-_UNITS = {
+UNITS = {
     "en": "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen "
     "seventeen eighteen nineteen",
     "fr": "zéro un deux trois quatre cinq six sept huit neuf dix onze douze treize quatorze quinze seize dix-sept "
@@ -25,7 +25,7 @@ _UNITS = {
     "ru": "ноль один два три четыре пять шесть семь восемь девять десять одиннадцать двенадцать тринадцать "
     "четырнадцать пятнадцать шестнадцать семнадцать восемнадцать девятнадцать",
 }
-_TENS = {
+TENS = {
     "en": "twenty thirty forty fifty sixty seventy eighty ninety",
     "fr": "vingt trente quarante cinquante soixante septante huitante nonante",
     "es": "veinte treinta cuarenta cincuenta sesenta setenta ochenta noventa",
@@ -33,6 +33,7 @@ _TENS = {
     "de": "zwanzig dreißig vierzig fünfzig sechzig siebzig achtzig neunzig",
     "ru": "двадцать тридцать сорок пятьдесят шестьдесят семьдесят восемьдесят девяносто",
 }
+"""Language → its words for 0, 1, 2 … and for 20, 30 …, one after the other."""
 _POWERS = {
     "hundred": 100, "cent": 100, "cents": 100, "cien": 100, "ciento": 100, "cento": 100, "hundert": 100, "сто": 100,
     "thousand": 1000, "mille": 1000, "mil": 1000, "mila": 1000, "tausend": 1000, "тысяча": 1000, "тысячи": 1000,
@@ -41,7 +42,7 @@ _POWERS = {
 _JOINED = frozenset({"and", "et", "y", "e", "und", "и"})
 _NUMBERS = {
     word: value + offset
-    for tables, offset, step in ((_UNITS, 0, 1), (_TENS, 20, 10))
+    for tables, offset, step in ((UNITS, 0, 1), (TENS, 20, 10))
     for words in tables.values()
     for word, value in zip(words.split(), range(0, 10**3, step), strict=False)
 } | {"soixante-dix": 70, "quatre-vingt": 80, "quatre-vingts": 80, "quatre-vingt-dix": 90, "dreissig": 30}

@@ -15,7 +15,8 @@ from magistral_recipe.curation.likeness import likeness
 from magistral_recipe.curation.rewording import comparable, reworded
 
 MILL = (
-    "A windmill grinds 18 sacks of wheat in 4 hours. A watermill grinds 30 sacks of wheat in 5 hours. Both machines run "
+    "A windmill grinds 18 sacks of wheat in 4 hours. A watermill grinds 30 sacks of wheat in 5 hours. Both "
+    "machines run "
     "for 9 hours. How many sacks of wheat are ground altogether?"
 )
 TRAM = (
@@ -38,7 +39,8 @@ SCHOOL = "学校图书馆有科技书320本，故事书比科技书多45本，�
 RETOLD = {
     "mill": (
         MILL,
-        "If both machines, a windmill and a watermill, run for 9 hours, how many sacks of wheat are ground altogether, given that "
+        "If both machines, a windmill and a watermill, run for 9 hours, how many sacks of wheat are ground "
+        "altogether, given that "
         "in 5 hours 30 sacks are ground by the watermill and in 4 hours 18 sacks by the windmill?",
     ),
     "tram": (
@@ -62,7 +64,8 @@ RETOLD = {
     ),
     "sequence": (
         SEQUENCE,
-        r"Find $a_7$ in the sequence with $a_{n+2} = 5a_{n+1} - 6a_n$ for all $n \ge 1$, whose first terms are $a_1 = 3$ "
+        r"Find $a_7$ in the sequence with $a_{n+2} = 5a_{n+1} - 6a_n$ for all $n \ge 1$, whose first terms "
+        r"are $a_1 = 3$ "
         r"and $a_2 = 8$.",
     ),
     "cheese": (
@@ -76,7 +79,8 @@ RETOLD = {
     ),
     "tram, renamed": (
         TRAM,
-        "A ferry leaves the harbour with 64 tourists. At the first stop 17 tourists get off and 9 get on. At the second "
+        "A ferry leaves the harbour with 64 tourists. At the first stop 17 tourists get off and 9 get on. At "
+        "the second "
         "stop half of the tourists get off. How many tourists are on the ferry now?",
     ),
     "rent, renamed": (
@@ -94,7 +98,8 @@ RETOLD = {
     ),
     "roots, renamed": (
         ROOTS,
-        r"Let $\alpha$ and $\beta$ be the roots of $2y^2 - 7y + 4 = 0$. Compute $\frac{1}{\alpha^2} + \frac{1}{\beta^2}$.",
+        r"Let $\alpha$ and $\beta$ be the roots of $2y^2 - 7y + 4 = 0$. Compute $\frac{1}{\alpha^2} + "
+        r"\frac{1}{\beta^2}$.",
     ),
 }
 OTHER = {
@@ -132,7 +137,8 @@ def test_a_small_change_makes_another_problem(kind):
         ),
         (
             TREE,
-            "How high does a ladder of length 5 feet reach, which leans against a wall, its foot 13 feet from the wall?",
+            "How high does a ladder of length 5 feet reach, which leans against a wall, its foot 13 feet from "
+            "the wall?",
         ),
     ],
 )

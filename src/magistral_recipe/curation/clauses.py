@@ -362,4 +362,5 @@ def written_number(token: str) -> str:
     plain = token.replace(",", "") if _GROUPED.fullmatch(token) else token.replace(",", ".")
     if "." in plain:
         plain = plain.rstrip("0").rstrip(".")
-    return plain.lstrip("0") or "0"
+    plain = plain.lstrip("0")
+    return f"0{plain}" if not plain or plain[0] == "." else plain

@@ -18,6 +18,7 @@ from magistral_recipe.curation.aligned import Alignment
 from magistral_recipe.curation.comparing import built_otherwise, held
 from magistral_recipe.curation.defaults import MIN_CONTAINED, MIN_NGRAM_SHARE
 from magistral_recipe.curation.likeness import Likeness, likeness
+from magistral_recipe.curation.questions import differs
 from magistral_recipe.curation.rewording import comparable, large_figures, reworded
 from magistral_recipe.curation.rows import Dropped, Outcome, Row
 from magistral_recipe.curation.workers import each_in
@@ -96,7 +97,7 @@ class Leaks:
         for number in self._by_figures.get(text.figures, ()):
             there = self._texts[number]
             share = held(text, there)
-            if share > 0 and Alignment(text, there).is_small_change():
+            if share > 0 and (Alignment(text, there).is_small_change() or differs(text, there)):
                 continue
             # Without a number in it, any two texts count alike: then more must agree.
             least = self.min_contained if there.figures else max(self.min_contained, _WORDS_ALONE)
@@ -106,14 +107,16 @@ class Leaks:
             return found
         for number in self._by_large.get(large_figures(text), ()):
             there = self._texts[number]
-            if comparable(text, there) and (reworded(text, there) or Alignment(text, there).is_renamed()):
+            if not comparable(text, there) or differs(text, there):
+                continue
+            if reworded(text, there) or Alignment(text, there).is_renamed():
                 return number
         return None
 
     def _says_all(self, text: Likeness, overlap: Overlap) -> bool:
         there = self._texts[overlap.heldout]
         says_all = text.holds_figures_of(there) and held(text, there) > 0
-        return says_all and not Alignment(text, there).is_small_change()
+        return says_all and not (Alignment(text, there).is_small_change() or differs(text, there))
 
 
 _WORDS_ALONE = 0.85

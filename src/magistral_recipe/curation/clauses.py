@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cache
 
+from magistral_recipe.curation.answer_forms import asked_plainly
 from magistral_recipe.curation.deciding import (
     DECISIVE,
     NEUTRAL,
@@ -102,7 +103,7 @@ def clauses_of(text: str) -> Clauses:
         What poses the problem.
     """
     language = language_of(text)
-    spelled, letters = one_spelling(without_options(text), points=language == "en")
+    spelled, letters = one_spelling(asked_plainly(without_options(text)), points=language == "en")
     parts = problem_parts(spelled)
     reader = _Reader(language, letters, "\n".join(parts))
     for part in parts:
@@ -351,7 +352,7 @@ def _items(run: list[str]) -> Iterator[Item]:
 
 def _is_article(clause: str, end: int) -> bool:
     after = _ARTICLE.match(clause, end)
-    return after is not None and after[1].casefold() not in _JOINS
+    return after is not None and after[1].casefold() not in _JOINS and not "\u0400" <= after[1][0] <= "\u04ff"
 
 
 _JOINS = NEUTRAL | {"nor", "or", "plus", "minus", "times"}

@@ -17,6 +17,7 @@ from magistral_recipe.curation.formulas import shape
 from magistral_recipe.curation.glossary import stems_of
 from magistral_recipe.curation.likeness import Likeness
 from magistral_recipe.curation.marks import VARIABLE
+from magistral_recipe.curation.rewording import MOST_ALIKE, run_alike
 from magistral_recipe.curation.stems import alike
 
 _PAIR = re.compile(r"(?<![\w)])[(\[]((?:\s*-?[\d./√π]+\s*,)+\s*-?[\d./√π]+\s*)[)\]]")
@@ -39,7 +40,11 @@ def differs(here: Likeness, there: Likeness) -> bool:
     if _pairs_turned(here, there):
         return True
     mine, theirs = _split(here), _split(there)
-    return _counted_otherwise(here, there, mine, theirs) or _asked_otherwise(mine, theirs, here.parts.language)
+    if _asked_otherwise(mine, theirs):
+        return True
+    if run_alike(here, there) <= MOST_ALIKE:
+        return False
+    return _counted_otherwise(here, there, mine, theirs) or _named_instead(here, there) or _named_instead(there, here)
 
 
 def _pairs_turned(here: Likeness, there: Likeness) -> bool:
@@ -107,15 +112,20 @@ def _counted_otherwise(here: Likeness, there: Likeness, mine: _Split, theirs: _S
     return any(word[0].isdigit() and word not in _FEW and word in often for words, often in counted for word in words)
 
 
-def _asked_otherwise(mine: _Split, theirs: _Split, language: str) -> bool:
-    """Whether one story is told and another thing asked."""
+def _named_instead(here: Likeness, there: Likeness) -> bool:
+    """Whether a person who is named in both is named once more, and a number once less: "Ann and Bo" for "any two"."""
+    names = here.parts.capitals & there.parts.capitals
+    more, less = here.words - there.words, there.numbers - here.numbers
+    return any(word in names and word in there.words for word in more) and bool(less.keys() - {"1"})
+
+
+def _asked_otherwise(mine: _Split, theirs: _Split) -> bool:
+    """Whether one story is told and another thing asked; or what there was at the start, and at the end."""
+    for one, other in ((mine, theirs), (theirs, mine)):
+        if one.small & _START and other.small & _END and not (one.small & _END or other.small & _START):
+            return True
     if mine.story != theirs.story or not mine.story:
         return False
-    if any(
-        (one.small & _START) - _END and other.small & _END and not other.small & _START
-        for one, other in ((mine, theirs), (theirs, mine))
-    ):
-        return True
     more, less = mine.question.keys() - theirs.question.keys(), theirs.question.keys() - mine.question.keys()
     new = {word for word in more if not any(alike(word, other) for other in less)}
     gone = {word for word in less if not any(alike(word, other) for other in more)}

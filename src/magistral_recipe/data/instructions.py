@@ -58,6 +58,26 @@ _PHRASES = (
     r"\b(?:ваш|свой|окончательный) ответ\b|\bшаг за шагом\b|\bпошагово\b",
     r"最终答案|最後の答え|最終的な答え|答案放|逐步|一步一步|一步步|段階的に|ステップごとに",
 )
+# In what form to write the answer: an instruction where something else asks, and never with data in it.
+_FREE = r"[^\d=<>$\\?]"
+_FORMS = (
+    rf"^\W*(?:then |finally )?(?:give|write|express|enter|state|report|list|box|simplify|leave|provide|output|type)\b{_FREE}{{0,140}}"
+    r"\b(?:fractions?|decimals?|lowest terms|simplest (?:form|terms)|separated by|commas?|(?:separate|single|one) lines?|"
+    r"(?:set|interval) notation|smallest to (?:the )?(?:largest|greatest)|(?:ascending|increasing|descending) order|"
+    rf"(?:square|round|double) brackets|hh:mm)\b{_FREE}{{0,80}}$",
+    r"^\W*box it\W*$|^\W*(?:do not|don't) explain\b[^\d?]{0,40}$|^\W*no (?:explanations?|words|justification)\b[^\d?]{0,40}$",
+    rf"^\W*(?:donne|écri[st]|exprime)\w*\b{_FREE}{{0,140}}\b(?:fraction|irréductible|virgules?|décimale?)\b{_FREE}{{0,80}}$",
+    rf"^\W*(?:da|escrib[ea]|expres[ae]|indica)\b{_FREE}{{0,140}}\b(?:fracción|irreducible|comas?|decimal)\b{_FREE}{{0,80}}$",
+    rf"^\W*(?:scrivi|esprimi|dai|indica)\b{_FREE}{{0,140}}\b(?:frazione|ridotta|virgol[ae]|decimale)\b{_FREE}{{0,80}}$",
+    rf"^\W*(?:gib|gebe|schreibe?|notiere)\b{_FREE}{{0,140}}\b(?:bruch|gekürzt\w*|kommas?|dezimal\w*)\b{_FREE}{{0,80}}$",
+    rf"^\W*(?:запишите|укажите|дайте)\b{_FREE}{{0,140}}(?:дроб\w+|запят\w+){_FREE}{{0,80}}$",
+)
+_FORM = re.compile("|".join(_FORMS), re.IGNORECASE)
+_ASKING = re.compile(
+    r"[?？求]|\b(?:find|compute|determine|calculate|evaluate|solve|prove|convert|bestimmen?|berechnen?|halla|calcula|"
+    r"trouve[rz]?|déterminer?|calculer?|trova|найдите|вычислите)\b",
+    re.IGNORECASE,
+)
 _INSTRUCTION = re.compile("|".join(_PHRASES), re.IGNORECASE)
 _ARITHMETIC = re.compile(r"[=<>≤≥+×÷√∑∫]|\\(?:frac|sqrt|sum|int|cdot|times|sin|cos|tan|log|ln)\b|\w\^|\d\s*[-*/]\s*\d")
 # What lists and Markdown put around words: a bullet, a heading, a quotation; the number of an item at the very start;
@@ -143,6 +163,9 @@ def _problem_parts(text: str) -> tuple[str, ...]:
     while headings < min(_MOST_HEADINGS, len(found) - 1) and _is_heading(found[headings]):
         headings += 1
     asked = [part for part in found[headings:] if not is_instruction(part)]
+    others = [part for part in asked if not _FORM.search(part)]
+    if any(map(_ASKING.search, others)):
+        asked = others
     if asked:
         asked[0] = _without_label(asked[0])
     kept = [polished for part in asked if (polished := _POLITE.sub(" ", part)).strip()]

@@ -27,7 +27,7 @@ from magistral_recipe.curation.marks import VARIABLE, Token, told, without_optio
 from magistral_recipe.curation.number_words import NUMBER_WORDS_OF
 from magistral_recipe.curation.spelling import one_spelling
 from magistral_recipe.curation.stems import language_of, stem
-from magistral_recipe.data.instructions import problem_parts
+from magistral_recipe.data.instructions import problem_parts, without_forms
 
 Item = str | Tree
 """A word, a number in digits, a letter as `@x`, or a formula."""
@@ -93,18 +93,22 @@ class Clauses:
     spelled: str = ""
 
 
-def clauses_of(text: str) -> Clauses:
+def clauses_of(text: str, *, plainly: bool = False) -> Clauses:
     """Take a problem's text apart.
 
     Args:
         text: as a data set gives it, instructions to the reader and options to choose from included.
+        plainly: whether the form of the answer is left out as well, and the sum of a fraction's parts.
 
     Returns:
         What poses the problem.
     """
     language = language_of(text)
-    spelled, letters = one_spelling(asked_plainly(without_options(text)), points=language == "en")
+    text = without_options(text)
+    spelled, letters = one_spelling(asked_plainly(text) if plainly else text, points=language == "en")
     parts = problem_parts(spelled)
+    if plainly:
+        parts = without_forms(parts)
     reader = _Reader(language, letters, "\n".join(parts))
     for part in parts:
         reader.read(part)

@@ -41,6 +41,18 @@ class Heldout:
     source: str
 
 
+class _Posed:
+    """Texts by the numbers in them."""
+
+    def __init__(self, texts: Sequence[Likeness]) -> None:
+        self.texts = texts
+        self.by_figures: dict[tuple[str, ...], list[int]] = defaultdict(list)
+        self.by_large: dict[tuple[str, ...], list[int]] = defaultdict(list)
+        for number, text in enumerate(texts):
+            self.by_figures[text.figures].append(number)
+            self.by_large[large_figures(text)].append(number)
+
+
 class Leaks:
     """The evaluation problems, ready to be looked for; they are held in memory.
 
@@ -64,11 +76,8 @@ class Leaks:
         self.min_ngram_share = min_ngram_share
         self._overlaps = OverlapIndex(self.heldout, ngram)
         self._texts = [likeness(each.problem) for each in self.heldout]
-        self._by_figures: dict[tuple[str, ...], list[int]] = defaultdict(list)
-        self._by_large: dict[tuple[str, ...], list[int]] = defaultdict(list)
-        for number, text in enumerate(self._texts):
-            self._by_figures[text.figures].append(number)
-            self._by_large[large_figures(text)].append(number)
+        self._as_posed = _Posed(self._texts)
+        self._plainly = _Posed([likeness(each.problem, plainly=True) for each in self.heldout])
 
     def find(self, posed: Posed) -> tuple[Heldout, str, str] | None:
         """Look for the evaluation problem that a training problem gives away.
@@ -85,17 +94,20 @@ class Leaks:
         text = likeness(posed.problem)
         if overlap is not None and overlap.kind == "exact" and not built_otherwise(text, self._texts[overlap.heldout]):
             return self.heldout[overlap.heldout], overlap.kind, overlap.example
-        if (near := self._near(text)) is not None:
+        near = self._near(text, self._as_posed)
+        if near is None:  # of answers in another form each problem is compared as what it asks for in the end
+            near = self._near(likeness(posed.problem, plainly=True), self._plainly)
+        if near is not None:
             return self.heldout[near], "near", " ".join(sorted(self._texts[near].shingles & text.shingles)[-3:])
         if overlap is not None and overlap.kind == "ngram" and self._says_all(text, overlap):
             return self.heldout[overlap.heldout], "ngram", overlap.example
         return None
 
-    def _near(self, text: Likeness) -> int | None:
+    def _near(self, text: Likeness, posed: _Posed) -> int | None:
         """The evaluation problem that decides alike and of which most words are here."""
         best, found = 0.0, None
-        for number in self._by_figures.get(text.figures, ()):
-            there = self._texts[number]
+        for number in posed.by_figures.get(text.figures, ()):
+            there = posed.texts[number]
             share = held(text, there)
             if share > 0 and (Alignment(text, there).is_small_change() or differs(text, there)):
                 continue
@@ -105,8 +117,8 @@ class Leaks:
                 best, found = share, number
         if found is not None:
             return found
-        for number in self._by_large.get(large_figures(text), ()):
-            there = self._texts[number]
+        for number in posed.by_large.get(large_figures(text), ()):
+            there = posed.texts[number]
             if not comparable(text, there) or differs(text, there):
                 continue
             if reworded(text, there) or Alignment(text, there).is_renamed():

@@ -147,6 +147,19 @@ def problem_parts(text: str) -> list[str]:
     return list(_problem_parts(text))
 
 
+def without_forms(parts: list[str]) -> list[str]:
+    """Return sentences without those that only say in what form to write the answer, where another one asks.
+
+    Args:
+        parts: sentences of a problem, as `problem_parts` returns them.
+
+    Returns:
+        Those that are left; all of them where nothing else would ask.
+    """
+    others = [part for part in parts if not _FORM.search(part)]
+    return others if any(map(_ASKING.search, others)) else parts
+
+
 def without_marks(text: str) -> str:
     """Take off what lists and Markdown put around words; two texts that differ in it alone pose one problem."""
     text = _SPACES.sub(" ", text)  # in a long run of spaces every place would be tried for a break
@@ -163,9 +176,6 @@ def _problem_parts(text: str) -> tuple[str, ...]:
     while headings < min(_MOST_HEADINGS, len(found) - 1) and _is_heading(found[headings]):
         headings += 1
     asked = [part for part in found[headings:] if not is_instruction(part)]
-    others = [part for part in asked if not _FORM.search(part)]
-    if any(map(_ASKING.search, others)):
-        asked = others
     if asked:
         asked[0] = _without_label(asked[0])
     kept = [polished for part in asked if (polished := _POLITE.sub(" ", part)).strip()]

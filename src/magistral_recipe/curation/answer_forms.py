@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 
 _LETTER = r"\s*[{(]?\s*[a-zA-Z]\s*[})]?\s*"
-_FRACTION = rf"\$?\s*(?:\\[dt]?frac{_LETTER}{_LETTER}|[a-zA-Z]\s?/\s?[a-zA-Z])\s?\$?"
-_ONE, _PRIME = r"\$?\s?[a-zA-Z]\s?\$?", r"(?:relatively prime|co-?prime|mutually prime)"
+_OPENS, _CLOSES = r"(?:\$|\\\()?\s?", r"\s?[,.]?\s?(?:\$|\\\))?"
+_FRACTION = rf"{_OPENS}\s?(?:\\[dt]?frac{_LETTER}{_LETTER}|[a-zA-Z]\s?/\s?[a-zA-Z]){_CLOSES}"
+_ONE, _PRIME = rf"{_OPENS}[a-zA-Z]{_CLOSES}", r"(?:relatively prime|co-?prime|mutually prime)"
 _LOWEST = r"(?:,?\s?in (?:its )?(?:lowest|simplest|reduced) (?:terms|form))"
 _WHERE = (
     rf"(?:,?\s(?:where|with|for|such that)\s{_ONE}\s?(?:and|,)\s?{_ONE}\s?(?:are\s|being\s)?(?:positive\s)?"
@@ -14,14 +15,16 @@ _WHERE = (
 )
 _SUM = (
     rf"[.,;]?\s+(?:then\s|,\s)?(?:[Ff]ind|[Cc]ompute|[Dd]etermine|[Cc]alculate|[Ww]hat is)\s(?:the value of\s)?"
-    r"\$?\s?[a-zA-Z]\s?\+\s?[a-zA-Z]\s?\$?\s?[.?]?"
+    rf"{_OPENS}[a-zA-Z]\s?\+\s?[a-zA-Z]{_CLOSES}\s?[.?]?"
 )
 _STATED = re.compile(
     r"(?<![^\s])(?:(?:If|Given that|Suppose(?: that)?)\s)?[Tt]he\s([^.?!]{5,300}?)\s(?:(?:can|may) be (?:written|expressed)|"
     rf"is|equals)\s(?:as\s|equal to\s|in the form\s)?(?:(?:a|an|the)\s)?(?:(?:irreducible|reduced|common)\s)?(?:fraction\s)?"
     rf"{_FRACTION}(?:{_LOWEST}|{_WHERE}){{1,2}}{_SUM}"
 )
-_LET = re.compile(rf"(?<![^\s])Let\s{_FRACTION}\s(?:be|denote)\sthe\s([^.?!]{{5,300}}?)(?:{_LOWEST}|{_WHERE}){{1,2}}{_SUM}")
+_LET = re.compile(
+    rf"(?<![^\s])Let\s{_FRACTION}\s(?:be|denote)\sthe\s([^.?!]{{5,300}}?)(?:{_LOWEST}|{_WHERE}){{1,2}}{_SUM}"
+)
 
 
 def asked_plainly(text: str) -> str:

@@ -10,7 +10,7 @@ Another wording or another language is not found.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -42,13 +42,14 @@ class Heldout:
 
 
 class _Posed:
-    """Texts by the numbers in them."""
+    """Texts by the numbers in them; some of them alone, where only those are looked for."""
 
-    def __init__(self, texts: Sequence[Likeness]) -> None:
+    def __init__(self, texts: Sequence[Likeness], some: Collection[int] | None = None) -> None:
         self.texts = texts
         self.by_figures: dict[tuple[str, ...], list[int]] = defaultdict(list)
         self.by_large: dict[tuple[str, ...], list[int]] = defaultdict(list)
-        for number, text in enumerate(texts):
+        for number in range(len(texts)) if some is None else some:
+            text = texts[number]
             self.by_figures[text.figures].append(number)
             self.by_large[large_figures(text)].append(number)
 
@@ -77,7 +78,9 @@ class Leaks:
         self._overlaps = OverlapIndex(self.heldout, ngram)
         self._texts = [likeness(each.problem) for each in self.heldout]
         self._as_posed = _Posed(self._texts)
-        self._plainly = _Posed([likeness(each.problem, plainly=True) for each in self.heldout])
+        plain = [likeness(each.problem, plainly=True) for each in self.heldout]
+        changed = [number for number, text in enumerate(plain) if not _alike(text, self._texts[number])]
+        self._plainly, self._made_plain = _Posed(plain), _Posed(plain, changed)
 
     def find(self, posed: Posed) -> tuple[Heldout, str, str] | None:
         """Look for the evaluation problem that a training problem gives away.
@@ -96,7 +99,8 @@ class Leaks:
             return self.heldout[overlap.heldout], overlap.kind, overlap.example
         near = self._near(text, self._as_posed)
         if near is None:  # of answers in another form each problem is compared as what it asks for in the end
-            near = self._near(likeness(posed.problem, plainly=True), self._plainly)
+            plain = likeness(posed.problem, plainly=True)
+            near = self._near(plain, self._made_plain if _alike(plain, text) else self._plainly)
         if near is not None:
             return self.heldout[near], "near", " ".join(sorted(self._texts[near].shingles & text.shingles)[-3:])
         if overlap is not None and overlap.kind == "ngram" and self._says_all(text, overlap):
@@ -129,6 +133,10 @@ class Leaks:
         there = self._texts[overlap.heldout]
         says_all = text.holds_figures_of(there) and held(text, there) > 0
         return says_all and not (Alignment(text, there).is_small_change() or differs(text, there))
+
+
+def _alike(one: Likeness, other: Likeness) -> bool:
+    return one.parts.spelled == other.parts.spelled
 
 
 _WORDS_ALONE = 0.85

@@ -18,8 +18,9 @@ _SUM = (
     rf"{_OPENS}[a-zA-Z]\s?\+\s?[a-zA-Z]{_CLOSES}\s?[.?]?"
 )
 _STATED = re.compile(
-    r"(?<![^\s])(?:(?:If|Given that|Suppose(?: that)?)\s)?[Tt]he\s([^.?!]{5,300}?)\s(?:(?:can|may) be (?:written|expressed)|"
-    rf"is|equals)\s(?:as\s|equal to\s|in the form\s)?(?:(?:a|an|the)\s)?(?:(?:irreducible|reduced|common)\s)?(?:fraction\s)?"
+    r"(?<![^\s])(?:(?:If|Given that|Suppose(?: that)?)\s)?[Tt]he\s([^.?!]{5,300}?)\s(?:(?:can|may) be "
+    r"(?:written|expressed)|is|equals)\s(?:as\s|equal to\s|in the form\s)?(?:(?:a|an|the)\s)?"
+    r"(?:(?:irreducible|reduced|common)\s)?(?:fraction\s)?"
     rf"{_FRACTION}(?:{_LOWEST}|{_WHERE}){{1,2}}{_SUM}"
 )
 _LET = re.compile(

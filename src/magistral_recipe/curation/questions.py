@@ -22,7 +22,9 @@ from magistral_recipe.curation.stems import alike
 
 _PAIR = re.compile(r"(?<![\w)])[(\[]((?:\s*-?[\d./√π]+\s*,)+\s*-?[\d./√π]+\s*)[)\]]")
 _START = word_set("begin start starting originally initially beginning initial original au depart anfangs ursprunglich")
-_END = word_set("now left remain remaining finally end ubrig jetzt maintenant reste ahora queda quedan ora rimane")
+_END = word_set(
+    "now left remain remaining final finally end ubrig jetzt maintenant reste ahora queda quedan ora rimane"
+)
 _FEW = frozenset("0123")
 """Numbers that a question may have more: "the two", "of the three"."""
 
@@ -84,7 +86,7 @@ def _split(text: Likeness) -> _Split:
     for clause, sentence in zip(parts.clauses, parts.sentence, strict=False):
         words = [_masked(item) for item in clause]
         found[sentence in asking].update(word for word in words if _tells(word))
-        if sentence in asking:
+        if asks.intersection(clause):
             small.update(words)
     return _Split(*found, frozenset(small))
 

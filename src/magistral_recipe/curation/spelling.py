@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import re
 
-from magistral_recipe.curation.notation import one_notation
 from magistral_recipe.curation.measures import in_words
+from magistral_recipe.curation.notation import one_notation
 from magistral_recipe.curation.number_words import NUMBER_WORDS
 
 _SHOUTED = 0.7

@@ -60,17 +60,18 @@ _PHRASES = (
 )
 # In what form to write the answer: an instruction where something else asks, and never with data in it.
 _FREE = r"[^\d=<>$\\?]"
+_WRITE, _HOW = "give|write|express|enter|state|report|list|box|simplify|leave|provide|output|type", "{0,140}"
 _FORMS = (
-    rf"^\W*(?:then |finally )?(?:give|write|express|enter|state|report|list|box|simplify|leave|provide|output|type)\b{_FREE}{{0,140}}"
-    r"\b(?:fractions?|decimals?|lowest terms|simplest (?:form|terms)|separated by|commas?|(?:separate|single|one) lines?|"
-    r"(?:set|interval) notation|smallest to (?:the )?(?:largest|greatest)|(?:ascending|increasing|descending) order|"
-    rf"(?:square|round|double) brackets|hh:mm)\b{_FREE}{{0,80}}$",
-    r"^\W*box it\W*$|^\W*(?:do not|don't) explain\b[^\d?]{0,40}$|^\W*no (?:explanations?|words|justification)\b[^\d?]{0,40}$",
-    rf"^\W*(?:donne|écri[st]|exprime)\w*\b{_FREE}{{0,140}}\b(?:fraction|irréductible|virgules?|décimale?)\b{_FREE}{{0,80}}$",
-    rf"^\W*(?:da|escrib[ea]|expres[ae]|indica)\b{_FREE}{{0,140}}\b(?:fracción|irreducible|comas?|decimal)\b{_FREE}{{0,80}}$",
-    rf"^\W*(?:scrivi|esprimi|dai|indica)\b{_FREE}{{0,140}}\b(?:frazione|ridotta|virgol[ae]|decimale)\b{_FREE}{{0,80}}$",
-    rf"^\W*(?:gib|gebe|schreibe?|notiere)\b{_FREE}{{0,140}}\b(?:bruch|gekürzt\w*|kommas?|dezimal\w*)\b{_FREE}{{0,80}}$",
-    rf"^\W*(?:запишите|укажите|дайте)\b{_FREE}{{0,140}}(?:дроб\w+|запят\w+){_FREE}{{0,80}}$",
+    rf"^\W*(?:then |finally )?(?:{_WRITE})\b{_FREE}{_HOW}\b(?:fractions?|decimals?|lowest terms|"
+    r"simplest (?:form|terms)|separated by|commas?|(?:separate|single|one) lines?|(?:set|interval) notation|smallest to "
+    rf"(?:the )?(?:largest|greatest)|(?:ascending|increasing|descending) order|(?:square|round|double) brackets|hh:mm)\b{_FREE}{{0,80}}$",
+    r"^\W*box it\W*$|^\W*(?:do not|don't) explain\b[^\d?]{0,40}$|^\W*(?:do not|don't|explain)\W*$",
+    r"^\W*no (?:explanations?|words|justification)\b[^\d?]{0,40}$",
+    rf"^\W*(?:donne|écri[st]|exprime)\w*\b{_FREE}{_HOW}\b(?:fraction|irréductible|virgules?|décimale?)\b{_FREE}{{0,80}}$",
+    rf"^\W*(?:da|escrib[ea]|expres[ae]|indica)\b{_FREE}{_HOW}\b(?:fracción|irreducible|comas?|decimal)\b{_FREE}{{0,80}}$",
+    rf"^\W*(?:scrivi|esprimi|dai|indica)\b{_FREE}{_HOW}\b(?:frazione|ridotta|virgol[ae]|decimale)\b{_FREE}{{0,80}}$",
+    rf"^\W*(?:gib|gebe|schreibe?|notiere)\b{_FREE}{_HOW}\b(?:bruch|gekürzt\w*|kommas?|dezimal\w*)\b{_FREE}{{0,80}}$",
+    rf"^\W*(?:запишите|укажите|дайте)\b{_FREE}{_HOW}(?:дроб\w+|запят\w+){_FREE}{{0,80}}$",
 )
 _FORM = re.compile("|".join(_FORMS), re.IGNORECASE)
 _ASKING = re.compile(

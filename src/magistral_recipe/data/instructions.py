@@ -63,8 +63,9 @@ _FREE = r"[^\d=<>$\\?]"
 _WRITE, _HOW = "give|write|express|enter|state|report|list|box|simplify|leave|provide|output|type", "{0,140}"
 _FORMS = (
     rf"^\W*(?:then |finally )?(?:{_WRITE})\b{_FREE}{_HOW}\b(?:fractions?|decimals?|lowest terms|"
-    r"simplest (?:form|terms)|separated by|commas?|(?:separate|single|one) lines?|(?:set|interval) notation|smallest to "
-    rf"(?:the )?(?:largest|greatest)|(?:ascending|increasing|descending) order|(?:square|round|double) brackets|hh:mm)\b{_FREE}{{0,80}}$",
+    r"simplest (?:form|terms)|separated by|commas?|(?:separate|single|one) lines?|(?:set|interval) notation|"
+    r"smallest to (?:the )?(?:largest|greatest)|(?:ascending|increasing|descending) order|"
+    rf"(?:square|round|double) brackets|hh:mm)\b{_FREE}{{0,80}}$",
     r"^\W*box it\W*$|^\W*(?:do not|don't) explain\b[^\d?]{0,40}$|^\W*(?:do not|don't|explain)\W*$",
     r"^\W*no (?:explanations?|words|justification)\b[^\d?]{0,40}$",
     rf"^\W*(?:donne|écri[st]|exprime)\w*\b{_FREE}{_HOW}\b(?:fraction|irréductible|virgules?|décimale?)\b{_FREE}{{0,80}}$",

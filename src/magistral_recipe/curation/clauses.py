@@ -78,6 +78,7 @@ class Clauses:
         ratios: the clause of each ratio, and its numbers in their order.
         sentences: how many sentences pose the problem.
         language: as `stems.language_of`.
+        spelled: the text itself in one spelling.
     """
 
     clauses: tuple[tuple[Item, ...], ...]
@@ -88,6 +89,7 @@ class Clauses:
     ratios: tuple[tuple[int, tuple[str, ...]], ...] = ()
     sentences: int = 1
     language: str = "en"
+    spelled: str = ""
 
 
 def clauses_of(text: str) -> Clauses:
@@ -114,6 +116,7 @@ def clauses_of(text: str) -> Clauses:
         tuple(reader.ratios),
         len(parts),
         language,
+        "\n".join(parts),
     )
 
 
@@ -161,7 +164,7 @@ class _Reader:
         self.neutral = NEUTRAL_IN[language] | NEUTRAL_IN["unspaced"]
         computed = {letter for found in _COMPUTED.finditer(whole) for letter in found.groups() if letter}
         products = {part for found in _PRODUCT.finditer(whole) for part in found.groups() if part} - _UNITS
-        if language == "en":
+        if language in ("en", "de"):
             computed |= {found[1] for found in _ENGLISH_LETTER.finditer(whole)}
         self.points = {part for found in _POINTS.finditer(whole) for part in found.groups() if part}
         self.variables = letters | computed | set("".join(products))
@@ -225,7 +228,7 @@ class _Reader:
                 for piece in re.finditer(r"\d+|,", token):  # a pair, no decimals
                     yield "mark" if piece[0] == "," else "math", piece[0], start + piece.start(), start + piece.end()
             elif token[0].isdigit():
-                yield "math", _number(token), start, end
+                yield "math", written_number(token), start, end
             elif not (token[0].isalpha() or token == "_"):
                 yield "mark", "×" if token == "*" else "′" if token == "'" else token, start, end
             elif token in self.variables and not (token in "aA" and _is_article(part, end)):
@@ -354,7 +357,8 @@ def _is_article(clause: str, end: int) -> bool:
 _JOINS = NEUTRAL | {"nor", "or", "plus", "minus", "times"}
 
 
-def _number(token: str) -> str:
+def written_number(token: str) -> str:
+    """A number without marks between its digits, and without zeros that say nothing."""
     plain = token.replace(",", "") if _GROUPED.fullmatch(token) else token.replace(",", ".")
     if "." in plain:
         plain = plain.rstrip("0").rstrip(".")

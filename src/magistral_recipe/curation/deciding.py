@@ -39,7 +39,7 @@ _DECISIVE = word_set(
     r"double triple thrice mean median mode percent inner outer "
     r"prime composite sine cosine tangent sin cos tan log "
     r"ln integral derivative ascending descending clockwise counterclockwise left right north south east west "
-    r"replacement area perimeter volume radius diameter slant "
+    r"himself thereof replacement area perimeter volume radius diameter slant "
 )
 _ELSEWHERE = word_set(
     r"plus moins fois divisé somme différence produit quotient "
@@ -53,7 +53,7 @@ _ELSEWHERE = word_set(
     r"nessuno mai ogni metà doppio prima dopo primo ultimo "
     r"mehr weniger mal geteilt summe differenz produkt "
     r"rest addiere subtrahiere größte kleinste gerade ungerade ohne "
-    r"kein keine nie jeder hälfte doppelt vor nach erste letzte "
+    r"kein keine nie nicht jeweils zusammen jeder hälfte doppelt vor nach erste letzte "
     r"больше меньше плюс минус сумма разность произведение "
     r"частное остаток прибавь вычти чётное нечётное без не "
     r"каждый половина вдвое до после первый последний "
@@ -72,7 +72,7 @@ WEAK = word_set(
     "по 和 大 小 多 没 每 premier dernier primero ultimo "
     "primo ultimo erste letzte первый последний prime positive left "
     "out without with mean mode left ne pas por per "
-    "vor nach"
+    "vor nach jeweils zusammen"
 )
 """Of these it is no matter how often each is said, in another order of sentences for example."""
 
@@ -82,6 +82,7 @@ SEQUENCE = word_set(
 """What tells an order of events, which another order of sentences may leave out."""
 
 SAME_WORD = {
+    "herself": "himself", "themselves": "himself",
     "every": "each", "per": "each", "any": "each", "chacun": "chaque", "chacune": "chaque", "jede": "jeder",
     "jedes": "jeder", "jeden": "jeder", "jedem": "jeder", "fewest": "fewer", "smallest": "least", "minimal": "minimum",
     "maximal": "maximum", "min": "minimum", "max": "maximum", "largest": "greatest", "never": "no", "none": "no",
@@ -125,7 +126,7 @@ NEUTRAL_IN = {
         "express whether now just may might must shall here "
         "thus hence therefore instead size amount any some own whenever "
         "however we us our you your i me my itself "
-        "themselves himself herself would been each-other one satisfy satisfies satisfying hold holds holding "
+        "would been each-other one satisfy satisfies satisfying hold holds holding "
         "according given following follows below particular certain "
         "follow namely i.e e.g possible dollar dollars "
         "euro euros pound pounds bucks usd eur whats many possible answer question problem"

@@ -200,7 +200,7 @@ class _Reader:
             if self.place == before or self.ahead == ",":
                 self.place += 1
         closing, self.bars = self.ahead, bars
-        self.place += 1
+        self.place += bool(closing)  # one that is never closed ends with the text
         if opening in "⌈⌊":
             return ("f", opening, *items)
         if len(items) == 1:

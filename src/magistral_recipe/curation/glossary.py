@@ -79,7 +79,8 @@ _CHANGE = word_set(
     "erhält zahlt spart verdient steigt sinkt wächst schrumpft acheté vendu gagne perd donne reçoit prend augmente "
     "diminue augmenté diminué ajouté retiré compra vende gana pierde da recibe toma aumenta disminuye perde vince "
     "riceve prende diminuisce купил купила купили продал продала продали взял взяла дал дала отдал отдала получил "
-    "получила потерял увеличил увеличилась уменьшил уменьшилась прибавили вычли"
+    "получила потерял увеличил увеличилась уменьшил уменьшилась прибавили вычли "
+    "вместе ensemble juntos juntas insieme gemeinsam"
 )
 UNSPACED = frozenset(
     "加减減乘除和差积積商余多少大小奇偶不没無每毎半倍前后後左右上下内外内外正负負直径半周长長面积体买買卖売进進出增减升降得失"

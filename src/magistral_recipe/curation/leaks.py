@@ -4,7 +4,8 @@ Three things are a leak. The same words (`decontaminate` finds them, and short p
 same problem with other names, punctuation, order of sentences or instructions: what decides is equal and most of the
 words are (see `likeness`). A long run of words in common, word 8-grams as open-r1 counts them, where the training
 problem says all that the other says, its numbers and signs included: what problems of one template share is no leak.
-Another wording or another language is not found.
+What was told anew, or of other things, is found where numbers and formulas agree (`rewording`, `aligned`); duplicates
+are held to the strict likeness alone. Another language is not found.
 """
 
 from __future__ import annotations
@@ -14,9 +15,11 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 
+from magistral_recipe.curation.aligned import Alignment
 from magistral_recipe.curation.comparing import built_otherwise, held
 from magistral_recipe.curation.defaults import MIN_CONTAINED, MIN_NGRAM_SHARE
 from magistral_recipe.curation.likeness import Likeness, likeness
+from magistral_recipe.curation.rewording import comparable, large_figures, reworded
 from magistral_recipe.curation.rows import Dropped, Outcome, Row
 from magistral_recipe.curation.workers import each_in
 from magistral_recipe.data.decontaminate import NGRAM, Overlap, OverlapIndex, Posed
@@ -62,8 +65,10 @@ class Leaks:
         self._overlaps = OverlapIndex(self.heldout, ngram)
         self._texts = [likeness(each.problem) for each in self.heldout]
         self._by_figures: dict[tuple[str, ...], list[int]] = defaultdict(list)
+        self._by_large: dict[tuple[str, ...], list[int]] = defaultdict(list)
         for number, text in enumerate(self._texts):
             self._by_figures[text.figures].append(number)
+            self._by_large[large_figures(text)].append(number)
 
     def find(self, posed: Posed) -> tuple[Heldout, str, str] | None:
         """Look for the evaluation problem that a training problem gives away.
@@ -92,15 +97,24 @@ class Leaks:
         for number in self._by_figures.get(text.figures, ()):
             there = self._texts[number]
             share = held(text, there)
+            if share > 0 and Alignment(text, there).is_small_change():
+                continue
             # Without a number in it, any two texts count alike: then more must agree.
             least = self.min_contained if there.figures else max(self.min_contained, _WORDS_ALONE)
             if share >= least and share > best:
                 best, found = share, number
-        return found
+        if found is not None:
+            return found
+        for number in self._by_large.get(large_figures(text), ()):
+            there = self._texts[number]
+            if comparable(text, there) and (reworded(text, there) or Alignment(text, there).is_renamed()):
+                return number
+        return None
 
     def _says_all(self, text: Likeness, overlap: Overlap) -> bool:
         there = self._texts[overlap.heldout]
-        return text.holds_figures_of(there) and held(text, there) > 0
+        says_all = text.holds_figures_of(there) and held(text, there) > 0
+        return says_all and not Alignment(text, there).is_small_change()
 
 
 _WORDS_ALONE = 0.85

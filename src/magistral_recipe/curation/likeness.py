@@ -9,6 +9,7 @@ where the other stands there. Words that only hold a sentence together don't cou
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from functools import cached_property
 from itertools import pairwise
@@ -19,6 +20,7 @@ from magistral_recipe.curation.formulas import Tree, leaves, shape
 from magistral_recipe.curation.glossary import COLOURS, stems_of
 from magistral_recipe.curation.marks import VARIABLE
 
+_RUNNING = re.compile(r"\d+(?:\.\d+)?|[\u3040-\u30ff\u3400-\u9fff]|[^\W\d_]+|[-+/^=<>≤≥×√|]|(?<=\d):(?=\d)")
 _THING, _NAME, _COLOUR = "<thing>", "<name>", "<colour>"
 _NO_THINGS = UNITS | COMPARES
 
@@ -37,6 +39,11 @@ class Likeness:
     def items(self) -> tuple[Item, ...]:
         """All words, numbers and formulas, in order."""
         return tuple(item for clause in self.parts.clauses for item in clause)
+
+    @cached_property
+    def running(self) -> tuple[str, ...]:
+        """Its words, numbers and signs one after the other, the small words among them."""
+        return tuple(each.casefold() for each in _RUNNING.findall(self.parts.spelled))
 
     @cached_property
     def numbers(self) -> Counter[str]:

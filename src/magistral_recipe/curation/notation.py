@@ -44,6 +44,8 @@ _SIGNS = {
     "bmod": " mod ", "mod": " mod ", "pmod": " mod ", "alpha": "α", "beta": "β", "gamma": "γ", "delta": "δ",
     "epsilon": "ε", "varepsilon": "ε", "zeta": "ζ", "eta": "η", "theta": "θ", "vartheta": "θ", "kappa": "κ",
     "lambda": "λ", "mu": "μ", "nu": "ν", "xi": "ξ", "rho": "ρ", "sigma": "σ", "tau": "τ", "phi": "φ", "varphi": "φ",
+    "Gamma": "Γ", "Delta": "Δ", "Theta": "Θ", "Lambda": "Λ", "Xi": "Ξ", "Pi": "Π", "Sigma": "Σ", "Phi": "Φ",
+    "Psi": "Ψ", "Omega": "Ω",
     "chi": "χ", "psi": "ψ", "omega": "ω", "ell": "l", "item": "\n", "quad": " ", "qquad": " ", "newline": "\n",
     "iff": " if and only if ", ",": " ", ";": " ", ":": " ", " ": " ", "!": "",
 }  # fmt: skip

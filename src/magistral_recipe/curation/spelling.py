@@ -29,6 +29,22 @@ _DASH = re.compile(r"(?:—|–|(?<!-)--+)\s*|(?<=[^\W\d_]{2})\s+[-−]\s+(?=[^\
 _COMPOUND = re.compile(r"(?<=\d)-(?=[^\W\d_]{2})")
 _NON = re.compile(r"(?<![^\W_])non-(?=[^\W\d_])", re.IGNORECASE)
 _ORDINAL = re.compile(r"(?<![^\W_])(\d+)(?:st|nd|rd|th)(?![^\W_])")
+_FACTOR = re.compile(r"(?<=\d)\s?×(?=\s?(?!sin|cos|tan|log|sqrt)[^\W\d_]{3})")
+_IN_COMPOUNDS = {
+    "ein": "1", "zwei": "2", "drei": "3", "vier": "4", "fünf": "5", "sechs": "6", "sieben": "7", "acht": "8",
+    "neun": "9", "zehn": "10", "одно": "1", "дву": "2", "двух": "2", "трех": "3", "трёх": "3", "четырех": "4",
+    "четырёх": "4", "пяти": "5", "шести": "6", "семи": "7",
+}  # fmt: skip
+_BEFORE_PART = re.compile(
+    rf"\b({'|'.join(sorted(_IN_COMPOUNDS, key=len, reverse=True))})(?=stellig|seitig|eckig|köpfig|fach|mal\b|значн)",
+    re.IGNORECASE,
+)
+_HOW_MANY = re.compile(r"\bwieviele?\b", re.IGNORECASE)
+_THEREOF = re.compile(
+    r"\b(?:of (?:which|whom)|(?:de|entre) l[oa]s cuales|di cui|dont (?=\d)|parmi lesquel(?:le)?s|davon|из которых|"
+    r"из них)\b|其中",
+    re.IGNORECASE,
+)
 _ORDINALS = {
     "third": "3", "fourth": "4", "fifth": "5", "sixth": "6", "seventh": "7", "eighth": "8", "ninth": "9", "tenth": "10",
     "eleventh": "11", "twelfth": "12",
@@ -135,6 +151,8 @@ def one_spelling(text: str, *, points: bool = True) -> tuple[str, frozenset[str]
     )
     text = _NOT.sub(" not", _MORNING.sub(lambda found: f" {(found[1] or found[2]).lower()}m", text))
     text = _COMPOUND.sub(" ", _DASH.sub(", ", _PERCENT.sub("%", _NON.sub("non", _RANGE.sub(" - ", text)))))
+    text = _BEFORE_PART.sub(lambda found: f"{_IN_COMPOUNDS[found[1].lower()]} ", _FACTOR.sub(" times ", text))
+    text = _THEREOF.sub(" thereof ", _HOW_MANY.sub("wie viele", text))
     text = _in_digits(_ELIDED.sub(" ", text))
     text = _BY.sub(
         "×", _ORDER.sub(lambda found: _whole(found, variables), _HOURS.sub(" hours", _MINUTES.sub(" minutes", text)))

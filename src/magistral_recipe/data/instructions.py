@@ -29,7 +29,8 @@ _PHRASES = (
     r"\b(?:the|this) (?:following |next |given )?(?:\w+ )?(?:problem|question|exercise|task|puzzle)s?\b(?=[^\w]*$)",
     r"\b(?:solve|answer|consider|work out|tackle) (?:the|this|these) (?:following\b|below\b)",
     r"\b(?:problem|question|exercise|task|puzzle)s? (?:below|above|that follows?)\b",
-    r"^\W*(?:problem|question|exercise|task|example|instructions?|input|query|prompt|user|human|q|answer|solution|"
+    r"^\W*(?:problem|question|exercise|task|example|instructions?|(?:answer |output )?format|"
+    r"input|query|prompt|user|human|q|answer|solution|"
     r"response|output|assistant|exercice|problème|énoncé|réponse|aufgabe|übung|frage|lösung|antwort|ejercicio|problema|"
     r"pregunta|respuesta|esercizio|domanda|risposta|задача|вопрос|упражнение|ответ)"
     r"(?:\s*(?:no\.?|nr\.?|n°|№|#)?\s*\d+(?:\.\d+)*[a-z]?)?\W*$|^\W*(?:题目|问题|例题?|问|答案?|解)\s*\d*\W*$",
@@ -40,6 +41,13 @@ _PHRASES = (
     r"^\W*(?:thanks?(?: you)?|hello|hi|hey|good luck)\b[^.!?]*\W*$",
     r"\b(?:decimal places?|significant (?:figures|digits))\b",
     r"^\W*\d+ (?:points?|marks?)\W*$",
+    # How to go about it, and as whom: neither has a number in it.
+    r"^\W*as an? (?:[\w-]+ ){0,4}(?:expert|tutor|teacher|professor|mathematician|specialist|assistant)\b[^\d?]*\byou\b",
+    r"^\W*(?:you (?:may|can) )?(?:use|apply|try)\b[^=\d?]{1,80}\b(?:where|if|when|whenever|as) (?:it |you )?"
+    r"(?:helps?|helpful|useful|needed|necessary|appropriate|like)\W*$",
+    r"^\W*(?:remember|make sure|be sure|(?:don't|do not) forget|take care) to\b[^=\d?]*$",
+    r"^\W*(?:explain|justify|verify|double-check|describe|outline)\b[^=\d?]{1,80}\b"
+    r"(?:steps?|reasoning|approach|method|argument|you (?:use|apply|make|take))\W*$",
     r"\b(?:answer|respond|reply) (?:in|with|using|only)\b|\bgive (?:only )?(?:the|a|an) answer\b",
     # The same in other languages.
     r"\b(?:votre|ta) réponse\b|\bréponse finale\b|\bétape par étape\b",
@@ -66,7 +74,7 @@ _POLITE = re.compile(r"\b(?:please|kindly|can you|could you)\b", re.IGNORECASE)
 
 # What a source writes in brackets in front of a problem, and what a list of exercises is called.
 _LABEL = re.compile(
-    r"\A\s*(?:[\[(【（［][^\[\]()【】（）［］=<>+?\n]{1,80}[\])】）］](?:\s*[.:：]?\s*)){1,3}(?=[A-Z¿¡\"“$\\]|[^\x00-\u024f])"
+    r"\A\s*(?:[\[(【（［][^\[\]()【】（）［］=<>+?\n]{1,80}[\])】）］](?:\s*[.:：]?\s*)){1,3}(?=[A-Z¿¡\"“$\\]|[^\x00-\u024f]|\d{1,4}[\u3040-\u9fff])"
 )
 _IN_LABEL = re.compile(r"[^\W\d_]{2}|[^\x00-\u024f]")
 _HEADING = re.compile(

@@ -1,0 +1,292 @@
+"""Whether two texts pose one problem in sentences that were built anew.
+
+The strict comparison (`comparing`) follows words one by one. A fluent writer does more than it allows: clauses change
+places, the passive stands for the active, "which" and "if" join what was apart. What survives is told here: all
+numbers and formulas, most words, what stands beside each number, and what is asked. Another problem made of the first
+one is mostly a small change of it, so texts that run alike for long are never judged here.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from difflib import SequenceMatcher
+from itertools import combinations
+
+from magistral_recipe.curation.clauses import is_content
+from magistral_recipe.curation.deciding import ASKS, DECISIVE, word_set
+from magistral_recipe.curation.formulas import Tree, leaves, rebuilt
+from magistral_recipe.curation.glossary import stems_of
+from magistral_recipe.curation.likeness import Likeness
+from magistral_recipe.curation.stems import alike
+
+MOST_ALIKE = 0.66
+"""Share of two texts' words that run alike in the same order, above which the change is a small one."""
+
+_LEAST_EVIDENCE, _FORMULA_LEAVES = 3, 3
+_LEAST_OF_SHORTER, _LEAST_OF_LONGER, _LEAST_OF_FORMAL, _LEAST_ALONE = 0.7, 0.55, 0.4, 0.85
+_MOST_WORDS = 1000
+_REACH = 6
+_EXTRA = frozenset("123")
+"""Numbers that a text may have more: "each of the three"."""
+
+_QUANTITIES = word_set(
+    "sum product difference quotient remainder maximum minimum greatest least median mode mean area perimeter volume "
+    "radius diameter somme produit reste suma producto resto somma prodotto summe produkt rest сумма произведение "
+    "остаток 和 积 商 差"
+)
+_NOT = word_set(
+    "not no without neither nor never except non pas sans aucun sin ningun senza nessuno nicht ohne kein не без"
+)
+_NOT_HAN = frozenset("不没無无未非")
+_OPPOSITES = tuple(
+    (word_set(one), word_set(other))
+    for one, other in (
+        ("more greater larger older taller heavier longer higher", "less fewer smaller younger shorter lighter lower"),
+        ("maximum greatest most", "minimum least"),
+        ("sum total together", "difference product quotient"),
+        ("even", "odd"),
+        ("positive", "negative"),
+        ("area", "perimeter volume circumference"),
+        ("increase increased", "decrease decreased"),
+        ("add added", "subtract subtracted"),
+        ("inscribed", "circumscribed"),
+        ("first", "last"),
+        ("before", "after"),
+        ("inside inner", "outside outer"),
+        ("left", "right"),
+        ("parallel", "perpendicular"),
+        ("radius", "diameter"),
+        ("maximo maximum", "minimo minimum"),
+        ("mehr", "weniger"),
+        ("plus", "moins"),
+        ("summe", "differenz produkt"),
+        ("somme", "difference produit"),
+        ("suma", "diferencia producto"),
+        ("somma", "differenza prodotto"),
+        ("сумма", "разность произведение"),
+        ("больше", "меньше"),
+        ("多", "少"),
+        ("大", "小"),
+        ("和", "差 积"),
+    )
+)
+
+
+def reworded(here: Likeness, there: Likeness) -> bool:
+    """Tell whether a text is another one told anew.
+
+    Args:
+        here: the text that may be the other one in disguise.
+        there: the other one.
+
+    Returns:
+        Whether numbers, formulas, most words, what belongs to each number and the question agree, while the order of
+        words does not.
+    """
+    if not comparable(here, there):
+        return False
+    if run_alike(here, there) > MOST_ALIKE:
+        return False
+    pair = _Pair(here, there)
+    return pair.words_agree() and not pair.opposed() and not pair.exchanged() and pair.asks_alike()
+
+
+def comparable(here: Likeness, there: Likeness) -> bool:
+    """Whether numbers and formulas of two texts are the same, as far as words may not stand for them."""
+    sizes = map(len, (here.items, there.items, here.running, there.running))
+    if not there.items or max(sizes) > _MOST_WORDS:
+        return False
+    mine, theirs = set(here.figures), set(there.figures)
+    return mine >= theirs and mine - theirs <= _EXTRA and not _built_anew(here, there)
+
+
+def large_figures(text: Likeness) -> tuple[str, ...]:
+    """The numbers that texts to be compared have in common."""
+    return tuple(number for number in text.figures if number not in _EXTRA)
+
+
+def evidence(text: Likeness) -> int:
+    """How much of a text can hardly be alike by chance: different numbers, and formulas of some length."""
+    long = sum(sum(1 for kind in "nv" for _ in leaves(tree, kind)) >= _FORMULA_LEAVES for tree in text.formulas)
+    longest = max((sum(1 for kind in "nv" for _ in leaves(tree, kind)) for tree in text.formulas), default=0)
+    return len(text.figures) + long + (longest >= 2 * _FORMULA_LEAVES)
+
+
+def run_alike(here: Likeness, there: Likeness) -> float:
+    """Share of the words of both that run alike in the same order."""
+    mine, theirs = here.running, there.running
+    same = sum(block.size for block in SequenceMatcher(None, mine, theirs, autojunk=False).get_matching_blocks())
+    return same / max(len(mine), len(theirs), 1)
+
+
+def _built_anew(here: Likeness, there: Likeness) -> bool:
+    """Whether a formula stands here that has other numbers there, or the same letters and numbers in other places."""
+    mine, theirs = here.formulas - there.formulas, there.formulas - here.formulas
+    return bool(_contents(mine) & _contents(theirs))
+
+
+def _contents(trees: frozenset[Tree]) -> set[Tree]:
+    """What formulas are made of: their letters and numbers, and how they are built whatever the numbers."""
+    found: set[Tree] = set()
+    for tree in trees:
+        letters, numbers = sorted(leaves(tree, "v")), sorted(leaves(tree, "n"))
+        if len(letters) + len(numbers) > 1:
+            found.add((*letters, *numbers))
+        if letters and numbers:
+            found.add(rebuilt(tree, lambda leaf: ("n", "0") if leaf[0] == "n" else leaf))
+    return found
+
+
+class _Pair:
+    """Two texts as runs of words and numbers, forms of one word being one."""
+
+    def __init__(self, here: Likeness, there: Likeness) -> None:
+        self.here, self.there = here, there
+        self.theirs = [_flat(clause) for clause in there.parts.clauses]
+        forms = _forms(here, there)
+        self.mine = [[forms.get(item, item) for item in _flat(clause)] for clause in here.parts.clauses]
+
+    def words_agree(self) -> bool:
+        """Whether most words of each stand in the other."""
+        mine, theirs = (
+            {item for clause in clauses for item in clause if is_content(item)} for clauses in (self.mine, self.theirs)
+        )
+        few, many = sorted((len(mine), len(theirs)))
+        common = len(mine & theirs)
+        if not few:
+            return not many
+        told = evidence(self.there)
+        if told < _LEAST_EVIDENCE:
+            return common >= _LEAST_ALONE * few and common >= _LEAST_OF_SHORTER * many
+        if told >= 2 * _LEAST_EVIDENCE:
+            return common >= _LEAST_OF_LONGER * few and common >= _LEAST_OF_FORMAL * many
+        return common >= _LEAST_OF_SHORTER * few and common >= _LEAST_OF_LONGER * many
+
+    def opposed(self) -> bool:
+        """Whether one says the opposite of what the other says, or denies more."""
+        mine, theirs = (Counter(item for clause in clauses for item in clause) for clauses in (self.mine, self.theirs))
+        if self._denials(mine) != self._denials(theirs) and self.here.formulas == self.there.formulas:
+            return True
+        only = mine.keys() - theirs.keys(), theirs.keys() - mine.keys()
+        language = self.here.parts.language
+        return any(
+            (stems_of(one, language) | one) & only[side] and (stems_of(other, language) | other) & only[1 - side]
+            for one, other in _OPPOSITES
+            for side in (0, 1)
+        )
+
+    @staticmethod
+    def _denials(words: Mapping[str, int]) -> int:
+        return sum(many for word, many in words.items() if word in _NOT or word in _NOT_HAN)
+
+    def exchanged(self) -> bool:
+        """Whether two numbers would fit better each in the other's place."""
+        return self.margin() > _CLEARLY
+
+    def margin(self) -> float:
+        """By how much two numbers or points fit better in each other's place."""
+        mine, theirs = _beside(self.mine), _beside(self.theirs)
+        figures = sorted(mine.keys() & theirs.keys())
+        lists = listed(self.here.running) & listed(self.there.running)
+        fit = {(one, other): _common(mine[one], theirs[other]) for one in figures for other in figures}
+        return max(
+            (
+                fit[one, other] + fit[other, one] - fit[one, one] - fit[other, other]
+                for one, other in combinations(figures, 2)
+                if not {(one, other), (other, one)} & lists
+            ),
+            default=0.0,
+        )
+
+    def asks_alike(self) -> bool:
+        """Whether the first words behind what asks are in the other's question as well."""
+        asks = ASKS | stems_of(ASKS, self.here.parts.language)
+        mine, theirs = _asked(self.mine, asks), _asked(self.theirs, asks)
+        said = {item for clause in self.mine for item in clause}, {item for clause in self.theirs for item in clause}
+        for asked, elsewhere in ((mine, said[1]), (theirs, said[0])):
+            if any(word in _QUANTITIES and word not in elsewhere for each in asked for word in each[:_NARROW]):
+                return False
+        return not mine or not theirs or (_overlap(mine, theirs) and _overlap(theirs, mine))
+
+
+_CLEARLY, _WEIGHT = 1.0, 60
+_NARROW, _WIDE = 2, 6
+
+
+def _flat(clause: Sequence[str | Tree]) -> list[str]:
+    """Words and numbers; of a formula its text."""
+    return [item if isinstance(item, str) else repr(item) for item in clause]
+
+
+def _forms(here: Likeness, there: Likeness) -> dict[str, str]:
+    """Words of `here` that are other forms of words of `there`."""
+    return {
+        word: form
+        for word in here.words.keys() - there.words.keys()
+        if (form := next((other for other in there.words if alike(word, other)), None))
+    }
+
+
+def _beside(clauses: Sequence[Sequence[str]]) -> dict[str, Counter[str]]:
+    """Of each number and formula what stands near it, the nearer the more; what stands near many tells less."""
+    found: dict[str, Counter[str]] = {}
+    flat = [
+        (item, number)
+        for number, clause in enumerate(clauses)
+        for item in clause
+        if is_content(item) or item in DECISIVE or _is_figure(item)
+    ]
+    for place, (item, clause) in enumerate(flat):
+        if not _is_figure(item):
+            continue
+        near: Counter[str] = found.setdefault(item, Counter())
+        for at in range(max(0, place - _REACH), min(len(flat), place + _REACH + 1)):
+            word, other = flat[at]
+            if at != place and (not _is_figure(word) or other == clause):
+                near[word] = max(near[word], _WEIGHT // (abs(at - place) * (1 if other == clause else 2)))
+        if place + 1 < len(flat) and flat[place + 1][1] == clause:
+            near[f"of {flat[place + 1][0]}"] = _WEIGHT
+    return found
+
+
+def _is_figure(item: str) -> bool:
+    return item[0].isdigit() or item.startswith("('t'")
+
+
+def listed(running: Sequence[str]) -> set[tuple[str, str]]:
+    """Pairs of numbers that stand in one list, whose order is no matter."""
+    found: set[tuple[str, str]] = set()
+    run: list[str] = []
+    for token in (*running, ""):
+        if token[:1].isdigit():
+            run.append(token)
+        elif token not in _AND:
+            found.update((one, other) for one in run[:_LONGEST_LIST] for other in run[:_LONGEST_LIST])
+            run = []
+    return found
+
+
+_AND = word_set("and or et ou y o e und oder и или 和 与 或")
+_LONGEST_LIST = 12
+
+
+def _common(one: Counter[str], other: Counter[str]) -> float:
+    return (one & other).total() / _WEIGHT
+
+
+def _asked(clauses: Sequence[Sequence[str]], asks: frozenset[str]) -> list[list[str]]:
+    """The words behind each one that asks."""
+    flat = [item for clause in clauses for item in clause]
+    found = (list(_telling(flat[place + 1 :])) for place, item in enumerate(flat) if item in asks)
+    return [each for each in found if each]
+
+
+def _overlap(narrow: list[list[str]], wide: list[list[str]]) -> bool:
+    return bool({word for each in narrow for word in each[:_NARROW]} & {word for each in wide for word in each[:_WIDE]})
+
+
+def _telling(items: Sequence[str]) -> Iterator[str]:
+    for item in items:
+        if is_content(item) or item[0] in "@(" or item in _QUANTITIES:
+            yield item

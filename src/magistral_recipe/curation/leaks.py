@@ -4,7 +4,8 @@ Three things are a leak. The same words (`decontaminate` finds them, and short p
 same problem with other names, punctuation, order of sentences or instructions: what decides is equal and most of the
 words are (see `likeness`). A long run of words in common, word 8-grams as open-r1 counts them, where the training
 problem says all that the other says, its numbers and signs included: what problems of one template share is no leak.
-Another wording or another language is not found.
+What was told anew, or of other things, is found where numbers and formulas agree (`rewording`, `aligned`); duplicates
+are held to the strict likeness alone. Another language is not found.
 """
 
 from __future__ import annotations

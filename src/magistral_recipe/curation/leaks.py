@@ -1,7 +1,7 @@
 """Training problems that are evaluation problems in disguise: word n-grams, and near likeness.
 
 Three things are a leak. The same words (`decontaminate` finds them, and short problems that stand inside others). The
-same problem with other names, punctuation, order of sentences or instructions: what decides is equal and most of the
+same problem with other names, punctuation, order of sentences or form of answer: what decides is equal and most of the
 words are (see `likeness`). A long run of words in common, word 8-grams as open-r1 counts them, where the training
 problem says all that the other says, its numbers and signs included: what problems of one template share is no leak.
 What was told anew, or of other things, is found where numbers and formulas agree (`rewording`, `aligned`); duplicates

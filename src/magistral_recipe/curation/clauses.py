@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cache
 
+from magistral_recipe.curation.answer_forms import asked_plainly
 from magistral_recipe.curation.deciding import (
     DECISIVE,
     NEUTRAL,
@@ -26,7 +27,7 @@ from magistral_recipe.curation.marks import VARIABLE, Token, told, without_optio
 from magistral_recipe.curation.number_words import NUMBER_WORDS_OF
 from magistral_recipe.curation.spelling import one_spelling
 from magistral_recipe.curation.stems import language_of, stem
-from magistral_recipe.data.instructions import problem_parts
+from magistral_recipe.data.instructions import problem_parts, without_forms
 
 Item = str | Tree
 """A word, a number in digits, a letter as `@x`, or a formula."""
@@ -92,18 +93,22 @@ class Clauses:
     spelled: str = ""
 
 
-def clauses_of(text: str) -> Clauses:
+def clauses_of(text: str, *, plainly: bool = False) -> Clauses:
     """Take a problem's text apart.
 
     Args:
         text: as a data set gives it, instructions to the reader and options to choose from included.
+        plainly: whether the form of the answer is left out as well, and the sum of a fraction's parts.
 
     Returns:
         What poses the problem.
     """
     language = language_of(text)
-    spelled, letters = one_spelling(without_options(text), points=language == "en")
+    text = without_options(text)
+    spelled, letters = one_spelling(asked_plainly(text) if plainly else text, points=language == "en")
     parts = problem_parts(spelled)
+    if plainly:
+        parts = without_forms(parts)
     reader = _Reader(language, letters, "\n".join(parts))
     for part in parts:
         reader.read(part)
@@ -351,7 +356,7 @@ def _items(run: list[str]) -> Iterator[Item]:
 
 def _is_article(clause: str, end: int) -> bool:
     after = _ARTICLE.match(clause, end)
-    return after is not None and after[1].casefold() not in _JOINS
+    return after is not None and after[1].casefold() not in _JOINS and not "\u0400" <= after[1][0] <= "\u04ff"
 
 
 _JOINS = NEUTRAL | {"nor", "or", "plus", "minus", "times"}
@@ -362,4 +367,5 @@ def written_number(token: str) -> str:
     plain = token.replace(",", "") if _GROUPED.fullmatch(token) else token.replace(",", ".")
     if "." in plain:
         plain = plain.rstrip("0").rstrip(".")
-    return plain.lstrip("0") or "0"
+    plain = plain.lstrip("0")
+    return f"0{plain}" if not plain or plain[0] == "." else plain

@@ -1,7 +1,7 @@
 """Training problems that are evaluation problems in disguise: word n-grams, and near likeness.
 
 Three things are a leak. The same words (`decontaminate` finds them, and short problems that stand inside others). The
-same problem with other names, punctuation, order of sentences or instructions: what decides is equal and most of the
+same problem with other names, punctuation, order of sentences or form of answer: what decides is equal and most of the
 words are (see `likeness`). A long run of words in common, word 8-grams as open-r1 counts them, where the training
 problem says all that the other says, its numbers and signs included: what problems of one template share is no leak.
 What was told anew, or of other things, is found where numbers and formulas agree (`rewording`, `aligned`); duplicates
@@ -11,7 +11,7 @@ are held to the strict likeness alone. Another language is not found.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -19,6 +19,7 @@ from magistral_recipe.curation.aligned import Alignment
 from magistral_recipe.curation.comparing import built_otherwise, held
 from magistral_recipe.curation.defaults import MIN_CONTAINED, MIN_NGRAM_SHARE
 from magistral_recipe.curation.likeness import Likeness, likeness
+from magistral_recipe.curation.questions import differs
 from magistral_recipe.curation.rewording import comparable, large_figures, reworded
 from magistral_recipe.curation.rows import Dropped, Outcome, Row
 from magistral_recipe.curation.workers import each_in
@@ -39,6 +40,19 @@ class Heldout:
     id: str
     problem: str
     source: str
+
+
+class _Posed:
+    """Texts by the numbers in them; some of them alone, where only those are looked for."""
+
+    def __init__(self, texts: Sequence[Likeness], some: Collection[int] | None = None) -> None:
+        self.texts = texts
+        self.by_figures: dict[tuple[str, ...], list[int]] = defaultdict(list)
+        self.by_large: dict[tuple[str, ...], list[int]] = defaultdict(list)
+        for number in range(len(texts)) if some is None else some:
+            text = texts[number]
+            self.by_figures[text.figures].append(number)
+            self.by_large[large_figures(text)].append(number)
 
 
 class Leaks:
@@ -64,11 +78,10 @@ class Leaks:
         self.min_ngram_share = min_ngram_share
         self._overlaps = OverlapIndex(self.heldout, ngram)
         self._texts = [likeness(each.problem) for each in self.heldout]
-        self._by_figures: dict[tuple[str, ...], list[int]] = defaultdict(list)
-        self._by_large: dict[tuple[str, ...], list[int]] = defaultdict(list)
-        for number, text in enumerate(self._texts):
-            self._by_figures[text.figures].append(number)
-            self._by_large[large_figures(text)].append(number)
+        self._as_posed = _Posed(self._texts)
+        plain = [likeness(each.problem, plainly=True) for each in self.heldout]
+        changed = [number for number, text in enumerate(plain) if not _alike(text, self._texts[number])]
+        self._plainly, self._made_plain = _Posed(plain), _Posed(plain, changed)
 
     def find(self, posed: Posed) -> tuple[Heldout, str, str] | None:
         """Look for the evaluation problem that a training problem gives away.
@@ -85,19 +98,23 @@ class Leaks:
         text = likeness(posed.problem)
         if overlap is not None and overlap.kind == "exact" and not built_otherwise(text, self._texts[overlap.heldout]):
             return self.heldout[overlap.heldout], overlap.kind, overlap.example
-        if (near := self._near(text)) is not None:
+        near = self._near(text, self._as_posed)
+        if near is None:  # of answers in another form each problem is compared as what it asks for in the end
+            plain = likeness(posed.problem, plainly=True)
+            near = self._near(plain, self._made_plain if _alike(plain, text) else self._plainly)
+        if near is not None:
             return self.heldout[near], "near", " ".join(sorted(self._texts[near].shingles & text.shingles)[-3:])
         if overlap is not None and overlap.kind == "ngram" and self._says_all(text, overlap):
             return self.heldout[overlap.heldout], "ngram", overlap.example
         return None
 
-    def _near(self, text: Likeness) -> int | None:
+    def _near(self, text: Likeness, posed: _Posed) -> int | None:
         """The evaluation problem that decides alike and of which most words are here."""
         best, found = 0.0, None
-        for number in self._by_figures.get(text.figures, ()):
-            there = self._texts[number]
+        for number in posed.by_figures.get(text.figures, ()):
+            there = posed.texts[number]
             share = held(text, there)
-            if share > 0 and Alignment(text, there).is_small_change():
+            if share > 0 and (Alignment(text, there).is_small_change() or differs(text, there)):
                 continue
             # Without a number in it, any two texts count alike: then more must agree.
             least = self.min_contained if there.figures else max(self.min_contained, _WORDS_ALONE)
@@ -105,16 +122,22 @@ class Leaks:
                 best, found = share, number
         if found is not None:
             return found
-        for number in self._by_large.get(large_figures(text), ()):
-            there = self._texts[number]
-            if comparable(text, there) and (reworded(text, there) or Alignment(text, there).is_renamed()):
+        for number in posed.by_large.get(large_figures(text), ()):
+            there = posed.texts[number]
+            if not comparable(text, there) or differs(text, there):
+                continue
+            if reworded(text, there) or Alignment(text, there).is_renamed():
                 return number
         return None
 
     def _says_all(self, text: Likeness, overlap: Overlap) -> bool:
         there = self._texts[overlap.heldout]
         says_all = text.holds_figures_of(there) and held(text, there) > 0
-        return says_all and not Alignment(text, there).is_small_change()
+        return says_all and not (Alignment(text, there).is_small_change() or differs(text, there))
+
+
+def _alike(one: Likeness, other: Likeness) -> bool:
+    return one.parts.spelled == other.parts.spelled
 
 
 _WORDS_ALONE = 0.85

@@ -119,16 +119,17 @@ class Likeness:
         return _COLOUR if word in stems_of(COLOURS, self.parts.language) else _THING if word in self.things else word
 
 
-def likeness(text: str) -> Likeness:
+def likeness(text: str, *, plainly: bool = False) -> Likeness:
     """Reduce a problem's text.
 
     Args:
         text: as a data set gives it, instructions to the reader included.
+        plainly: as in `clauses.clauses_of`.
 
     Returns:
         What it says.
     """
-    return Likeness(clauses_of(text))
+    return Likeness(clauses_of(text, plainly=plainly))
 
 
 def jaccard(first: Likeness, second: Likeness) -> float:

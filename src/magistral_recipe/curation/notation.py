@@ -27,6 +27,15 @@ _PIECE = re.compile(
     r"\\(?:begin|end)\s*\{[^{}]{0,40}\}(?:\s*\{[lcr|@\s]{1,40}\})?|\\(?:left|right)\s*\.|\\[A-Za-z]+|\\.|\$\$?|[A-Za-z]+|\d+|.",
     re.DOTALL,
 )
+_COMPARISONS = {"<=": "≤", ">=": "≥", "⩽": "≤", "⩾": "≥", "≦": "≤", "≧": "≥", "!=": "≠"}
+_COMPARED = re.compile(r"(?<![<>=!])(?:[<>]=|!=(?=\s*[\w(-]))(?![<>=])|[⩽⩾≦≧]")
+# A matrix in square brackets is the one in round ones; a domain that words name as well says nothing.
+_MATRIX = re.compile(r"\\(?:left\s*)?(?:\[|\()\s*\\begin\s*\{array\}\s*\{[lcr|\s]{1,40}\}|\\begin\s*\{[bB]matrix\}")
+_MATRIX_END = re.compile(r"\\end\s*\{array\}\s*\\(?:right\s*)?(?:\]|\))|\\end\s*\{[bB]matrix\}")
+_DOMAIN = re.compile(
+    r"\s*\\in\s*\\mathbb\s*\{?\s*[CRZQN]\s*\}?(?=\s*\$?,?\s*(?:be|is|are|denote|a|an)\s(?:[a-z]+\s){0,3}"
+    r"(?:complex|real|integers?|rational|natural)\b)"
+)
 _INDEX = re.compile(r"\s*\[([^\[\]]{1,12})\]")
 _MATHEMATICS = ("align", "equation", "gather", "eqnarray", "cases", "array", "displaymath", "math")
 # What stands between two dollar signs that are prices.
@@ -74,7 +83,7 @@ def one_notation(text: str) -> tuple[str, frozenset[str]]:
     Returns:
         The text, every letter of its formulas a word of its own; and these letters.
     """
-    text = _without_tags(text)
+    text = _COMPARED.sub(lambda found: _COMPARISONS[found[0]], _without_tags(text))
     letters = frozenset(found[1] for found in _SLANTED.finditer(text)) if "*" in text else frozenset()
     if not text.isascii():
         text = _SUPERSCRIPTS.sub(lambda found: f"^({unicodedata.normalize('NFKC', found[0])})", text)
@@ -86,6 +95,7 @@ def one_notation(text: str) -> tuple[str, frozenset[str]]:
     if "/" in text:
         text = _MIXED.sub(_decimal, text)
     if "\\" in text or "$" in text:
+        text = _DOMAIN.sub("", _MATRIX_END.sub(r"\\end{pmatrix}", _MATRIX.sub(r"\\begin{pmatrix}", text)))
         text = _DEGREES.sub(" degrees ", _CURRENCY.sub(" ", _WRITTEN_BREAK.sub("\n", text)))
         text, typeset = _Typeset(text).read()
         letters |= typeset

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 
+from magistral_recipe.curation.measures import in_words
 from magistral_recipe.curation.notation import one_notation
 from magistral_recipe.curation.number_words import NUMBER_WORDS
 
@@ -29,7 +30,7 @@ _DASH = re.compile(r"(?:—|–|(?<!-)--+)\s*|(?<=[^\W\d_]{2})\s+[-−]\s+(?=[^\
 _COMPOUND = re.compile(r"(?<=\d)-(?=[^\W\d_]{2})")
 _NON = re.compile(r"(?<![^\W_])non-(?=[^\W\d_])", re.IGNORECASE)
 _ORDINAL = re.compile(r"(?<![^\W_])(\d+)(?:st|nd|rd|th)(?![^\W_])")
-_FACTOR = re.compile(r"(?<=\d)\s?×(?=\s?(?!sin|cos|tan|log|sqrt)[^\W\d_]{3})")
+_FACTOR = re.compile(r"(?<=\d)\s?×(?=\s{0,3}(?!sin|cos|tan|log|sqrt)[^\W\d_]{3})")
 _IN_COMPOUNDS = {
     "ein": "1", "zwei": "2", "drei": "3", "vier": "4", "fünf": "5", "sechs": "6", "sieben": "7", "acht": "8",
     "neun": "9", "zehn": "10", "одно": "1", "дву": "2", "двух": "2", "трех": "3", "трёх": "3", "четырех": "4",
@@ -39,7 +40,7 @@ _BEFORE_PART = re.compile(
     rf"\b({'|'.join(sorted(_IN_COMPOUNDS, key=len, reverse=True))})(?=stellig|seitig|eckig|köpfig|fach|mal\b|значн)",
     re.IGNORECASE,
 )
-_HOW_MANY = re.compile(r"\bwieviele?\b", re.IGNORECASE)
+_HOW_MANY = re.compile(r"\bwieviel(e?[nr]?)\b", re.IGNORECASE)
 _THEREOF = re.compile(
     r"\b(?:of (?:which|whom)|(?:de|entre) l[oa]s cuales|di cui|dont (?=\d)|parmi lesquel(?:le)?s|davon|из которых|"
     r"из них)\b|其中",
@@ -52,7 +53,7 @@ _ORDINALS = {
 _PARTS = {**_ORDINALS, "quarter": "4"}
 _PART = re.compile(
     rf"(?<![^\W_])(a|one|two|three|four|five|six|seven|eight|nine|\d)[- ]({'|'.join(_PARTS)})s?"
-    r"(?=\s+(?:of|as|the|more|less)\b)",
+    r"(?=\s+(?:of|as|the|more|less|full|empty|filled|done|complete|gone)\b)",
     re.IGNORECASE,
 )
 _ORDINAL_WORD = re.compile(rf"(?<![^\W_])({'|'.join(_ORDINALS)})(?![^\W_])", re.IGNORECASE)
@@ -139,6 +140,7 @@ def one_spelling(text: str, *, points: bool = True) -> tuple[str, frozenset[str]
     if (letters := sum(map(str.isalpha, text))) and sum(map(str.isupper, text)) > _SHOUTED * letters:
         text = text.lower()  # else every word would be a name
     text, variables = one_notation(text.translate(_WIDE_MARKS))
+    text = in_words(text, variables)
     text = text.translate(_AS_WORDS).replace(" & ", " and ").replace("...", " … ")
     text = _RATIO.sub(":", _TITLE.sub("", text))
     text = _SPACED.sub(lambda found: re.sub(r"\D", "", found[0]), text)
@@ -152,7 +154,7 @@ def one_spelling(text: str, *, points: bool = True) -> tuple[str, frozenset[str]
     text = _NOT.sub(" not", _MORNING.sub(lambda found: f" {(found[1] or found[2]).lower()}m", text))
     text = _COMPOUND.sub(" ", _DASH.sub(", ", _PERCENT.sub("%", _NON.sub("non", _RANGE.sub(" - ", text)))))
     text = _BEFORE_PART.sub(lambda found: f"{_IN_COMPOUNDS[found[1].lower()]} ", _FACTOR.sub(" times ", text))
-    text = _THEREOF.sub(" thereof ", _HOW_MANY.sub("wie viele", text))
+    text = _THEREOF.sub(" thereof ", _HOW_MANY.sub(r"wie viel\1", text))
     text = _in_digits(_ELIDED.sub(" ", text))
     text = _BY.sub(
         "×", _ORDER.sub(lambda found: _whole(found, variables), _HOURS.sub(" hours", _MINUTES.sub(" minutes", text)))

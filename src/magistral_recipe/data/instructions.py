@@ -58,6 +58,28 @@ _PHRASES = (
     r"\b(?:ваш|свой|окончательный) ответ\b|\bшаг за шагом\b|\bпошагово\b",
     r"最终答案|最後の答え|最終的な答え|答案放|逐步|一步一步|一步步|段階的に|ステップごとに",
 )
+# In what form to write the answer: an instruction where something else asks, and never with data in it.
+_FREE = r"[^\d=<>$\\?]"
+_WRITE, _HOW = "give|write|express|enter|state|report|list|box|simplify|leave|provide|output|type", "{0,140}"
+_FORMS = (
+    rf"^\W*(?:then |finally )?(?:{_WRITE})\b{_FREE}{_HOW}\b(?:fractions?|decimals?|lowest terms|"
+    r"simplest (?:form|terms)|separated by|commas?|(?:separate|single|one) lines?|(?:set|interval) notation|"
+    r"smallest to (?:the )?(?:largest|greatest)|(?:ascending|increasing|descending) order|"
+    rf"(?:square|round|double) brackets|hh:mm)\b{_FREE}{{0,80}}$",
+    r"^\W*box it\W*$|^\W*(?:do not|don't) explain\b[^\d?]{0,40}$|^\W*(?:do not|don't|explain)\W*$",
+    r"^\W*no (?:explanations?|words|justification)\b[^\d?]{0,40}$",
+    rf"^\W*(?:donne|écri[st]|exprime)\w*\b{_FREE}{_HOW}\b(?:fraction|irréductible|virgules?|décimale?)\b{_FREE}{{0,80}}$",
+    rf"^\W*(?:da|escrib[ea]|expres[ae]|indica)\b{_FREE}{_HOW}\b(?:fracción|irreducible|comas?|decimal)\b{_FREE}{{0,80}}$",
+    rf"^\W*(?:scrivi|esprimi|dai|indica)\b{_FREE}{_HOW}\b(?:frazione|ridotta|virgol[ae]|decimale)\b{_FREE}{{0,80}}$",
+    rf"^\W*(?:gib|gebe|schreibe?|notiere)\b{_FREE}{_HOW}\b(?:bruch|gekürzt\w*|kommas?|dezimal\w*)\b{_FREE}{{0,80}}$",
+    rf"^\W*(?:запишите|укажите|дайте)\b{_FREE}{_HOW}(?:дроб\w+|запят\w+){_FREE}{{0,80}}$",
+)
+_FORM = re.compile("|".join(_FORMS), re.IGNORECASE)
+_ASKING = re.compile(
+    r"[?？求]|\b(?:find|compute|determine|calculate|evaluate|solve|prove|convert|bestimmen?|berechnen?|halla|calcula|"
+    r"trouve[rz]?|déterminer?|calculer?|trova|найдите|вычислите)\b",
+    re.IGNORECASE,
+)
 _INSTRUCTION = re.compile("|".join(_PHRASES), re.IGNORECASE)
 _ARITHMETIC = re.compile(r"[=<>≤≥+×÷√∑∫]|\\(?:frac|sqrt|sum|int|cdot|times|sin|cos|tan|log|ln)\b|\w\^|\d\s*[-*/]\s*\d")
 # What lists and Markdown put around words: a bullet, a heading, a quotation; the number of an item at the very start;
@@ -125,6 +147,19 @@ def problem_parts(text: str) -> list[str]:
         Its sentences; instructions, words of politeness and the marks of lists taken out.
     """
     return list(_problem_parts(text))
+
+
+def without_forms(parts: list[str]) -> list[str]:
+    """Return sentences without those that only say in what form to write the answer, where another one asks.
+
+    Args:
+        parts: sentences of a problem, as `problem_parts` returns them.
+
+    Returns:
+        Those that are left; all of them where nothing else would ask.
+    """
+    others = [part for part in parts if not _FORM.search(part)]
+    return others if any(map(_ASKING.search, others)) else parts
 
 
 def without_marks(text: str) -> str:

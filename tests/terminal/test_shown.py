@@ -267,7 +267,7 @@ def test_nothing_writes_to_a_terminal_but_through_visible():
 
 
 TYPES_ONLY = {f"check/{name}.py" for name in ("baseline", "plan", "proof")} | {
-    f"terminal/{name}.py" for name in ("evaluation_display", "progress")
+    f"terminal/{name}.py" for name in ("evaluation_display", "progress", "score_table")
 }
 
 

@@ -12,6 +12,7 @@ import types
 import typing
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -371,13 +372,14 @@ class _Link:
 
 def _launch_mistakes(loaded: LoadedRecipe) -> Iterator[str]:
     launches: list[tuple[KeyPath, LaunchConfig | None]] = [(("launch",), loaded.recipe.launch)]
+    settings_of = cache(launch_settings)  # stages mostly share one file
     for index, stage in enumerate(loaded.recipe.stages):
         if stage is None:
             continue
         launches.append((("stages", index, stage.kind, "launch"), stage.launch))
         config = (stage.launch or loaded.recipe.launch or LaunchConfig()).config_file
         if isinstance(stage, GrpoStage) and config:
-            message = backend_mistake(launch_settings(loaded.folder / config), stage.rollouts.backend)
+            message = backend_mistake(settings_of(loaded.folder / config), stage.rollouts.backend)
             if message is not None:
                 yield loaded.mistake(("stages", index, "grpo", "rollouts", "backend"), message)
     for path, launch in launches:
@@ -386,5 +388,5 @@ def _launch_mistakes(loaded: LoadedRecipe) -> Iterator[str]:
         place, file = (*path, "config_file"), loaded.folder / launch.config_file
         if not file.is_file():
             yield loaded.mistake(place, f"no such file: {file}")
-        for message in launch_file_mistakes(launch_settings(file), loaded.recipe.model):
+        for message in launch_file_mistakes(settings_of(file), loaded.recipe.model):
             yield loaded.mistake(place, message)

@@ -6,7 +6,7 @@ import re
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cache, cached_property
 
 from magistral_recipe.curation.answer_forms import asked_plainly
 from magistral_recipe.curation.deciding import (
@@ -77,9 +77,8 @@ class Clauses:
         capitals: words that are written like names somewhere, and never otherwise.
         tails: further words of names of several words.
         ratios: the clause of each ratio, and its numbers in their order.
-        sentences: how many sentences pose the problem.
         language: as `stems.language_of`.
-        spelled: the text itself in one spelling.
+        parts: the sentences that pose the problem, in one spelling.
     """
 
     clauses: tuple[tuple[Item, ...], ...]
@@ -88,24 +87,51 @@ class Clauses:
     capitals: frozenset[str] = field(default=frozenset())
     tails: frozenset[str] = field(default=frozenset())
     ratios: tuple[tuple[int, tuple[str, ...]], ...] = ()
-    sentences: int = 1
     language: str = "en"
-    spelled: str = ""
+    parts: tuple[str, ...] = ()
+
+    @property
+    def sentences(self) -> int:
+        """How many sentences pose the problem."""
+        return len(self.parts)
+
+    @cached_property
+    def spelled(self) -> str:
+        """The text itself in one spelling."""
+        return "\n".join(self.parts)
 
 
-def clauses_of(text: str, *, plainly: bool = False) -> Clauses:
+def clauses_of(text: str) -> Clauses:
     """Take a problem's text apart.
 
     Args:
         text: as a data set gives it, instructions to the reader and options to choose from included.
-        plainly: whether the form of the answer is left out as well, and the sum of a fraction's parts.
 
     Returns:
         What poses the problem.
     """
-    language = language_of(text)
-    text = without_options(text)
-    spelled, letters = one_spelling(asked_plainly(text) if plainly else text, points=language == "en")
+    return _taken_apart(without_options(text), language_of(text), plainly=False)
+
+
+def plain_clauses_of(text: str, posed: Clauses) -> Clauses:
+    """Leave the form of the answer out as well, and the sum of a fraction's parts.
+
+    Args:
+        text: as a data set gives it.
+        posed: its clauses.
+
+    Returns:
+        What the problem asks for in the end; `posed` itself where that is all it says.
+    """
+    bare, parts = without_options(text), list(posed.parts)
+    if asked_plainly(bare) == bare and without_forms(parts) == parts:
+        return posed
+    plain = _taken_apart(asked_plainly(bare), posed.language, plainly=True)
+    return posed if plain.parts == posed.parts else plain
+
+
+def _taken_apart(text: str, language: str, *, plainly: bool) -> Clauses:
+    spelled, letters = one_spelling(text, points=language == "en")
     parts = problem_parts(spelled)
     if plainly:
         parts = without_forms(parts)
@@ -119,9 +145,8 @@ def clauses_of(text: str, *, plainly: bool = False) -> Clauses:
         frozenset(reader.capitals - reader.lower),
         frozenset(reader.tails),
         tuple(reader.ratios),
-        len(parts),
         language,
-        "\n".join(parts),
+        tuple(parts),
     )
 
 

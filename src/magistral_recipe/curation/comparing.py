@@ -13,9 +13,9 @@ from collections.abc import Iterator, Mapping, Sequence, Set
 from itertools import combinations, islice, pairwise, product
 
 from magistral_recipe.curation.clauses import PRONOUN, WHOSE, Item, is_content
-from magistral_recipe.curation.deciding import ASKS, DECISIVE, SEQUENCE, WEAK
+from magistral_recipe.curation.deciding import DECISIVE, SEQUENCE, WEAK
 from magistral_recipe.curation.formulas import leaves, renamed, renamings
-from magistral_recipe.curation.glossary import CALENDAR, COLOURS, STRICT, stems_of
+from magistral_recipe.curation.glossary import CALENDAR, COLOURS, STRICT, asks_in, stems_of
 from magistral_recipe.curation.likeness import Likeness
 from magistral_recipe.curation.marks import VARIABLE
 from magistral_recipe.curation.places import (
@@ -31,7 +31,7 @@ from magistral_recipe.curation.places import (
     swapped,
     tells,
 )
-from magistral_recipe.curation.stems import alike
+from magistral_recipe.curation.stems import other_forms
 
 _MOST_LETTERINGS = 3
 _LONGER = 3
@@ -76,10 +76,7 @@ def built_otherwise(here: Likeness, there: Likeness) -> bool:
 def _letterings(here: Likeness, there: Likeness) -> Iterator[dict[str, str]]:
     """Ways to rename the letters of `there` so that its formulas are those of `here`."""
     mine, theirs = list(there.formulas), list(here.formulas)
-    bare = [
-        list(dict.fromkeys(item for item in each.items if isinstance(item, str) and item[0] == VARIABLE))
-        for each in (there, here)
-    ]
+    bare = [_bare_letters(each) for each in (there, here)]
     known = [
         {letter for tree in trees for letter in leaves(tree, "v")} | set(letters)
         for trees, letters in zip((mine, theirs), bare, strict=True)
@@ -113,7 +110,7 @@ class _Comparison:
         self.names = here.parts.capitals | there.parts.capitals
         language = here.parts.language
         self.strict, self.always = stems_of(STRICT, language), stems_of(CALENDAR, language)
-        self.colours, self.asks = stems_of(COLOURS, language), ASKS | stems_of(ASKS, language)
+        self.colours, self.asks = stems_of(COLOURS, language), asks_in(language)
 
     def share(self) -> float:
         """As `held` returns it."""
@@ -178,15 +175,9 @@ class _Comparison:
     def _unite_forms(self) -> None:
         """A word of which the other text has another form is that one."""
         mine, theirs = self._contents(self.mine), self._contents(self.theirs)
-        forms = {}
-        for word in theirs.keys() - mine.keys():
-            if form := next((other for other in mine if alike(word, other)), None):
-                forms[word] = form
+        forms = other_forms(theirs, mine)
         self.theirs = [tuple(forms.get(item, item) for item in clause) for clause in self.theirs]
-        theirs, forms = self._contents(self.theirs), {}
-        for word in mine.keys() - theirs.keys():
-            if form := next((other for other in theirs if alike(word, other)), None):
-                forms[word] = form
+        forms = other_forms(mine, self._contents(self.theirs))
         self.mine = [tuple(forms.get(item, item) for item in clause) for clause in self.mine]
 
     def _unite_parts(self) -> None:
@@ -279,7 +270,6 @@ class _Comparison:
                 while place + 1 < len(clauses) and joined[place + 1]:
                     place += 1
                     wider.append(place)
-            sentence = (self.here if clauses is self.mine else self.there).parts.sentence
             wider += [place for place in range(len(clauses)) if sentence[place] in {sentence[each] for each in asking}]
             asked.append(
                 [{item for place in places for item in clauses[place] if tells(item)} for places in (asking, wider)]

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from functools import cache
 
-from magistral_recipe.curation.deciding import COMPARES, DECISIVE, UNITS, word_set
+from magistral_recipe.curation.deciding import ASKS, COMPARES, DECISIVE, UNITS, word_set
 from magistral_recipe.curation.stems import stem
 
 _SHAPES = word_set(
@@ -129,3 +129,9 @@ TITLES = word_set(
 def stems_of(words: frozenset[str], language: str) -> frozenset[str]:
     """Words as they stand in texts of a language, as `stems.language_of` tells it."""
     return frozenset(stem(word, language) for word in words)
+
+
+@cache
+def asks_in(language: str) -> frozenset[str]:
+    """Words that ask, as they are and as they stand in texts of a language."""
+    return ASKS | stems_of(ASKS, language)

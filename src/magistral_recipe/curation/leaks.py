@@ -18,7 +18,7 @@ from functools import partial
 from magistral_recipe.curation.aligned import Alignment
 from magistral_recipe.curation.comparing import built_otherwise, held
 from magistral_recipe.curation.defaults import MIN_CONTAINED, MIN_NGRAM_SHARE
-from magistral_recipe.curation.likeness import Likeness, likeness
+from magistral_recipe.curation.likeness import Likeness, likeness, plain_likeness
 from magistral_recipe.curation.questions import differs
 from magistral_recipe.curation.rewording import comparable, large_figures, reworded
 from magistral_recipe.curation.rows import Dropped, Outcome, Row
@@ -79,8 +79,8 @@ class Leaks:
         self._overlaps = OverlapIndex(self.heldout, ngram)
         self._texts = [likeness(each.problem) for each in self.heldout]
         self._as_posed = _Posed(self._texts)
-        plain = [likeness(each.problem, plainly=True) for each in self.heldout]
-        changed = [number for number, text in enumerate(plain) if not _alike(text, self._texts[number])]
+        plain = [plain_likeness(each.problem, text) for each, text in zip(self.heldout, self._texts, strict=True)]
+        changed = [number for number, text in enumerate(plain) if text is not self._texts[number]]
         self._plainly, self._made_plain = _Posed(plain), _Posed(plain, changed)
 
     def find(self, posed: Posed) -> tuple[Heldout, str, str] | None:
@@ -100,8 +100,8 @@ class Leaks:
             return self.heldout[overlap.heldout], overlap.kind, overlap.example
         near = self._near(text, self._as_posed)
         if near is None:  # of answers in another form each problem is compared as what it asks for in the end
-            plain = likeness(posed.problem, plainly=True)
-            near = self._near(plain, self._made_plain if _alike(plain, text) else self._plainly)
+            plain = plain_likeness(posed.problem, text)
+            near = self._near(plain, self._made_plain if plain is text else self._plainly)
         if near is not None:
             return self.heldout[near], "near", " ".join(sorted(self._texts[near].shingles & text.shingles)[-3:])
         if overlap is not None and overlap.kind == "ngram" and self._says_all(text, overlap):
@@ -114,7 +114,7 @@ class Leaks:
         for number in posed.by_figures.get(text.figures, ()):
             there = posed.texts[number]
             share = held(text, there)
-            if share > 0 and (Alignment(text, there).is_small_change() or differs(text, there)):
+            if share > 0 and _is_another(text, there):
                 continue
             # Without a number in it, any two texts count alike: then more must agree.
             least = self.min_contained if there.figures else max(self.min_contained, _WORDS_ALONE)
@@ -132,12 +132,12 @@ class Leaks:
 
     def _says_all(self, text: Likeness, overlap: Overlap) -> bool:
         there = self._texts[overlap.heldout]
-        says_all = text.holds_figures_of(there) and held(text, there) > 0
-        return says_all and not (Alignment(text, there).is_small_change() or differs(text, there))
+        return text.holds_figures_of(there) and held(text, there) > 0 and not _is_another(text, there)
 
 
-def _alike(one: Likeness, other: Likeness) -> bool:
-    return one.parts.spelled == other.parts.spelled
+def _is_another(text: Likeness, there: Likeness) -> bool:
+    """Whether a text that agrees with another one is a small change of it, and so another problem."""
+    return Alignment(text, there).is_small_change() or differs(text, there)
 
 
 _WORDS_ALONE = 0.85

@@ -14,7 +14,7 @@ from collections import Counter
 from functools import cached_property
 from itertools import pairwise
 
-from magistral_recipe.curation.clauses import Clauses, Item, clauses_of, is_content
+from magistral_recipe.curation.clauses import Clauses, Item, clauses_of, is_content, plain_clauses_of
 from magistral_recipe.curation.deciding import COMPARES, DECISIVE, MANY, NEUTRAL, UNITS
 from magistral_recipe.curation.formulas import Tree, leaves, shape
 from magistral_recipe.curation.glossary import COLOURS, stems_of
@@ -50,13 +50,10 @@ class Likeness:
         """Its numbers, those within formulas among them, and how often each stands there."""
         found: Counter[str] = Counter()
         for item in self.items:
-            found.update(
-                [item]
-                if isinstance(item, str) and item[0].isdigit()
-                else ()
-                if isinstance(item, str)
-                else leaves(item, "n")
-            )
+            if not isinstance(item, str):
+                found.update(leaves(item, "n"))
+            elif item[0].isdigit():
+                found[item] += 1
         return found
 
     @cached_property
@@ -119,17 +116,30 @@ class Likeness:
         return _COLOUR if word in stems_of(COLOURS, self.parts.language) else _THING if word in self.things else word
 
 
-def likeness(text: str, *, plainly: bool = False) -> Likeness:
+def likeness(text: str) -> Likeness:
     """Reduce a problem's text.
 
     Args:
         text: as a data set gives it, instructions to the reader included.
-        plainly: as in `clauses.clauses_of`.
 
     Returns:
         What it says.
     """
-    return Likeness(clauses_of(text, plainly=plainly))
+    return Likeness(clauses_of(text))
+
+
+def plain_likeness(text: str, posed: Likeness) -> Likeness:
+    """Take out the form of the answer, too; see `clauses.plain_clauses_of`.
+
+    Args:
+        text: a problem.
+        posed: its own.
+
+    Returns:
+        What the problem asks for in the end; `posed` itself where nothing was taken out.
+    """
+    parts = plain_clauses_of(text, posed.parts)
+    return posed if parts is posed.parts else Likeness(parts)
 
 
 def jaccard(first: Likeness, second: Likeness) -> float:

@@ -88,9 +88,7 @@ def one_notation(text: str) -> tuple[str, frozenset[str]]:
     if not text.isascii():
         text = _SUPERSCRIPTS.sub(lambda found: f"^({unicodedata.normalize('NFKC', found[0])})", text)
         text = _SUBSCRIPTS.sub(lambda found: f"_({unicodedata.normalize('NFKC', found[0])})", text)
-        text = _MIXED.sub(
-            _decimal, _VULGAR.sub(lambda found: f" {unicodedata.normalize('NFKC', found[1]).replace('⁄', '/')}", text)
-        )
+        text = _VULGAR.sub(lambda found: f" {unicodedata.normalize('NFKC', found[1]).replace('⁄', '/')}", text)
         text = unicodedata.normalize("NFKC", text)
     if "/" in text:
         text = _MIXED.sub(_decimal, text)

@@ -5,19 +5,11 @@ Words that are articles too (un, ein, один …) are left out. Chinese numera
 
 from __future__ import annotations
 
+from magistral_recipe.verifiers.answers.numerals import TENS, UNITS
+
 _FROM_TWO = {
-    "en": "two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen "
-    "eighteen nineteen twenty",
-    "fr": "deux trois quatre cinq six sept huit neuf dix onze douze treize quatorze quinze seize",
-    "es": "dos tres cuatro cinco seis siete ocho nueve diez once doce trece catorce quince dieciséis diecisiete "
-    "dieciocho diecinueve veinte",
-    "it": "due tre quattro cinque sei sette otto nove dieci undici dodici tredici quattordici quindici sedici "
-    "diciassette diciotto diciannove venti",
-    "de": "zwei drei vier fünf sechs sieben acht neun zehn elf zwölf dreizehn vierzehn fünfzehn sechzehn siebzehn "
-    "achtzehn neunzehn zwanzig",
-    "ru": "два три четыре пять шесть семь восемь девять десять одиннадцать двенадцать тринадцать четырнадцать "
-    "пятнадцать шестнадцать семнадцать восемнадцать девятнадцать двадцать",
-    "zh": "二 三 四 五 六 七 八 九 十",
+    **{language: [*words.split()[2:20], TENS[language].split()[0]] for language, words in UNITS.items()},
+    "zh": ["二", "三", "四", "五", "六", "七", "八", "九", "十"],
 }
 _FURTHER = {
     "en": {
@@ -61,7 +53,7 @@ _FURTHER = {
 def _fused() -> dict[str, dict[str, int]]:
     """Twenty-one to ninety-nine where they are written as one word."""
     found: dict[str, dict[str, int]] = {"de": {}, "es": {}, "it": {}}
-    ones = {language: words.split()[:8] for language, words in _FROM_TWO.items()}
+    ones = {language: words[:8] for language, words in _FROM_TWO.items()}
     for language, first in (("de", "ein"), ("it", "uno")):
         tens = {**_FURTHER[language], **({"zwanzig": 20} if language == "de" else {"venti": 20})}
         for ten, number in tens.items():
@@ -86,7 +78,7 @@ for _language, _words in _fused().items():
 
 NUMBER_WORDS_IN: dict[str, dict[str, str]] = {
     language: {
-        **{word: str(number) for number, word in enumerate(words.split(), start=2)},
+        **{word: str(number) for number, word in enumerate(words, start=2)},
         **{word: str(number) for word, number in _FURTHER[language].items()},
     }
     for language, words in _FROM_TWO.items()

@@ -9,12 +9,11 @@ from __future__ import annotations
 import re
 from collections import Counter
 from dataclasses import dataclass
-from functools import cache
 
 from magistral_recipe.curation.clauses import Item, is_content
-from magistral_recipe.curation.deciding import ASKS, DECISIVE, word_set
+from magistral_recipe.curation.deciding import DECISIVE, word_set
 from magistral_recipe.curation.formulas import shape
-from magistral_recipe.curation.glossary import stems_of
+from magistral_recipe.curation.glossary import asks_in
 from magistral_recipe.curation.likeness import Likeness
 from magistral_recipe.curation.marks import VARIABLE
 from magistral_recipe.curation.rewording import MOST_ALIKE, run_alike
@@ -75,7 +74,7 @@ class _Split:
 
 
 def _split(text: Likeness) -> _Split:
-    asks = _asks(text.parts.language)
+    asks = asks_in(text.parts.language)
     parts = text.parts
     asking = {
         sentence for clause, sentence in zip(parts.clauses, parts.sentence, strict=False) if asks.intersection(clause)
@@ -96,11 +95,6 @@ def _masked(item: Item) -> str:
     if isinstance(item, str):
         return VARIABLE if item[0] == VARIABLE else item
     return repr(shape(item))
-
-
-@cache
-def _asks(language: str) -> frozenset[str]:
-    return ASKS | stems_of(ASKS, language)
 
 
 def _tells(word: str) -> bool:

@@ -14,11 +14,11 @@ from difflib import SequenceMatcher
 from itertools import combinations
 
 from magistral_recipe.curation.clauses import is_content
-from magistral_recipe.curation.deciding import ASKS, DECISIVE, word_set
+from magistral_recipe.curation.deciding import DECISIVE, word_set
 from magistral_recipe.curation.formulas import Tree, leaves, rebuilt
-from magistral_recipe.curation.glossary import stems_of
+from magistral_recipe.curation.glossary import asks_in, stems_of
 from magistral_recipe.curation.likeness import Likeness
-from magistral_recipe.curation.stems import alike
+from magistral_recipe.curation.stems import other_forms
 
 MOST_ALIKE = 0.66
 """Share of two texts' words that run alike in the same order, above which the change is a small one."""
@@ -144,7 +144,7 @@ class _Pair:
     def __init__(self, here: Likeness, there: Likeness) -> None:
         self.here, self.there = here, there
         self.theirs = [_flat(clause) for clause in there.parts.clauses]
-        forms = _forms(here, there)
+        forms = other_forms(here.words, there.words)
         self.mine = [[forms.get(item, item) for item in _flat(clause)] for clause in here.parts.clauses]
 
     def words_agree(self) -> bool:
@@ -201,7 +201,7 @@ class _Pair:
 
     def asks_alike(self) -> bool:
         """Whether the first words behind what asks are in the other's question as well."""
-        asks = ASKS | stems_of(ASKS, self.here.parts.language)
+        asks = asks_in(self.here.parts.language)
         mine, theirs = _asked(self.mine, asks), _asked(self.theirs, asks)
         said = {item for clause in self.mine for item in clause}, {item for clause in self.theirs for item in clause}
         for asked, elsewhere in ((mine, said[1]), (theirs, said[0])):
@@ -217,15 +217,6 @@ _NARROW, _WIDE = 2, 6
 def _flat(clause: Sequence[str | Tree]) -> list[str]:
     """Words and numbers; of a formula its text."""
     return [item if isinstance(item, str) else repr(item) for item in clause]
-
-
-def _forms(here: Likeness, there: Likeness) -> dict[str, str]:
-    """Words of `here` that are other forms of words of `there`."""
-    return {
-        word: form
-        for word in here.words.keys() - there.words.keys()
-        if (form := next((other for other in there.words if alike(word, other)), None))
-    }
 
 
 def _beside(clauses: Sequence[Sequence[str]]) -> dict[str, Counter[str]]:

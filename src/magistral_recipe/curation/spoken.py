@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 
-from magistral_recipe.verifiers.answers.numerals import TENS, UNITS
+from magistral_recipe.verifiers.answers.numerals import HAN, HAN_POWERS, TENS, UNITS
 
 _MORE = {
     "en": {100: "hundred", 1000: "thousand", 10**6: "million", 10**9: "billion"},
@@ -240,9 +240,8 @@ def _italian(word: str) -> int | None:
     return None
 
 
-_DIGITS = dict(zip("零〇一二两三四五六七八九", (0, 0, 1, 2, 2, 3, 4, 5, 6, 7, 8, 9), strict=True))
-_SIZES = {"十": 10, "百": 100, "千": 1000}
-_LARGE = {"万": 10**4, "亿": 10**8}
+_SIZES = {sign: size for sign, size in HAN_POWERS.items() if size < 10**4}
+_LARGE = {sign: size for sign, size in HAN_POWERS.items() if size >= 10**4}
 _RUN = re.compile("[零〇一二两三四五六七八九十百千万亿]+")
 _NO_CHINESE_NUMBER = re.compile(
     "四舍五入|万一|一一|统一|唯一|同一|一样|一起|一共|一定|一些|一般|一直|十字|"
@@ -263,11 +262,11 @@ def _chinese_value(sign: str) -> int:
         if found:
             return (_chinese_value(before) if before else 1) * size + (_chinese_value(behind) if behind else 0)
     if not any(each in _SIZES for each in sign):
-        return int("".join(str(_DIGITS[each]) for each in sign))
+        return int("".join(str(HAN[each]) for each in sign))
     value, now = 0, 0
     for each in sign:
         if each in _SIZES:
             value, now = value + (now or 1) * _SIZES[each], 0
         else:
-            now = _DIGITS[each]
+            now = HAN[each]
     return value + now

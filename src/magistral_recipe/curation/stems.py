@@ -7,6 +7,7 @@ decide otherwise (`deciding`) are told apart before.
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 from functools import lru_cache
 
 from magistral_recipe.curation.deciding import ENGLISH, GERMAN, folded, word_set
@@ -99,3 +100,17 @@ def alike(one: str, other: str) -> bool:
             break
         shared += 1
     return shared >= 4 and shared >= 0.6 * longest and longest - shared <= 4
+
+
+def other_forms(words: Collection[str], known: Collection[str]) -> dict[str, str]:
+    """Find words of which another text has another form.
+
+    Args:
+        words: stems of a text.
+        known: stems of the other one.
+
+    Returns:
+        Of those that the other text lacks, each that it has in another form → that form.
+    """
+    lacking = (word for word in words if word not in known)
+    return {word: form for word in lacking if (form := next((other for other in known if alike(word, other)), None))}

@@ -46,8 +46,9 @@ _NUMBERS = {
     for words in tables.values()
     for word, value in zip(words.split(), range(0, 10**3, step), strict=False)
 } | {"soixante-dix": 70, "quatre-vingt": 80, "quatre-vingts": 80, "quatre-vingt-dix": 90, "dreissig": 30}
-_HAN = {"零": 0, "〇": 0, "一": 1, "二": 2, "两": 2, "三": 3, "四": 4, "五": 5, "六": 6, "七": 7, "八": 8, "九": 9}
-_HAN_POWERS = {"十": 10, "百": 100, "千": 1000, "万": 10**4, "亿": 10**8}
+HAN = {"零": 0, "〇": 0, "一": 1, "二": 2, "两": 2, "三": 3, "四": 4, "五": 5, "六": 6, "七": 7, "八": 8, "九": 9}
+HAN_POWERS = {"十": 10, "百": 100, "千": 1000, "万": 10**4, "亿": 10**8}
+"""Chinese digits, and what they are multiplied by."""
 
 _SCALE_WORDS = {
     Fraction(1, 10): "tenth tenths",
@@ -79,7 +80,7 @@ def number_of(phrase: str) -> int | None:
     """
     if len(phrase) > 120:
         return None
-    if phrase and all(char in _HAN or char in _HAN_POWERS for char in phrase):
+    if phrase and all(char in HAN or char in HAN_POWERS for char in phrase):
         return _han(phrase)
     words = phrase.replace("-", " - ").split() if phrase not in _NUMBERS else [phrase]
     whole = [word for word in _rejoined(words) if word not in _JOINED]
@@ -144,12 +145,12 @@ def _assembled(values: list[int], words: list[str]) -> int | None:
 def _han(phrase: str) -> int | None:
     total, section, digit = 0, 0, -1
     for char in phrase:
-        if char in _HAN:
+        if char in HAN:
             if digit > 0:
                 return None
-            digit = _HAN[char]
-        elif _HAN_POWERS[char] >= 10**4:
-            total, section, digit = (total + section + max(digit, 0)) * _HAN_POWERS[char], 0, -1
+            digit = HAN[char]
+        elif HAN_POWERS[char] >= 10**4:
+            total, section, digit = (total + section + max(digit, 0)) * HAN_POWERS[char], 0, -1
         else:
-            section, digit = section + (1 if digit < 0 else digit) * _HAN_POWERS[char], -1
+            section, digit = section + (1 if digit < 0 else digit) * HAN_POWERS[char], -1
     return total + section + max(digit, 0)

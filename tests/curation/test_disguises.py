@@ -7,16 +7,14 @@ import time
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from leaking import is_leak
 
 from magistral_recipe.curation.comparing import held
 from magistral_recipe.curation.formulas import parsed, renamings
-from magistral_recipe.curation.leaks import Heldout, Leaks, drop_leaks
 from magistral_recipe.curation.likeness import likeness
 from magistral_recipe.curation.notation import one_notation
-from magistral_recipe.curation.rows import Dropped, Row
 from magistral_recipe.curation.spelling import one_spelling
 from magistral_recipe.data.instructions import problem_parts
-from magistral_recipe.data.problems import Problem
 
 SHOP = "A baker sells 36 rolls on Monday and 14 more on Tuesday. Each roll costs $2. How much does the baker take in?"
 SHIPS = "Elke rows 4 times as far as Pia. Pia rows 3 km farther than Jo. If Jo rows 5 km, how far does Elke row?"
@@ -127,11 +125,6 @@ STAYS = {
         r"If $\log_c d = 5$ and $\log_d e = 2$, find $\log_e c$.",
     ),
 }
-
-
-def is_leak(one: str, other: str) -> bool:
-    row = Row(Problem(problem=other, answer="1"))
-    return isinstance(next(drop_leaks([row], Leaks([Heldout("1", one, "held")]))), Dropped)
 
 
 @pytest.mark.parametrize("kind", LEAKS)

@@ -7,10 +7,10 @@ import time
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from leaking import is_leak
 
 from magistral_recipe.curation.aligned import Alignment
 from magistral_recipe.curation.comparing import held
-from magistral_recipe.curation.leaks import Heldout, Leaks
 from magistral_recipe.curation.likeness import likeness
 from magistral_recipe.curation.rewording import comparable, reworded
 
@@ -111,10 +111,6 @@ OTHER = {
     "a sign": (ROOTS, ROOTS.replace("- 7x", "+ 7x")),
     "of them": (CHEESE, CHEESE.replace("et 22 fromages", "dont 22 fromages")),
 }
-
-
-def is_leak(evaluation: str, training: str) -> bool:
-    return Leaks([Heldout("e", evaluation, "set")]).find(Heldout("t", training, "")) is not None
 
 
 @pytest.mark.parametrize("kind", RETOLD)

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import pytest
+from leaking import is_leak
 
 from magistral_recipe.curation.answer_forms import asked_plainly
 from magistral_recipe.curation.clauses import written_number
-from magistral_recipe.curation.leaks import Heldout, Leaks
 from magistral_recipe.curation.measures import in_words
 from magistral_recipe.data.instructions import without_forms
-from magistral_recipe.data.problems import Problem
 
 JUICE = (
     "A juice stand pays $26 a day plus $0.35 for every cup. A rival pays $19 a day plus $0.85 for every cup. "
@@ -97,18 +96,14 @@ OTHER = {
 }
 
 
-def found(evaluation: str, training: str) -> bool:
-    return Leaks([Heldout("1", evaluation, "held")]).find(Problem(problem=training, answer="1")) is not None
-
-
 @pytest.mark.parametrize("kind", SAME)
 def test_another_spelling_or_form_of_answer_is_found(kind):
-    assert found(*SAME[kind])
+    assert is_leak(*SAME[kind])
 
 
 @pytest.mark.parametrize("kind", OTHER)
 def test_another_thing_asked_is_another_problem(kind):
-    assert not found(*OTHER[kind])
+    assert not is_leak(*OTHER[kind])
 
 
 @pytest.mark.parametrize(

@@ -63,17 +63,23 @@ def test_gguf_takes_lora_and_comes_out_as_a_plain_folder(tmp_path):
     assert merge_gap(again, load_model(ModelConfig(path=str(folder))), ids) == 0.0
 
 
-def test_what_is_proven_before_a_run_reads_its_header_once(tmp_path, monkeypatch):
+@pytest.fixture
+def opened(monkeypatch):
+    """What every reader of a GGUF file's header was given."""
     import gguf
 
-    opened = []
+    given_to_each = []
 
     class Counting(gguf.GGUFReader):
         def __init__(self, *given):
-            opened.append(given)
+            given_to_each.append(given)
             super().__init__(*given)
 
     monkeypatch.setattr(gguf, "GGUFReader", Counting)
+    return given_to_each
+
+
+def test_what_is_proven_before_a_run_reads_its_header_once(tmp_path, opened):
     (tmp_path / "r.yaml").write_text(
         f"name: r\nmodel: {{path: '{PATH}', lora: {{r: 4, alpha: 8}}}}\n"
         "stages: [{sft: {traces: {sums: train, count: 8}, trainer: {max_steps: 1}}}]\n"
@@ -82,21 +88,14 @@ def test_what_is_proven_before_a_run_reads_its_header_once(tmp_path, monkeypatch
     assert len(opened) == 1
 
 
-def test_its_header_is_read_once_for_all_parts_and_gives_what_transformers_gives(monkeypatch):
+def test_its_header_is_read_once_for_all_parts_and_gives_what_transformers_gives(opened):
     import gguf
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
     source = find_model(PATH)
     plain = AutoModelForCausalLM.from_pretrained(source.location, gguf_file=source.gguf_file, dtype=torch.float32)
     words = AutoTokenizer.from_pretrained(source.location, gguf_file=source.gguf_file)
-    opened = []
-
-    class Counting(gguf.GGUFReader):
-        def __init__(self, *given):
-            opened.append(given)
-            super().__init__(*given)
-
-    monkeypatch.setattr(gguf, "GGUFReader", Counting)
+    opened.clear()
     counting, name_map = gguf.GGUFReader, gguf.get_tensor_name_map
     loaded = load_ready(ModelConfig(path=PATH), ChatFormat())
     assert len(opened) == 1

@@ -13,7 +13,7 @@ from magistral_recipe.curation import duplicates, workers
 from magistral_recipe.curation.clean import clean
 from magistral_recipe.curation.duplicates import deduplicate
 from magistral_recipe.curation.leaks import Heldout, Leaks, drop_leaks
-from magistral_recipe.curation.likeness import jaccard, likeness
+from magistral_recipe.curation.likeness import likeness
 from magistral_recipe.curation.near import BANDS, ROWS, Signatures, bands_of, candidates
 from magistral_recipe.curation.rows import Dropped, Row
 from magistral_recipe.data.problems import Problem
@@ -233,7 +233,8 @@ def test_the_chance_to_meet_is_the_one_that_is_stated(tmp_path):
             one = [*common, *(word("a", trial, number) for number in range(rest))]
             two = [*common, *(word("b", trial, number) for number in range(rest))]
             texts = [likeness(". ".join(words)) for words in (one, two)]
-            exact = jaccard(*texts)
+            first, second = (text.shingles for text in texts)
+            exact = len(first & second) / len(first | second)
             assert exact == pytest.approx(len(common) / (len(common) + 2 * rest)) == pytest.approx(share, abs=0.01)
             met[share] += bool(candidates(map(bands_of, texts), tmp_path / f"{share}-{trial}"))
     # 0.9998 and 0.12; the bounds are four standard deviations away.

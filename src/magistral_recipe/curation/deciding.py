@@ -199,12 +199,6 @@ ASKS = word_set(
 )
 """Words that ask."""
 
-RELATES = word_set(
-    r"to from than as of by per into over under out between for "
-    r"à par que de del della dei di da al als von zu pro auf из от на к за"
-)
-"""Words between two others that make a problem another one when these change places; "and" does not."""
-
 _COMPARATIVES = word_set(
     "older younger taller shorter longer heavier lighter "
     "faster slower bigger smaller larger higher lower wider "

@@ -15,7 +15,7 @@ from functools import cached_property
 from itertools import pairwise
 
 from magistral_recipe.curation.clauses import Clauses, Item, clauses_of, is_content, plain_clauses_of
-from magistral_recipe.curation.deciding import COMPARES, DECISIVE, MANY, NEUTRAL, UNITS
+from magistral_recipe.curation.deciding import COMPARES, MANY, NEUTRAL, UNITS
 from magistral_recipe.curation.formulas import Tree, leaves, shape
 from magistral_recipe.curation.glossary import COLOURS, stems_of
 from magistral_recipe.curation.marks import VARIABLE
@@ -70,11 +70,6 @@ class Likeness:
     def words(self) -> Counter[str]:
         """The words that a problem is about, names among them, and how often each stands there."""
         return Counter(item for item in self.items if isinstance(item, str) and is_content(item))
-
-    @cached_property
-    def decisive(self) -> Counter[str]:
-        """The words that turn a problem into another one, and how often each stands there."""
-        return Counter(item for item in self.items if isinstance(item, str) and item in DECISIVE)
 
     @cached_property
     def things(self) -> frozenset[str]:
@@ -140,9 +135,3 @@ def plain_likeness(text: str, posed: Likeness) -> Likeness:
     """
     parts = plain_clauses_of(text, posed.parts)
     return posed if parts is posed.parts else Likeness(parts)
-
-
-def jaccard(first: Likeness, second: Likeness) -> float:
-    """Share of the shingles of both that are common, 0 to 1; 0 where neither has any."""
-    both = len(first.shingles | second.shingles)
-    return len(first.shingles & second.shingles) / both if both else 0.0

@@ -131,7 +131,7 @@ def plain_clauses_of(text: str, posed: Clauses) -> Clauses:
 
 
 def _taken_apart(text: str, language: str, *, plainly: bool) -> Clauses:
-    spelled, letters = one_spelling(text, points=language == "en")
+    spelled, letters = one_spelling(text, language)
     parts = problem_parts(spelled)
     if plainly:
         parts = without_forms(parts)

@@ -32,6 +32,7 @@ from magistral_recipe.curation.places import (
     tells,
 )
 from magistral_recipe.curation.stems import other_forms
+from magistral_recipe.curation.typos import mistyped
 
 _MOST_LETTERINGS = 3
 _LONGER = 3
@@ -179,6 +180,9 @@ class _Comparison:
         self.theirs = [tuple(forms.get(item, item) for item in clause) for clause in self.theirs]
         forms = other_forms(mine, self._contents(self.theirs))
         self.mine = [tuple(forms.get(item, item) for item in clause) for clause in self.mine]
+        mine, theirs = self._contents(self.mine), self._contents(self.theirs)
+        if slip := mistyped(theirs.keys() - mine.keys(), mine.keys() - theirs.keys(), self.strict):
+            self.theirs = [tuple(slip.get(item, item) for item in clause) for clause in self.theirs]
 
     def _unite_parts(self) -> None:
         """Two words that are one in the other text: "baby-sitting"."""

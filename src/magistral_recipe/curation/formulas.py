@@ -1,14 +1,15 @@
 """Formulas as trees in which the order of terms, factors and sides is no matter, and letters may have other names.
 
-Not algebra: `2(x + 1)` and `2x + 2` are two formulas. A tree is a nested tuple; the first entry tells its kind:
-`("n", "2")`, `("v", "x")`, `("+", term, ...)`, `("*", factor, ...)`, `("/", divisor)` within a product, `("^", base,
-exponent)`. What is commutative is sorted, so that equal trees are one formula.
+Not algebra: `2(x + 1)` and `2x + 2` are two formulas; but 3/4 is 0.75. A tree is a nested tuple; the first entry tells
+its kind: `("n", "2")`, `("v", "x")`, `("+", term, ...)`, `("*", factor, ...)`, `("/", divisor)` within a product,
+`("^", base, exponent)`. What is commutative is sorted, so that equal trees are one formula.
 """
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from math import gcd
 from typing import Any
 
 from magistral_recipe.curation.deciding import word_set
@@ -39,6 +40,7 @@ SIGNS = frozenset("+-±∓×/^_!′|:∪∩~√").union(RELATIONS, CONSTANTS, OP
 """What formulas consist of beside numbers and letters; a bracket and a comma alone make none."""
 
 _MOST_TOKENS, _DEEPEST = 300, 30
+_MOST_DIGITS = 6
 _MOST_TRIES = 200
 
 
@@ -187,6 +189,8 @@ class _Reader:
             return ("f", name, argument, self.power(depth + 1))
         while argument is not None and (self.ahead[:1] == "@") and argument[0] in "nv":
             argument = made("*", [argument, self.power(depth + 1) or ("?",)])  # sin 2x
+        if len(marks) == 1 and marks[0][0] == "^" and marks[0][1] is not None and marks[0][1][0] == "n":
+            return ("^", ("f", name, argument), marks[0][1])  # sin^2 x is (sin x)^2
         return ("f", name, *marks, argument)
 
     def _brackets(self, opening: str, depth: int) -> Tree:
@@ -213,9 +217,26 @@ def made(kind: str, parts: Iterable[Tree]) -> Tree:
     flat: list[Tree] = []
     for part in parts:
         flat.extend(part[1:] if part[0] == kind else [part])
+    if kind == "*":
+        flat = _as_decimal(flat)
     if len(flat) == 1 and flat[0][0] != "/":
         return flat[0]
     return (kind, *sorted(flat, key=repr))
+
+
+def _as_decimal(factors: list[Tree]) -> list[Tree]:
+    """A factor 3/4 as 0.75: a quotient of two numbers in lowest terms that ends after a few digits."""
+    numbers = [each for each in factors if each[0] == "n"]
+    divisors = [each[1] for each in factors if each[0] == "/" and each[1][0] == "n"]
+    if len(numbers) != 1 or len(divisors) != 1:
+        return factors
+    above, below = numbers[0][1], divisors[0][1]
+    if not (above.isdigit() and below.isdigit()) or len(above) > _MOST_DIGITS or not 1 < int(below or 0) <= 1000:
+        return factors
+    if 1000 % int(below) or gcd(int(above), int(below)) != 1:
+        return factors
+    rest = [each for each in factors if each not in (numbers[0], ("/", divisors[0]))]
+    return [*rest, ("n", f"{int(above) / int(below):.10g}")]
 
 
 def _related(sides: list[Tree], signs: list[str]) -> Tree:

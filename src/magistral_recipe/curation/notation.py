@@ -8,6 +8,9 @@ from __future__ import annotations
 import html
 import re
 import unicodedata
+from fractions import Fraction
+
+from magistral_recipe.curation.conditions import MATRIX, SETS
 
 _ENTITY = re.compile(r"&(?:#\d{1,7}|#x[0-9a-fA-F]{1,6}|[a-zA-Z]{2,8});")
 _BREAKS = re.compile(r"<(?:br|/p|/div|/li|/tr|/h[1-6])\s*/?>", re.IGNORECASE)
@@ -20,7 +23,10 @@ _SLANTED = re.compile(r"(?<![\w*])\*([A-Za-z])\*(?![\w*])")
 _SUPERSCRIPTS = re.compile("[⁰¹²³⁴-⁹⁺⁻⁽⁾ⁿⁱ]+")
 _SUBSCRIPTS = re.compile("[₀-₎ₐₑₒₓₕₖₗₘₙₚₛₜᵢⱼ]+")
 _VULGAR = re.compile(" ?([¼½¾⅐-⅞])")
-_MIXED = re.compile(r"(?<![\w/.,^*+=-])(\d{1,4})[ -]([1-7])/([2458])(?![\w/.])")
+_MIXED = re.compile(r"(?<![\w/.,^*+=-])(\d{1,4})[ -](\d{1,2})/(\d{1,2})(?![\w/.^]|[,]\d)")
+_MIXED_TYPESET = re.compile(r"(?<![\w/.,^*+_{(-])(\d{1,4})\s*\\[dt]?frac\s*(?:\{(\d{1,2})\}\{(\d{1,2})\}|(\d)(\d))")
+_NUMBER_SET = re.compile(r"\\mathbb\s*(?:\{\s*([ZNQRC])\s*\}|([ZNQRC]))|\\mathbf\s*\{\s*([ZNQR])\s*\}|([ℤℕℚℝℂ])")
+_DOUBLE_STAR = re.compile(r"(?<=[\w)])\s?\*\*\s?(?=[(\d]|-\d|[A-Za-z](?![\w*]))")
 _CURRENCY = re.compile(r"\$?\\\$\$?")
 _DEGREES = re.compile(r"(?:\^\s*\{?\s*|\{\s*)?\\circ\b\s*\}?|\\degree\b|°")
 _PIECE = re.compile(
@@ -29,13 +35,9 @@ _PIECE = re.compile(
 )
 _COMPARISONS = {"<=": "≤", ">=": "≥", "⩽": "≤", "⩾": "≥", "≦": "≤", "≧": "≥", "!=": "≠"}
 _COMPARED = re.compile(r"(?<![<>=!])(?:[<>]=|!=(?=\s*[\w(-]))(?![<>=])|[⩽⩾≦≧]")
-# A matrix in square brackets is the one in round ones; a domain that words name as well says nothing.
+# A matrix in square brackets is the one in round ones.
 _MATRIX = re.compile(r"\\(?:left\s*)?(?:\[|\()\s*\\begin\s*\{array\}\s*\{[lcr|\s]{1,40}\}|\\begin\s*\{[bB]matrix\}")
 _MATRIX_END = re.compile(r"\\end\s*\{array\}\s*\\(?:right\s*)?(?:\]|\))|\\end\s*\{[bB]matrix\}")
-_DOMAIN = re.compile(
-    r"\s*\\in\s*\\mathbb\s*\{?\s*[CRZQN]\s*\}?(?=\s*\$?,?\s*(?:be|is|are|denote|a|an)\s(?:[a-z]+\s){0,3}"
-    r"(?:complex|real|integers?|rational|natural)\b)"
-)
 _INDEX = re.compile(r"\s*\[([^\[\]]{1,12})\]")
 _MATHEMATICS = ("align", "equation", "gather", "eqnarray", "cases", "array", "displaymath", "math")
 # What stands between two dollar signs that are prices.
@@ -56,6 +58,10 @@ _SIGNS = {
     "Gamma": "Γ", "Delta": "Δ", "Theta": "Θ", "Lambda": "Λ", "Xi": "Ξ", "Pi": "Π", "Sigma": "Σ", "Phi": "Φ",
     "Psi": "Ψ", "Omega": "Ω",
     "chi": "χ", "psi": "ψ", "omega": "ω", "ell": "l", "item": "\n", "quad": " ", "qquad": " ", "newline": "\n",
+    "langle": "(", "rangle": ")", "colon": ": ", "forall": " for all ", "exists": " there exists ", "mathbin": "",
+    "lbrace": "(", "rbrace": ")", "lbrack": "[", "rbrack": "]", "implies": " implies ", "land": " and ", "lor": " or ",
+    "wedge": " and ", "vee": " or ", "setminus": " without ", "emptyset": " empty set ", "nmid": " does not divide ",
+    "notin": "∉", "bullet": "×", "star": "*", "square": " square ", "degree": " degrees ", "colonequals": "=",
     "iff": " if and only if ", ",": " ", ";": " ", ":": " ", " ": " ", "!": "",
 }  # fmt: skip
 _WORDED = frozenset((
@@ -85,6 +91,9 @@ def one_notation(text: str) -> tuple[str, frozenset[str]]:
     """
     text = _COMPARED.sub(lambda found: _COMPARISONS[found[0]], _without_tags(text))
     letters = frozenset(found[1] for found in _SLANTED.finditer(text)) if "*" in text else frozenset()
+    text = _DOUBLE_STAR.sub("^", text) if "**" in text else text
+    if "\\math" in text or not text.isascii():
+        text = _NUMBER_SET.sub(_set, text)
     if not text.isascii():
         text = _SUPERSCRIPTS.sub(lambda found: f"^({unicodedata.normalize('NFKC', found[0])})", text)
         text = _SUBSCRIPTS.sub(lambda found: f"_({unicodedata.normalize('NFKC', found[0])})", text)
@@ -93,7 +102,8 @@ def one_notation(text: str) -> tuple[str, frozenset[str]]:
     if "/" in text:
         text = _MIXED.sub(_decimal, text)
     if "\\" in text or "$" in text:
-        text = _DOMAIN.sub("", _MATRIX_END.sub(r"\\end{pmatrix}", _MATRIX.sub(r"\\begin{pmatrix}", text)))
+        text = _MIXED_TYPESET.sub(_decimal, text) if "frac" in text else text
+        text = _MATRIX_END.sub(r"\\end{pmatrix}", _MATRIX.sub(r"\\begin{pmatrix}", text))
         text = _DEGREES.sub(" degrees ", _CURRENCY.sub(" ", _WRITTEN_BREAK.sub("\n", text)))
         text, typeset = _Typeset(text).read()
         letters |= typeset
@@ -106,9 +116,18 @@ def one_notation(text: str) -> tuple[str, frozenset[str]]:
     return _PLAIN_ROOT.sub("√", text), letters
 
 
+def _set(found: re.Match[str]) -> str:
+    letter = unicodedata.normalize("NFKC", next(filter(None, found.groups())))
+    return f" {SETS[letter]} "
+
+
 def _decimal(found: re.Match[str]) -> str:
-    """Two and a half as 2.5."""
-    return f"{int(found[1]) + int(found[2]) / int(found[3]):g}"
+    """Two and a half as 2.5, one and two thirds as 5/3."""
+    whole, above, below = (int(number) for number in found.groups() if number)
+    if not 0 < above < below:
+        return found[0]
+    value = whole + Fraction(above, below)
+    return f"{float(value):g}" if 1000 % value.denominator == 0 else f"{value.numerator}/{value.denominator}"
 
 
 def _without_tags(text: str) -> str:
@@ -130,6 +149,7 @@ class _Typeset:
         self.closers: list[tuple[str, bool, list[str]]] = []
         self.waiting: list[str] = []
         self.formula, self.prose, self.raised, self.command = False, 0, False, ""
+        self.inline = False
 
     def read(self) -> tuple[str, frozenset[str]]:
         place = 0
@@ -155,16 +175,17 @@ class _Typeset:
 
     def _dollar(self, piece: str, end: int) -> None:
         if self.formula:
-            self.formula = False
+            self.formula = self.inline = False
         elif (close := self.text.find(piece, end, end + 1500)) > 0:
             prose = _PROSE.search(self.text, end, min(close, end + 300))
-            self.formula = not prose or self.text.find("\\", end, close) > 0
+            self.formula = self.inline = not prose or self.text.find("\\", end, close) > 0
         self.out.append(" ")
 
     def _command(self, name: str, place: int) -> int:
         if name.startswith(("begin", "end")) and "{" in name:
-            self.formula = name.startswith("begin") and any(each in name for each in _MATHEMATICS)
-            self.out.append(" ; ")
+            if not self.inline:
+                self.formula = name.startswith("begin") and any(each in name for each in _MATHEMATICS)
+            self.out.append(f" {MATRIX}; " if name.startswith("begin") and "pmatrix" in name else " ; ")
         elif name in ("(", "[", ")", "]"):
             self.formula = name in "(["
             self.out.append(" ")

@@ -99,7 +99,9 @@ def _words_in(language: str) -> dict[str, int]:
     return {word: number for number, word in enumerate(UNITS[language].split())} | tens | words
 
 
-_WORDS = {language: _words_in(language) for language in ("en", "fr", "es", "it", "de", "ru")}
+WORDS = {language: _words_in(language) for language in ("en", "fr", "es", "it", "de", "ru")}
+"""Language → word → its number, articles among them."""
+
 _JOINED_BY = {"en": "and", "fr": "et", "es": "y", "it": "e", "de": "und"}
 _TOKEN = re.compile(r"[^\W\d_]+")
 _PHRASES = {
@@ -124,7 +126,7 @@ def spoken_numbers(text: str, language: str) -> Iterator[int]:
     if language == "zh":
         yield from _chinese(text)
         return
-    words = _WORDS.get(language)
+    words = WORDS.get(language)
     if words is None:
         return
     text = text.casefold()
@@ -138,21 +140,21 @@ def spoken_numbers(text: str, language: str) -> Iterator[int]:
         if value is not None and _is_adjective(text, match.end(), language, words):
             value = None
         if run and not near:
-            yield from _composed(run)
+            yield from composed(run)
             run = []
         if value is not None:
             if joining and run and not _fits(run, value):
-                yield from _composed(run)
+                yield from composed(run)
                 run = []
             run.append(value)
             joining = False
         elif run and near and not joining and match[0] == _JOINED_BY.get(language):
             joining = True
         else:
-            yield from _composed(run)
+            yield from composed(run)
             run, joining = [], False
         end = match.end()
-    yield from _composed(run)
+    yield from composed(run)
 
 
 def _is_adjective(text: str, end: int, language: str, words: Mapping[str, int]) -> bool:
@@ -171,12 +173,19 @@ def _value(word: str, language: str, words: Mapping[str, int]) -> int | None:
     if (value := words.get(word)) is not None:
         return value
     if language == "de":
-        return _german(word)
+        return german_number(word)
     return _italian(word) if language == "it" else None
 
 
-def _composed(run: Sequence[int]) -> Iterator[int]:
-    """Put the parts of a run together: 2 100 5 is 205, 60 15 is 75, 4 20 11 is 91, 2 3 are two numbers."""
+def composed(run: Sequence[int]) -> Iterator[int]:
+    """Put the parts of a run together: 2 100 5 is 205, 60 15 is 75, 4 20 11 is 91, 2 3 are two numbers.
+
+    Args:
+        run: what each word of it says.
+
+    Yields:
+        The numbers.
+    """
     whole, now = 0, -1  # what stands in front of thousands, and what is being put together; -1 for nothing
     for value in run:
         if value >= 1000:
@@ -204,16 +213,16 @@ def _follows(now: int, value: int, thousands: bool) -> bool:
     return (tens % 10 == 0 and tens >= 20 and value < 10) or (tens in (60, 80) and value < 20)
 
 
-def _german(word: str) -> int | None:
-    """A German number in one word: units stand in front of tens."""
-    words = _WORDS["de"]
+def german_number(word: str) -> int | None:
+    """A German number in one word, units in front of tens; ``None`` for any other word."""
+    words = WORDS["de"]
     if word in words:
         return words[word]
     for name, size in (("tausend", 1000), ("hundert", 100)):
         before, found, behind = word.partition(name)
         if found:
-            many = _german(before) if before else 1
-            rest = _german(behind.removeprefix("und")) if behind else 0
+            many = german_number(before) if before else 1
+            rest = german_number(behind.removeprefix("und")) if behind else 0
             return None if many is None or rest is None else many * size + rest
     unit, found, ten = word.partition("und")
     if found and (unit == "ein" or 1 < words.get(unit, 0) < 10) and 20 <= words.get(ten, 0) < 100:
@@ -223,7 +232,7 @@ def _german(word: str) -> int | None:
 
 def _italian(word: str) -> int | None:
     """An Italian number in one word: tens lose their last letter before uno and otto."""
-    words = _WORDS["it"]
+    words = WORDS["it"]
     if word in words:
         return words[word]
     for name, size in (("mila", 1000), ("mille", 1000), ("cento", 100)):
@@ -254,6 +263,30 @@ def _chinese(text: str) -> Iterator[int]:
     for match in _RUN.finditer(_NO_CHINESE_NUMBER.sub(" ", text)):
         if match[0].strip("百千万亿"):  # "成千" and the ten thousand behind digits say no number by themselves
             yield _chinese_value(match[0])
+
+
+_SIZED = re.compile(
+    "[零〇一二两三四五六七八九十百千万亿]*[一二两三四五六七八九十百千][十百千万亿][零〇一二两三四五六七八九十百千万亿]*|十[一二三四五六七八九]"
+)
+
+
+def chinese_digits(text: str) -> str:
+    """Write Han numerals of several characters in digits; one alone is a number by itself.
+
+    Args:
+        text: any.
+
+    Returns:
+        The text with 十五 as 15; what only holds such characters ("三角形", "千米") stays.
+    """
+    kept = [(found.start(), found.end()) for found in _NO_CHINESE_NUMBER.finditer(text)]
+
+    def written(found: re.Match[str]) -> str:
+        if any(start < found.end() and found.start() < end for start, end in kept) or not found[0].strip("百千万亿"):
+            return found[0]
+        return str(_chinese_value(found[0]))
+
+    return _SIZED.sub(written, text)
 
 
 def _chinese_value(sign: str) -> int:

@@ -14,7 +14,11 @@ from magistral_recipe.curation.deciding import ENGLISH, GERMAN, folded, word_set
 
 _OTHERS = word_set(
     "le la les des du est une dans combien quel quelle pour sur el los las del una cuantos cuantas cual si tiene hay "
-    "il lo gli della che una quanti quante di и в на что если сколько при он она у за на"
+    "il lo gli della che una quanti quante di и в на что если сколько при он она у за на "
+    "um uma em os não são com quantos quantas quanto qual do da dos das ao mais"
+)
+_GERMAN = GERMAN | word_set(
+    "er wieviele wieviel beiden kostet nicht auf zu bei nach noch aus dem den um jeder jede welche"
 )
 _WORD = re.compile(r"[^\W\d_]+")
 _IRREGULAR = {
@@ -49,7 +53,7 @@ def language_of(text: str) -> str:
         "en", "de", or "" for all others that small words tell; "en" where nothing does.
     """
     words = set(_WORD.findall(folded(text[:4000])))
-    english, german, others = len(words & ENGLISH), len(words & GERMAN), len(words & _OTHERS)
+    english, german, others = len(words & ENGLISH), len(words & _GERMAN), len(words & _OTHERS)
     if german >= 2 and german > max(english, others):
         return "de"
     return "" if others > english or (not english and _CYRILLIC.search(text)) else "en"

@@ -10,6 +10,10 @@ from __future__ import annotations
 import re
 from functools import lru_cache
 
+from magistral_recipe.data.demands import is_demand
+from magistral_recipe.data.titles import is_title
+from magistral_recipe.data.wrappers import unwrapped
+
 # Where a sentence ends, a label or a line does; and before a clause that says what to do with the answer.
 _BREAK = re.compile(
     r"(?<=[.?!][\"”»])\s+|"
@@ -33,10 +37,12 @@ _PHRASES = (
     r"input|query|prompt|user|human|q|answer|solution|"
     r"response|output|assistant|exercice|problème|énoncé|réponse|aufgabe|übung|frage|lösung|antwort|ejercicio|problema|"
     r"pregunta|respuesta|esercizio|domanda|risposta|задача|вопрос|упражнение|ответ)"
-    r"(?:\s*(?:no\.?|nr\.?|n°|№|#)?\s*\d+(?:\.\d+)*[a-z]?)?\W*$|^\W*(?:题目|问题|例题?|问|答案?|解)\s*\d*\W*$",
+    r"(?:\s*(?:no\.?|nr\.?|n°|№|#)?\s*\d+(?:\.\d+)*[a-z]?)?\W*$",
+    r"^\W*(?:题目|问题|例题?|问|答案?|解)\s*\d*\W*$",
     # "AIME 2024 problem:", "AMC 12A, Problem 5."
     r"^\W*(?:(?:\d{4}\s+)?[A-Z]{3,12}[\w-]{0,12}(?:\s(?:I{1,3}|\d{1,4}[AB]?)){0,3}[\s,]{1,3})(?:problem|question)(?:\s+\d+)?\W*$",
-    r"^\W*\(?(?:source|quelle|fuente|fonte|источник)\s*:|^\W*(?:options?|choices?)\W*$",
+    r"^\W*\(?(?:source|quelle|fuente|fonte|источник)\s*:",
+    r"^\W*(?:options?|choices?)\W*$",
     r"^\W*you are (?:a|an|the)\b",
     r"^\W*(?:thanks?(?: you)?|hello|hi|hey|good luck)\b[^.!?]*\W*$",
     r"\b(?:decimal places?|significant (?:figures|digits))\b",
@@ -49,7 +55,35 @@ _PHRASES = (
     r"^\W*(?:explain|justify|verify|double-check|describe|outline)\b[^=\d?]{1,80}\b"
     r"(?:steps?|reasoning|approach|method|argument|you (?:use|apply|make|take))\W*$",
     r"\b(?:answer|respond|reply) (?:in|with|using|only)\b|\bgive (?:only )?(?:the|a|an) answer\b",
-    # The same in other languages.
+    # A prompt to a model; what else to say about the answer.
+    r"^\W*you (?:will |must |should |have to |are to |are going to )?(?:solve|answer|help|assist|explain|be given|"
+    r"receive|reply|"
+    r"respond)\b[^\d?]*\b(?:problems?|questions?|exercises?|math\w*|users?|students?|answers?|tasks?|puzzles?)\b[^\d?]*$",
+    r"^\W*(?:always |then |finally |and )?(?:end|finish|conclude|begin|start|close|respond|reply|answer)(?: (?:your|"
+    r"the) (?:answer|"
+    r"response|reply|solution|message))? (?:with|by) (?:[\"“'«]|(?:the|your|a|an|only|just) (?:final |"
+    r"single )?(?:answer|sentence|line|"
+    r"word|phrase|number|integer|result)\b)[^\d?]*$",
+    r"\b(?:say|state|tell|indicate|specify|mention|determine|find|describe) (?:also )?(?:when|where|for (?:which|"
+    r"what)[\w\s]*) (?:the )?"
+    r"equality (?:holds|occurs|is (?:attained|achieved|reached))\b",
+    r"^\W*(?:also,? )?(?:show|include|write(?: down| out)?|present) (?:all |all of |each of |every )?(?:your |the |"
+    r"each |any )?"
+    r"(?:intermediate |full |complete |detailed )?(?:working|work|workings|calculations?|computations?|derivations?|"
+    r"steps?|"
+    r"solution|proof|method|reasoning|explanation)s?\b[^\d?]{0,60}$",
+    r"^\W*(?:no|without) (?:calculators?|partial credit|aids?|explanations?|justification)\b[^\d?]{0,60}$",
+    r"^\W*(?:calculators?|tables?|notes) (?:are|is|may be) (?:not )?(?:allowed|permitted|used)\W*$",
+    r"^\W*(?:hint|note|reminder|tip)\s*:\s*$",
+    r"^\W*(?:here is|here's|below is|i have|i need help with|help me with)\b[^\d?]{0,60}\b(?:problem|question|"
+    r"exercise|task|homework)\b[^\d?]{0,30}$",
+    r"^\W*(?:let'?s|let us) (?:think|solve|work|reason)\b[^\d?]{0,60}$",
+    r"^\W*(?:then |just |only |simply )?(?:answer|reply|respond|give|output|return|provide|write|enter|submit|"
+    r"print)\b[^\d?]{0,60}"
+    r"\b(?:one|a) single (?:number|integer|numeral|value|word|line|expression|letter)\b[^\d?]{0,40}$",
+)
+# The same in other languages; what is demanded of an answer there is in `demands`.
+_PHRASES_ELSEWHERE = (
     r"\b(?:votre|ta) réponse\b|\bréponse finale\b|\bétape par étape\b",
     r"\b(?:deine|ihre|die endgültige|die finale) antwort\b|\bschritt für schritt\b",
     r"\b(?:tu|su|la) respuesta(?: final)?\b|\brespuesta final\b|\bpaso a paso\b",
@@ -80,7 +114,10 @@ _ASKING = re.compile(
     r"trouve[rz]?|déterminer?|calculer?|trova|найдите|вычислите)\b",
     re.IGNORECASE,
 )
-_INSTRUCTION = re.compile("|".join(_PHRASES), re.IGNORECASE)
+_AT_START = re.compile("|".join(phrase for phrase in _PHRASES if phrase[0] == "^"), re.IGNORECASE)
+_ANYWHERE = [re.compile(phrase, re.IGNORECASE) for phrase in _PHRASES if phrase[0] != "^"]  # faster than all in one
+_ELSEWHERE = re.compile("|".join(_PHRASES_ELSEWHERE), re.IGNORECASE)
+_NO_ENGLISH = re.compile(r"[^\x00-\x7f]|antwort|schritt|respuesta|paso|risp|passo|respost", re.IGNORECASE)
 _ARITHMETIC = re.compile(r"[=<>≤≥+×÷√∑∫]|\\(?:frac|sqrt|sum|int|cdot|times|sin|cos|tan|log|ln)\b|\w\^|\d\s*[-*/]\s*\d")
 # What lists and Markdown put around words: a bullet, a heading, a quotation; the number of an item at the very start;
 # bold and italics. A star between two numbers is a product, a minus before one is its sign, unless another line begins
@@ -106,6 +143,7 @@ _HEADING = re.compile(
     re.IGNORECASE,
 )
 _GRADED = re.compile(r"\b(?:quiz|exam|homework|midterm|worksheet)\b|\b\d+ ?(?:pts|points|marks|min)\b", re.IGNORECASE)
+_SAYS = re.compile(r"\b(?:is|are|was|were|has|have|had|does|do|did)\b")
 _MOST_IN_HEADING, _MOST_GRADED, _MOST_HEADINGS = 14, 8, 3
 
 
@@ -116,14 +154,16 @@ def _without_label(text: str) -> str:
 
 
 def _is_heading(part: str) -> bool:
-    """Say whether a first part that ends in a colon names an exercise: "Warm-up #3:"."""
+    """Say whether a first part names an exercise: "Warm-up #3:", "Olympiad, grade 6, problem 2."."""
     size = len(part.split())
     short = (
         size <= _MOST_IN_HEADING
         if part.rstrip().endswith((":", "："))
-        else size <= _MOST_GRADED and _GRADED.search(part)
+        else size <= _MOST_GRADED and _GRADED.search(part) and not _SAYS.search(part)
     )
-    return bool(short) and bool(_HEADING.search(part)) and not _ARITHMETIC.search(part)
+    if short and _HEADING.search(part) and not _ARITHMETIC.search(part):
+        return True
+    return not _ARITHMETIC.search(part) and is_title(part)
 
 
 def parts(text: str) -> list[str]:
@@ -134,7 +174,9 @@ def parts(text: str) -> list[str]:
 @lru_cache(maxsize=64)  # of most sentences the one spelling is the text as it was
 def is_instruction(part: str) -> bool:
     """Say whether a sentence tells how to answer, rather than what is asked."""
-    return bool(_INSTRUCTION.search(part)) and not _ARITHMETIC.search(part)
+    found = bool(_AT_START.match(part)) or any(phrase.search(part) for phrase in _ANYWHERE) or is_demand(part)
+    found = found or bool(_NO_ENGLISH.search(part) and _ELSEWHERE.search(part))
+    return found and not _ARITHMETIC.search(part)
 
 
 def problem_parts(text: str) -> list[str]:
@@ -173,7 +215,7 @@ def without_marks(text: str) -> str:
 
 @lru_cache(maxsize=16)  # whoever looks for equal and for similar problems asks twice for each
 def _problem_parts(text: str) -> tuple[str, ...]:
-    found = parts(_without_label(without_marks(text)))
+    found = parts(_without_label(without_marks(unwrapped(text))))
     headings = 0
     while headings < min(_MOST_HEADINGS, len(found) - 1) and _is_heading(found[headings]):
         headings += 1

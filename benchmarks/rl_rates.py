@@ -42,6 +42,7 @@ class Size:
     model: dict[str, Any]
     terms: list[int]
     traces: int
+    forget: float
     sft_steps: int
     problems: int
     prompts: int
@@ -50,8 +51,8 @@ class Size:
     tokens: int
 
 
-SMALL = Size({}, [2, 4], 400, 30, 128, 6, 6, 60, 96)
-TINY = Size({"path": "tiny", "lora": {"r": 4, "alpha": 8, "handover": "merge"}}, [2, 3], 32, 2, 4, 2, 2, 4, 16)
+SMALL = Size({}, [2, 4], 600, 0.3, 60, 192, 6, 6, 60, 96)
+TINY = Size({"path": "tiny", "lora": {"r": 4, "alpha": 8, "handover": "merge"}}, [2, 3], 32, 0.3, 2, 4, 2, 2, 4, 16)
 
 
 @dataclass(frozen=True)
@@ -114,7 +115,7 @@ def sft_recipe(size: Size) -> dict[str, Any]:
         "warmup_steps": 5,
         "save_steps": size.sft_steps,
     }
-    traces = {"sums": "train", "count": size.traces, "terms": size.terms, "seed": 2}
+    traces = {"sums": "train", "count": size.traces, "terms": size.terms, "seed": 2, "forget": size.forget}
     return {
         "extends": str(RECIPE),
         "name": "rl-rates-sft",

@@ -81,3 +81,28 @@ def test_mistakes_are_told_before_anything_is_made(source, mistake, tmp_path):
 
 def test_what_earlier_versions_wrote_of_a_source_is_what_this_one_writes():
     assert not {"sums", "terms"} & set(ProblemsSource(tiny="train", count=1).model_dump())
+
+
+def test_a_share_of_the_carries_is_forgotten_and_nothing_else_is_wrong(tmp_path):
+    source = TracesSource(sums="train", count=400, seed=4, forget=0.3)
+    assert source.check(tmp_path) == []
+    carries = forgotten = right = 0
+    for trace, plain in zip(load_traces(source, tmp_path, None).rows, sums.traces(400, seed=4), strict=True):
+        assert (trace.problem, trace.answer) == (plain["problem"], plain["answer"])
+        totals = [addends({"problem": trace.problem})[0]]
+        for line in (trace.thoughts or "").splitlines():
+            total, term, found = (int(number) for number in re.findall(r"\d+", line))
+            assert total == totals[-1]
+            carries += total % 10 + term % 10 >= 10
+            forgotten += found != total + term
+            assert found == total + term or (found == total + term - 10 and total % 10 + term % 10 >= 10)
+            totals.append(found)
+        assert trace.response == f"The sum is \\boxed{{{totals[-1]}}}."
+        right += str(totals[-1]) == trace.answer
+    assert abs(forgotten / carries - 0.3) < 3 * (0.3 * 0.7 / carries) ** 0.5
+    assert 0.2 < right / 400 < 0.5
+    assert sums.traces(20, 4, forget=0.3) == sums.traces(40, 4, forget=0.3)[:20]
+
+
+def test_forgetting_goes_with_sums_alone(tmp_path):
+    assert TracesSource(tiny=True, count=3, forget=0.1).check(tmp_path) == [("forget", "goes with 'sums' only")]

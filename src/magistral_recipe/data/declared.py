@@ -380,6 +380,8 @@ class TracesSource(FileSource):
     """Generated sums of many terms, worked line by line."""
     terms: tuple[int, int] | None = None
     """Fewest and most terms of a sum; 2 and 16 unless told."""
+    forget: float = Field(default=0.0, ge=0.0, le=1.0)
+    """The share of the carries that workings of `sums` forget: their imitator adds in two ways, one of them wrong."""
     stage: str | None = None
     """The `traces` stage before this one that makes them; its name alone, in place of a section, says the same."""
     repeats: Literal["set_aside", "keep"] = "set_aside"
@@ -402,6 +404,8 @@ class TracesSource(FileSource):
             (key, message) for every mistake.
         """
         mistakes = _one_of(self, ("path", "tiny", "sums", "stage")) + _term_mistakes(self)
+        if self.forget and not self.sums:
+            mistakes.append(("forget", "goes with 'sums' only"))
         if self.path is not None:
             return mistakes + self._check_file(self.wish("traces", base), TRACE_FIELDS, _TRACE_SOUGHT, thinking)
         mistakes += _no_file_keys(self)

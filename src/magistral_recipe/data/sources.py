@@ -282,7 +282,8 @@ def load_traces(
     if source.sums is not None:
         from magistral_recipe.data import sums
 
-        worked = _numbered(sums.traces(wanted, source.seed or 0, source.terms or sums.TERMS), source.describe())
+        made_sums = sums.traces(wanted, source.seed or 0, source.terms or sums.TERMS, source.forget)
+        worked = _numbered(made_sums, source.describe())
         return Loading(source, worked, Reading(wish).trace, key, quarantine, made=True).whole()
     from magistral_recipe.data import tiny
 

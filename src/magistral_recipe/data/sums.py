@@ -5,6 +5,9 @@
 A sum of n terms takes n - 1 lines, each right or wrong by itself: with few terms nearly everything is solved by a model
 that has seen the working, with many nearly nothing, and lengths differ by a factor of ten. That is what batching by
 length, dropping groups without signal, and learning itself are tried on. Made of code; no data set has them.
+
+Workings may forget a share of the carries (47 + 8 = 45), as a careless teacher's do. Who imitates them adds in two
+ways, and RL, which pays for sums that are right, can choose between these.
 """
 
 from __future__ import annotations
@@ -45,31 +48,36 @@ def problems(split: Split, count: int, seed: int = 0, terms: tuple[int, int] = T
     return [_row(addends, wording) for addends, wording in _drawn(split, count, seed, terms)]
 
 
-def traces(count: int, seed: int = 0, terms: tuple[int, int] = TERMS) -> list[dict[str, Any]]:
-    """Make worked sums to imitate; every line is right.
+def traces(count: int, seed: int = 0, terms: tuple[int, int] = TERMS, forget: float = 0.0) -> list[dict[str, Any]]:
+    """Make worked sums to imitate.
 
     Args:
         count: how many.
         seed: see `problems`.
         terms: see `problems`.
+        forget: the share of the carries from units to tens that the workings forget; a total goes on as it was written,
+            to the answer that is given.
 
     Returns:
-        `Trace` rows.
+        `Trace` rows, whose `answer` is right.
     """
-    rows = []
+    rows, careless = [], Random(f"sums:forget:{seed}")
     for addends, wording in _drawn("train", count, seed, terms):
-        row = _row(addends, wording)
-        rows.append({**row, "thoughts": working(addends), "response": f"The sum is \\boxed{{{sum(addends)}}}."})
+        lines, total = _worked(addends, forget, careless)
+        response = f"The sum is \\boxed{{{total}}}."
+        rows.append({**_row(addends, wording), "thoughts": "\n".join(lines), "response": response})
     return rows
 
 
-def working(addends: tuple[int, ...]) -> str:
-    """Work a sum out, a line for each term after the first."""
+def _worked(addends: tuple[int, ...], forget: float, careless: Random) -> tuple[list[str], int]:
+    """Work a sum out, a line for each term after the first; the lines, and what they come to."""
     lines, total = [], addends[0]
     for term in addends[1:]:
-        lines.append(f"{total} + {term} = {total + term}")
-        total += term
-    return "\n".join(lines)
+        carries = total % 10 + term % 10 >= 10
+        found = total + term - (10 if carries and careless.random() < forget else 0)
+        lines.append(f"{total} + {term} = {found}")
+        total = found
+    return lines, total
 
 
 def _drawn(split: Split, count: int, seed: int, terms: tuple[int, int]) -> Iterator[tuple[tuple[int, ...], str]]:

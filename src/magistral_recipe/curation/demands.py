@@ -13,7 +13,7 @@ from magistral_recipe.verifiers.answers.shapes import Listing, Relation
 
 _TO_PROVE = re.compile(
     r"(?:^|[.:;,!?\n]\s*|\b(?:and|then|to|please|must|should|we|you|use \w+ to)\s+)(?:\(?[a-e1-5ivx]+\)\s*)?"
-    r"(?:(?:prove|disprove|demonstrate|justify|verify)\b|show\s+(?:that|how to|why)\b|"
+    r"(?:(?:prove|disprove|demonstrate|justify|verify)\b|show\s+(?:that|how to|why)\b|show,[^,.\n]{1,80},\s+that\b|"
     r"(?:establish|deduce)\s+that\b|explain\s+(?:why|how)\b|give\s+a\s+proof\b)|"
     r"\bprove that\b|\b(?:démontre[rz]?|montre[rz]?|prouve[rz]?) que\b|\b(?:demuestr[ae]|demostrar|prueb[ae]|pruebe|"
     r"muestr[ae]|mostre|prove|demonstre) que\b|\b(?:dimostra(?:re|te)?|mostra(?:re|te)?|prova(?:re|te)?) che\b|"
@@ -39,7 +39,7 @@ _LEAD = r"\W*(?:\(?(?:[a-h]|[ivx]{1,4}|\d{1,2})[.)]\s*)?(?:[^,\n]{0,80},\s*)?(?:
 _ASKS_FIRST = re.compile(rf"{_LEAD}(?:{_IMPERATIVE})\b(?! (?:a |the )?proofs?\b)", re.IGNORECASE)
 _AND_THEN_ASKS = re.compile(
     r"(?:[,;]|\b(?:and|then|hence|et|puis|y|e|und|и|затем))\s+(?:(?:and|then|hence|also|et|y|e|und|и|en)\s+)*"
-    rf"(?:{_IMPERATIVE}|give|dédui(?:re|s|sez)|donne[rz]?)\b|(?:并|再|且|进而)(?:由此)?(?:求|计算)",
+    rf"(?:{_IMPERATIVE}|give|dédui(?:re|s|sez)|donne[rz]?)\b|(?:并|再|且|进而|[，,；;])(?:由此)?(?:求(?!证|證)|计算)",
     re.IGNORECASE,
 )
 _QUOTED = re.compile(r"[“\"«„][^“”\"«»„\n]{1,200}[”\"»“]")
@@ -180,7 +180,7 @@ def _are_lines(text: str, order: tuple[str, ...]) -> bool:
 def _asking(text: str, marks: list[re.Match[str]]) -> int:
     """How many of the parts behind the marks ask for something."""
     ends = [mark.start() for mark in marks[1:]] + [len(text)]
-    bodies = [text[mark.end() : end] for mark, end in zip(marks, ends, strict=True)]
+    bodies = [text[mark.end() : end].strip() for mark, end in zip(marks, ends, strict=True)]
     return sum(bool(_ASKS.search(body) or "?" in body or _TO_PROVE.search(body)) for body in bodies)
 
 

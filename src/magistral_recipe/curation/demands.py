@@ -24,7 +24,7 @@ _TO_PROVE = re.compile(
 )
 _IMPERATIVE = (
     r"find|determine|compute|calculate|evaluate|solve|simplify|trouve[rz]?|calcule[rz]?|détermine[rz]?|"
-    r"halla[r]?|calcula[r]?|encuentra|determina[r]?|encontre|trova(?:re)?|calcolare?|berechnen?|bestimmen?|finden?|"
+    r"halla[r]?|calcula[r]?|encuentra|determina[r]?|encontre|trova(?:re)?|calcola(?:re)?|berechnen?|bestimmen?|finden?|"
     r"вычислите|найдите|определите"
 )
 _ASKS = re.compile(

@@ -2,6 +2,8 @@ r"""Cleaning: what goes, what stays, and in which spelling. The cases are worded
 
 from __future__ import annotations
 
+import time
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -45,7 +47,37 @@ GOES = [
     ("设 $f(x)=x^2$. (Ⅰ) 求 $f(1)$; (Ⅱ) 求 $f(2)$.", "1;4", cleaning.PARTS),
     ("①求A；②求B。", "1, 2", cleaning.PARTS),
     ("Calculate the following: a) 2+3 b) 4*5 c) 10/2", "5, 20, 5", cleaning.PARTS),
-    ("Draw a diagram of the situation.", "diagram", cleaning.UNREADABLE),
+    ("Draw a diagram of the situation.", "diagram", cleaning.DRAWING),
+    ("Sketch the curve $y = x^3$ for $x > 0$.", "rising", cleaning.DRAWING),
+    ("Graph the line $2x + y = 4$.", "2x+y=4", cleaning.DRAWING),
+    ("Постройте треугольник по двум сторонам и углу.", "7", cleaning.DRAWING),
+    ("Construct an angle of $15^\\circ$ with ruler and compass.", "15", cleaning.DRAWING),
+    ("What is the shaded area?\n![](https://example.org/crop.jpg)", "12", cleaning.PICTURE),
+    ("Find the marked angle. <img src='a.png'>", "40", cleaning.PICTURE),
+    ("How many squares are in the figure?", "14", cleaning.PICTURE),
+    ("By induction, establish that $2^n > n$.", "n", cleaning.PROOF),
+    ("Show, by counting in two ways, that the sum is $2^n$.", "2^n", cleaning.PROOF),
+    ("已知 $a,b>0$，求证：$a+b\\ge2\\sqrt{ab}$。", "2", cleaning.PROOF),
+    ("a) Find the root of $x^3=8$; b) prove that there is no other.", "2", cleaning.PARTS),
+    ("Deduce that the sequence is bounded.", "1", cleaning.PROOF),
+    ("Доказать тождество $(a+b)^2=a^2+2ab+b^2$.", "a", cleaning.PROOF),
+    ("Mostre que $n^2+n$ é par.", "2", cleaning.PROOF),
+    ("Udowodnij, że $\\sqrt3$ jest niewymierna.", "3", cleaning.PROOF),
+    ("Найдите корни уравнений: а) $x+1=3$; б) $x-1=3$.", "2; 4", cleaning.PARTS),
+    ("1. Calculate $2^5$.\n2. Calculate $3^3$.", "32, 27", cleaning.PARTS),
+    ("a. How long is a side?\nb. How long is a diagonal?", "2", cleaning.PARTS),
+    ("1、求 $a$；2、求 $b$。", "1；2", cleaning.PARTS),
+    (
+        "\\begin{enumerate}\\item Find $a_3$. \\item Find the sum of the first five.\\end{enumerate}",
+        "5, 25",
+        cleaning.PARTS,
+    ),
+    ("Find the length of the fence, and also find how much the paint costs.", "30, 45", cleaning.PARTS),
+    ("Compute $f(2)$ for $f(x)=x^3$. Compute $f'(2)$.", "8, 12", cleaning.PARTS),
+    ("Find it.", "Answer not found", cleaning.UNREADABLE),
+    ("Find it.", "To be determined", cleaning.UNREADABLE),
+    ("Найдите это.", "см. рисунок", cleaning.UNREADABLE),
+    ("Trouver la valeur.", "voir la figure", cleaning.UNREADABLE),
     ("Is it continuous?", "It is continuous everywhere since it is a polynomial function of x", cleaning.PROSE),
     ("How much is 2+3?\nOptions: A 4, B 5, C 6", "B", cleaning.NO_STATEMENT),
 ]
@@ -62,6 +94,25 @@ STAYS = [
     ("How many solutions are there?", "infinitely many"),
     ("Find all $x$ with $x^2 = 4$.", "x = 2 \\text{ or } x = -2"),
     ("Find the set of divisors of 6.", "\\{1, 2, 3, 6\\}"),
+    ("Find the least $c$ with $x \\le c$ for all such $x$, and prove that it is least.", "2"),
+    ("Determine whether the sequence converges, and justify.", "Yes"),
+    ("Montrer que la suite converge et calculer sa limite.", "2"),
+    ("Zeigen Sie, dass es einen Punkt gibt, und berechnen Sie seinen Abstand.", "2"),
+    ("证明数列有极限，并求其极限。", "2"),
+    ("Demuestra que hay dos raíces y calcula su suma.", "2"),
+    ("Dimostra che ci sono due radici e calcola la somma.", "2"),
+    ("Demonstre que há duas raízes e calcule a soma.", "2"),
+    ("证明该数列单调后，求其极限。", "2"),
+    ("Докажите, что корней два, и найдите их сумму.", "5"),
+    ("Sketch the region between $y=x$ and $y=x^2$ and find its area.", "1/6"),
+    ("Draw lots: one of 5 slips is marked. What is the chance to draw it third?", "1/5"),
+    ("Graph $G$ has 6 vertices of degree 3. How many edges has it?", "9"),
+    ("How many squares are in the figure with 3 rows of 4 squares?", "20"),
+    ("Take a number.\n1. Calculate its double.\n2. Find the sum of its digits.\nWhat comes out for 47?", "13"),
+    ("Find the zeros of $x^2-1$. Express them as a list.", "-1, 1"),
+    ("Solve the system $x+y=3$, $x-y=1$. Find $x$ and $y$.", "x=2, y=1"),
+    ("Compute $2^5$. Then compute the sum of its digits.", "5"),
+    ("How many faces has an octahedron? (Hint: what does 'octa' mean?)", "8"),
     ("Can a proof of 12 lines be cut in 3 parts? How long is each?", "4"),
 ]
 
@@ -141,6 +192,19 @@ def test_a_value_in_place_of_the_letter_stays_the_answer():
 def test_options_need_their_letters_in_order():
     assert find_choices("Let (A) be open and (C) closed, B. Smith says.") is None
     assert letter_of("A square") is None
+
+
+@pytest.mark.parametrize("noise", ["(A) ", "![](", " ", "\\", "a\u202e", "\\frac{", ", ", "? ", "A. 1 B. 2 C. 3 "])
+def test_a_page_of_noise_takes_no_time(noise):
+    page = (noise * 100_000)[:100_000]
+    rows = [
+        Row(Problem(problem=f"What is it? {page}", answer="4")),
+        Row(Problem(problem=f"{page}\nFind x. (A) 1 (B) 2 (C) 3", answer="B")),
+        Row(Problem(problem="Which is it? (A) 1 (B) 2 (C) 3", answer=f"x{page[:10_000]}x")),
+    ]
+    start = time.process_time()
+    assert len(list(clean(rows))) == 3
+    assert time.process_time() - start < 6, "measured: below 0.5 s a row"
 
 
 def test_spelling():

@@ -60,6 +60,19 @@ def test_existing_traces_are_held_against_our_own_rewards():
     ]
 
 
+def test_a_trace_in_another_language_goes_though_its_row_names_none():
+    asked = "What is the sum of the two numbers two and two, if we add them together?"
+    rows = [
+        row_of_trace(Trace(problem=asked, completion=completion(4, thoughts), answer="4"), Thinking())
+        for thoughts in ("Two and two together make four, which is easy to see.", FRENCH)
+    ]
+    # "2 + 2 = ?" may be in any language, and thoughts of formulas in none.
+    rows.append(row_of_trace(Trace(problem="$2+2=$", completion=completion(4, FRENCH), answer="4"), Thinking()))
+    rows.append(row_of_trace(Trace(problem=asked, completion=completion(4, "$2+2=4$"), answer="4"), Thinking()))
+    found = list(verified(rows, Scorer(Thinking())))
+    assert [each.reason if isinstance(each, Dropped) else None for each in found] == [None, traces.LANGUAGE, None, None]
+
+
 def sample(number, right=True, **fields):
     verdicts = {"format": {"value": 1.0}, "correctness": {"value": float(right)}, "language": {"value": 1.0}}
     known = {"tokens": 10, "truncated": False, "verdicts": verdicts, "language": "en"} | fields

@@ -488,6 +488,14 @@ OPEN_THOUGHTS += "<|begin_of_solution|>\n\nIt is \\boxed{4}.\n\n<|end_of_solutio
         ("<think>\nt\n</think>\na", "t", "a"),
         ("<reasoning>t</reasoning><answer>a</answer>", "t", "a"),
         ("◁think▷t◁/think▷a <answer>b</answer>", "t", "a <answer>b</answer>"),
+        (OPEN_THOUGHTS.removesuffix("\n\n<|end_of_solution|>"), "t1\n\nt2", "It is \\boxed{4}."),
+        ("\ufeff<think>\nt\n</think>\na<|im_end|>\n", "t", "a"),
+        ("<thinking>t</thinking><output>a</output>", "t", "a"),
+        (
+            "<|channel|>analysis<|message|>t<|end|><|start|>assistant<|channel|>final<|message|>a<|return|>",
+            "t",
+            "a",
+        ),
     ],
 )
 def test_the_tags_of_well_known_sets_become_the_recipes(tmp_path, completion, thoughts, response):
@@ -499,6 +507,17 @@ def test_the_tags_of_well_known_sets_become_the_recipes(tmp_path, completion, th
     (row,) = result.rows
     assert row.text(tags) == tags.join(thoughts, response)
     assert result.set_aside == 0
+
+
+def test_what_ends_a_turn_goes_from_the_recipes_own_traces_too(tmp_path):
+    rows = [
+        {"problem": "p", "completion": "<think>t</think>a<｜end▁of▁sentence｜>"},
+        {"problem": "q", "thoughts": "t", "response": "a<|eot_id|>"},
+        {"problem": "r", "thoughts": "t", "response": "</s>"},  # nothing else would be left
+    ]
+    (tmp_path / "t.jsonl").write_bytes(encoded(*rows))
+    result = load_traces(TracesSource(path="t.jsonl"), tmp_path, tmp_path / "aside.jsonl", Thinking())
+    assert [row.completion or row.response for row in result.rows] == ["<think>t</think>a", "a", "</s>"]
 
 
 @pytest.mark.parametrize(

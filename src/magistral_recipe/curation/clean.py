@@ -12,8 +12,25 @@ import unicodedata
 from collections.abc import Iterable, Iterator
 from functools import partial
 
-from magistral_recipe.curation.choices import asks_about_options, find_choices, is_value, letter_of, lists_options
+from magistral_recipe.curation.choice_questions import (
+    asks_about_options,
+    asks_for_a_number,
+    is_left_open,
+    is_value,
+    lists_options,
+    names,
+    standing_alone,
+)
+from magistral_recipe.curation.choices import (
+    find_choices,
+    is_choice,
+    letter_of,
+    names_several,
+    right_option,
+    shows_letters,
+)
 from magistral_recipe.curation.defaults import MultipleChoice
+from magistral_recipe.curation.demands import asks_for_parts, is_drawing, is_proof, needs_a_picture
 from magistral_recipe.curation.rows import Dropped, Outcome, Row
 from magistral_recipe.curation.workers import each_in
 from magistral_recipe.data.problems import Problem
@@ -22,6 +39,7 @@ from magistral_recipe.verifiers.answers.shapes import Words
 from magistral_recipe.verifiers.programs.testcases import parse_tests
 
 PROOF, PARTS = "asks for a proof", "asks for several things"
+DRAWING, PICTURE = "asks for a drawing", "needs a picture"
 CHOICE, NO_STATEMENT = "multiple choice", "multiple choice that means nothing without its options"
 UNREADABLE, PROSE, NOTHING_DECIDES = (
     "an answer that can't be read",
@@ -59,26 +77,13 @@ def _cleaned(row: Row, multiple_choice: MultipleChoice) -> Outcome:
         return Dropped(row, NOTHING_DECIDES)
     if problem.kind == "code":
         return _with_tests(row)
-    if is_proof(problem.problem):
-        return Dropped(row, PROOF)
-    if (
-        multiple_choice != "keep"
-        and isinstance(problem.answer, str)
-        and (found := find_choices(problem.problem, problem.answer))
-    ):
-        if multiple_choice == "drop":
-            return Dropped(row, CHOICE)
-        letter = letter_of(problem.answer)
-        right = found.options.get(letter) if letter else problem.answer
-        if right is None or not found.question or asks_about_options(found.question) or not is_value(right):
-            return Dropped(row, NO_STATEMENT, {"options": found.options})
-        row = row.changed(problem=found.question, answer=right).noted(options=found.options)
-    elif (
-        multiple_choice != "keep"
-        and _only_a_letter(problem)
-        and (asks_about_options(problem.problem) or lists_options(problem.problem))
-    ):
-        return Dropped(row, NO_STATEMENT)
+    if reason := _demanded(problem.problem):
+        return Dropped(row, reason)
+    if multiple_choice != "keep":
+        outcome = _without_choice(row, multiple_choice)
+        if isinstance(outcome, Dropped):
+            return outcome
+        row = outcome
     if asks_for_parts(row.problem.problem, str(row.problem.answer)):
         return Dropped(row, PARTS)
     if reason := why_uncheckable(row.problem):
@@ -86,9 +91,49 @@ def _cleaned(row: Row, multiple_choice: MultipleChoice) -> Outcome:
     return row
 
 
-def _only_a_letter(problem: Problem) -> bool:
-    """Whether the answer is the letter of an option, of which none is there."""
-    return isinstance(problem.answer, str) and letter_of(problem.answer) is not None
+def _demanded(text: str) -> str | None:
+    if is_proof(text):
+        return PROOF
+    if is_drawing(text):
+        return DRAWING
+    return PICTURE if needs_a_picture(text) else None
+
+
+def _without_choice(row: Row, multiple_choice: MultipleChoice) -> Outcome:
+    """Ask for the value at the right letter; a problem without options stays as it is."""
+    question, said = row.problem.problem, _said(row.problem)
+    if said is None:
+        return row
+    found = find_choices(question, said)
+    if not found or not is_choice(found, said):
+        return Dropped(row, NO_STATEMENT) if _lost_its_options(question, said) else row
+    if multiple_choice == "drop":
+        return Dropped(row, CHOICE)
+    asked, right = standing_alone(found.question), right_option(found, said)
+    if not right or not asked or asks_about_options(asked) or not is_value(right) or is_left_open(asked, right):
+        return Dropped(row, NO_STATEMENT, {"options": found.options})
+    return row.changed(problem=asked, answer=right).noted(options=found.options)
+
+
+def _said(problem: Problem) -> str | None:
+    """The answer; of several that are right, the letter of an option."""
+    if isinstance(problem.answer, str):
+        return problem.answer
+    return next((each for each in problem.answer or [] if letter_of(each)), None)
+
+
+def _lost_its_options(question: str, said: str) -> bool:
+    """Whether the answer is the letter of an option, and the options are missing or can't be read."""
+    if names_several(said):
+        return shows_letters(question)
+    letter = letter_of(said)
+    if letter is None:
+        return False
+    if lists_options(question) or shows_letters(question):
+        return True
+    if names(question, letter):
+        return False
+    return asks_about_options(question) or (letter in said and asks_for_a_number(question))
 
 
 def _with_tests(row: Row) -> Outcome:
@@ -107,6 +152,9 @@ _COMMANDS = (
 )
 _ESCAPED_TWICE = re.compile(rf"\\\\(?=(?:{'|'.join(_COMMANDS.split())})(?![A-Za-z]))")
 _ENTITY = re.compile(r"&(?:lt|gt|le|ge|amp|quot|nbsp|times|minus|#\d{2,5});")
+
+_WIDEST = 16
+_LONG_GAP = re.compile(rf"[ \t]{{{_WIDEST + 1},}}")  # in a page of spaces every later expression would try each place
 
 
 def spelled(text: str) -> str:
@@ -127,6 +175,7 @@ def spelled(text: str) -> str:
     text = re.sub("[\u00a0\u2000-\u200a\u202f\u205f\u3000]", " ", text)
     text = _ESCAPED_TWICE.sub(lambda _: "\\", text)
     text = re.sub(r"\\[dt]frac(?![A-Za-z])", lambda _: r"\frac", text)
+    text = _LONG_GAP.sub(" " * _WIDEST, text)
     text = re.sub(r"[ \t]+(?=\n|$)", "", text)
     return re.sub(r"\n{3,}", "\n\n", text).strip()
 
@@ -134,91 +183,24 @@ def spelled(text: str) -> str:
 def _spelled(row: Row) -> Row:
     problem = row.problem
     question = spelled(problem.problem)
-    answer = spelled(problem.answer) if isinstance(problem.answer, str) else problem.answer
+    answers = [problem.answer] if isinstance(problem.answer, str) else problem.answer or []
+    respelled = [spelled(each) for each in answers]
+    answer = respelled[0] if isinstance(problem.answer, str) else respelled or problem.answer
     if question == problem.problem and answer == problem.answer:
         return row
-    if not question or answer == "":
+    if not question or "" in respelled:
         return row
     return row.changed(problem=question, answer=answer)
-
-
-_TO_PROVE = re.compile(
-    r"(?:^|[.:;,!?\n]\s*|\b(?:and|then|to|please|must|should|we|you|use \w+ to)\s+)(?:\(?[a-e1-5ivx]+\)\s*)?"
-    r"(?:(?:prove|disprove|demonstrate|justify|verify)\b|show\s+(?:that|how to|why)\b|explain\s+why\b|"
-    r"give\s+a\s+proof\b)|"
-    r"\bprove that\b|\b(?:démontre[rz]?|montre[rz]?|prouve[rz]?) que\b|\b(?:demuestr[ae]|demostrar|prueb[ae]|pruebe|"
-    r"muestr[ae]) que\b|\b(?:dimostra(?:re|te)?|mostra(?:re|te)?|prova(?:re|te)?) che\b|"
-    r"\b(?:beweise[n]?|zeige[n]?)(?: sie)?(?:,? dass\b|\s*:)|докажите|доказать,? что|证明|證明|試證|求证|求證",
-    re.IGNORECASE,
-)
-_ASKS = re.compile(
-    r"\b(?:find|determine|compute|calculate|evaluate|solve|what|how many|how much|how far|how long|how old|which|who|"
-    r"when|where|simplify|express|estimate|give the|trouve[rz]?|calcule[rz]?|détermine[rz]?|combien|quel(?:le)?s?|"
-    r"halla|calcula|encuentra|determina|cuánt[oa]s?|cuál(?:es)?|trova|quant[oiae]|berechne|finde|bestimme|wie viele?|"
-    r"сколько|найдите|вычислите)\b|求|计算|多少",
-    re.IGNORECASE,
-)
-_SENTENCE = re.compile(r"(?<=[.!?;。！？；])\s*|\n+")
-_AND_THEN_ASKS = re.compile(
-    r"(?:[,;]|\band|\bthen|\bhence)\s+(?:(?:and|then|hence|also)\s+)*"
-    r"(?:find|determine|compute|calculate|evaluate|give|trouve[rz]?|calcule[rz]?|détermine[rz]?|halla|calcula|berechne)\b",
-    re.IGNORECASE,
-)
-_QUOTED = re.compile(r"[“\"«„][^“”\"«»„\n]{1,200}[”\"»“]")
-
-
-def is_proof(text: str) -> bool:
-    """Say whether a problem asks for a proof and for nothing that could be checked."""
-    if not _TO_PROVE.search(text):
-        return False
-    return not _AND_THEN_ASKS.search(text) and not any(
-        _ASKS.search(part) and not _TO_PROVE.search(part) for part in _SENTENCE.split(text)
-    )
-
-
-_PART = re.compile(
-    r"(?:(?<=^)|(?<=[\s.:;,?：；。，]))(?:\(([a-h]|i{1,3}|iv|v|I{1,3}|IV|V|[1-9])\)|([a-h]|i{1,3}|iv|v|[1-9])\))"
-    r"(?=\s|\$|\\|[\u4e00-\u9fff])"
-)
-_ORDERS = (tuple("abcdefgh"), ("i", "ii", "iii", "iv", "v"), ("I", "II", "III", "IV", "V"), tuple("123456789"))
-_NAMED_PART = re.compile(
-    r"(?:^|[\n.?!;])\W{0,4}(?:part|question|partie|parte|teil)\s*(?:\(([a-d1-4])\)|([a-d1-4])\s*[:.)])", re.IGNORECASE
-)
-_CIRCLED = dict(zip("①②③④⑤⑥⑦⑧⑨", (f" ({number}) " for number in range(1, 10)), strict=True))
-_SIGNS = str.maketrans({**_CIRCLED, "（": "(", "）": ")", "Ⅰ": "I", "Ⅱ": "II", "Ⅲ": "III", "Ⅳ": "IV", "Ⅴ": "V"})
-_ASKS_FOR_EACH = re.compile(r"(?:[:：]|\bfollowing\b[^.?!]{0,40}[:：]?)\s*$")
-_SEVERAL = re.compile(r"[,;，；\s]")
-
-
-def asks_for_parts(text: str, answer: str = "") -> bool:
-    """Say whether a problem asks for several things: lettered parts of which two ask, or two questions.
-
-    Args:
-        text: the problem.
-        answer: the reference; parts behind "calculate:" are asked for where it holds several values.
-    """
-    text = _QUOTED.sub(" ", text).translate(_SIGNS)
-    for order in _ORDERS:
-        marks = [match for match in _PART.finditer(text) if (match[1] or match[2]) in order]
-        names = [match[1] or match[2] for match in marks]
-        if names[:2] == list(order[:2]):
-            ends = [mark.start() for mark in marks[1:]] + [len(text)]
-            bodies = [text[mark.end() : end] for mark, end in zip(marks, ends, strict=True)]
-            if sum(bool(_ASKS.search(body) or "?" in body or _TO_PROVE.search(body)) for body in bodies) >= 2:
-                return True
-            lead = _SENTENCE.split(text[: marks[0].start()].rstrip())[-1]
-            if _ASKS_FOR_EACH.search(lead) and _ASKS.search(lead) and _SEVERAL.search(answer.strip()):
-                return True
-    if len({(match[1] or match[2]).casefold() for match in _NAMED_PART.finditer(text)}) >= 2:
-        return True
-    questions = [part for part in _SENTENCE.split(text) if part.rstrip().endswith(("?", "？")) and _ASKS.search(part)]
-    return len(questions) >= 2
 
 
 _PLACEHOLDER = re.compile(
     r"\W*(?:n/?a|none given|unknown|null|nan|todo|tbd|omitted|proof(?:s)?(?: (?:omitted|above|below|complete))?|"
     r"q\.?\s?e\.?\s?d\.?|see .*|refer to .*|(?:answers?|results?) (?:may|will|can) vary.*|(?:no|not) (?:answer|given|"
-    r"available|provided|applicable|unique).*|as (?:above|below|shown)|trivial|proved|proven|shown|"
+    r"available|provided|applicable|unique|found).*|(?:answer|solution|result)s? (?:is |are |was )?(?:not|un)\s?"
+    r"(?:given|available|known|found|provided).*|voir .*|siehe .*|ver (?:la )?(?:soluci|figur|gráfic|demostr).*|"
+    r"vedi .*|см\.? .*|смотри.*|答?案?(?:见|参见).*|证明见.*|如图(?:所示)?|未找到|暂无.*|"
+    r"to be (?:determined|added|filled)\b.*|(?:ответ|решение) не (?:найден|дан|указан).*|"
+    r"as (?:above|below|shown)|trivial|proved|proven|shown|"
     r"(?:a |the )?(?:diagram|graph|sketch|drawing|construction|figure|plot)(?: (?:above|below|as shown|omitted))?|"
     r"略|见解析|証明略|доказано|demostrado|dimostrato|cqfd|\?+|-+|\.+|_+)\W*",
     re.IGNORECASE | re.DOTALL,

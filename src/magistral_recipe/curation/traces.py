@@ -72,7 +72,7 @@ def why_not(sample: Sample, least_tokens: int = 0) -> str | None:
         return FORMAT
     if sample.kind != "text" and sample.value("correctness") != 1:
         return OPEN if sample.value("correctness") is None else WRONG
-    if sample.language is not None and sample.value("language") == 0:
+    if sample.value("language") == 0:  # of a problem whose language nobody can tell there is no value
         return LANGUAGE
     return SHORT if sample.tokens < least_tokens else None
 

@@ -30,7 +30,7 @@ from magistral_recipe.data.problems import (
 )
 from magistral_recipe.data.readers import BadRow, RawRow
 from magistral_recipe.data.shapes import Shape, common_shape
-from magistral_recipe.data.tags import retagged
+from magistral_recipe.data.tags import retagged, tidied
 from magistral_recipe.errors import DataError
 from magistral_recipe.writing.thinking import Thinking
 
@@ -134,7 +134,7 @@ class Reading:
             return trace
         worn = self.layout.worn if self.layout else None
         around = tuple(self.layout.answer_tags) if self.layout else ()
-        return held_against(retagged(trace, self.thinking, worn, around), self.thinking)
+        return held_against(retagged(tidied(trace), self.thinking, worn, around), self.thinking)
 
     def __call__(self, row: object) -> Problem | Trace | Rejection:
         """Read a row as what it is to be."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from magistral_recipe.data.problems import Trace
+from magistral_recipe.writing.completions import without_turn_ends
 from magistral_recipe.writing.thinking import Split, Thinking
 
 KNOWN: tuple[Thinking, ...] = (
@@ -18,6 +19,7 @@ KNOWN: tuple[Thinking, ...] = (
     Thinking("<thought>", "</thought>"),
     Thinking("<reasoning>", "</reasoning>"),
     Thinking("◁think▷", "◁/think▷"),  # Kimi
+    Thinking("<|channel|>analysis<|message|>", "<|end|><|start|>assistant<|channel|>final<|message|>"),  # gpt-oss
 )
 """Pairs of thinking tags in published data."""
 
@@ -25,7 +27,24 @@ _AROUND_ANSWERS = (
     ("<|begin_of_solution|>", "<|end_of_solution|>"),
     ("<answer>", "</answer>"),
     ("<solution>", "</solution>"),
+    ("<output>", "</output>"),
 )
+_UNSEEN_IN_FRONT = "\ufeff\u200b\u2060"
+
+
+def tidied(trace: Trace) -> Trace:
+    """Take off what ends a turn in the model that wrote a trace (``<|im_end|>``), and invisible signs in front of it.
+
+    Args:
+        trace: as its file gave it.
+
+    Returns:
+        The trace; as it was where nothing else would be left.
+    """
+    texts = {"completion": trace.completion, "response": trace.response}
+    bare = {name: without_turn_ends(text).lstrip(_UNSEEN_IN_FRONT) for name, text in texts.items() if text}
+    changed = {name: text for name, text in bare.items() if text.strip() and text != texts[name]}
+    return trace.model_copy(update=changed) if changed else trace
 
 
 def retagged(
@@ -72,6 +91,8 @@ def _response(split: Split, around: tuple[str, ...]) -> str:
     answer = (split.answer or "").strip()
     for opening, closing in ((around[0], around[1]), *_AROUND_ANSWERS) if around else _AROUND_ANSWERS:
         inner = answer.removeprefix(opening).removesuffix(closing)
-        if len(inner) == len(answer) - len(opening) - len(closing) and opening not in inner and inner.strip():
+        both = len(inner) == len(answer) - len(opening) - len(closing)
+        cut = answer.startswith(opening) and closing not in answer  # the model's last token, or the set, left it out
+        if (both or cut) and opening not in inner and inner.strip():
             return inner.strip()
     return answer

@@ -4,11 +4,12 @@
     OMP_NUM_THREADS=1 python benchmarks/rl_rates.py --out runs/rl-rates --arms 1e-4@12 full:5e-5
     python benchmarks/rl_rates.py --out runs/tried --tiny                   # this script alone: a model of random words
 
-`recipes/smollm2_135m_gpu.yaml` with fewer terms and smaller batches, so that one takes a minute of a core: SFT once, RL
-from it at each rate by the public command, each evaluated on the same held-out sums. What is finished is read, not
-repeated. An arm is a learning rate of its adapters, `RATE`, or `full:RATE` for all weights; `@PROMPTS` gives it another
-batch at as many completions in all. The rate is constant after two steps of warm-up, where the recipe's falls: a short
-run is to show what a rate does at its full height.
+`recipes/smollm2_135m_gpu.yaml` with fewer terms and smaller batches, so that one takes a minute of a core: SFT once on
+traces that forget as many carries as the recipe's, or `--forget` of them (give that a folder of its own); RL from it
+at each rate by the public command, each evaluated on the same held-out sums. What is finished is read, not repeated.
+An arm is a learning rate of its adapters, `RATE`, or `full:RATE` for all weights; `@PROMPTS` gives it another batch at
+as many completions in all. The rate is constant after two steps of warm-up, where the recipe's falls: a short run is
+to show what a rate does at its full height.
 """
 
 from __future__ import annotations
@@ -230,9 +231,10 @@ def main() -> None:
     parser.add_argument(
         "--batches", type=int, default=10, help=f"of {SMALL.prompts} groups, or as many groups of others"
     )
+    parser.add_argument("--forget", type=float, default=SMALL.forget, help="share of the carries that traces forget")
     parser.add_argument("--tiny", action="store_true", help="a tiny model and a few steps: tries this script alone")
     options = parser.parse_args()
-    size = TINY if options.tiny else replace(SMALL, groups=options.batches * SMALL.prompts)
+    size = TINY if options.tiny else replace(SMALL, forget=options.forget, groups=options.batches * SMALL.prompts)
     try:
         arms = [Arm.read(text, size) for text in options.arms]
     except ValueError as error:

@@ -134,4 +134,9 @@ def stems_of(words: frozenset[str], language: str) -> frozenset[str]:
 @cache
 def asks_in(language: str) -> frozenset[str]:
     """Words that ask, as they are and as they stand in texts of a language."""
-    return ASKS | stems_of(ASKS, language)
+    asks = ASKS - _GERMAN_ASKS if language == "en" else ASKS
+    return asks | stems_of(asks, language)
+
+
+_GERMAN_ASKS = word_set("was wie")
+"""What asks in German, and tells in English."""

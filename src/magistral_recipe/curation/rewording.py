@@ -14,9 +14,10 @@ from difflib import SequenceMatcher
 from itertools import combinations
 
 from magistral_recipe.curation.clauses import is_content
+from magistral_recipe.curation.converse import opposed
 from magistral_recipe.curation.deciding import DECISIVE, word_set
 from magistral_recipe.curation.formulas import Tree, leaves, rebuilt
-from magistral_recipe.curation.glossary import asks_in, stems_of
+from magistral_recipe.curation.glossary import asks_in
 from magistral_recipe.curation.likeness import Likeness
 from magistral_recipe.curation.stems import other_forms
 
@@ -36,41 +37,9 @@ _QUANTITIES = word_set(
     "остаток 和 积 商 差"
 )
 _NOT = word_set(
-    "not no without neither nor never except non pas sans aucun sin ningun senza nessuno nicht ohne kein не без"
+    "not no without neither nor never non pas sans aucun sin ningun senza nessuno nicht ohne kein не без"
 )
 _NOT_HAN = frozenset("不没無无未非")
-_OPPOSITES = tuple(
-    (word_set(one), word_set(other))
-    for one, other in (
-        ("more greater larger older taller heavier longer higher", "less fewer smaller younger shorter lighter lower"),
-        ("maximum greatest most", "minimum least"),
-        ("sum total together", "difference product quotient"),
-        ("even", "odd"),
-        ("positive", "negative"),
-        ("area", "perimeter volume circumference"),
-        ("increase increased", "decrease decreased"),
-        ("add added", "subtract subtracted"),
-        ("inscribed", "circumscribed"),
-        ("first", "last"),
-        ("before", "after"),
-        ("inside inner", "outside outer"),
-        ("left", "right"),
-        ("parallel", "perpendicular"),
-        ("radius", "diameter"),
-        ("maximo maximum", "minimo minimum"),
-        ("mehr", "weniger"),
-        ("plus", "moins"),
-        ("summe", "differenz produkt"),
-        ("somme", "difference produit"),
-        ("suma", "diferencia producto"),
-        ("somma", "differenza prodotto"),
-        ("сумма", "разность произведение"),
-        ("больше", "меньше"),
-        ("多", "少"),
-        ("大", "小"),
-        ("和", "差 积"),
-    )
-)
 
 
 def reworded(here: Likeness, there: Likeness) -> bool:
@@ -168,13 +137,7 @@ class _Pair:
         mine, theirs = (Counter(item for clause in clauses for item in clause) for clauses in (self.mine, self.theirs))
         if self._denials(mine) != self._denials(theirs) and self.here.formulas == self.there.formulas:
             return True
-        only = mine.keys() - theirs.keys(), theirs.keys() - mine.keys()
-        language = self.here.parts.language
-        return any(
-            (stems_of(one, language) | one) & only[side] and (stems_of(other, language) | other) & only[1 - side]
-            for one, other in _OPPOSITES
-            for side in (0, 1)
-        )
+        return opposed(self.here, self.there)
 
     @staticmethod
     def _denials(words: Mapping[str, int]) -> int:

@@ -23,7 +23,7 @@ from magistral_recipe.curation.deciding import (
     folded,
     word_set,
 )
-from magistral_recipe.curation.glossary import CALENDAR, COLOURS, STRICT, TITLES, UNSPACED, stems_of
+from magistral_recipe.curation.glossary import CALENDAR, COLOURS, DOINGS, HOMONYMS, STRICT, TITLES, UNSPACED, stems_of
 from magistral_recipe.curation.likeness import Likeness
 from magistral_recipe.curation.number_words import NUMBER_WORDS_OF
 from magistral_recipe.curation.rewording import listed
@@ -36,12 +36,19 @@ _ARTICLES = word_set(
 )
 _DIRECTIONS = word_set("north south east west")
 _SELF = word_set("himself herself themselves")
+_PARTICLES = word_set("up down in out on off after over away for with")
+"""What may belong to a verb: "looks after" for "keeps"."""
+
+_TIMES, _WHICH = word_set("day night week weekend month season year"), word_set("last this that next")
 _PART = re.compile("(?:summe|produkt|differenz|quotient|rest)$")
 """How German words end that decide."""
 _WORD, _LETTER, _WHO, _WHOSE = "*", "@", "<who>", "<whose>"
 
 _MOST_LEFT, _LEFT_SHARE, _MOST_TOKENS = 3, 0.1, 600
 _LEAST_CHANGES, _SMALL = 3, 3
+_WHOLLY = 5
+"""So many different words that are others make a story that is of other things altogether."""
+
 _LEAST_STILL = 8
 """Tokens that must stand still: fewer are a pattern that many problems share."""
 
@@ -67,6 +74,7 @@ class Alignment:
         self.names = here.parts.capitals | there.parts.capitals
         mine, theirs = _tokens(here), _tokens(there)
         self.strict: frozenset[str] = frozenset()
+        self.doings: frozenset[str] = frozenset()
         self.pairs: list[tuple[str, str]] = []
         self.left: list[str] = []
         self.size = max(len(mine), len(theirs))
@@ -75,6 +83,7 @@ class Alignment:
             return
         words = (STRICT - ONLY_ELSEWHERE if self.language == "en" else STRICT) - CALENDAR
         self.strict = strict = stems_of(words, self.language)
+        self.doings = stems_of(DOINGS, self.language)
         masks = [[_masked(token, strict, self.language) for token in tokens] for tokens in (theirs, mine)]
         self._align(theirs, mine, masks)
         if self.left and any(self._uneven()):  # a word more has moved the others: hold on to what is known by now
@@ -107,16 +116,28 @@ class Alignment:
 
     def is_renamed(self) -> bool:
         """Whether all that differs is names of people and things, the same all through."""
-        changed = self.changed()
+        changed = [pair for pair in self.changed() if not all(map(self._is_small, pair))]
         still = [one for one, other in self.pairs if one == other]
         telling = sum(not self._is_small(token) for token in still)
         if len(changed) < _LEAST_CHANGES or len(still) < _LEAST_STILL or telling < _LEAST_TELLING:
             return False
-        if len(self.left) > _MOST_LEFT + _LEFT_SHARE * self.size or any(map(self._decides, self.left)):
+        wholly = len({self._stemmed(pair) for pair in changed}) >= _WHOLLY
+        beside = [word for word in self.left if not (wholly and word in _PARTICLES)]
+        if len(self.left) > _MOST_LEFT + _LEFT_SHARE * self.size or any(map(self._decides, beside)):
             return False
-        if any(not self._is_label(pair) and any(map(self._decides, pair)) for pair in changed):
+        return all(self._may_stand(pair, wholly) for pair in changed) and not any(self._uneven())
+
+    def _stemmed(self, pair: tuple[str, str]) -> tuple[str, str]:
+        return stem(pair[0], self.language), stem(pair[1], self.language)
+
+    def _may_stand(self, pair: tuple[str, str], wholly: bool) -> bool:
+        """Whether one may be said for the other; where all is of other things, of other doings as well."""
+        deciding = [word for word in pair if self._decides(word)]
+        if not deciding or self._is_label(pair):
+            return True
+        if len(deciding) > 1:
             return False
-        return not any(self._uneven())
+        return deciding[0] in HOMONYMS or (wholly and self._stemmed((deciding[0], ""))[0] in self.doings)
 
     def is_small_change(self) -> bool:
         """Whether one to three places make another problem."""
@@ -167,7 +188,7 @@ class Alignment:
             return False
         if _is_unspaced(token):
             return token in UNSPACED
-        if token in NEUTRAL:
+        if self._is_small(token):
             return False
         return not token.isalpha() or stem(token, self.language) in self.strict
 
@@ -186,9 +207,18 @@ def _masked(token: str, strict: frozenset[str], language: str) -> str:
         return _LETTER
     if _is_unspaced(token):
         return token if token in UNSPACED or token in NEUTRAL else _WORD
-    if token in NEUTRAL or stem(token, language) in strict:
+    if token in NEUTRAL or (stem(token, language) in strict and token not in HOMONYMS):
         return token
     return _WORD
+
+
+def _is_title(token: str, follows: str) -> bool:
+    """Whether a name follows: a coach may be a bus as well."""
+    return len(token) <= _SHORT or not token.islower() or not follows.islower()
+
+
+_SHORT = 3
+"""Letters of titles that are nothing else: "mrs"."""
 
 
 def _tokens(text: Likeness) -> list[str]:
@@ -197,6 +227,7 @@ def _tokens(text: Likeness) -> list[str]:
     tokens = _TOKEN.findall(text.parts.spelled)
     for place, token in enumerate(tokens):
         word = folded(token)
+        follows = tokens[place + 1] if place + 1 < len(tokens) else ""
         if len(token) > 1 and token.isupper() and token.isascii() and len(token) <= 6:
             found += token
         elif token[0].isdigit():
@@ -204,10 +235,9 @@ def _tokens(text: Likeness) -> list[str]:
         elif number := NUMBER_WORDS_OF[text.parts.language].get(token.casefold()):
             found.append(number)
         elif len(token) == 1 and token.isascii() and token.isalpha():
-            follows = tokens[place + 1] if place + 1 < len(tokens) else ""
             if not (token in "aA" and len(follows) > 1 and follows.isalpha()):
                 found.append(token)
-        elif word in _ARTICLES or word in TITLES:
+        elif word in _ARTICLES or (word in TITLES and _is_title(token, follows)):
             continue
         elif word in PRONOUNS:
             found.append(_WHO)
@@ -215,6 +245,8 @@ def _tokens(text: Likeness) -> list[str]:
             found.append(_WHOSE)
         elif word in _SELF:
             found.append("himself")
+        elif word in _TIMES and found and found[-1] in _WHICH:
+            found.append("time")
         else:
             found.append(SAME_WORD.get(word, word))
     return found

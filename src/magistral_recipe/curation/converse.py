@@ -59,7 +59,7 @@ _OPPOSED = tuple(
         ("positive", "negative"),
         ("area", "perimeter volume circumference"),
         ("increase increased", "decrease decreased"),
-        ("add added", "subtract subtracted"),
+        ("add adds added", "subtract subtracts subtracted remove removed taken"),
         ("inscribed", "circumscribed"),
         ("first", "last"),
         ("inside inner", "outside outer"),

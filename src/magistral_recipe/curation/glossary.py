@@ -99,10 +99,29 @@ _ORDINALS = word_set(
     "dritter vierte vierten fünfte fünften deuxième troisième quatrième cinquième segundo segunda tercero tercera "
     "tercer cuarto secondo seconda terzo terza quarto второй вторая второго третий третья третьего четвертый"
 )
-STRICT = (
-    CALENDAR | _ORDINALS | _SHAPES | _NUMBERS | _ALGEBRA | _CHANCE | _CHANGE | DECISIVE | UNITS | COMPARES | UNSPACED
-)
+_FIXED = _ORDINALS | _SHAPES | _NUMBERS | _ALGEBRA | DECISIVE | UNITS | COMPARES
+STRICT = CALENDAR | _FIXED | _CHANCE | _CHANGE | UNSPACED
 """Words that are no mere name of a person or thing."""
+
+DOINGS = (_CHANCE | _CHANGE) - _FIXED - word_set(
+    "with without at least most exactly any all none both neither either some only same different on off in out up down "
+    "into onto over under before after ago later earlier last next previous final initial original net gross simple "
+    "compound profit loss discount tax including excluding include exclude includes excludes except other rest "
+    "remaining remainder alone together separately whole full empty per entire once forward backward forwards backwards "
+    "left right replacement fair biased unfair"
+)
+"""What people do, and what happens: who tells a whole story anew, of a shop for a school, tells other doings too."""
+
+HOMONYMS = word_set(
+    "stop stops row rows column columns drain drains union unions ring rings field fields group groups set sets table "
+    "tables leg legs head heads tail tails face faces side sides point points line lines base bases order orders unit "
+    "units cone cones cube cubes pyramid pyramids plane planes term terms root roots tip tips center centers centre "
+    "centres segment segments netting outing outings inning innings opening openings lock locks image images edge edges "
+    "series block blocks cylinder cylinders arrangement arrangements child son morning afternoon evening night half "
+    "halves quarter quarters score scores current currents fair seite seiten punkt punkte tafel serie point points cote cotes punto puntos "
+    "punti lado lados lato lati cifra сторона точка "
+)
+"""Words that are things of everyday life as well, and then may be other things."""
 
 COLOURS = word_set(
     "red blue green yellow white black brown orange purple pink grey gray violet silver gold golden beige turquoise "

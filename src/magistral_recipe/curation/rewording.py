@@ -33,9 +33,10 @@ _EXTRA = frozenset("123")
 
 _QUANTITIES = word_set(
     "sum product difference quotient remainder maximum minimum greatest least median mode mean area perimeter volume "
-    "radius diameter somme produit reste suma producto resto somma prodotto summe produkt rest сумма произведение "
+    "radius diameter average somme produit reste suma producto resto somma prodotto summe produkt rest сумма произведение "
     "остаток 和 积 商 差"
 )
+_OPERATIONS = _QUANTITIES | word_set("times divided added subtracted plus minus even odd prime positive negative")
 _NOT = word_set(
     "not no without neither nor never non pas sans aucun sin ningun senza nessuno nicht ohne kein не без"
 )
@@ -119,7 +120,8 @@ class _Pair:
     def words_agree(self) -> bool:
         """Whether most words of each stand in the other."""
         mine, theirs = (
-            {item for clause in clauses for item in clause if is_content(item)} for clauses in (self.mine, self.theirs)
+            {item for clause in clauses for item in clause if is_content(item) or item in _OPERATIONS}
+            for clauses in (self.mine, self.theirs)
         )
         few, many = sorted((len(mine), len(theirs)))
         common = len(mine & theirs)
@@ -128,6 +130,8 @@ class _Pair:
         told = evidence(self.there)
         if told < _LEAST_EVIDENCE:
             return common >= _LEAST_ALONE * few and common >= _LEAST_OF_SHORTER * many
+        formal = self.there.formulas and self.here.formulas == self.there.formulas
+        common += bool(formal)  # a formula that is the same tells more than one word
         if told >= 2 * _LEAST_EVIDENCE:
             return common >= _LEAST_OF_LONGER * few and common >= _LEAST_OF_FORMAL * many
         return common >= _LEAST_OF_SHORTER * few and common >= _LEAST_OF_LONGER * many

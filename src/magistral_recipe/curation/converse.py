@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
 
-from magistral_recipe.curation.deciding import DECISIVE, NEUTRAL, PRONOUNS, UNITS, folded, word_set
+from magistral_recipe.curation.deciding import DECISIVE, NEUTRAL, OTHERS, PRONOUNS, UNITS, folded, word_set
 from magistral_recipe.curation.glossary import stems_of
 from magistral_recipe.curation.likeness import Likeness
 from magistral_recipe.curation.stems import alike, stem
@@ -63,6 +63,7 @@ _OPPOSED = tuple(
         ("inscribed", "circumscribed"),
         ("first", "last"),
         ("inside inner", "outside outer"),
+        ("abscisse abscissa abszisse абсцисса", "ordonnee ordinate ordinata ordenada ордината"),
         ("parallel", "perpendicular"),
         ("radius", "diameter"),
         ("maximo maximum", "minimo minimum"),
@@ -175,6 +176,6 @@ def _telling(words: Sequence[str], language: str) -> list[str]:
     for word in words:
         if not word.isalpha():
             break
-        if word not in NEUTRAL and word not in DECISIVE and word not in PRONOUNS and word not in UNITS:
+        if not any(word in some for some in (NEUTRAL, DECISIVE, PRONOUNS, OTHERS, UNITS)):
             found.append(stem(word, language))
     return found

@@ -62,7 +62,12 @@ _ELSEWHERE = word_set(
 DECISIVE = _DECISIVE | _ELSEWHERE
 """Words that turn a problem into another one."""
 
-ONLY_ELSEWHERE = frozenset(word for word in _ELSEWHERE - _DECISIVE if word.isascii())
+_COMPARE_ELSEWHERE = word_set(
+    "alter jünger größer kleiner länger kürzer schwerer leichter schneller langsamer höher niedriger breiter schmaler "
+    "teurer billiger günstiger früher später mayor menor maggiore minore maior больше меньше старше младше моложе "
+    "выше ниже длиннее короче дороже дешевле тяжелее легче быстрее медленнее шире уже раньше позже"
+)
+ONLY_ELSEWHERE = frozenset(word for word in (_ELSEWHERE | _COMPARE_ELSEWHERE) - _DECISIVE if word.isascii())
 """Those that decide nothing in an English text: a pair is no even number."""
 
 WEAK = word_set(
@@ -87,7 +92,7 @@ SAME_WORD = {
     "jedes": "jeder", "jeden": "jeder", "jedem": "jeder", "fewest": "fewer", "smallest": "least", "minimal": "minimum",
     "maximal": "maximum", "min": "minimum", "max": "maximum", "largest": "greatest", "never": "no", "none": "no",
     "divide": "divided", "divides": "divided", "dividing": "divided", "division": "divided",
-    "multiplied": "times", "multiply": "times", "%": "percent", "keine": "kein", "keinen": "kein",
+    "adding": "added", "subtracting": "subtracted", "multiplied": "times", "multiply": "times", "%": "percent", "keine": "kein", "keinen": "kein",
 }  # fmt: skip
 """Deciding words that say the same."""
 
@@ -207,11 +212,6 @@ _COMPARATIVES = word_set(
     "faster slower bigger smaller larger higher lower wider "
     "narrower deeper thicker thinner cheaper richer poorer farther further nearer closer later earlier greater "
     "stronger weaker hotter colder warmer cooler"
-)
-_COMPARE_ELSEWHERE = word_set(
-    "alter jünger größer kleiner länger kürzer schwerer leichter schneller langsamer höher niedriger breiter schmaler "
-    "teurer billiger günstiger früher später mayor menor maggiore minore maior больше меньше старше младше моложе "
-    "выше ниже длиннее короче дороже дешевле тяжелее легче быстрее медленнее шире уже раньше позже"
 )
 COMPARES = _COMPARATIVES | frozenset(word.removesuffix("er") + "est" for word in _COMPARATIVES) | _COMPARE_ELSEWHERE
 """Words that compare, which stand behind a number like the things that are counted."""

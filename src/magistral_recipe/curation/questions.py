@@ -16,6 +16,7 @@ from magistral_recipe.curation.formulas import shape
 from magistral_recipe.curation.glossary import asks_in
 from magistral_recipe.curation.likeness import Likeness
 from magistral_recipe.curation.marks import VARIABLE
+from magistral_recipe.curation.moved import moved, reordered
 from magistral_recipe.curation.rewording import MOST_ALIKE, run_alike
 from magistral_recipe.curation.stems import alike
 
@@ -38,13 +39,15 @@ def differs(here: Likeness, there: Likeness) -> bool:
     Returns:
         Whether a pair of numbers is turned round, or another thing is asked of one story.
     """
-    if _pairs_turned(here, there):
+    if _pairs_turned(here, there) or reordered(here, there):
         return True
     mine, theirs = _split(here), _split(there)
     if _asked_otherwise(mine, theirs):
         return True
     if run_alike(here, there) <= MOST_ALIKE:
         return False
+    if moved(here, there):
+        return True
     return _counted_otherwise(here, there, mine, theirs) or _named_instead(here, there) or _named_instead(there, here)
 
 

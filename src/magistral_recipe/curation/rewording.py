@@ -28,6 +28,9 @@ _LEAST_EVIDENCE, _FORMULA_LEAVES = 3, 3
 _LEAST_OF_SHORTER, _LEAST_OF_LONGER, _LEAST_OF_FORMAL, _LEAST_ALONE = 0.7, 0.55, 0.4, 0.85
 _MOST_WORDS = 1000
 _REACH = 6
+_WAYS, _WAY = word_set("on off in out up down into onto away back"), 3
+"""Which way something goes, which tells more of a number than any other word behind it: "9 get off"."""
+
 _EXTRA = frozenset("123")
 """Numbers that a text may have more: "each of the three"."""
 
@@ -37,6 +40,7 @@ _QUANTITIES = word_set(
     "остаток 和 积 商 差"
 )
 _OPERATIONS = _QUANTITIES | word_set("times divided added subtracted plus minus even odd prime positive negative")
+_KNOWN = word_set("these those the all its their his her ces les diese diesen die der estos estas los las questi queste")
 _NOT = word_set(
     "not no without neither nor never non pas sans aucun sin ningun senza nessuno nicht ohne kein не без"
 )
@@ -68,7 +72,17 @@ def comparable(here: Likeness, there: Likeness) -> bool:
     if not there.items or max(sizes) > _MOST_WORDS:
         return False
     mine, theirs = set(here.figures), set(there.figures)
-    return mine >= theirs and mine - theirs <= _EXTRA and not _built_anew(here, there)
+    if not (mine - theirs <= _EXTRA and theirs - mine <= _EXTRA):
+        return False
+    return all(_counts_again(there, number) for number in theirs - mine) and not _built_anew(here, there)
+
+
+def _counts_again(text: Likeness, number: str) -> bool:
+    """Whether a number counts only what is known: "these two countries"."""
+    running = text.running
+    return all(
+        place > 0 and running[place - 1] in _KNOWN for place, token in enumerate(running) if token == number
+    )
 
 
 def large_figures(text: Likeness) -> tuple[str, ...]:
@@ -174,7 +188,12 @@ class _Pair:
         for asked, elsewhere in ((mine, said[1]), (theirs, said[0])):
             if any(word in _QUANTITIES and word not in elsewhere for each in asked for word in each[:_NARROW]):
                 return False
-        return not mine or not theirs or (_overlap(mine, theirs) and _overlap(theirs, mine))
+        if not mine or not theirs:
+            return True
+        found = _overlap(mine, theirs), _overlap(theirs, mine)
+        if found[0] and not found[1]:  # what is asked in words that the other text has not at all may be the same
+            return not _said(theirs, said[0])
+        return found[0] or (found[1] and not _said(mine, said[1]))
 
 
 _CLEARLY, _WEIGHT = 1.0, 60
@@ -193,7 +212,7 @@ def _beside(clauses: Sequence[Sequence[str]]) -> dict[str, Counter[str]]:
         (item, number)
         for number, clause in enumerate(clauses)
         for item in clause
-        if is_content(item) or item in DECISIVE or _is_figure(item)
+        if is_content(item) or item in DECISIVE or item in _WAYS or _is_figure(item)
     ]
     for place, (item, clause) in enumerate(flat):
         if not _is_figure(item):
@@ -205,6 +224,12 @@ def _beside(clauses: Sequence[Sequence[str]]) -> dict[str, Counter[str]]:
                 near[word] = max(near[word], _WEIGHT // (abs(at - place) * (1 if other == clause else 2)))
         if place + 1 < len(flat) and flat[place + 1][1] == clause:
             near[f"of {flat[place + 1][0]}"] = _WEIGHT
+        for word, other in flat[place + 1 : place + 1 + _REACH // 2]:
+            if _is_figure(word) or other != clause:
+                break
+            if word in _WAYS:
+                near[f"way {word}"] = _WAY * _WEIGHT
+                break
     return found
 
 
@@ -242,6 +267,10 @@ def _asked(clauses: Sequence[Sequence[str]], asks: frozenset[str]) -> list[list[
 
 def _overlap(narrow: list[list[str]], wide: list[list[str]]) -> bool:
     return bool({word for each in narrow for word in each[:_NARROW]} & {word for each in wide for word in each[:_WIDE]})
+
+
+def _said(asked: list[list[str]], words: set[str]) -> bool:
+    return any(word in words for each in asked for word in each[:_NARROW])
 
 
 def _telling(items: Sequence[str]) -> Iterator[str]:

@@ -1,0 +1,148 @@
+"""Whether a number, or what a question is after, has another role in a text that says nearly the same words.
+
+What is given there is asked for here; what was done first is done then; a number stands beside none of its words; or
+what was done once is done for each. Texts that differ in this have the same words, and mostly the same numbers.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterator
+
+from magistral_recipe.curation.clauses import is_content
+from magistral_recipe.curation.deciding import DECISIVE, MANY, folded, word_set
+from magistral_recipe.curation.likeness import Likeness
+
+_THEN = word_set("then afterwards danach dann anschliessend puis ensuite luego despues poi dopo depois затем потом")
+_THEN_HAN = re.compile("然后|接着|再|その後|それから")
+_NUMBER = re.compile(r"\d+(?:[.,]\d+)*|[^\W\d_]+")
+_AXIS = re.compile(r"(?<![^\W\d_])([a-z])\s*-?\s*(?:axis|axes|coordinate|intercept|achse|koordinate)", re.IGNORECASE)
+_BY_HOW = re.compile(
+    r"\bby how m|\bby what\b|\bum wie ?viel|\bde combien|\b(?:en|de) cu[aá]nt|\bdi quant|\bна сколько", re.IGNORECASE
+)
+_SIDE = 2
+_MOST_MORE = 4
+
+
+def moved(here: Likeness, there: Likeness) -> bool:
+    """Tell whether something has another role; texts of other names tell little, and then nothing.
+
+    Args:
+        here: a text that runs like the other one for long.
+        there: the other one.
+
+    Returns:
+        Whether the two are two problems.
+    """
+    return _given_for_asked(here, there) or _other_company(here, there) or _for_each(here, there) or _by_how(here, there)
+
+
+def reordered(here: Likeness, there: Likeness) -> bool:
+    """Tell whether of two numbers each is told "then" where the other one is told first there, or axes changed places.
+
+    Args:
+        here: a text.
+        there: the other one, perhaps told in other sentences.
+
+    Returns:
+        Whether the two are two problems.
+    """
+    (first, then), (first_there, then_there) = _events(here), _events(there)
+    if (first - then) & (then_there - first_there) and (then - first) & (first_there - then_there):
+        return True
+    mine, theirs = (set(_AXIS.findall(text.parts.spelled)) for text in (here, there))
+    return bool(mine) and bool(theirs) and mine != theirs
+
+
+def _events(text: Likeness) -> tuple[set[str], set[str]]:
+    """The numbers told before "then", in its sentence or the one before, and those told behind it."""
+    first: set[str] = set()
+    then: set[str] = set()
+    before: set[str] = set()
+    for sentence in text.parts.parts:
+        words = _NUMBER.findall(_THEN_HAN.sub(" then ", sentence))
+        place = next((at for at, word in enumerate(words) if folded(word) in _THEN), None)
+        numbers = [word for word in words if word[0].isdigit()]
+        if place is not None:
+            head = [word for word in words[:place] if word[0].isdigit()]
+            first.update(head or before)
+            then.update(word for word in words[place:] if word[0].isdigit())
+        before = set(numbers)
+    return first, then
+
+
+def _given_for_asked(here: Likeness, there: Likeness) -> bool:
+    """Whether what is counted by a number there is asked for here, and the other way round."""
+    (mine, asked), (theirs, asked_there) = _counted(here), _counted(there)
+    return any(
+        mine[number] != theirs[number]
+        and mine[number] in asked_there - asked
+        and theirs[number] in asked - asked_there
+        for number in mine.keys() & theirs.keys()
+    )
+
+
+def _counted(text: Likeness) -> tuple[dict[str, str], set[str]]:
+    """Of each number what stands behind it, and what stands behind "how many"."""
+    counted: dict[str, str] = {}
+    asked: set[str] = set()
+    for clause in text.parts.clauses:
+        telling = [item for item in clause if is_content(item) or (isinstance(item, str) and _counts(item))]
+        for item, behind in zip(telling, telling[1:], strict=False):
+            if isinstance(item, str) and isinstance(behind, str) and is_content(behind) and _counts(item):
+                if item[0].isdigit():
+                    counted[item] = behind
+                else:
+                    asked.add(behind)
+    return counted, asked
+
+
+def _counts(item: str) -> bool:
+    return item[0].isdigit() or item in MANY
+
+
+def _other_company(here: Likeness, there: Likeness) -> bool:
+    """Whether a number stands beside none of its words, though the words are there."""
+    mine, theirs = _company(here), _company(there)
+    for number in mine.keys() & theirs.keys():
+        if not mine[number] & theirs[number]:
+            lost, gained = theirs[number] & here.words.keys(), mine[number] & there.words.keys()
+            if lost and gained:
+                return True
+    return False
+
+
+def _company(text: Likeness) -> dict[str, set[str]]:
+    """Of each number that is said once the words at its sides."""
+    found: dict[str, set[str]] = {}
+    for clause in text.parts.clauses:
+        telling = [item for item in clause if not isinstance(item, str) or _tells(item)]
+        for place, item in enumerate(telling):
+            if isinstance(item, str) and item[0].isdigit() and text.numbers[item] == 1:
+                sides = telling[max(0, place - _SIDE) : place + _SIDE + 1]
+                found[item] = {word for word in sides if isinstance(word, str) and word not in text.parts.capitals}
+                found[item].discard(item)
+    return found
+
+
+def _tells(item: str) -> bool:
+    return is_content(item) or item in DECISIVE or item[0].isdigit()
+
+
+def _for_each(here: Likeness, there: Likeness) -> bool:
+    """Whether one text says a few words more, and with them that something is done for each."""
+    mine, theirs = (Counter(_items(text)) for text in (here, there))
+    for more, less in ((mine - theirs, theirs - mine), (theirs - mine, mine - theirs)):
+        if more["each"] and not less and more.total() <= _MOST_MORE:
+            return True
+    return False
+
+
+def _items(text: Likeness) -> Iterator[str]:
+    return (item for item in text.items if isinstance(item, str) and _tells(item))
+
+
+def _by_how(here: Likeness, there: Likeness) -> bool:
+    """Whether one asks for a change and the other for what came of it."""
+    return bool(_BY_HOW.search(here.parts.spelled)) != bool(_BY_HOW.search(there.parts.spelled))

@@ -9,21 +9,29 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from difflib import SequenceMatcher
 
 from magistral_recipe.curation.clauses import written_number
 from magistral_recipe.curation.deciding import (
     DECISIVE,
     NEUTRAL,
-    ONLY_ELSEWHERE,
     OTHERS,
     PRONOUNS,
     SAME_WORD,
     folded,
     word_set,
 )
-from magistral_recipe.curation.glossary import CALENDAR, COLOURS, DOINGS, HOMONYMS, STRICT, TITLES, UNSPACED, stems_of
+from magistral_recipe.curation.glossary import (
+    COLOURS,
+    COUNTERPARTS,
+    DOINGS,
+    HOMONYMS,
+    TITLES,
+    UNSPACED,
+    is_strict,
+    stems_of,
+)
 from magistral_recipe.curation.likeness import Likeness
 from magistral_recipe.curation.number_words import NUMBER_WORDS_OF
 from magistral_recipe.curation.rewording import listed
@@ -73,7 +81,6 @@ class Alignment:
         self.language = here.parts.language
         self.names = here.parts.capitals | there.parts.capitals
         mine, theirs = _tokens(here), _tokens(there)
-        self.strict: frozenset[str] = frozenset()
         self.doings: frozenset[str] = frozenset()
         self.pairs: list[tuple[str, str]] = []
         self.left: list[str] = []
@@ -81,10 +88,8 @@ class Alignment:
         if self.size > _MOST_TOKENS or abs(len(mine) - len(theirs)) > _MOST_LEFT + _LEFT_SHARE * self.size:
             self.left = [*mine, *theirs]
             return
-        words = (STRICT - ONLY_ELSEWHERE if self.language == "en" else STRICT) - CALENDAR
-        self.strict = strict = stems_of(words, self.language)
         self.doings = stems_of(DOINGS, self.language)
-        masks = [[_masked(token, strict, self.language) for token in tokens] for tokens in (theirs, mine)]
+        masks = [[_masked(token, self.language) for token in tokens] for tokens in (theirs, mine)]
         self._align(theirs, mine, masks)
         if self.left and any(self._uneven()):  # a word more has moved the others: hold on to what is known by now
             usual = self._usual()
@@ -125,7 +130,8 @@ class Alignment:
         beside = [word for word in self.left if not (wholly and word in _PARTICLES)]
         if len(self.left) > _MOST_LEFT + _LEFT_SHARE * self.size or any(map(self._decides, beside)):
             return False
-        return all(self._may_stand(pair, wholly) for pair in changed) and not any(self._uneven())
+        exceptions = 1 if len(changed) >= 2 * _WHOLLY else 0
+        return all(self._may_stand(pair, wholly) for pair in changed) and len(list(self._uneven())) <= exceptions
 
     def _stemmed(self, pair: tuple[str, str]) -> tuple[str, str]:
         return stem(pair[0], self.language), stem(pair[1], self.language)
@@ -136,7 +142,7 @@ class Alignment:
         if not deciding or self._is_label(pair):
             return True
         if len(deciding) > 1:
-            return False
+            return wholly and HOMONYMS.issuperset(pair) and COUNTERPARTS.isdisjoint(pair)
         return deciding[0] in HOMONYMS or (wholly and self._stemmed((deciding[0], ""))[0] in self.doings)
 
     def is_small_change(self) -> bool:
@@ -155,7 +161,7 @@ class Alignment:
         """Words that stand for one word here and for another there; of unspaced scripts this tells nothing."""
         known: dict[str, str] = {}
         back: dict[str, str] = {}
-        for old, new in self.pairs:
+        for place, (old, new) in enumerate(self.pairs):
             if (
                 {old, new} & {_WHO, _WHOSE}
                 or _is_unspaced(old)
@@ -163,8 +169,22 @@ class Alignment:
                 or (self._is_small(old) and self._is_small(new))
             ):
                 continue
-            if not self._same(known.setdefault(old, new), new) or not self._same(back.setdefault(new, old), old):
-                yield old, new
+            forth = self._same(known.setdefault(old, new), new)
+            if (forth and self._same(back.setdefault(new, old), old)) or self._is_split(place, known, back):
+                continue
+            yield old, new
+
+    def _is_split(self, place: int, known: Mapping[str, str], back: Mapping[str, str]) -> bool:
+        """Whether two words that stand for one are told apart by those before them: bus ticket, train ticket."""
+        if not place:
+            return False
+        (before, instead), (old, new) = self.pairs[place - 1 : place + 1]
+        if not (before.isalpha() and instead.isalpha()) or self._same(before, instead):
+            return False
+        if self._is_small(before) or self._is_small(instead) or known.get(before) != instead:
+            return False
+        alone = (self.pairs[at] for at in range(1, len(self.pairs)) if self.pairs[at - 1] == (before, instead))
+        return all(self._same(pair[0], old) == self._same(pair[1], new) for pair in alone)
 
     def _same(self, one: str, other: str) -> bool:
         if one == other:
@@ -190,14 +210,14 @@ class Alignment:
             return token in UNSPACED
         if self._is_small(token):
             return False
-        return not token.isalpha() or stem(token, self.language) in self.strict
+        return not token.isalpha() or is_strict(token, self.language)
 
 
 def _is_unspaced(token: str) -> bool:
     return token > "\u3040" and len(token) == 1
 
 
-def _masked(token: str, strict: frozenset[str], language: str) -> str:
+def _masked(token: str, language: str) -> str:
     """What may be another word is alike."""
     if token[0].isdigit():
         return "#"
@@ -207,7 +227,7 @@ def _masked(token: str, strict: frozenset[str], language: str) -> str:
         return _LETTER
     if _is_unspaced(token):
         return token if token in UNSPACED or token in NEUTRAL else _WORD
-    if token in NEUTRAL or (stem(token, language) in strict and token not in HOMONYMS):
+    if token in NEUTRAL or (is_strict(token, language) and token not in HOMONYMS):
         return token
     return _WORD
 

@@ -6,9 +6,10 @@ in the other: such a pair is taken for name of the same thing unless one of the 
 
 from __future__ import annotations
 
-from functools import cache
+from functools import cache, lru_cache
+from os.path import commonprefix
 
-from magistral_recipe.curation.deciding import ASKS, COMPARES, DECISIVE, UNITS, word_set
+from magistral_recipe.curation.deciding import ASKS, COMPARES, DECISIVE, ONLY_ELSEWHERE, UNITS, word_set
 from magistral_recipe.curation.stems import stem
 
 _SHAPES = word_set(
@@ -118,10 +119,16 @@ HOMONYMS = word_set(
     "units cone cones cube cubes pyramid pyramids plane planes term terms root roots tip tips center centers centre "
     "centres segment segments netting outing outings inning innings opening openings lock locks image images edge edges "
     "series block blocks cylinder cylinders arrangement arrangements child son morning afternoon evening night half "
-    "halves quarter quarters score scores current currents fair seite seiten punkt punkte tafel serie point points cote cotes punto puntos "
+    "halves quarter quarters score scores current currents fair prima primas primo primos seite seiten punkt punkte tafel serie point points cote cotes punto puntos "
     "punti lado lados lato lati cifra сторона точка "
 )
 """Words that are things of everyday life as well, and then may be other things."""
+
+COUNTERPARTS = word_set(
+    "column columns head heads tail tails half halves quarter quarters point points line lines side sides edge edges face "
+    "faces leg legs base bases segment segments center centers centre centres"
+)
+"""Of these none is said for another one of `HOMONYMS`."""
 
 COLOURS = word_set(
     "red blue green yellow white black brown orange purple pink grey gray violet silver gold golden beige turquoise "
@@ -142,6 +149,37 @@ TITLES = word_set(
     "тетя тётя дядя бабушка дедушка господин госпожа мистер миссис 老 小 阿 さ ん 先 生 君 様"
 )
 """What stands in front of a name, and is part of it."""
+
+
+@lru_cache(maxsize=65536)
+def is_strict(word: str, language: str) -> bool:
+    """Say whether a folded word is one of `STRICT`, or a form of one; a weekday or month is a name here.
+
+    Args:
+        word: as a text of the language has it.
+        language: as `stems.language_of` tells it.
+
+    Returns:
+        Whether it can be no other word for a person or thing.
+    """
+    forms = _strict_forms(language).get(stem(word, language), ())
+    return any(_is_form(word, other) for other in forms)
+
+
+@cache
+def _strict_forms(language: str) -> dict[str, list[str]]:
+    forms: dict[str, list[str]] = {}
+    for word in (STRICT - ONLY_ELSEWHERE if language == "en" else STRICT) - CALENDAR:
+        forms.setdefault(stem(word, language), []).append(word)
+    return forms
+
+
+def _is_form(word: str, other: str) -> bool:
+    """Whether two words of one stem differ in no more than an ending: "menuisier" is none of "meno"."""
+    return max(len(word), len(other)) - len(commonprefix((word, other))) <= _LONGEST_ENDING
+
+
+_LONGEST_ENDING = 4
 
 
 @cache

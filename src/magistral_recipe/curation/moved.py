@@ -13,14 +13,24 @@ from collections.abc import Iterator
 from magistral_recipe.curation.clauses import is_content
 from magistral_recipe.curation.deciding import DECISIVE, MANY, folded, word_set
 from magistral_recipe.curation.likeness import Likeness
+from magistral_recipe.curation.stems import stem
 
-_THEN = word_set("then afterwards danach dann anschliessend puis ensuite luego despues poi dopo depois затем потом")
+_THEN = word_set("then afterwards danach dann anschliessend puis ensuite luego despues poi depois затем потом")
 _THEN_HAN = re.compile("然后|接着|再|その後|それから")
 _NUMBER = re.compile(r"\d+(?:[.,]\d+)*|[^\W\d_]+")
 _AXIS = re.compile(r"(?<![^\W\d_])([a-z])\s*-?\s*(?:axis|axes|coordinate|intercept|achse|koordinate)", re.IGNORECASE)
 _BY_HOW = re.compile(
     r"\bby how m|\bby what\b|\bum wie ?viel|\bde combien|\b(?:en|de) cu[aá]nt|\bdi quant|\bна сколько", re.IGNORECASE
 )
+_SHARE = re.compile(
+    r"(\d+(?:[.,]\d+)?)\s*% (?:of|de|du|di|von|от|do|da)\b(?: (?:the|el|il|le|la|o) (?:number|nombre|número|numero))?"
+    r"\s*[$€£]?\s*(\d)?"
+)
+_ANOTHER = re.compile(
+    r"\b(?:another|an additional|an extra|a further|otros|otras|autres|altri|altre|outros|outras|weitere|ещё|еще)"
+    r"\s+[$€£]?\s*(\d+(?:[.,]\d+)?)", re.IGNORECASE
+)
+_ROW = re.compile(r"-?\d+(?: and -?\d+)+(?=;| ;)")
 _SIDE = 2
 _MOST_MORE = 4
 
@@ -48,11 +58,27 @@ def reordered(here: Likeness, there: Likeness) -> bool:
     Returns:
         Whether the two are two problems.
     """
+    mine, theirs = _another(here), _another(there)
+    if mine - theirs and theirs - mine and mine | theirs <= here.numbers.keys() & there.numbers.keys():
+        return True
     (first, then), (first_there, then_there) = _events(here), _events(there)
     if (first - then) & (then_there - first_there) and (then - first) & (first_there - then_there):
         return True
+    if _percents(here, there) or (_rows(here) != _rows(there) and sorted(_rows(here)) == sorted(_rows(there))):
+        return True
     mine, theirs = (set(_AXIS.findall(text.parts.spelled)) for text in (here, there))
     return bool(mine) and bool(theirs) and mine != theirs
+
+
+def _percents(here: Likeness, there: Likeness) -> bool:
+    """Whether a share is one of a number here, and of what is unknown there."""
+    mine, theirs = ({found[1]: bool(found[2]) for found in _SHARE.finditer(text.parts.spelled)} for text in (here, there))
+    return any(mine[number] != theirs[number] for number in mine.keys() & theirs.keys())
+
+
+def _rows(text: Likeness) -> list[str]:
+    """The rows of matrices, in order."""
+    return _ROW.findall(text.parts.spelled)
 
 
 def _events(text: Likeness) -> tuple[set[str], set[str]]:
@@ -61,15 +87,26 @@ def _events(text: Likeness) -> tuple[set[str], set[str]]:
     then: set[str] = set()
     before: set[str] = set()
     for sentence in text.parts.parts:
-        words = _NUMBER.findall(_THEN_HAN.sub(" then ", sentence))
-        place = next((at for at, word in enumerate(words) if folded(word) in _THEN), None)
-        numbers = [word for word in words if word[0].isdigit()]
+        words = [folded(word) for word in _NUMBER.findall(_THEN_HAN.sub(" then ", sentence))]
+        telling = [word if word in _THEN else _figure_or_stem(word, text) for word in words]
+        place = next((at for at, word in enumerate(words) if word in _THEN), None)
         if place is not None:
-            head = [word for word in words[:place] if word[0].isdigit()]
-            first.update(head or before)
-            then.update(word for word in words[place:] if word[0].isdigit())
-        before = set(numbers)
+            first.update(set(filter(None, telling[:place])) or before)
+            then.update(filter(None, telling[place + 1 :]))
+        before = set(filter(None, telling))
     return first, then
+
+
+def _figure_or_stem(word: str, text: Likeness) -> str:
+    if word[0].isdigit():
+        return word
+    short = stem(word, text.parts.language)
+    return short if short in text.words else ""
+
+
+def _another(text: Likeness) -> set[str]:
+    """The numbers that "another" leads in."""
+    return {found[1] for found in _ANOTHER.finditer(text.parts.spelled)}
 
 
 def _given_for_asked(here: Likeness, there: Likeness) -> bool:

@@ -8,6 +8,7 @@ one is mostly a small change of it, so texts that run alike for long are never j
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from difflib import SequenceMatcher
@@ -39,6 +40,9 @@ _QUANTITIES = word_set(
     "radius diameter average somme produit reste suma producto resto somma prodotto summe produkt rest сумма произведение "
     "остаток 和 积 商 差"
 )
+_WRITTEN = word_set("sum product difference quotient")
+"""What a formula says itself."""
+
 _OPERATIONS = _QUANTITIES | word_set("times divided added subtracted plus minus even odd prime positive negative")
 _KNOWN = word_set("these those the all its their his her ces les diese diesen die der estos estas los las questi queste")
 _NOT = word_set(
@@ -185,8 +189,10 @@ class _Pair:
         asks = asks_in(self.here.parts.language)
         mine, theirs = _asked(self.mine, asks), _asked(self.theirs, asks)
         said = {item for clause in self.mine for item in clause}, {item for clause in self.theirs for item in clause}
+        same = self.here.formulas and self.here.formulas == self.there.formulas
+        new = _QUANTITIES - _WRITTEN if same else _QUANTITIES
         for asked, elsewhere in ((mine, said[1]), (theirs, said[0])):
-            if any(word in _QUANTITIES and word not in elsewhere for each in asked for word in each[:_NARROW]):
+            if any(word in new and word not in elsewhere for each in asked for word in each[:_NARROW]):
                 return False
         if not mine or not theirs:
             return True
@@ -250,6 +256,7 @@ def listed(running: Sequence[str]) -> set[tuple[str, str]]:
     return found
 
 
+_LETTER = re.compile(r"'(@.)'")
 _AND = word_set("and or et ou y o e und oder и или 和 与 或")
 _LONGEST_LIST = 12
 
@@ -275,5 +282,7 @@ def _said(asked: list[list[str]], words: set[str]) -> bool:
 
 def _telling(items: Sequence[str]) -> Iterator[str]:
     for item in items:
+        if item[0] == "(":
+            yield from _LETTER.findall(item)
         if is_content(item) or item[0] in "@(" or item in _QUANTITIES:
             yield item

@@ -37,7 +37,7 @@ from magistral_recipe.curation.number_words import NUMBER_WORDS_OF
 from magistral_recipe.curation.rewording import listed
 from magistral_recipe.curation.stems import alike, stem
 
-_TOKEN = re.compile(r"\d+(?:[.,]\d+)*|[\u3040-\u30ff\u3400-\u9fff]|[^\W\d_]+|[-+/^=<>≤≥≠×√|!%]|(?<=\d):(?=\d)")
+_TOKEN = re.compile(r"\d+(?:[.,]\d+)*|[\u30a0-\u30ff]+|[\u3040-\u309f\u3400-\u9fff]|[^\W\d_]+|[-+/^=<>≤≥≠×√|!%]|(?<=\d):(?=\d)")
 _ARTICLES = word_set(
     "the an le la les l un une des du der die das dem den ein eine einen einem einer eines el los las unos unas il lo "
     "gli i uno al del della dello dei degli delle au aux nel nella dans im am zum zur vom beim"
@@ -125,6 +125,8 @@ class Alignment:
         still = [one for one, other in self.pairs if one == other]
         telling = sum(not self._is_small(token) for token in still)
         if len(changed) < _LEAST_CHANGES or len(still) < _LEAST_STILL or telling < _LEAST_TELLING:
+            return False
+        if any((new, old) in changed for old, new in changed):  # two have changed places
             return False
         wholly = len({self._stemmed(pair) for pair in changed}) >= _WHOLLY
         beside = [word for word in self.left if not (wholly and word in _PARTICLES)]

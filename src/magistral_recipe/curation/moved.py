@@ -9,10 +9,12 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterator
+from itertools import zip_longest
 
 from magistral_recipe.curation.clauses import is_content
-from magistral_recipe.curation.deciding import DECISIVE, MANY, folded, word_set
+from magistral_recipe.curation.deciding import DECISIVE, MANY, NEUTRAL, WEAK, folded, word_set
 from magistral_recipe.curation.likeness import Likeness
+from magistral_recipe.curation.rewording import run_alike
 from magistral_recipe.curation.stems import stem
 
 _THEN = word_set("then afterwards danach dann anschliessend puis ensuite luego despues poi depois затем потом")
@@ -30,6 +32,13 @@ _ANOTHER = re.compile(
     r"\b(?:another|an additional|an extra|a further|otros|otras|autres|altri|altre|outros|outras|weitere|ещё|еще)"
     r"\s+[$€£]?\s*(\d+(?:[.,]\d+)?)", re.IGNORECASE
 )
+_AGO = re.compile(
+    r"(\d+)\s+\w+\s+(?:ago|earlier|fa|назад)\b|\b(?:il y a|hace|vor|há|faz)\s+(\d+)|(\d+)年前", re.IGNORECASE
+)
+_AHEAD = re.compile(
+    r"(\d+)\s+\w+\s+(?:later|hence|from now)\b|\b(?:in|dans|dentro de|tra|fra|daqui a|через)\s+(\d+)\s+"
+    r"(?:year|month|week|day|an|año|ann|mes|jahr|monat|лет|год)|(\d+)年[后後]", re.IGNORECASE
+)
 _ROW = re.compile(r"-?\d+(?: and -?\d+)+(?=;| ;)")
 _SIDE = 2
 _MOST_MORE = 4
@@ -45,6 +54,8 @@ def moved(here: Likeness, there: Likeness) -> bool:
     Returns:
         Whether the two are two problems.
     """
+    if _followed_otherwise(here, there):
+        return True
     return _given_for_asked(here, there) or _other_company(here, there) or _for_each(here, there) or _by_how(here, there)
 
 
@@ -64,10 +75,17 @@ def reordered(here: Likeness, there: Likeness) -> bool:
     (first, then), (first_there, then_there) = _events(here), _events(there)
     if (first - then) & (then_there - first_there) and (then - first) & (first_there - then_there):
         return True
+    past, ahead = (set(_number(form, here)) for form in (_AGO, _AHEAD))
+    if past & set(_number(_AHEAD, there)) - set(_number(_AGO, there)) or ahead & set(_number(_AGO, there)) - past:
+        return True
     if _percents(here, there) or (_rows(here) != _rows(there) and sorted(_rows(here)) == sorted(_rows(there))):
         return True
     mine, theirs = (set(_AXIS.findall(text.parts.spelled)) for text in (here, there))
     return bool(mine) and bool(theirs) and mine != theirs
+
+
+def _number(form: re.Pattern[str], text: Likeness) -> Iterator[str]:
+    return (next(filter(None, found)) for found in form.findall(text.parts.spelled))
 
 
 def _percents(here: Likeness, there: Likeness) -> bool:
@@ -148,6 +166,30 @@ def _other_company(here: Likeness, there: Likeness) -> bool:
             if lost and gained:
                 return True
     return False
+
+
+def _followed_otherwise(here: Likeness, there: Likeness) -> bool:
+    """Whether of two texts of nearly the same words a number stands before another one: boxes of 12, 12 boxes."""
+    if (1 - run_alike(here, there)) * max(len(here.running), len(there.running)) > _MOST_MORE:
+        return False
+    mine, theirs = _followers(here), _followers(there)
+    return any(
+        mine[number] != theirs[number]
+        and mine[number] in {"", *there.running}
+        and theirs[number] in {"", *here.running}
+        for number in mine.keys() & theirs.keys()
+    )
+
+
+def _followers(text: Likeness) -> dict[str, str]:
+    """Of each number that is said once the telling word behind it, or the end of its sentence."""
+    found: dict[str, str] = {}
+    for sentence in text.parts.parts:
+        words = [word.casefold() for word in _NUMBER.findall(sentence)]
+        for word, behind in zip_longest(words, words[1:], fillvalue=""):
+            if word[0].isdigit() and text.numbers[word] == 1 and folded(behind) not in NEUTRAL | WEAK:
+                found[word] = behind
+    return found
 
 
 def _company(text: Likeness) -> dict[str, set[str]]:

@@ -17,7 +17,7 @@ from itertools import combinations
 from magistral_recipe.curation.clauses import is_content
 from magistral_recipe.curation.converse import opposed
 from magistral_recipe.curation.deciding import DECISIVE, word_set
-from magistral_recipe.curation.formulas import Tree, leaves, rebuilt
+from magistral_recipe.curation.formulas import Tree, leaves, rebuilt, shape
 from magistral_recipe.curation.glossary import asks_in
 from magistral_recipe.curation.likeness import Likeness
 from magistral_recipe.curation.stems import other_forms
@@ -78,7 +78,9 @@ def comparable(here: Likeness, there: Likeness) -> bool:
     mine, theirs = set(here.figures), set(there.figures)
     if not (mine - theirs <= _EXTRA and theirs - mine <= _EXTRA):
         return False
-    return all(_counts_again(there, number) for number in theirs - mine) and not _built_anew(here, there)
+    return all(_counts_again(there, number) for number in theirs - mine) and not (
+        _built_anew(here, there) or _lettered_otherwise(here, there)
+    )
 
 
 def _counts_again(text: Likeness, number: str) -> bool:
@@ -112,6 +114,15 @@ def _built_anew(here: Likeness, there: Likeness) -> bool:
     """Whether a formula stands here that has other numbers there, or the same letters and numbers in other places."""
     mine, theirs = here.formulas - there.formulas, there.formulas - here.formulas
     return bool(_contents(mine) & _contents(theirs))
+
+
+def _lettered_otherwise(here: Likeness, there: Likeness) -> bool:
+    """Whether the formulas are built alike, of the same letters, which stand in other places."""
+    mine, theirs = list(here.formulas - there.formulas), list(there.formulas - here.formulas)
+    if not mine or Counter(map(shape, mine)) != Counter(map(shape, theirs)):
+        return False
+    letters = [{letter for tree in trees for letter in leaves(tree, "v")} for trees in (mine, theirs)]
+    return letters[0] == letters[1]
 
 
 def _contents(trees: frozenset[Tree]) -> set[Tree]:

@@ -34,7 +34,7 @@ from magistral_recipe.curation.glossary import (
 )
 from magistral_recipe.curation.likeness import Likeness
 from magistral_recipe.curation.number_words import NUMBER_WORDS_OF
-from magistral_recipe.curation.rewording import listed
+from magistral_recipe.curation.rewording import AND, listed
 from magistral_recipe.curation.stems import alike, stem
 
 _TOKEN = re.compile(r"\d+(?:[.,]\d+)*|[\u30a0-\u30ff]+|[\u3040-\u309f\u3400-\u9fff]|[^\W\d_]+|[-+/^=<>≤≥≠×√|!%]|(?<=\d):(?=\d)")
@@ -126,7 +126,7 @@ class Alignment:
         telling = sum(not self._is_small(token) for token in still)
         if len(changed) < _LEAST_CHANGES or len(still) < _LEAST_STILL or telling < _LEAST_TELLING:
             return False
-        if any((new, old) in changed for old, new in changed):  # two have changed places
+        if self._exchanged():
             return False
         wholly = len({self._stemmed(pair) for pair in changed}) >= _WHOLLY
         beside = [word for word in self.left if not (wholly and word in _PARTICLES)]
@@ -157,7 +157,15 @@ class Alignment:
             return True
         if any(_PART.search(one) and _PART.search(other) for one, other in changed):
             return True
-        return any(self._uneven())
+        return any(self._uneven()) or self._exchanged()
+
+    def _exchanged(self) -> bool:
+        """Whether two words stand each where the other one stands there, and not beside each other in a list."""
+        at = {pair: place for place, pair in enumerate(self.pairs)}
+        swaps = ((at[old, new], at[new, old]) for old, new in self.changed() if (new, old) in at)
+        return any(
+            other > one and any(old not in AND for old, _ in self.pairs[one + 1 : other]) for one, other in swaps
+        )
 
     def _uneven(self) -> Iterator[tuple[str, str]]:
         """Words that stand for one word here and for another there; of unspaced scripts this tells nothing."""
@@ -247,6 +255,7 @@ def _tokens(text: Likeness) -> list[str]:
     """Words, signs, numbers; letters of formulas one by one; articles left out, pronouns of either sex alike."""
     found: list[str] = []
     tokens = _TOKEN.findall(text.parts.spelled)
+    lettered = "B" in tokens or "C" in tokens
     for place, token in enumerate(tokens):
         word = folded(token)
         follows = tokens[place + 1] if place + 1 < len(tokens) else ""
@@ -257,7 +266,7 @@ def _tokens(text: Likeness) -> list[str]:
         elif number := NUMBER_WORDS_OF[text.parts.language].get(token.casefold()):
             found.append(number)
         elif len(token) == 1 and token.isascii() and token.isalpha():
-            if not (token in "aA" and len(follows) > 1 and follows.isalpha()):
+            if not (token == "a" or (token == "A" and not lettered)) or not (len(follows) > 1 and follows.isalpha()):
                 found.append(token)
         elif word in _ARTICLES or (word in TITLES and _is_title(token, follows)):
             continue

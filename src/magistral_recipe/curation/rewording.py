@@ -261,14 +261,14 @@ def listed(running: Sequence[str]) -> set[tuple[str, str]]:
     for token in (*running, ""):
         if token[:1].isdigit():
             run.append(token)
-        elif token not in _AND:
+        elif token not in AND:
             found.update((one, other) for one in run[:_LONGEST_LIST] for other in run[:_LONGEST_LIST])
             run = []
     return found
 
 
 _LETTER = re.compile(r"'(@.)'")
-_AND = word_set("and or et ou y o e und oder и или 和 与 或")
+AND = word_set("and or et ou y o e und oder и или 和 与 或")
 _LONGEST_LIST = 12
 
 

@@ -40,6 +40,12 @@ _QUANTITIES = word_set(
     "radius diameter average somme produit reste suma producto resto somma prodotto summe produkt rest сумма произведение "
     "остаток 和 积 商 差"
 )
+_GENERAL = _QUANTITIES | word_set(
+    "length distance measure size longueur largo longitud lunghezza lange laenge abstand distance distancia distanza длина "
+    "longest"
+)
+"""What is asked of many things: of which one tells."""
+
 _WRITTEN = word_set("sum product difference quotient")
 """What a formula says itself."""
 
@@ -78,9 +84,15 @@ def comparable(here: Likeness, there: Likeness) -> bool:
     mine, theirs = set(here.figures), set(there.figures)
     if not (mine - theirs <= _EXTRA and theirs - mine <= _EXTRA):
         return False
-    return all(_counts_again(there, number) for number in theirs - mine) and not (
-        _built_anew(here, there) or _lettered_otherwise(here, there)
-    )
+    if not all(_counts_again(there, number) for number in theirs - mine) or (mine ^ theirs) & _computed(here, there):
+        return False
+    return not (_built_anew(here, there) or _lettered_otherwise(here, there))
+
+
+def _computed(*texts: Likeness) -> set[str]:
+    """The numbers that stand beside letters in a formula: those are no words."""
+    trees = (tree for text in texts for tree in text.formulas if any(leaves(tree, "v")))
+    return {number for tree in trees for number in leaves(tree, "n")}
 
 
 def _counts_again(text: Likeness, number: str) -> bool:
@@ -125,6 +137,16 @@ def _lettered_otherwise(here: Likeness, there: Likeness) -> bool:
     return letters[0] == letters[1]
 
 
+def _formal_likeness(here: Likeness, there: Likeness) -> float:
+    """Share of the signs, numbers and letters of both texts' formulas that they have in common; 1 without formulas."""
+    mine, theirs = (Counter(_SIGN.findall(repr(sorted(map(shape, text.formulas))))) for text in (here, there))
+    return (mine & theirs).total() / max(mine.total(), theirs.total(), 1) if mine or theirs else 1.0
+
+
+_SIGN = re.compile(r"'([^']+)'")
+_FEW_WORDS, _LEAST_FORMAL = 4, 0.6
+
+
 def _contents(trees: frozenset[Tree]) -> set[Tree]:
     """What formulas are made of: their letters and numbers, and how they are built whatever the numbers."""
     found: set[Tree] = set()
@@ -154,6 +176,8 @@ class _Pair:
         )
         few, many = sorted((len(mine), len(theirs)))
         common = len(mine & theirs)
+        if few < _FEW_WORDS and _formal_likeness(self.here, self.there) < _LEAST_FORMAL:
+            return False
         if not few:
             return not many
         told = evidence(self.there)
@@ -284,7 +308,9 @@ def _asked(clauses: Sequence[Sequence[str]], asks: frozenset[str]) -> list[list[
 
 
 def _overlap(narrow: list[list[str]], wide: list[list[str]]) -> bool:
-    return bool({word for each in narrow for word in each[:_NARROW]} & {word for each in wide for word in each[:_WIDE]})
+    first = {word for each in narrow for word in each[:_NARROW]}
+    more = {word for each in wide for word in each[:_WIDE]}
+    return bool((first - _GENERAL or first) & more)
 
 
 def _said(asked: list[list[str]], words: set[str]) -> bool:

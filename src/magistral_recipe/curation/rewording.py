@@ -232,9 +232,13 @@ class _Pair:
         if not mine or not theirs:
             return True
         found = _overlap(mine, theirs), _overlap(theirs, mine)
-        if found[0] and not found[1]:  # what is asked in words that the other text has not at all may be the same
-            return not _said(theirs, said[0])
-        return found[0] or (found[1] and not _said(mine, said[1]))
+        if not any(found):
+            return False
+        # Of "their sum" nothing more is told; and words that the other text has not at all may ask for the same.
+        return all(found) or not (
+            (_first(mine) - _GENERAL and _first(theirs) - _GENERAL)
+            and (_first(theirs) & said[0] if found[0] else _first(mine) & said[1])
+        )
 
 
 _CLEARLY, _WEIGHT = 1.0, 60
@@ -308,13 +312,17 @@ def _asked(clauses: Sequence[Sequence[str]], asks: frozenset[str]) -> list[list[
 
 
 def _overlap(narrow: list[list[str]], wide: list[list[str]]) -> bool:
-    first = {word for each in narrow for word in each[:_NARROW]}
-    more = {word for each in wide for word in each[:_WIDE]}
-    return bool((first - _GENERAL or first) & more)
+    return bool(_first(narrow) & {word for each in wide for word in each[:_WIDE]})
 
 
-def _said(asked: list[list[str]], words: set[str]) -> bool:
-    return any(word in words for each in asked for word in each[:_NARROW])
+def _first(asked: list[list[str]]) -> set[str]:
+    """The first words, or letters, that are asked for and tell one question from another; else what many ask for."""
+    found: set[str] = set()
+    for each in asked:
+        telling = [word for word in each[:_WIDE] if word not in _GENERAL]
+        words = [word for word in telling if is_content(word) == is_content(telling[0])]
+        found.update((words or each)[:_NARROW])
+    return found
 
 
 def _telling(items: Sequence[str]) -> Iterator[str]:

@@ -81,6 +81,8 @@ class Alignment:
         self.language = here.parts.language
         self.names = here.parts.capitals | there.parts.capitals
         mine, theirs = _tokens(here), _tokens(there)
+        if COLOURS.isdisjoint(mine) != COLOURS.isdisjoint(theirs):
+            mine, theirs = _with_colours(mine), _with_colours(theirs)
         self.doings: frozenset[str] = frozenset()
         self.pairs: list[tuple[str, str]] = []
         self.left: list[str] = []
@@ -240,6 +242,17 @@ def _masked(token: str, language: str) -> str:
     if token in NEUTRAL or (is_strict(token, language) and token not in HOMONYMS):
         return token
     return _WORD
+
+
+def _with_colours(tokens: list[str]) -> list[str]:
+    """A colour and its thing as one: red and blue tiles may be oaks and birches."""
+    found: list[str] = []
+    for token in tokens:
+        if found and found[-1] in COLOURS and token.isalpha() and token not in NEUTRAL and token not in COLOURS:
+            found[-1] += token
+        else:
+            found.append(token)
+    return found
 
 
 def _is_title(token: str, follows: str) -> bool:

@@ -37,11 +37,17 @@ from magistral_recipe.curation.number_words import NUMBER_WORDS_OF
 from magistral_recipe.curation.rewording import AND, listed
 from magistral_recipe.curation.stems import alike, stem
 
-_TOKEN = re.compile(r"\d+(?:[.,]\d+)*|[\u30a0-\u30ff]+|[\u3040-\u309f\u3400-\u9fff]|[^\W\d_]+|[-+/^=<>≤≥≠×√|!%]|(?<=\d):(?=\d)")
+_TOKEN = re.compile(
+    r"\d+(?:[.,]\d+)*|[\u30a0-\u30ff]+|[\u3040-\u309f\u3400-\u9fff]|[^\W\d_]+|[+/^=<>≤≥≠×√|!%]|(?<![^\W\d_]{2})-|-(?![^\W\d_])|"
+    r"(?<=\d):(?=\d)"
+)
 _ARTICLES = word_set(
     "the an le la les l un une des du der die das dem den ein eine einen einem einer eines el los las unos unas il lo "
-    "gli i uno al del della dello dei degli delle au aux nel nella dans im am zum zur vom beim"
+    "um uma uns umas os as ao aos gli i uno al del della dello dei degli delle au aux nel nella dans im am zum zur vom beim"
 )
+_ROMANCE = frozenset("aoeyl")
+"""Articles and joining words of one letter, where no letter is meant."""
+
 _DIRECTIONS = word_set("north south east west")
 _SELF = word_set("himself herself themselves")
 _PARTICLES = word_set("up down in out on off after over away for with")
@@ -279,6 +285,8 @@ def _tokens(text: Likeness) -> list[str]:
         elif number := NUMBER_WORDS_OF[text.parts.language].get(token.casefold()):
             found.append(number)
         elif len(token) == 1 and token.isascii() and token.isalpha():
+            if token in _ROMANCE and not text.parts.language and len(follows) > 1:
+                continue
             if not (token == "a" or (token == "A" and not lettered)) or not (len(follows) > 1 and follows.isalpha()):
                 found.append(token)
         elif word in _ARTICLES or (word in TITLES and _is_title(token, follows)):

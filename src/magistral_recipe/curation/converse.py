@@ -55,7 +55,8 @@ _OPPOSED = tuple(
     for one, other in (
         ("maximum greatest most", "minimum least"),
         ("sum total together", "difference product quotient"),
-        ("even", "odd"),
+        ("even pair pairs paire par pares pari gerade geraden чётных чётное 偶", "odd impair impairs impaire impar impares "
+        "dispari ungerade ungeraden нечётных нечётное 奇"),
         ("positive", "negative"),
         ("area", "perimeter volume circumference"),
         ("increase increased", "decrease decreased"),
@@ -155,7 +156,8 @@ def _comparisons(text: Likeness) -> Iterator[_Comparison]:
                 continue
             reach = range(place + 1, min(len(words), place + 1 + _REACH))
             than = next((at for at in reach if words[at] in _THAN), place)
-            behind = _telling(words[than + 1 :], language)[:_BEHIND]
+            with_whom = than > place or "\u0400" <= word[0] <= "\u04ff"  # Russian needs no word for "than"
+            behind = _telling(words[than + 1 :], language)[:_BEHIND] if with_whom else []
             before = _telling(words[max(0, place - _REACH) : than][::-1], language)
             yield _Comparison(*kinds, tuple(before), tuple(behind))
 

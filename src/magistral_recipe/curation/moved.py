@@ -40,6 +40,7 @@ _AHEAD = re.compile(
     r"(?:year|month|week|day|an|año|ann|mes|jahr|monat|лет|год)|(\d+)年[后後]", re.IGNORECASE
 )
 _ROW = re.compile(r"-?\d+(?: and -?\d+)+(?=;| ;)")
+_EACH = word_set("each cada chaque ogni jeweils каждый 每")
 _SIDE = 2
 _MOST_MORE = 4
 
@@ -170,7 +171,7 @@ def _other_company(here: Likeness, there: Likeness) -> bool:
 
 def _followed_otherwise(here: Likeness, there: Likeness) -> bool:
     """Whether of two texts of nearly the same words a number stands before another one: boxes of 12, 12 boxes."""
-    if (1 - run_alike(here, there)) * max(len(here.running), len(there.running)) > _MOST_MORE:
+    if not _nearly_the_same(here, there):
         return False
     mine, theirs = _followers(here), _followers(there)
     return any(
@@ -210,12 +211,16 @@ def _tells(item: str) -> bool:
 
 
 def _for_each(here: Likeness, there: Likeness) -> bool:
-    """Whether one text says a few words more, and with them that something is done for each."""
+    """Whether one text says a few words more or others, and with them that something is done for each."""
     mine, theirs = (Counter(_items(text)) for text in (here, there))
-    for more, less in ((mine - theirs, theirs - mine), (theirs - mine, mine - theirs)):
-        if more["each"] and not less and more.total() <= _MOST_MORE:
-            return True
-    return False
+    more, less = mine - theirs, theirs - mine
+    if more.total() > _MOST_MORE or less.total() > _MOST_MORE or (more and less and not _nearly_the_same(here, there)):
+        return False
+    return any(_EACH.isdisjoint(some) and not _EACH.isdisjoint(others) for some, others in ((more, less), (less, more)))
+
+
+def _nearly_the_same(here: Likeness, there: Likeness) -> bool:
+    return (1 - run_alike(here, there)) * max(len(here.running), len(there.running)) <= _MOST_MORE
 
 
 def _items(text: Likeness) -> Iterator[str]:

@@ -10,7 +10,8 @@ from magistral_recipe.curation.glossary import is_strict
 from magistral_recipe.curation.likeness import likeness
 
 BUS = (
-    "Ein Bus fährt mit 38 Fahrgästen los. An der ersten Haltestelle steigen 12 aus und 7 ein. An der zweiten steigt ein "
+    "Ein Bus fährt mit 38 Fahrgästen los. An der ersten Haltestelle steigen 12 aus und 7 ein. An der zweiten "
+    "steigt ein "
     "Drittel aus. Wie viele Fahrgäste sind jetzt im Bus?"
 )
 CHAIRS = (
@@ -28,7 +29,8 @@ TICKETS = (
     "ticket?"
 )
 GARDEN = (
-    "A gardener plants 5 rows of 12 tulips. A frost kills 17 tulips, and rabbits eat a quarter of the rest only when it "
+    "A gardener plants 5 rows of 12 tulips. A frost kills 17 tulips, and rabbits eat a quarter of the rest only "
+    "when it "
     "rains. How many tulips survive the frost?"
 )
 STAMPS = (
@@ -40,7 +42,8 @@ DAUGHTER = (
     "How old is the daughter now?"
 )
 PHONE = (
-    "A sells a phone to B at a profit of 20%, and B sells it to C at a loss of 10%. C paid $270. What did A pay for the "
+    "A sells a phone to B at a profit of 20%, and B sells it to C at a loss of 10%. C paid $270. What did A pay "
+    "for the "
     "phone?"
 )
 CINEMA = (
@@ -49,12 +52,15 @@ CINEMA = (
 )
 MACHINE = "A machine fills 240 bottles in 6 minutes. How many minutes do 3 such machines need for 1200 bottles?"
 SHARE = "If 15% of a number is 42, what is the number?"
-LINE = "A line passes through the points $(3,-1)$ and $(8,9)$. Where does it cross the $x$-axis: find its $x$-coordinate."
+LINE = (
+    "A line passes through the points $(3,-1)$ and $(8,9)$. Where does it cross the $x$-axis: find its $x$-coordinate."
+)
 MATRIX = r"Find the determinant of $\begin{pmatrix} 3 & 1 & 0\\ 2 & 5 & -1\\ 0 & 4 & 7\end{pmatrix}$."
 FUNCTIONS = "Let $f(x) = 3x + 5$ and $g(x) = x^2 - 4$. Find $f(g(7))$."
 VOTES = "A club of 40 members votes. Ayes outnumber nays by 8, and 4 members abstain. How many members vote aye?"
 HUEVOS = (
-    "Un granjero recoge 96 huevos y los coloca en cajas de 12. Vende cada caja a 3 euros y gasta 5 euros en transporte. "
+    "Un granjero recoge 96 huevos y los coloca en cajas de 12. Vende cada caja a 3 euros y gasta 5 euros en "
+    "transporte. "
     "¿Cuánto dinero le queda?"
 )
 FOOT = "In triangle $ABC$, $AB = 20$, $BC = 21$ and $CA = 13$. Find the length of the altitude from $A$."
@@ -62,7 +68,8 @@ FOOT = "In triangle $ABC$, $AB = 20$, $BC = 21$ and $CA = 13$. Find the length o
 SAME = {
     "other people and things, German": (
         BUS,
-        "Eine Fähre fährt mit 38 Touristen los. An der ersten Insel steigen 12 aus und 7 ein. An der zweiten steigt ein "
+        "Eine Fähre fährt mit 38 Touristen los. An der ersten Insel steigen 12 aus und 7 ein. An der zweiten steigt "
+        "ein "
         "Drittel aus. Wie viele Touristen sind jetzt auf der Fähre?",
     ),
     "other genders, French": (
@@ -89,12 +96,14 @@ SAME = {
     ),
     "other doings": (
         GARDEN,
-        "A jeweller sets 5 rings of 12 pearls. A fall loosens 17 pearls, and moths spoil a quarter of the rest only when "
+        "A jeweller sets 5 rings of 12 pearls. A fall loosens 17 pearls, and moths spoil a quarter of the rest only "
+        "when "
         "it rains. How many pearls survive the fall?",
     ),
     "letters for people": (
         PHONE,
-        "X sells a scooter to Y at a profit of 20%, and Y sells it to Z at a loss of 10%. Z paid $270. What did X pay for "
+        "X sells a scooter to Y at a profit of 20%, and Y sells it to Z at a loss of 10%. Z paid $270. What did X pay "
+        "for "
         "the scooter?",
     ),
     "from the other end": (
@@ -112,7 +121,8 @@ SAME = {
     ),
     "the question first": (
         DAUGHTER,
-        "How old is a daughter now, if six years ago her father was 18 times as old as she was and the sum of their ages "
+        "How old is a daughter now, if six years ago her father was 18 times as old as she was and the sum of their "
+        "ages "
         "is 50?",
     ),
     "whose sum it is": (
@@ -121,7 +131,10 @@ SAME = {
     ),
 }
 OTHER = {
-    "from the other end, alone": (TICKETS, TICKETS.replace("train", "x").replace("bus", "train").replace("x", "bus", 1)),
+    "from the other end, alone": (
+        TICKETS,
+        TICKETS.replace("train", "x").replace("bus", "train").replace("x", "bus", 1),
+    ),
     "less for more": (TICKETS, TICKETS.replace("more", "less")),
     "older, younger, Russian": (AGES, AGES.replace("старше", "младше")),
     "of whom, Russian": (AGES, AGES.replace("лет Паше", "лет Лене")),
@@ -129,34 +142,45 @@ OTHER = {
     "exchanged things, Japanese": (ROSES, ROSES.replace("ユリ1", "x").replace("バラ1", "ユリ1").replace("x", "バラ1")),
     "first, then": (
         MARBLES,
-        "Lucía tiene 48 canicas. Compra 15 más y luego regala la cuarta parte a su hermano. ¿Cuántas canicas tiene ahora?",
+        "Lucía tiene 48 canicas. Compra 15 más y luego regala la cuarta parte a su hermano. ¿Cuántas canicas tiene "
+        "ahora?",
     ),
     "another": (
         CINEMA,
-        "Tickets at a cinema cost $9, but with a voucher one saves $2. On Tuesdays they are another 20% off. What does a "
+        "Tickets at a cinema cost $9, but with a voucher one saves $2. On Tuesdays they are another 20% off. What does "
+        "a "
         "ticket cost on a Tuesday with a voucher?",
     ),
     "by how much": (CINEMA, CINEMA.replace("What does a ticket cost", "By how much is a ticket cheaper")),
     "for each": (GARDEN, GARDEN.replace("17 tulips", "17 tulips in each row")),
     "ago, ahead": (
         DAUGHTER,
-        DAUGHTER.replace("Six years ago the father was", "In six years the father will be").replace("she was", "she is"),
+        DAUGHTER.replace("Six years ago the father was", "In six years the father will be").replace(
+            "she was", "she is"
+        ),
     ),
     "given for asked": (
         MACHINE,
         "A machine fills 240 bottles in 6 minutes. How many bottles do 3 such machines fill in 1200 minutes?",
     ),
-    "a letter for another": (PHONE, PHONE.replace("C paid", "x paid").replace("did A", "did C").replace("x paid", "A paid")),
+    "a letter for another": (
+        PHONE,
+        PHONE.replace("C paid", "x paid").replace("did A", "did C").replace("x paid", "A paid"),
+    ),
     "a share of the number": (SHARE, "If a number is 15% of 42, what is the number?"),
     "axes": (LINE, LINE.replace("$x$", "$y$")),
     "rows": (MATRIX, MATRIX.replace(r"3 & 1 & 0\\ 2 & 5 & -1", r"2 & 5 & -1\\ 3 & 1 & 0")),
     "functions": (FUNCTIONS, "Let $f(x) = x^2 - 4$ and $g(x) = 3x + 5$. Find $f(g(7))$."),
     "persons not in a list": (VOTES, VOTES.replace("Ayes outnumber nays", "Nays outnumber ayes")),
     "of twelve": (HUEVOS, HUEVOS.replace("cajas de 12", "12 cajas")),
-    "compared with whom": (STAMPS, STAMPS.replace("Tom has 18 more stamps than Liz", "Liz has 18 more stamps than Tom")),
+    "compared with whom": (
+        STAMPS,
+        STAMPS.replace("Tom has 18 more stamps than Liz", "Liz has 18 more stamps than Tom"),
+    ),
     "another length": (
         FOOT,
-        "In triangle $ABC$, $AB = 20$, $BC = 21$ and $CA = 13$. Let $D$ be the foot of the altitude from $A$ to $BC$. Find "
+        "In triangle $ABC$, $AB = 20$, $BC = 21$ and $CA = 13$. Let $D$ be the foot of the altitude from $A$ to $BC$. "
+        "Find "
         "the length of $CD$.",
     ),
     "other formulas of the same number": (
@@ -185,7 +209,11 @@ def test_other_roles_make_another_problem(kind):
         ("Ann is 5 years older than Bo.", "Bo is 5 years older than Ann.", True),
         ("How many more nuts does Ann get than Bo?", "How many fewer nuts does Bo get than Ann?", False),
         ("How many more nuts does Ann get than Bo?", "How many more nuts does Bo get than Ann?", True),
-        ("Anna ist 5 Jahre älter als Bodo und hat ein Rad.", "Bodo ist 5 Jahre jünger als Anna und hat ein Rad.", False),
+        (
+            "Anna ist 5 Jahre älter als Bodo und hat ein Rad.",
+            "Bodo ist 5 Jahre jünger als Anna und hat ein Rad.",
+            False,
+        ),
         ("Die Vase ist 5 Euro teurer als der Krug.", "Die Vase ist 5 Euro billiger als der Krug.", True),
     ],
 )

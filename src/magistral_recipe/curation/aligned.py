@@ -43,7 +43,8 @@ _TOKEN = re.compile(
 )
 _ARTICLES = word_set(
     "the an le la les l un une des du der die das dem den ein eine einen einem einer eines el los las unos unas il lo "
-    "um uma uns umas os as ao aos gli i uno al del della dello dei degli delle au aux nel nella dans im am zum zur vom beim"
+    "um uma uns umas os as ao aos gli i uno al del della dello dei degli delle au aux nel nella dans im am zum zur vom "
+    "beim"
 )
 _ROMANCE = frozenset("aoeyl")
 """Articles and joining words of one letter, where no letter is meant."""

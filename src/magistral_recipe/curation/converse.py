@@ -55,8 +55,10 @@ _OPPOSED = tuple(
     for one, other in (
         ("maximum greatest most", "minimum least"),
         ("sum total together", "difference product quotient"),
-        ("even pair pairs paire par pares pari gerade geraden чётных чётное 偶", "odd impair impairs impaire impar impares "
-        "dispari ungerade ungeraden нечётных нечётное 奇"),
+        (
+            "even pair pairs paire par pares pari gerade geraden чётных чётное 偶",
+            "odd impair impairs impaire impar impares dispari ungerade ungeraden нечётных нечётное 奇",
+        ),
         ("positive", "negative"),
         ("area", "perimeter volume circumference"),
         ("increase increased", "decrease decreased"),
@@ -83,6 +85,7 @@ _OPPOSED = tuple(
 
 _THAN = word_set("than als que qu che di do da de del della dello чем от")
 _REACH, _BEHIND = 7, 2
+_SHORT = 3
 _WORD = re.compile(r"[^\W\d_]+|[.,;:?!]")
 
 
@@ -132,7 +135,12 @@ class _Comparison:
 
 
 def _meet(some: Sequence[str], others: Sequence[str]) -> bool:
-    return any(one == other or alike(one, other) for one in some for other in others)
+    return any(one == other or alike(one, other) or _declined(one, other) for one in some for other in others)
+
+
+def _declined(one: str, other: str) -> bool:
+    """Whether both are a Russian name in two cases: they are short."""
+    return one[:-1] == other[:-1] and len(one) > _SHORT and one[0] > "\u0400"
 
 
 def _compared_otherwise(mine: list[_Comparison], theirs: list[_Comparison]) -> bool:

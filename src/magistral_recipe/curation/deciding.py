@@ -92,7 +92,8 @@ SAME_WORD = {
     "jedes": "jeder", "jeden": "jeder", "jedem": "jeder", "fewest": "fewer", "smallest": "least", "minimal": "minimum",
     "maximal": "maximum", "min": "minimum", "max": "maximum", "largest": "greatest", "never": "no", "none": "no",
     "divide": "divided", "divides": "divided", "dividing": "divided", "division": "divided",
-    "adding": "added", "subtracting": "subtracted", "multiplied": "times", "multiply": "times", "%": "percent", "keine": "kein", "keinen": "kein",
+    "adding": "added", "subtracting": "subtracted",
+    "multiplied": "times", "multiply": "times", "%": "percent", "keine": "kein", "keinen": "kein",
 }  # fmt: skip
 """Deciding words that say the same."""
 
@@ -158,7 +159,8 @@ NEUTRAL_IN = {
         "donc car ni puis ensuite alors pendant jusque avec par "
         "pour sans chez vers entre elle lui on nous vous "
         "ils elles leur leurs cela ça ceci celui celle ceux même "
-        "avere avevano aveva aveva averne averla avendo essere stato stata stati state era erano fosse dopo-averne aver "
+        "avere avevano aveva aveva averne averla avendo essere stato stata stati state era erano fosse dopo-averne "
+        "aver "
         "habia habian haber habiendo siendo ayant avaient auront aura avra avranno "
         "aussi ainsi lorsque lorsqu quand comme où dont se s "
         "qu ne a-t-il t avoir être avait été était rapport pero "

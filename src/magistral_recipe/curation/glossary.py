@@ -7,10 +7,9 @@ in the other: such a pair is taken for name of the same thing unless one of the 
 from __future__ import annotations
 
 from functools import cache, lru_cache
-from os.path import commonprefix
 
 from magistral_recipe.curation.deciding import ASKS, COMPARES, DECISIVE, ONLY_ELSEWHERE, UNITS, word_set
-from magistral_recipe.curation.stems import stem
+from magistral_recipe.curation.stems import begins_alike, stem
 
 _SHAPES = word_set(
     "circle circles triangle triangles square squares rectangle rectangles rhombus parallelogram trapezoid trapezium "
@@ -104,12 +103,19 @@ _FIXED = _ORDINALS | _SHAPES | _NUMBERS | _ALGEBRA | DECISIVE | UNITS | COMPARES
 STRICT = CALENDAR | _FIXED | _CHANCE | _CHANGE | UNSPACED
 """Words that are no mere name of a person or thing."""
 
-DOINGS = (_CHANCE | _CHANGE) - _FIXED - word_set(
-    "with without at least most exactly any all none both neither either some only same different on off in out up down "
-    "into onto over under before after ago later earlier last next previous final initial original net gross simple "
-    "compound profit loss discount tax including excluding include exclude includes excludes except other rest "
-    "remaining remainder alone together separately whole full empty per entire once forward backward forwards backwards "
-    "left right replacement fair biased unfair"
+DOINGS = (
+    (_CHANCE | _CHANGE)
+    - _FIXED
+    - word_set(
+        "with without at least most exactly any all none both neither either some only same different on off in out up "
+        "down "
+        "into onto over under before after ago later earlier last next previous final initial original net gross "
+        "simple "
+        "compound profit loss discount tax including excluding include exclude includes excludes except other rest "
+        "remaining remainder alone together separately whole full empty per entire once forward backward forwards "
+        "backwards "
+        "left right replacement fair biased unfair"
+    )
 )
 """What people do, and what happens: who tells a whole story anew, of a shop for a school, tells other doings too."""
 
@@ -117,15 +123,18 @@ HOMONYMS = word_set(
     "stop stops row rows column columns drain drains union unions ring rings field fields group groups set sets table "
     "tables leg legs head heads tail tails face faces side sides point points line lines base bases order orders unit "
     "units cone cones cube cubes pyramid pyramids plane planes term terms root roots tip tips center centers centre "
-    "centres segment segments netting outing outings inning innings opening openings lock locks image images edge edges "
+    "centres segment segments netting outing outings inning innings opening openings lock locks image images edge "
+    "edges "
     "series block blocks cylinder cylinders arrangement arrangements child son morning afternoon evening night half "
-    "halves quarter quarters score scores current currents fair prima primas primo primos seite seiten punkt punkte tafel serie point points cote cotes punto puntos "
+    "halves quarter quarters score scores current currents fair prima primas primo primos seite seiten punkt punkte "
+    "tafel serie point points cote cotes punto puntos "
     "punti lado lados lato lati cifra сторона точка "
 )
 """Words that are things of everyday life as well, and then may be other things."""
 
 COUNTERPARTS = word_set(
-    "column columns head heads tail tails half halves quarter quarters point points line lines side sides edge edges face "
+    "column columns head heads tail tails half halves quarter quarters point points line lines side sides edge edges "
+    "face "
     "faces leg legs base bases segment segments center centers centre centres"
 )
 """Of these none is said for another one of `HOMONYMS`."""
@@ -176,7 +185,7 @@ def _strict_forms(language: str) -> dict[str, list[str]]:
 
 def _is_form(word: str, other: str) -> bool:
     """Whether two words of one stem differ in no more than an ending: "menuisier" is none of "meno"."""
-    return max(len(word), len(other)) - len(commonprefix((word, other))) <= _LONGEST_ENDING
+    return max(len(word), len(other)) - begins_alike(word, other) <= _LONGEST_ENDING
 
 
 _LONGEST_ENDING = 4

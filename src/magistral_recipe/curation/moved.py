@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterator
-from itertools import zip_longest
+from itertools import pairwise, zip_longest
 
 from magistral_recipe.curation.clauses import is_content
 from magistral_recipe.curation.deciding import DECISIVE, MANY, NEUTRAL, WEAK, folded, word_set
@@ -30,14 +30,16 @@ _SHARE = re.compile(
 )
 _ANOTHER = re.compile(
     r"\b(?:another|an additional|an extra|a further|otros|otras|autres|altri|altre|outros|outras|weitere|ещё|еще)"
-    r"\s+[$€£]?\s*(\d+(?:[.,]\d+)?)", re.IGNORECASE
+    r"\s+[$€£]?\s*(\d+(?:[.,]\d+)?)",
+    re.IGNORECASE,
 )
 _AGO = re.compile(
     r"(\d+)\s+\w+\s+(?:ago|earlier|fa|назад)\b|\b(?:il y a|hace|vor|há|faz)\s+(\d+)|(\d+)年前", re.IGNORECASE
 )
 _AHEAD = re.compile(
     r"(\d+)\s+\w+\s+(?:later|hence|from now)\b|\b(?:in|dans|dentro de|tra|fra|daqui a|через)\s+(\d+)\s+"
-    r"(?:year|month|week|day|an|año|ann|mes|jahr|monat|лет|год)|(\d+)年[后後]", re.IGNORECASE
+    r"(?:year|month|week|day|an|año|ann|mes|jahr|monat|лет|год)|(\d+)年[后後]",
+    re.IGNORECASE,
 )
 _ROW = re.compile(r"-?\d+(?: and -?\d+)+(?=;| ;)")
 _EACH = word_set("each cada chaque ogni jeweils каждый 每")
@@ -57,7 +59,9 @@ def moved(here: Likeness, there: Likeness) -> bool:
     """
     if _followed_otherwise(here, there):
         return True
-    return _given_for_asked(here, there) or _other_company(here, there) or _for_each(here, there) or _by_how(here, there)
+    return (
+        _given_for_asked(here, there) or _other_company(here, there) or _for_each(here, there) or _by_how(here, there)
+    )
 
 
 def reordered(here: Likeness, there: Likeness) -> bool:
@@ -91,7 +95,9 @@ def _number(form: re.Pattern[str], text: Likeness) -> Iterator[str]:
 
 def _percents(here: Likeness, there: Likeness) -> bool:
     """Whether a share is one of a number here, and of what is unknown there."""
-    mine, theirs = ({found[1]: bool(found[2]) for found in _SHARE.finditer(text.parts.spelled)} for text in (here, there))
+    mine, theirs = (
+        {found[1]: bool(found[2]) for found in _SHARE.finditer(text.parts.spelled)} for text in (here, there)
+    )
     return any(mine[number] != theirs[number] for number in mine.keys() & theirs.keys())
 
 
@@ -132,9 +138,7 @@ def _given_for_asked(here: Likeness, there: Likeness) -> bool:
     """Whether what is counted by a number there is asked for here, and the other way round."""
     (mine, asked), (theirs, asked_there) = _counted(here), _counted(there)
     return any(
-        mine[number] != theirs[number]
-        and mine[number] in asked_there - asked
-        and theirs[number] in asked - asked_there
+        mine[number] != theirs[number] and mine[number] in asked_there - asked and theirs[number] in asked - asked_there
         for number in mine.keys() & theirs.keys()
     )
 
@@ -145,7 +149,7 @@ def _counted(text: Likeness) -> tuple[dict[str, str], set[str]]:
     asked: set[str] = set()
     for clause in text.parts.clauses:
         telling = [item for item in clause if is_content(item) or (isinstance(item, str) and _counts(item))]
-        for item, behind in zip(telling, telling[1:], strict=False):
+        for item, behind in pairwise(telling):
             if isinstance(item, str) and isinstance(behind, str) and is_content(behind) and _counts(item):
                 if item[0].isdigit():
                     counted[item] = behind

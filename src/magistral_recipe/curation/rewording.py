@@ -15,7 +15,6 @@ from difflib import SequenceMatcher
 from itertools import combinations
 
 from magistral_recipe.curation.clauses import is_content
-from magistral_recipe.curation.converse import opposed
 from magistral_recipe.curation.deciding import DECISIVE, word_set
 from magistral_recipe.curation.formulas import Tree, leaves, rebuilt, shape
 from magistral_recipe.curation.glossary import asks_in
@@ -37,11 +36,13 @@ _EXTRA = frozenset("123")
 
 _QUANTITIES = word_set(
     "sum product difference quotient remainder maximum minimum greatest least median mode mean area perimeter volume "
-    "radius diameter average somme produit reste suma producto resto somma prodotto summe produkt rest сумма произведение "
+    "radius diameter average somme produit reste suma producto resto somma prodotto summe produkt rest сумма "
+    "произведение "
     "остаток 和 积 商 差"
 )
 _GENERAL = _QUANTITIES | word_set(
-    "length distance measure size longueur largo longitud lunghezza lange laenge abstand distance distancia distanza длина "
+    "length distance measure size longueur largo longitud lunghezza lange laenge abstand distance distancia distanza "
+    "длина "
     "longest"
 )
 """What is asked of many things: of which one tells."""
@@ -50,10 +51,10 @@ _WRITTEN = word_set("sum product difference quotient")
 """What a formula says itself."""
 
 _OPERATIONS = _QUANTITIES | word_set("times divided added subtracted plus minus even odd prime positive negative")
-_KNOWN = word_set("these those the all its their his her ces les diese diesen die der estos estas los las questi queste")
-_NOT = word_set(
-    "not no without neither nor never non pas sans aucun sin ningun senza nessuno nicht ohne kein не без"
+_KNOWN = word_set(
+    "these those the all its their his her ces les diese diesen die der estos estas los las questi queste"
 )
+_NOT = word_set("not no without neither nor never non pas sans aucun sin ningun senza nessuno nicht ohne kein не без")
 _NOT_HAN = frozenset("不没無无未非")
 
 
@@ -73,7 +74,7 @@ def reworded(here: Likeness, there: Likeness) -> bool:
     if run_alike(here, there) > MOST_ALIKE:
         return False
     pair = _Pair(here, there)
-    return pair.words_agree() and not pair.opposed() and not pair.exchanged() and pair.asks_alike()
+    return pair.words_agree() and not pair.denies() and not pair.exchanged() and pair.asks_alike()
 
 
 def comparable(here: Likeness, there: Likeness) -> bool:
@@ -98,9 +99,7 @@ def _computed(*texts: Likeness) -> set[str]:
 def _counts_again(text: Likeness, number: str) -> bool:
     """Whether a number counts only what is known: "these two countries"."""
     running = text.running
-    return all(
-        place > 0 and running[place - 1] in _KNOWN for place, token in enumerate(running) if token == number
-    )
+    return all(place > 0 and running[place - 1] in _KNOWN for place, token in enumerate(running) if token == number)
 
 
 def large_figures(text: Likeness) -> tuple[str, ...]:
@@ -189,12 +188,10 @@ class _Pair:
             return common >= _LEAST_OF_LONGER * few and common >= _LEAST_OF_FORMAL * many
         return common >= _LEAST_OF_SHORTER * few and common >= _LEAST_OF_LONGER * many
 
-    def opposed(self) -> bool:
-        """Whether one says the opposite of what the other says, or denies more."""
+    def denies(self) -> bool:
+        """Whether one denies more than the other, which no sign of a formula says."""
         mine, theirs = (Counter(item for clause in clauses for item in clause) for clauses in (self.mine, self.theirs))
-        if self._denials(mine) != self._denials(theirs) and self.here.formulas == self.there.formulas:
-            return True
-        return opposed(self.here, self.there)
+        return self._denials(mine) != self._denials(theirs) and self.here.formulas == self.there.formulas
 
     @staticmethod
     def _denials(words: Mapping[str, int]) -> int:

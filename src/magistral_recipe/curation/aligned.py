@@ -117,11 +117,13 @@ class Alignment:
                 self.left += [*theirs[a:b], *mine[c:d]]
 
     def _usual(self) -> dict[str, str]:
-        """What stands most often for each word."""
-        many = Counter(self.pairs)
+        """What stands most often for each word, one for one."""
         found: dict[str, str] = {}
-        for (old, new), _ in many.most_common():
-            found.setdefault(old, new)
+        taken: set[str] = set()
+        for (old, new), _ in Counter(self.pairs).most_common():
+            if old not in found and new not in taken:
+                found[old] = new
+                taken.add(new)
         return found
 
     def changed(self) -> list[tuple[str, str]]:

@@ -23,7 +23,7 @@ MARBLES = (
 )
 AGES = "Паша старше Лены на 6 лет, а вместе им 40 лет. Сколько лет Паше?"
 FRUIT = "一家水果店上午卖出苹果36箱，下午比上午多卖出14箱，每箱苹果45元。这天一共卖了多少元？"
-ROSES = "花屋さんでバラ3本とユリ2本を買うと1100円です。ユリ1本は250円です。バラ1本は何円ですか。"
+ROSES = "パン屋さんでクッキー3本とドーナツ2本を買うと1100円です。ドーナツ1本は250円です。クッキー1本は何円ですか。"
 TICKETS = (
     "Rosa's train ticket costs 14 dollars more than her bus ticket. Together they cost 52 dollars. How much is the bus "
     "ticket?"
@@ -139,7 +139,10 @@ OTHER = {
     "older, younger, Russian": (AGES, AGES.replace("старше", "младше")),
     "of whom, Russian": (AGES, AGES.replace("лет Паше", "лет Лене")),
     "less for more, Chinese": (FRUIT, FRUIT.replace("多卖", "少卖")),
-    "exchanged things, Japanese": (ROSES, ROSES.replace("ユリ1", "x").replace("バラ1", "ユリ1").replace("x", "バラ1")),
+    "exchanged things, Japanese": (
+        ROSES,
+        ROSES.replace("ドーナツ1", "x").replace("クッキー1", "ドーナツ1").replace("x", "クッキー1"),
+    ),
     "first, then": (
         MARBLES,
         "Lucía tiene 48 canicas. Compra 15 más y luego regala la cuarta parte a su hermano. ¿Cuántas canicas tiene "

@@ -41,7 +41,7 @@ _AHEAD = re.compile(
     r"(?:year|month|week|day|an|año|ann|mes|jahr|monat|лет|год)|(\d+)年[后後]",
     re.IGNORECASE,
 )
-_ROW = re.compile(r"-?\d+(?: and -?\d+)+(?=;| ;)")
+_ROW = re.compile(r"-?\d+(?:(?: and)? -?\d+)+(?= ?;)")
 _EACH = word_set("each cada chaque ogni jeweils каждый 每")
 _SIDE = 2
 _MOST_MORE = 4

@@ -14,7 +14,6 @@ from magistral_recipe.curation.deciding import ENGLISH, GERMAN, folded, word_set
 
 _OTHERS = word_set(
     "le la les des du est une dans combien quel quelle pour sur el los las del una cuantos cuantas cual si tiene hay "
-    "os um uma dos das ao quantos quantas com por seu sua "
     "il lo gli della che una quanti quante di и в на что если сколько при он она у за на"
 )
 _WORD = re.compile(r"[^\W\d_]+")

@@ -38,7 +38,8 @@ from magistral_recipe.curation.rewording import AND, listed
 from magistral_recipe.curation.stems import alike, stem
 
 _TOKEN = re.compile(
-    r"\d+(?:[.,]\d+)*|[\u30a0-\u30ff]+|[\u3040-\u309f\u3400-\u9fff]|[^\W\d_]+|[+/^=<>≤≥≠×√|!%]|(?<![^\W\d_]{2})(?<![ -]t)-|-(?![^\W\d_])|"
+    r"\d+(?:[.,]\d+)*|[\u30a0-\u30ff]+|[\u3040-\u309f\u3400-\u9fff]|[^\W\d_]+|[+/^=<>≤≥≠×√|!%]|"
+    r"(?<![^\W\d_]{2})(?<![ -]t)-|-(?![^\W\d_])|"
     r"(?<=\d):(?=\d)"
 )
 _ARTICLES = word_set(

@@ -62,7 +62,12 @@ _ELSEWHERE = word_set(
 DECISIVE = _DECISIVE | _ELSEWHERE
 """Words that turn a problem into another one."""
 
-ONLY_ELSEWHERE = frozenset(word for word in _ELSEWHERE - _DECISIVE if word.isascii())
+_COMPARE_ELSEWHERE = word_set(
+    "alter jünger größer kleiner länger kürzer schwerer leichter schneller langsamer höher niedriger breiter schmaler "
+    "teurer billiger günstiger früher später mayor menor maggiore minore maior больше меньше старше младше моложе "
+    "выше ниже длиннее короче дороже дешевле тяжелее легче быстрее медленнее шире уже раньше позже"
+)
+ONLY_ELSEWHERE = frozenset(word for word in (_ELSEWHERE | _COMPARE_ELSEWHERE) - _DECISIVE if word.isascii())
 """Those that decide nothing in an English text: a pair is no even number."""
 
 WEAK = word_set(
@@ -86,6 +91,8 @@ SAME_WORD = {
     "every": "each", "per": "each", "any": "each", "chacun": "chaque", "chacune": "chaque", "jede": "jeder",
     "jedes": "jeder", "jeden": "jeder", "jedem": "jeder", "fewest": "fewer", "smallest": "least", "minimal": "minimum",
     "maximal": "maximum", "min": "minimum", "max": "maximum", "largest": "greatest", "never": "no", "none": "no",
+    "divide": "divided", "divides": "divided", "dividing": "divided", "division": "divided",
+    "adding": "added", "subtracting": "subtracted",
     "multiplied": "times", "multiply": "times", "%": "percent", "keine": "kein", "keinen": "kein",
 }  # fmt: skip
 """Deciding words that say the same."""
@@ -152,6 +159,9 @@ NEUTRAL_IN = {
         "donc car ni puis ensuite alors pendant jusque avec par "
         "pour sans chez vers entre elle lui on nous vous "
         "ils elles leur leurs cela ça ceci celui celle ceux même "
+        "avere avevano aveva aveva averne averla avendo essere stato stata stati state era erano fosse dopo-averne "
+        "aver "
+        "habia habian haber habiendo siendo ayant avaient auront aura avra avranno "
         "aussi ainsi lorsque lorsqu quand comme où dont se s "
         "qu ne a-t-il t avoir être avait été était rapport pero "
         "o u sino pues porque cuando mientras con por para sin "
@@ -205,7 +215,7 @@ _COMPARATIVES = word_set(
     "narrower deeper thicker thinner cheaper richer poorer farther further nearer closer later earlier greater "
     "stronger weaker hotter colder warmer cooler"
 )
-COMPARES = _COMPARATIVES | frozenset(word.removesuffix("er") + "est" for word in _COMPARATIVES)
+COMPARES = _COMPARATIVES | frozenset(word.removesuffix("er") + "est" for word in _COMPARATIVES) | _COMPARE_ELSEWHERE
 """Words that compare, which stand behind a number like the things that are counted."""
 
 MANY = word_set("many viele combien cuántas cuántos quante quanti сколько 几")

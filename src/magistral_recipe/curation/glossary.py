@@ -6,10 +6,10 @@ in the other: such a pair is taken for name of the same thing unless one of the 
 
 from __future__ import annotations
 
-from functools import cache
+from functools import cache, lru_cache
 
-from magistral_recipe.curation.deciding import ASKS, COMPARES, DECISIVE, UNITS, word_set
-from magistral_recipe.curation.stems import stem
+from magistral_recipe.curation.deciding import ASKS, COMPARES, DECISIVE, ONLY_ELSEWHERE, UNITS, word_set
+from magistral_recipe.curation.stems import begins_alike, stem
 
 _SHAPES = word_set(
     "circle circles triangle triangles square squares rectangle rectangles rhombus parallelogram trapezoid trapezium "
@@ -99,10 +99,45 @@ _ORDINALS = word_set(
     "dritter vierte vierten fünfte fünften deuxième troisième quatrième cinquième segundo segunda tercero tercera "
     "tercer cuarto secondo seconda terzo terza quarto второй вторая второго третий третья третьего четвертый"
 )
-STRICT = (
-    CALENDAR | _ORDINALS | _SHAPES | _NUMBERS | _ALGEBRA | _CHANCE | _CHANGE | DECISIVE | UNITS | COMPARES | UNSPACED
-)
+_FIXED = _ORDINALS | _SHAPES | _NUMBERS | _ALGEBRA | DECISIVE | UNITS | COMPARES
+STRICT = CALENDAR | _FIXED | _CHANCE | _CHANGE | UNSPACED
 """Words that are no mere name of a person or thing."""
+
+DOINGS = (
+    (_CHANCE | _CHANGE)
+    - _FIXED
+    - word_set(
+        "with without at least most exactly any all none both neither either some only same different on off in out up "
+        "down "
+        "into onto over under before after ago later earlier last next previous final initial original net gross "
+        "simple "
+        "compound profit loss discount tax including excluding include exclude includes excludes except other rest "
+        "remaining remainder alone together separately whole full empty per entire once forward backward forwards "
+        "backwards "
+        "left right replacement fair biased unfair"
+    )
+)
+"""What people do, and what happens: who tells a whole story anew, of a shop for a school, tells other doings too."""
+
+HOMONYMS = word_set(
+    "stop stops row rows column columns drain drains union unions ring rings field fields group groups set sets table "
+    "tables leg legs head heads tail tails face faces side sides point points line lines base bases order orders unit "
+    "units cone cones cube cubes pyramid pyramids plane planes term terms root roots tip tips center centers centre "
+    "centres segment segments netting outing outings inning innings opening openings lock locks image images edge "
+    "edges "
+    "series block blocks cylinder cylinders arrangement arrangements child son morning afternoon evening night half "
+    "halves quarter quarters score scores current currents fair prima primas primo primos seite seiten punkt punkte "
+    "tafel serie point points cote cotes punto puntos "
+    "punti lado lados lato lati cifra сторона точка "
+)
+"""Words that are things of everyday life as well, and then may be other things."""
+
+COUNTERPARTS = word_set(
+    "column columns head heads tail tails half halves quarter quarters point points line lines side sides edge edges "
+    "face "
+    "faces leg legs base bases segment segments center centers centre centres"
+)
+"""Of these none is said for another one of `HOMONYMS`."""
 
 COLOURS = word_set(
     "red blue green yellow white black brown orange purple pink grey gray violet silver gold golden beige turquoise "
@@ -125,6 +160,37 @@ TITLES = word_set(
 """What stands in front of a name, and is part of it."""
 
 
+@lru_cache(maxsize=65536)
+def is_strict(word: str, language: str) -> bool:
+    """Say whether a folded word is one of `STRICT`, or a form of one; a weekday or month is a name here.
+
+    Args:
+        word: as a text of the language has it.
+        language: as `stems.language_of` tells it.
+
+    Returns:
+        Whether it can be no other word for a person or thing.
+    """
+    forms = _strict_forms(language).get(stem(word, language), ())
+    return any(_is_form(word, other) for other in forms)
+
+
+@cache
+def _strict_forms(language: str) -> dict[str, list[str]]:
+    forms: dict[str, list[str]] = {}
+    for word in (STRICT - ONLY_ELSEWHERE if language == "en" else STRICT) - CALENDAR:
+        forms.setdefault(stem(word, language), []).append(word)
+    return forms
+
+
+def _is_form(word: str, other: str) -> bool:
+    """Whether two words of one stem differ in no more than an ending: "menuisier" is none of "meno"."""
+    return max(len(word), len(other)) - begins_alike(word, other) <= _LONGEST_ENDING
+
+
+_LONGEST_ENDING = 4
+
+
 @cache
 def stems_of(words: frozenset[str], language: str) -> frozenset[str]:
     """Words as they stand in texts of a language, as `stems.language_of` tells it."""
@@ -134,4 +200,9 @@ def stems_of(words: frozenset[str], language: str) -> frozenset[str]:
 @cache
 def asks_in(language: str) -> frozenset[str]:
     """Words that ask, as they are and as they stand in texts of a language."""
-    return ASKS | stems_of(ASKS, language)
+    asks = ASKS - _GERMAN_ASKS if language == "en" else ASKS
+    return asks | stems_of(asks, language)
+
+
+_GERMAN_ASKS = word_set("was wie")
+"""What asks in German, and tells in English."""

@@ -11,11 +11,13 @@ from collections import Counter
 from dataclasses import dataclass
 
 from magistral_recipe.curation.clauses import Item, is_content
+from magistral_recipe.curation.converse import opposed
 from magistral_recipe.curation.deciding import DECISIVE, word_set
 from magistral_recipe.curation.formulas import shape
 from magistral_recipe.curation.glossary import asks_in
 from magistral_recipe.curation.likeness import Likeness
 from magistral_recipe.curation.marks import VARIABLE
+from magistral_recipe.curation.moved import moved, reordered
 from magistral_recipe.curation.rewording import MOST_ALIKE, run_alike
 from magistral_recipe.curation.stems import alike
 
@@ -24,6 +26,10 @@ _START = word_set("begin start starting originally initially beginning initial o
 _END = word_set(
     "now left remain remaining final finally end ubrig jetzt maintenant reste ahora queda quedan ora rimane"
 )
+_TOGETHER = word_set("together altogether ensemble juntos juntas insieme zusammen gemeinsam вместе 共 合")
+_OF_MORE = 2
+"""So many words more ask of others as well."""
+
 _FEW = frozenset("0123")
 """Numbers that a question may have more: "the two", "of the three"."""
 
@@ -38,13 +44,15 @@ def differs(here: Likeness, there: Likeness) -> bool:
     Returns:
         Whether a pair of numbers is turned round, or another thing is asked of one story.
     """
-    if _pairs_turned(here, there):
+    if opposed(here, there) or _pairs_turned(here, there) or reordered(here, there):
         return True
     mine, theirs = _split(here), _split(there)
     if _asked_otherwise(mine, theirs):
         return True
     if run_alike(here, there) <= MOST_ALIKE:
         return False
+    if moved(here, there):
+        return True
     return _counted_otherwise(here, there, mine, theirs) or _named_instead(here, there) or _named_instead(there, here)
 
 
@@ -123,6 +131,13 @@ def _asked_otherwise(mine: _Split, theirs: _Split) -> bool:
     if mine.story != theirs.story or not mine.story:
         return False
     more, less = mine.question.keys() - theirs.question.keys(), theirs.question.keys() - mine.question.keys()
+    if _TOGETHER.isdisjoint(mine.small) != _TOGETHER.isdisjoint(theirs.small) and _more(mine, theirs) >= _OF_MORE:
+        return True
     new = {word for word in more if not any(alike(word, other) for other in less)}
     gone = {word for word in less if not any(alike(word, other) for other in more)}
     return bool(new) and bool(gone)
+
+
+def _more(mine: _Split, theirs: _Split) -> int:
+    """How many words one question has more than the other."""
+    return abs(mine.question.total() - theirs.question.total())

@@ -8,6 +8,7 @@ one is mostly a small change of it, so texts that run alike for long are never j
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from difflib import SequenceMatcher
@@ -15,8 +16,8 @@ from itertools import combinations
 
 from magistral_recipe.curation.clauses import is_content
 from magistral_recipe.curation.deciding import DECISIVE, word_set
-from magistral_recipe.curation.formulas import Tree, leaves, rebuilt
-from magistral_recipe.curation.glossary import asks_in, stems_of
+from magistral_recipe.curation.formulas import Tree, leaves, rebuilt, shape
+from magistral_recipe.curation.glossary import asks_in
 from magistral_recipe.curation.likeness import Likeness
 from magistral_recipe.curation.stems import other_forms
 
@@ -27,50 +28,34 @@ _LEAST_EVIDENCE, _FORMULA_LEAVES = 3, 3
 _LEAST_OF_SHORTER, _LEAST_OF_LONGER, _LEAST_OF_FORMAL, _LEAST_ALONE = 0.7, 0.55, 0.4, 0.85
 _MOST_WORDS = 1000
 _REACH = 6
+_WAYS, _WAY = word_set("on off in out up down into onto away back"), 3
+"""Which way something goes, which tells more of a number than any other word behind it: "9 get off"."""
+
 _EXTRA = frozenset("123")
 """Numbers that a text may have more: "each of the three"."""
 
 _QUANTITIES = word_set(
     "sum product difference quotient remainder maximum minimum greatest least median mode mean area perimeter volume "
-    "radius diameter somme produit reste suma producto resto somma prodotto summe produkt rest сумма произведение "
+    "radius diameter average somme produit reste suma producto resto somma prodotto summe produkt rest сумма "
+    "произведение "
     "остаток 和 积 商 差"
 )
-_NOT = word_set(
-    "not no without neither nor never except non pas sans aucun sin ningun senza nessuno nicht ohne kein не без"
+_GENERAL = _QUANTITIES | word_set(
+    "length distance measure size longueur largo longitud lunghezza lange laenge abstand distance distancia distanza "
+    "длина "
+    "longest"
 )
+"""What is asked of many things: of which one tells."""
+
+_WRITTEN = word_set("sum product difference quotient")
+"""What a formula says itself."""
+
+_OPERATIONS = _QUANTITIES | word_set("times divided added subtracted plus minus even odd prime positive negative")
+_KNOWN = word_set(
+    "these those the all its their his her ces les diese diesen die der estos estas los las questi queste"
+)
+_NOT = word_set("not no without neither nor never non pas sans aucun sin ningun senza nessuno nicht ohne kein не без")
 _NOT_HAN = frozenset("不没無无未非")
-_OPPOSITES = tuple(
-    (word_set(one), word_set(other))
-    for one, other in (
-        ("more greater larger older taller heavier longer higher", "less fewer smaller younger shorter lighter lower"),
-        ("maximum greatest most", "minimum least"),
-        ("sum total together", "difference product quotient"),
-        ("even", "odd"),
-        ("positive", "negative"),
-        ("area", "perimeter volume circumference"),
-        ("increase increased", "decrease decreased"),
-        ("add added", "subtract subtracted"),
-        ("inscribed", "circumscribed"),
-        ("first", "last"),
-        ("before", "after"),
-        ("inside inner", "outside outer"),
-        ("left", "right"),
-        ("parallel", "perpendicular"),
-        ("radius", "diameter"),
-        ("maximo maximum", "minimo minimum"),
-        ("mehr", "weniger"),
-        ("plus", "moins"),
-        ("summe", "differenz produkt"),
-        ("somme", "difference produit"),
-        ("suma", "diferencia producto"),
-        ("somma", "differenza prodotto"),
-        ("сумма", "разность произведение"),
-        ("больше", "меньше"),
-        ("多", "少"),
-        ("大", "小"),
-        ("和", "差 积"),
-    )
-)
 
 
 def reworded(here: Likeness, there: Likeness) -> bool:
@@ -89,7 +74,7 @@ def reworded(here: Likeness, there: Likeness) -> bool:
     if run_alike(here, there) > MOST_ALIKE:
         return False
     pair = _Pair(here, there)
-    return pair.words_agree() and not pair.opposed() and not pair.exchanged() and pair.asks_alike()
+    return pair.words_agree() and not pair.denies() and not pair.exchanged() and pair.asks_alike()
 
 
 def comparable(here: Likeness, there: Likeness) -> bool:
@@ -98,7 +83,23 @@ def comparable(here: Likeness, there: Likeness) -> bool:
     if not there.items or max(sizes) > _MOST_WORDS:
         return False
     mine, theirs = set(here.figures), set(there.figures)
-    return mine >= theirs and mine - theirs <= _EXTRA and not _built_anew(here, there)
+    if not (mine - theirs <= _EXTRA and theirs - mine <= _EXTRA):
+        return False
+    if not all(_counts_again(there, number) for number in theirs - mine) or (mine ^ theirs) & _computed(here, there):
+        return False
+    return not (_built_anew(here, there) or _lettered_otherwise(here, there))
+
+
+def _computed(*texts: Likeness) -> set[str]:
+    """The numbers that stand beside letters in a formula: those are no words."""
+    trees = (tree for text in texts for tree in text.formulas if any(leaves(tree, "v")))
+    return {number for tree in trees for number in leaves(tree, "n")}
+
+
+def _counts_again(text: Likeness, number: str) -> bool:
+    """Whether a number counts only what is known: "these two countries"."""
+    running = text.running
+    return all(place > 0 and running[place - 1] in _KNOWN for place, token in enumerate(running) if token == number)
 
 
 def large_figures(text: Likeness) -> tuple[str, ...]:
@@ -126,6 +127,25 @@ def _built_anew(here: Likeness, there: Likeness) -> bool:
     return bool(_contents(mine) & _contents(theirs))
 
 
+def _lettered_otherwise(here: Likeness, there: Likeness) -> bool:
+    """Whether the formulas are built alike, of the same letters, which stand in other places."""
+    mine, theirs = list(here.formulas - there.formulas), list(there.formulas - here.formulas)
+    if not mine or Counter(map(shape, mine)) != Counter(map(shape, theirs)):
+        return False
+    letters = [{letter for tree in trees for letter in leaves(tree, "v")} for trees in (mine, theirs)]
+    return letters[0] == letters[1]
+
+
+def _formal_likeness(here: Likeness, there: Likeness) -> float:
+    """Share of the signs, numbers and letters of both texts' formulas that they have in common; 1 without formulas."""
+    mine, theirs = (Counter(_SIGN.findall(repr(sorted(map(shape, text.formulas))))) for text in (here, there))
+    return (mine & theirs).total() / max(mine.total(), theirs.total(), 1) if mine or theirs else 1.0
+
+
+_SIGN = re.compile(r"'([^']+)'")
+_FEW_WORDS, _LEAST_FORMAL = 4, 0.6
+
+
 def _contents(trees: frozenset[Tree]) -> set[Tree]:
     """What formulas are made of: their letters and numbers, and how they are built whatever the numbers."""
     found: set[Tree] = set()
@@ -150,31 +170,28 @@ class _Pair:
     def words_agree(self) -> bool:
         """Whether most words of each stand in the other."""
         mine, theirs = (
-            {item for clause in clauses for item in clause if is_content(item)} for clauses in (self.mine, self.theirs)
+            {item for clause in clauses for item in clause if is_content(item) or item in _OPERATIONS}
+            for clauses in (self.mine, self.theirs)
         )
         few, many = sorted((len(mine), len(theirs)))
         common = len(mine & theirs)
+        if few < _FEW_WORDS and _formal_likeness(self.here, self.there) < _LEAST_FORMAL:
+            return False
         if not few:
             return not many
         told = evidence(self.there)
         if told < _LEAST_EVIDENCE:
             return common >= _LEAST_ALONE * few and common >= _LEAST_OF_SHORTER * many
+        formal = self.there.formulas and self.here.formulas == self.there.formulas
+        common += bool(formal)  # a formula that is the same tells more than one word
         if told >= 2 * _LEAST_EVIDENCE:
             return common >= _LEAST_OF_LONGER * few and common >= _LEAST_OF_FORMAL * many
         return common >= _LEAST_OF_SHORTER * few and common >= _LEAST_OF_LONGER * many
 
-    def opposed(self) -> bool:
-        """Whether one says the opposite of what the other says, or denies more."""
+    def denies(self) -> bool:
+        """Whether one denies more than the other, which no sign of a formula says."""
         mine, theirs = (Counter(item for clause in clauses for item in clause) for clauses in (self.mine, self.theirs))
-        if self._denials(mine) != self._denials(theirs) and self.here.formulas == self.there.formulas:
-            return True
-        only = mine.keys() - theirs.keys(), theirs.keys() - mine.keys()
-        language = self.here.parts.language
-        return any(
-            (stems_of(one, language) | one) & only[side] and (stems_of(other, language) | other) & only[1 - side]
-            for one, other in _OPPOSITES
-            for side in (0, 1)
-        )
+        return self._denials(mine) != self._denials(theirs) and self.here.formulas == self.there.formulas
 
     @staticmethod
     def _denials(words: Mapping[str, int]) -> int:
@@ -204,10 +221,21 @@ class _Pair:
         asks = asks_in(self.here.parts.language)
         mine, theirs = _asked(self.mine, asks), _asked(self.theirs, asks)
         said = {item for clause in self.mine for item in clause}, {item for clause in self.theirs for item in clause}
+        same = self.here.formulas and self.here.formulas == self.there.formulas
+        new = _QUANTITIES - _WRITTEN if same else _QUANTITIES
         for asked, elsewhere in ((mine, said[1]), (theirs, said[0])):
-            if any(word in _QUANTITIES and word not in elsewhere for each in asked for word in each[:_NARROW]):
+            if any(word in new and word not in elsewhere for each in asked for word in each[:_NARROW]):
                 return False
-        return not mine or not theirs or (_overlap(mine, theirs) and _overlap(theirs, mine))
+        if not mine or not theirs:
+            return True
+        found = _overlap(mine, theirs), _overlap(theirs, mine)
+        if not any(found):
+            return False
+        # Of "their sum" nothing more is told; and words that the other text has not at all may ask for the same.
+        return all(found) or not (
+            (_first(mine) - _GENERAL and _first(theirs) - _GENERAL)
+            and (_first(theirs) & said[0] if found[0] else _first(mine) & said[1])
+        )
 
 
 _CLEARLY, _WEIGHT = 1.0, 60
@@ -226,7 +254,7 @@ def _beside(clauses: Sequence[Sequence[str]]) -> dict[str, Counter[str]]:
         (item, number)
         for number, clause in enumerate(clauses)
         for item in clause
-        if is_content(item) or item in DECISIVE or _is_figure(item)
+        if is_content(item) or item in DECISIVE or item in _WAYS or _is_figure(item)
     ]
     for place, (item, clause) in enumerate(flat):
         if not _is_figure(item):
@@ -238,6 +266,12 @@ def _beside(clauses: Sequence[Sequence[str]]) -> dict[str, Counter[str]]:
                 near[word] = max(near[word], _WEIGHT // (abs(at - place) * (1 if other == clause else 2)))
         if place + 1 < len(flat) and flat[place + 1][1] == clause:
             near[f"of {flat[place + 1][0]}"] = _WEIGHT
+        for word, other in flat[place + 1 : place + 1 + _REACH // 2]:
+            if _is_figure(word) or other != clause:
+                break
+            if word in _WAYS:
+                near[f"way {word}"] = _WAY * _WEIGHT
+                break
     return found
 
 
@@ -252,13 +286,14 @@ def listed(running: Sequence[str]) -> set[tuple[str, str]]:
     for token in (*running, ""):
         if token[:1].isdigit():
             run.append(token)
-        elif token not in _AND:
+        elif token not in AND:
             found.update((one, other) for one in run[:_LONGEST_LIST] for other in run[:_LONGEST_LIST])
             run = []
     return found
 
 
-_AND = word_set("and or et ou y o e und oder и или 和 与 或")
+_LETTER = re.compile(r"'(@.)'")
+AND = word_set("and or et ou y o e und oder и или 和 与 或")
 _LONGEST_LIST = 12
 
 
@@ -274,10 +309,22 @@ def _asked(clauses: Sequence[Sequence[str]], asks: frozenset[str]) -> list[list[
 
 
 def _overlap(narrow: list[list[str]], wide: list[list[str]]) -> bool:
-    return bool({word for each in narrow for word in each[:_NARROW]} & {word for each in wide for word in each[:_WIDE]})
+    return bool(_first(narrow) & {word for each in wide for word in each[:_WIDE]})
+
+
+def _first(asked: list[list[str]]) -> set[str]:
+    """The first words, or letters, that are asked for and tell one question from another; else what many ask for."""
+    found: set[str] = set()
+    for each in asked:
+        telling = [word for word in each[:_WIDE] if word not in _GENERAL]
+        words = [word for word in telling if is_content(word) == is_content(telling[0])]
+        found.update((words or each)[:_NARROW])
+    return found
 
 
 def _telling(items: Sequence[str]) -> Iterator[str]:
     for item in items:
+        if item[0] == "(":
+            yield from _LETTER.findall(item)
         if is_content(item) or item[0] in "@(" or item in _QUANTITIES:
             yield item

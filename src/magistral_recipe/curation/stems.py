@@ -96,13 +96,19 @@ def _english(word: str) -> str:
     return word[:-1] if word.endswith("ll") else word  # "rolled" is "roled" in American
 
 
-def alike(one: str, other: str) -> bool:
-    """Whether two stems are forms of one word: "remov", "removal"."""
-    longest, shared = max(len(one), len(other)), 0
+def begins_alike(one: str, other: str) -> int:
+    """Count the first letters that two words have in common."""
+    shared = 0
     for a, b in zip(one, other, strict=False):
         if a != b:
             break
         shared += 1
+    return shared
+
+
+def alike(one: str, other: str) -> bool:
+    """Whether two stems are forms of one word: "remov", "removal"."""
+    longest, shared = max(len(one), len(other)), begins_alike(one, other)
     return shared >= 4 and shared >= 0.6 * longest and longest - shared <= 4
 
 

@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from typing import Generic, Literal, Protocol, TypeVar
 
 from magistral_recipe.data.instructions import problem_parts
+from magistral_recipe.data.quoted import quoted_sentences
 
 
 class Posed(Protocol):
@@ -175,8 +176,9 @@ class OverlapIndex:
         # A text of signs that all were dropped equals nothing.
         if tokens and (twin := self.texts.get(tuple(tokens))) is not None:
             return Overlap(number, twin, "exact", self.sizes[twin], 1.0, " ".join(tokens[: self.ngram]))
-        if (contained := self._contained(number, sentences)) is not None:
-            return contained
+        for posed in (sentences, _split(quoted_sentences(text))):
+            if (contained := self._contained(number, posed)) is not None:
+                return contained
         common = sorted(gram for gram in _ngrams(tokens, self.ngram) if gram in self.holders)
         shared = Counter(holder for gram in common for holder in self.holders[gram])
         if not shared:
@@ -217,7 +219,11 @@ _COUNTS = re.compile(r"\d|[^\w\s]")
 
 def _sentences(text: str) -> list[list[str]]:
     """The words of each sentence that poses the problem."""
-    return [found for part in problem_parts(text) if (found := words(part))]
+    return _split(problem_parts(text))
+
+
+def _split(parts: Iterable[str]) -> list[list[str]]:
+    return [found for part in parts if (found := words(part))]
 
 
 def _joined(sentences: Iterable[Sequence[str]]) -> list[str]:

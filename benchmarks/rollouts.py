@@ -109,6 +109,7 @@ def measure(options: argparse.Namespace) -> list[dict[str, Any]]:
             torch.cuda.reset_peak_memory_stats()
         samplers = {name: KINDS[name](model, Drawing(), token_budget=options.token_budget) for name in names}
         first = {name: round_of(sampler, asked, limits, 0) for name, sampler in samplers.items()}
+        captures = {name: sampler.figures.get("sampling/captures", 0.0) for name, sampler in samplers.items()}
         taken: dict[str, list[tuple[float, float]]] = {name: [] for name in names}
         for repeat in range(1, options.repeats + 1):
             for name, sampler in samplers.items():
@@ -128,6 +129,7 @@ def measure(options: argparse.Namespace) -> list[dict[str, Any]]:
                     "processor_seconds": round(processor, 2),
                     "useful_tokens_per_second": round(useful / seconds, 1),
                     "samples_per_second": round(options.rows / seconds, 2),
+                    "captures_in_first_round": captures[name],
                     "captures_in_last_round": sampler.figures.get("sampling/captures", 0.0),
                     "peak_gib": round(peak_gib(options.device), 2),
                 }

@@ -5,12 +5,15 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import threading
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
-from gpu_check import stage, supervisor
-from gpu_check.bench import GIB, Bench, Peak
+from gpu_check import bench as benches
+from gpu_check import stage, supervisor, worker
+from gpu_check.bench import GIB, Bench, Peak, unsuited
 from gpu_check.outcome import Findings, Outcome, Row, State, counts, exit_code, table
 from gpu_check.rounding import beyond_rounding
 from gpu_check.sections import SECTIONS, Section, chosen
@@ -128,14 +131,58 @@ def test_the_cap_holds_what_pytorch_may_take_and_a_peak_leaves_out_what_others_h
         card.used, card.allocated = 22.5 * GIB, 8 * GIB
     assert peak.device / GIB == pytest.approx(22.5 - 9.9)
     assert peak.allocated == 8 * GIB
+    assert peak.left == 0  # the context alone was there
+
+
+def test_what_earlier_sections_left_is_told_apart(tmp_path, monkeypatch):
+    card = Card(monkeypatch)
+    bench = Bench(tmp_path, 24.0)
+    assert bench.gpu
+    card.used = 12 * GIB
+    with bench.peak() as peak:
+        card.used = 15 * GIB
+    assert peak.left / GIB == pytest.approx(12 - 9.9 - 0.6)
+    assert peak.device / GIB == pytest.approx(15 - 9.9)
+
+
+def test_the_thread_that_samples_says_that_its_calls_have_nothing_to_do_with_a_capture(tmp_path, monkeypatch):
+    told = []
+
+    def exchange(mode):
+        told.append((threading.current_thread() is threading.main_thread(), mode._obj.value))
+
+    driver = SimpleNamespace(cuThreadExchangeStreamCaptureMode=exchange)
+    monkeypatch.setattr(benches.ctypes, "CDLL", lambda name: driver)
+    Card(monkeypatch)
+    with Bench(tmp_path, 24.0).peak():
+        pass
+    assert told == [(False, 2)]
+
+
+def test_a_command_that_fails_is_told_with_its_last_line(tmp_path):
+    (tmp_path / "log.txt").write_text("before\n  no room for the cache\n\n")  # where the worker's output goes
+    with pytest.raises(RuntimeError, match="ended with exit code 3: no room for the cache"):
+        Bench(tmp_path, 24.0).python(["-c", "raise SystemExit(3)"])
+
+
+def test_what_fails_beside_another_version_of_a_package_is_skipped_by_its_name(tmp_path, monkeypatch):
+    assert unsuited() is None
+    bench = Bench(tmp_path, 24.0, self_test=True)
+    monkeypatch.setattr(benches, "version_of", {"transformers": "5.17.0", "trl": "1.16.0", "torch": "2.11.0+cu130"}.get)
+    for name, state in (("breaks_a_mark", State.SKIPPED), ("raises", State.SKIPPED), ("passes", State.PASSED)):
+        outcome = worker.attempt(bench, f"gpu_sections:{name}")
+        assert outcome.state is state
+    assert worker.attempt(bench, "gpu_sections:raises").line == (
+        "transformers 5.17.0 is installed, and <6,>=5.19 is asked for; with it: ValueError: no such thing"
+    )
 
 
 @pytest.mark.parametrize(
     ("device", "allocated", "needed", "broken"),
     [
-        (20.0, 15.0, 19.0, ""),
+        (21.8, 15.0, 19.0, ""),  # 1 GiB of it was left by others
         (24.1, 15.0, 23.0, "the device held 24.10 GiB"),
-        (21.0, 15.0, 19.0, "19.00 GiB foretold for the device"),
+        (22.5, 15.0, 19.0, "19.00 GiB foretold for the device"),
         (20.0, 16.6, 19.0, "allocated 16.60 GiB of 15.00 estimated"),
         (20.0, 15.0, None, "check has no plan for it"),
     ],
@@ -144,7 +191,7 @@ def test_a_stages_memory_is_held_to_the_cap_and_to_the_plan(tmp_path, monkeypatc
     Card(monkeypatch)
     estimated = None if needed is None else 15 * GIB
     ran = stage.StageRun(
-        tmp_path, [], [], Peak(int(device * GIB), int(allocated * GIB)), estimated, needed and needed * GIB
+        tmp_path, [], [], Peak(int(device * GIB), int(allocated * GIB), GIB), estimated, needed and needed * GIB
     )
     found = Findings()
     stage.judge_memory(Bench(tmp_path, 24.0), found, ran)

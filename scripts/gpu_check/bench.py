@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import gc
 import importlib.util
 import os
@@ -10,13 +11,14 @@ import platform
 import subprocess
 import sys
 import threading
+import tomllib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from gpu_check.outcome import MissingPieceError
-from magistral_recipe.machine import GIB, versions
+from gpu_check.outcome import LOG, MissingPieceError, last_line
+from magistral_recipe.machine import GIB, version_of, version_suits, versions
 
 _CONTEXT = int(0.6 * GIB)
 """The most that a CUDA context of this process is taken to hold; more than that is somebody else's."""
@@ -29,10 +31,13 @@ class Peak:
     Attributes:
         device: of the whole device (without a GPU: of this process), sampled.
         allocated: of PyTorch's allocator; 0 without a GPU.
+        left: what this process held of the device when it began, beyond a context: kernels that earlier sections have
+            loaded, and whatever else they left. Part of `device`.
     """
 
     device: int = 0
     allocated: int = 0
+    left: int = 0
 
 
 class Bench:
@@ -114,6 +119,7 @@ class Bench:
             import torch
 
             torch.cuda.reset_peak_memory_stats()
+            found.left = max(self._used() - self._others - _CONTEXT, 0)
         with _sampled(self._used) as sampled:
             yield found
         found.device = max(sampled) - (self._others if self.gpu else 0)
@@ -129,6 +135,18 @@ class Bench:
         import psutil
 
         return psutil.Process().memory_info().rss
+
+    def python(self, words: Sequence[str]) -> None:
+        """Run Python with some words; its output goes to the log.
+
+        Raises:
+            RuntimeError: where it fails, with its last line.
+        """
+        done = subprocess.run([sys.executable, *words], stdin=subprocess.DEVNULL, check=False)
+        if done.returncode:
+            raise RuntimeError(
+                f"{' '.join(words)[-60:]} ended with exit code {done.returncode}: {last_line(self.out / LOG)[-300:]}"
+            )
 
     def tidy(self) -> None:
         """Give back what nobody refers to any more."""
@@ -146,6 +164,7 @@ def _sampled(measure: Callable[[], int], seconds: float = 0.005) -> Iterator[lis
     done = threading.Event()
 
     def sample() -> None:
+        _beside_captures()
         while not done.wait(seconds):
             values[0] = max(values[0], measure())
 
@@ -159,15 +178,33 @@ def _sampled(measure: Callable[[], int], seconds: float = 0.005) -> Iterator[lis
         values.append(measure())
 
 
-def python(words: Sequence[str]) -> None:
-    """Run Python with some words; its output goes to the log.
+def _beside_captures() -> None:
+    """Let this thread ask the driver while another captures a CUDA graph.
 
-    Raises:
-        RuntimeError: where it fails.
+    Under CUDA's "global" capture mode, which vLLM captures in, a call of any thread may break the capture; the driver
+    has a thread say of itself that its calls have nothing to do with one.
     """
-    done = subprocess.run([sys.executable, *words], stdin=subprocess.DEVNULL, check=False)
-    if done.returncode:
-        raise RuntimeError(f"{' '.join(words)[-120:]} ended with exit code {done.returncode}")
+    relaxed = ctypes.c_int(2)  # CU_STREAM_CAPTURE_MODE_RELAXED
+    with contextlib.suppress(OSError, AttributeError):
+        ctypes.CDLL("libcuda.so.1").cuThreadExchangeStreamCaptureMode(ctypes.byref(relaxed))
+
+
+def unsuited() -> str | None:
+    """Name an installed package of another version than this project takes (`pyproject.toml`), and what it takes.
+
+    What fails with it says nothing of this project. ``None`` where all suit, and where the file is not there.
+    """
+    file = Path(__file__).parents[2] / "pyproject.toml"
+    if not file.is_file():
+        return None
+    from packaging.requirements import Requirement
+
+    extras = tomllib.loads(file.read_text("utf-8"))["project"]["optional-dependencies"]
+    for wanted in map(Requirement, [*extras["train"], *extras["vllm"]]):
+        installed = version_of(wanted.name)
+        if installed is not None and not version_suits(installed, str(wanted.specifier)):
+            return f"{wanted.name} {installed} is installed, and {wanted.specifier} is asked for"
+    return None
 
 
 def need(*packages: str) -> None:

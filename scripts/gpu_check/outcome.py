@@ -6,7 +6,11 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from enum import StrEnum
+from pathlib import Path
 from typing import Any
+
+LOG = "log.txt"
+"""Takes all that sections and what they start print, in the folder of the run."""
 
 
 class State(StrEnum):
@@ -83,6 +87,13 @@ class Row:
     def as_dict(self) -> dict[str, Any]:
         """Plain data for the JSON."""
         return {"name": self.name, "seconds": round(self.seconds, 2), **asdict(self.outcome)}
+
+
+def last_line(log: Path) -> str:
+    """The last line with anything in it; nothing where there is no such file."""
+    if not log.is_file():
+        return ""
+    return next((line.strip() for line in reversed(log.read_text("utf-8", "replace").splitlines()) if line.strip()), "")
 
 
 def counts(rows: Sequence[Row]) -> dict[str, int]:

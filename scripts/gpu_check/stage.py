@@ -177,7 +177,7 @@ def judge_memory(bench: Bench, found: Findings, ran: StageRun, *, by_allocator: 
     found.figures["peak_gib"] = ran.peak.device / GIB
     if not bench.gpu:
         return
-    found.figures |= {"allocated_gib": ran.peak.allocated / GIB}
+    found.figures |= {"allocated_gib": ran.peak.allocated / GIB, "left_gib": ran.peak.left / GIB}
     found.mark(ran.peak.device <= bench.cap, f"the device held {ran.peak.device / GIB:.2f} GiB")
     if ran.estimated is None or ran.needed is None:
         found.mark(False, "check has no plan for it")
@@ -186,4 +186,5 @@ def judge_memory(bench: Bench, found: Findings, ran: StageRun, *, by_allocator: 
     text = f"allocated {ran.peak.allocated / GIB:.2f} GiB of {ran.estimated / GIB:.2f} estimated"
     if by_allocator:
         found.mark(ran.peak.allocated <= 1.1 * ran.estimated, text)
-    found.mark(ran.peak.device <= 1.1 * ran.needed, f"{ran.needed / GIB:.2f} GiB foretold for the device")
+    own = ran.peak.device - ran.peak.left
+    found.mark(own <= 1.1 * ran.needed, f"{ran.needed / GIB:.2f} GiB foretold for the device")

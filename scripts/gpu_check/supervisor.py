@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from gpu_check.outcome import Outcome, Row, State, counts, exit_code, table
+from gpu_check.outcome import LOG, Outcome, Row, State, counts, exit_code, last_line, table
 from gpu_check.sections import SECTIONS, Section, chosen
 
 SCRIPTS = Path(__file__).parents[1]
@@ -119,7 +119,7 @@ def check(settings: Settings, sections: Sequence[Section]) -> tuple[list[Row], d
         A row for each of them, and what the worker told of the machine.
     """
     settings.out.mkdir(parents=True, exist_ok=True)
-    log = settings.out / "log.txt"
+    log = settings.out / LOG
     deadline = time.monotonic() + settings.budget
     rows: list[Row] = []
     machine: dict[str, Any] = {}
@@ -176,8 +176,8 @@ def _worked(settings: Settings, sections: Sequence[Section], log: Path, deadline
 
 def _death(code: int, log: Path) -> str:
     how = f"died of {signal.Signals(-code).name}" if code < 0 else f"ended with exit code {code}"
-    lines = [line.strip() for line in log.read_text("utf-8", "replace").splitlines()[-5:] if line.strip()]
-    return f"its process {how}" + (f": {lines[-1][:200]}" if lines else "")
+    line = last_line(log)
+    return f"its process {how}" + (f": {line[:200]}" if line else "")
 
 
 def heading(machine: dict[str, Any], settings: Settings) -> str:

@@ -9,7 +9,7 @@ import traceback
 from pathlib import Path
 from typing import Any
 
-from gpu_check.bench import Bench
+from gpu_check.bench import Bench, unsuited
 from gpu_check.outcome import Findings, MissingPieceError, Outcome, State
 
 
@@ -37,7 +37,7 @@ def main(order: dict[str, Any]) -> None:
 
 
 def attempt(bench: Bench, target: str) -> Outcome:
-    """Run one section; whatever it raises is its outcome.
+    """Run one section; where it fails beside a package of a version that is not asked for, it is skipped for that.
 
     Args:
         bench: what sections work with.
@@ -46,6 +46,14 @@ def attempt(bench: Bench, target: str) -> Outcome:
     Returns:
         How it went.
     """
+    outcome = _attempted(bench, target)
+    if outcome.state is not State.FAILED or (other := unsuited()) is None:
+        return outcome
+    return Outcome(State.SKIPPED, f"{other}; with it: {outcome.line}", outcome.figures)
+
+
+def _attempted(bench: Bench, target: str) -> Outcome:
+    """Run one section; whatever it raises is its outcome."""
     module, _, function = target.partition(":")
     found = Findings()
     try:

@@ -84,3 +84,11 @@ def test_what_is_missing_comes_with_its_remedy(app, monkeypatch):
     ):
         assert remedy in shown.output
     assert {finding.state for finding in doctor.examine() if finding.remedy} <= {"missing", "weak"}
+
+
+def test_a_library_of_a_version_that_this_package_does_not_take_is_told(monkeypatch):
+    monkeypatch.setattr(doctor, "version_of", {"transformers": "5.17.0", "trl": "1.16.0", "torch": "2.11.0+cu130"}.get)
+    monkeypatch.setattr(doctor, "wanted_by", lambda package, other: {"transformers": "<6,>=5.19"}.get(other, ">=1.1"))
+    found = {line.subject: line for line in doctor.examine() if line.subject in doctor.LIBRARIES}
+    assert found["transformers"][1:3] == ("weak", "5.17.0, and this package takes <6,>=5.19")
+    assert found["trl"].state == found["torch"].state == "ok"

@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from gpu_check.bench import GIB, Bench, need, python
+from gpu_check.bench import GIB, Bench, need
 from gpu_check.outcome import Findings, MissingPieceError
 from gpu_check.supervisor import SCRIPTS
 
@@ -60,6 +60,6 @@ def _beside(path: str) -> Path:
 def _command(bench: Bench, found: Findings, words: list[str]) -> None:
     """Run Python with some words, and note the device's peak."""
     with bench.peak() as peak:
-        python(words)
+        bench.python(words)
     if bench.gpu:
         found.figures["peak_gib"] = peak.device / GIB

@@ -24,9 +24,11 @@ def resume(bench: Bench, found: Findings) -> None:
     found.mark(steps == [1, 2, 3, 4], f"went on behind step 2 (steps in its records: {steps})")
     stage.judge_memory(bench, found, fresh)
     found.figures |= {"fresh_gib": fresh.peak.device / GIB, "resumed_gib": resumed.peak.device / GIB}
-    text = f"peak {resumed.peak.device / GIB:.2f} GiB resumed, {fresh.peak.device / GIB:.2f} fresh"
+    # Allocated: what the allocator reserves beyond it hangs on the order in which the same tensors are made.
+    peaks = [ran.peak.allocated if bench.gpu else ran.peak.device for ran in (resumed, fresh)]
+    text = f"peak {peaks[0] / GIB:.2f} GiB resumed, {peaks[1] / GIB:.2f} fresh"
     if bench.gpu:
-        found.mark(resumed.peak.device <= 1.02 * fresh.peak.device + 0.05 * GIB, text)
+        found.mark(peaks[0] <= 1.02 * peaks[1] + 0.05 * GIB, text)
     else:
         found.told.append(text)
     again = _weights(resumed)

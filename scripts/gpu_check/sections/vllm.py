@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from gpu_check import stage
-from gpu_check.bench import GIB, Bench, need, python
+from gpu_check.bench import GIB, Bench, need
 from gpu_check.made import model_folder, problem_file
 from gpu_check.outcome import Findings, MissingPieceError
 from gpu_check.sections.training import LORA, QLORA
@@ -113,4 +113,4 @@ def _command(bench: Bench, words: list[str]) -> None:
     if bench.gpu:
         share = f"functools.partial(vllm.LLM, gpu_memory_utilization={0.9 * bench.cap_share:.4f})"
         code = f"import functools, vllm; vllm.LLM = {share}; {code}"
-    python(["-c", code, *words])
+    bench.python(["-c", code, *words])

@@ -13,7 +13,7 @@ import typer
 
 from magistral_recipe.check.machine_facts import Diagnosis, State, facts_here, findings
 from magistral_recipe.errors import MagistralRecipeError
-from magistral_recipe.machine import version_of
+from magistral_recipe.machine import version_of, version_suits, wanted_by
 
 LIBRARIES = ("torch", "transformers", "trl", "peft", "accelerate", "datasets")
 OPTIONAL_LIBRARIES = {"bitsandbytes": ("4-bit and 8-bit models", "pip install bitsandbytes")}
@@ -68,10 +68,13 @@ def _cores() -> Diagnosis:
 
 
 def _libraries() -> Iterator[Diagnosis]:
+    remedy = "pip install 'magistral-recipe[train]'"
     for name in LIBRARIES:
-        found = version_of(name)
+        found, takes = version_of(name), wanted_by("magistral-recipe", name)
         if found is None:
-            yield Diagnosis(name, "missing", "not installed", "pip install 'magistral-recipe[train]'")
+            yield Diagnosis(name, "missing", "not installed", remedy)
+        elif takes and not version_suits(found, takes):
+            yield Diagnosis(name, "weak", f"{found}, and this package takes {takes}", remedy)
         else:
             yield Diagnosis(name, "ok", found)
     for name, (purpose, remedy) in OPTIONAL_LIBRARIES.items():

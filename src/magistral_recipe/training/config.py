@@ -171,8 +171,10 @@ class MagistralGRPOConfig(GRPOConfig):
 
     def __post_init__(self) -> None:
         """Derive TRL's sizes, and refuse what does not fit, all at once."""
-        if self.gradient_checkpointing is not None:  # transformers would warn, and prefer the newer name's default
-            self.activation_checkpointing, self.gradient_checkpointing = self.gradient_checkpointing, None
+        # transformers knows the newer name from 5.23 on, and warns of the older one alone; before, it reads no other.
+        if self.gradient_checkpointing is not None:
+            self.activation_checkpointing = self.gradient_checkpointing
+        self.gradient_checkpointing = self.activation_checkpointing
         if self.loss_normalizer is not None:
             self.loss_normalization, self.loss_normalizer = self.loss_normalizer, None
         if isinstance(self.scale_rewards, bool):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import itertools
+import weakref
 from types import SimpleNamespace
 
 import pytest
@@ -136,30 +137,82 @@ def test_memory_that_runs_out_halves_the_rows_and_captures_anew(as_on_a_card, mo
     assert sampler._graphs.captured > before
 
 
-@pytest.fixture
-def graphs(monkeypatch):
-    """Graphs whose capture goes wrong with an error, once one is given."""
-    made = StepGraphs(torch.device("cpu"))
-    made._on = True
-    wrong = []
+class Card:
+    """What torch keeps of captures on a card, as far as a sampler leans on it: the current stream, and pools.
+
+    A pool that a graph was captured into holds cuBLAS' workspace, so that it outlives its graphs; torch takes no
+    capture into it once they are gone. A capture that can't be begun or ended leaves its stream current.
+    """
+
+    own, side = SimpleNamespace(device_index=0), SimpleNamespace(device_index=0)
+
+    class Graph:
+        """A captured step, which computes nothing."""
+
+        def replay(self):
+            """Compute nothing."""
+
+    def __init__(self):
+        self.wrong = []
+        self.stream = self.own
+        self.pools = {}
+        self.handles = itertools.count(1)
+        self.under_way = []
 
     @contextlib.contextmanager
-    def capture(graph, pool, capture_error_mode):
+    def capture(self, graph, pool, capture_error_mode):
+        assert capture_error_mode == "thread_local"
+        self.stream = self.side
+        if not any(each() for each in self.pools.get(pool, [lambda: True])):
+            raise RuntimeError("it->second->use_count > 0 INTERNAL ASSERT FAILED")
+        self.pools.setdefault(pool, []).append(weakref.ref(graph))
+        self.under_way.append(pool)
         try:
             yield
         finally:
-            if wrong:
-                raise wrong[0]
+            if self.wrong:
+                raise self.wrong[0]
+        self.end(0, pool)
+        self.stream = self.own
 
-    monkeypatch.setattr(torch.cuda, "CUDAGraph", lambda: SimpleNamespace(replay=lambda: None))
-    monkeypatch.setattr(torch.cuda, "graph", capture)
-    return made, wrong
+    def end(self, device, pool):
+        if pool not in self.under_way:
+            raise RuntimeError("endAllocatePool: not currently recording to mempool_id")
+        self.under_way.remove(pool)
+
+    def set_stream(self, stream):
+        self.stream = stream
+
+
+@pytest.fixture
+def graphs(monkeypatch):
+    """Graphs on a stand-in for a card, whose captures go wrong with an error once one is given."""
+    made, card = StepGraphs(torch.device("cpu")), Card()
+    made._on = True
+    monkeypatch.setattr(torch.cuda, "CUDAGraph", Card.Graph)
+    monkeypatch.setattr(torch.cuda, "graph", card.capture)
+    monkeypatch.setattr(torch.cuda, "graph_pool_handle", lambda: (0, next(card.handles)))
+    monkeypatch.setattr(torch.cuda, "current_stream", lambda device: card.stream)
+    monkeypatch.setattr(torch.cuda, "set_stream", card.set_stream)
+    monkeypatch.setattr(torch._C, "_cuda_endAllocateToPool", card.end, raising=False)
+    return made, card
+
+
+def test_graphs_share_a_pool_until_they_are_forgotten(graphs, caplog):
+    made, card = graphs
+    for shapes in (("a", "b"), ("c",), ("a", "d")):
+        for shape in shapes * 3:
+            made.run(shape, lambda: None)
+        made.forget()
+    assert made.captured == 5
+    assert [len(pool) for pool in card.pools.values()] == [2, 1, 2]
+    assert not caplog.text
 
 
 def test_a_step_that_can_not_be_captured_is_taken_as_it_is(graphs, caplog):
-    made, wrong = graphs
+    made, card = graphs
     steps = []
-    wrong.append(RuntimeError("operation not permitted when stream is capturing\nand more"))
+    card.wrong.append(RuntimeError("operation not permitted when stream is capturing\nand more"))
     for _ in range(3):
         made.run("shape", lambda: steps.append(1))
     assert len(steps) == 4  # the second once while it was captured, which computes nothing on a card, and once for real
@@ -167,15 +220,24 @@ def test_a_step_that_can_not_be_captured_is_taken_as_it_is(graphs, caplog):
     assert caplog.text.count("can't be captured as a CUDA graph") == 1
     assert "stream is capturing" in caplog.text
     assert "and more" not in caplog.text
+    assert card.stream is card.own
+    assert not card.under_way
 
 
 def test_memory_that_runs_out_while_a_step_is_captured_is_memory_that_runs_out(graphs):
-    made, wrong = graphs
+    made, card = graphs
     made.run("shape", lambda: None)
-    wrong.append(RuntimeError("capture was invalidated"))
+    card.wrong.append(RuntimeError("capture was invalidated"))
 
     def step():
         raise torch.OutOfMemoryError("CUDA out of memory")
 
     with pytest.raises(torch.OutOfMemoryError, match="CUDA out of memory"):
         made.run("shape", step)
+    assert card.stream is card.own
+    assert not card.under_way
+    card.wrong.clear()
+    made.forget()
+    for _ in range(2):
+        made.run("smaller", lambda: None)
+    assert made.captured == 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections import Counter
 
 import numpy as np
@@ -182,6 +183,14 @@ def test_completions_come_as_they_end_and_the_model_is_left_as_it_was():
     assert torch.equal(state, torch.get_rng_state())
 
 
+def test_a_model_that_trains_is_visited_once_a_batch_of_completions_not_once_a_token(monkeypatch):
+    model, calls = policy().train(), []
+    original = type(model).eval
+    monkeypatch.setattr(type(model), "eval", lambda self: (calls.append(1), original(self))[1])
+    batches = list(CompiledSampler(model, Drawing()).sample(PROMPTS, LIMITS, 3))
+    assert len(calls) == 1 + len(batches) < max(LIMITS)
+
+
 def test_auto_takes_what_works_and_says_why(caplog):
     caplog.set_level("INFO")
     assert choose_sampler("auto", policy(), Drawing()).name == "compiled"
@@ -207,6 +216,22 @@ def test_a_backend_that_draws_by_another_law_is_not_believed(monkeypatch):
     assert "nats a token away" in disagreement(sharper)
     monkeypatch.setattr(CompiledSampler, "_step", lambda self: 1 / 0)
     assert disagreement(CompiledSampler(policy(), Drawing())) == "ZeroDivisionError: division by zero"
+
+
+@pytest.mark.parametrize("name", ["compiled", "continuous"])
+def test_float32_weights_are_sampled_under_autocast(name):
+    bf16 = functools.partial(torch.autocast, "cpu", dtype=torch.bfloat16, cache_enabled=False)
+    model = policy()
+    sampler = choose_sampler(name, model, Drawing(), bf16)
+    gaps = []
+    for sample in samples_of(sampler):
+        with bf16():
+            expected = forward_logps(model, PROMPTS[sample.row], sample.ids)
+        gaps += np.abs(np.subtract(sample.logps, expected)).tolist()
+    assert np.mean(gaps) < 0.02  # rounding; of a sampler of the wrong law tens of times that
+    if name == "compiled":  # kept as attention reads it, not as rotation leaves it
+        assert {layer.dtype for layer in sampler._slots.layers} == {torch.bfloat16}
+    sampler.close()
 
 
 def test_other_settings_go_through_generate():

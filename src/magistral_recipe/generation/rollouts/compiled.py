@@ -168,11 +168,12 @@ class CompiledSampler(Sampler):
             self._begin(round_, seed, first)
         left = len(prompts)
         while left:
+            finished: list[Sample] = []
             with self.reading():
-                finished = self._segment(round_)
+                while not finished:
+                    finished = self._segment(round_)
             left -= len(finished)
-            if finished:
-                yield finished
+            yield finished
         self._end(self._graphs.captured - captured, self._graphs.seconds - seconds)
 
     def forget(self) -> None:

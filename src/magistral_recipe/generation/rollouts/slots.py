@@ -31,14 +31,17 @@ class _SlotLayer(CacheLayerMixin):
         """Learn the heads' number and width from what the model makes."""
         self._heads = [(states.shape[1], states.shape[3]) for states in (key_states, value_states)]
         self.dtype, self.device = key_states.dtype, key_states.device
+        if torch.is_autocast_enabled(self.device.type):
+            # Rotated keys of float32 weights are float32, values are not; attention casts both: kept is what it reads.
+            self.dtype = torch.get_autocast_dtype(self.device.type)
         self.is_initialized = True
 
     def update(self, key_states: Tensor, value_states: Tensor, *args: Any, **kwargs: Any) -> tuple[Tensor, Tensor]:
         """Write one token a row, each at its row's position; give back all that may be attended to."""
         slots = self._slots
         keys, values = self.views
-        keys[slots.places, :, slots.positions] = key_states[:, :, 0]
-        values[slots.places, :, slots.positions] = value_states[:, :, 0]
+        keys[slots.places, :, slots.positions] = key_states[:, :, 0].to(self.dtype)
+        values[slots.places, :, slots.positions] = value_states[:, :, 0].to(self.dtype)
         return keys[:, :, : slots.seen], values[:, :, : slots.seen]
 
     @property
@@ -126,7 +129,7 @@ class Slots(Cache):
         return sum(layer.nbytes for layer in self.layers)
 
     def learn(self, prefilled: Cache) -> None:
-        """Learn the heads from a cache that the model has filled."""
+        """Learn the heads from a cache that the model has filled, under the autocast of the steps to come."""
         for own, other in zip(self.layers, prefilled.layers, strict=True):
             if not own.is_initialized:
                 own.lazy_initialization(other.keys, other.values)
@@ -154,7 +157,7 @@ class Slots(Cache):
         """
         for own, other in zip(self.layers, prefilled.layers, strict=True):
             for view, states in zip(own.views, (other.keys, other.values), strict=True):
-                view[targets, :, : states.shape[2]] = states[sources]
+                view[targets, :, : states.shape[2]] = states[sources].to(own.dtype)
 
     def move(self, sources: Tensor, targets: Tensor) -> None:
         """Copy slots over others."""

@@ -86,6 +86,7 @@ def assert_as_alone(folder, alone, processes):
     assert found.keys() == wanted.keys()
     assert all(torch.allclose(found[name], wanted[name], atol=2e-4) for name in wanted)
     assert model.generation_config.to_dict() == expected.generation_config.to_dict()
+    assert {**model.config.to_dict(), "_name_or_path": ""} == {**expected.config.to_dict(), "_name_or_path": ""}
 
 
 @pytest.fixture(scope="module")

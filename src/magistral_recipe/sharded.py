@@ -82,6 +82,27 @@ def generate_in_step(model: nn.Module) -> None:
             module._is_fsdp_managed_module = True  # type: ignore[assignment]
 
 
+def read_head_whole(model: nn.Module) -> None:
+    """Have a model's output head gathered whenever its layers have run; call it before FSDP shares the model out.
+
+    FSDP gathers weights when their module is called, and takes the mean of the processes' gradients of what it has
+    gathered. TRL reads the head's weight without a call (`add_fused_lm_head`). Accelerate gathers the head along with
+    the last norm, where it finds one: not in an image-text model, nor below an adapter. TRL then gathers the weight
+    itself, and each process is left with its own gradient of its part, not the mean.
+
+    Args:
+        model: of transformers, or a `PeftModel` around one; nothing changes in one that is never shared out.
+    """
+    base: Any = model.get_base_model() if hasattr(model, "get_base_model") else model  # type: ignore[operator]
+
+    def gather(*_: Any) -> None:
+        head = base.get_output_embeddings()
+        if hasattr(head, "unshard"):
+            head.unshard()
+
+    base.base_model.register_forward_hook(gather)
+
+
 def least(number: int) -> int:
     """The smallest of the processes' numbers."""
     import torch

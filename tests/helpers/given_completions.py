@@ -61,8 +61,8 @@ def reward(prompts, completions, **_):
     return values
 
 
-def handed_to_vllm(folder: Path, adapter: bool) -> torch.nn.Module:
-    """The policy, and a stand-in for vLLM that draws from what it is handed, before that from the model in `base`."""
+def let_vllm_stand_in() -> None:
+    """Put a stand-in where vLLM is looked for, which draws from what it is handed, at first from the named model."""
 
     class Whole(Policy):
         def __init__(self, model, **options):
@@ -71,12 +71,13 @@ def handed_to_vllm(folder: Path, adapter: bool) -> torch.nn.Module:
                 super().__init__(model, **options)
 
     put_in_place(pytest.MonkeyPatch(), Whole)
-    model = policy()
-    model.name_or_path = str(folder / "base")
-    if not adapter:
-        return model
+
+
+def adapted(model: torch.nn.Module) -> torch.nn.Module:
+    """Adapters on the policy, and its head trained whole beside them."""
     torch.manual_seed(0)
-    lora = LoraConfig(r=4, lora_alpha=8, target_modules=["q_proj", "down_proj"], task_type="CAUSAL_LM")
+    targets = ["q_proj", "down_proj"]
+    lora = LoraConfig(r=4, lora_alpha=8, target_modules=targets, modules_to_save=["lm_head"], task_type="CAUSAL_LM")
     return get_peft_model(model, lora)
 
 
@@ -87,9 +88,13 @@ def main(folder: Path, changes: dict, *words: str) -> None:
         folder: of the run.
         changes: to the settings.
         words: `resume`; `fsdp`, with which all parameters must be DTensors; `scored` for completions with a sampler's
-            log-probabilities, `drawn` for the trainer's own completions, `vllm` for a stand-in's, with an `adapter`.
+            log-probabilities, `drawn` for the trainer's own completions, `vllm` for a stand-in's that begins with the
+            model in `base`; with an `adapter`.
     """
+    model = policy()
     if "vllm" in words:
+        let_vllm_stand_in()
+        model.name_or_path = str(folder / "base")
         changes = {**changes, "use_vllm": True, "vllm_mode": "colocate", "vllm_enable_sleep_mode": True}
     args = settings(
         folder,
@@ -102,7 +107,7 @@ def main(folder: Path, changes: dict, *words: str) -> None:
     )
     given = scored_rollouts if "scored" in words else rollouts
     trainer = MagistralGRPOTrainer(
-        model=handed_to_vllm(folder, "adapter" in words) if "vllm" in words else policy(),
+        model=adapted(model) if "adapter" in words else model,
         reward_funcs=reward,
         args=args,
         train_dataset=problems(),

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from peft import PeftModel
 from preloaded import start_ranks
 from tiny_policy import policy
 from transformers import AutoModelForCausalLM
@@ -106,6 +107,24 @@ def test_two_processes_that_share_the_weights_train_as_one_and_leave_checkpoints
     assert_the_same((weights, log), run(tmp_path / "again", 2, REFILL, "fsdp", "resume"), 2, closely=True)
 
 
+def test_so_they_do_with_an_adapter_and_a_head_that_is_trained_whole(tmp_path):
+    """A head below an adapter is gathered by nobody but `read_head_whole`; without it each trains its part alone."""
+    single = run(tmp_path / "one", 1, REFILL, "adapter")
+    weights, log = run(tmp_path / "two", 2, {**REFILL, **SAVED}, "fsdp", "adapter")
+    assert_the_same(single, (weights, log), 2)
+    moved = [
+        weights[f"base_model.model.lm_head.{kind}.weight"] for kind in ("modules_to_save.default", "original_module")
+    ]
+    assert (moved[0] - moved[1]).abs().max() > 1e-2
+    loaded = dict(PeftModel.from_pretrained(policy(), tmp_path / "two" / "checkpoint-6").named_parameters())
+    assert loaded.keys() == weights.keys()
+    assert all(torch.equal(loaded[name], tensor) for name, tensor in weights.items())
+
+    shutil.copytree(tmp_path / "two" / "checkpoint-4", tmp_path / "again" / "checkpoint-4")
+    again = run(tmp_path / "again", 2, REFILL, "fsdp", "adapter", "resume")
+    assert_the_same((weights, log), again, 2, closely=True)
+
+
 @pytest.mark.parametrize("adapter", [[], ["adapter"]])
 def test_two_processes_that_share_the_weights_hand_them_whole_to_a_vllm_of_each(tmp_path, adapter):
     """The stand-in holds another model until it is handed this one, and NaN after a sleep: the gauge shows it all."""
@@ -118,7 +137,7 @@ def test_two_processes_that_share_the_weights_hand_them_whole_to_a_vllm_of_each(
     assert len(gaps) == 3  # batches, each mean over both processes
     assert max(gaps) < 1e-4
     kinds = [entry[0] for entry in json.loads((tmp_path / "ledger.json").read_text())]
-    plain = [name for name in weights if "lora_" not in name]
+    plain = [name for name in weights if "lora_" not in name and ".original_module." not in name]
     handed, left = divmod(kinds.count("load_weights"), len(plain))
     assert (handed >= len(gaps), left) == (True, 0)  # all of them, for each batch and after each sleep
     assert "add_lora" not in kinds

@@ -56,6 +56,24 @@ def backend_mistake(settings: Mapping[str, Any], backend: str) -> str | None:
     return f"{backend} samples from whole weights, and launch.config_file shares them out (FSDP): use generate or vllm"
 
 
+def sync_mistake(settings: Mapping[str, Any], sync: str | None) -> str | None:
+    """Say why vLLM can't be handed what a recipe says of weights that a config shares out.
+
+    Args:
+        settings: the config's.
+        sync: of `rollouts:`.
+
+    Returns:
+        Cause and remedy; ``None`` where it can.
+    """
+    if launch_kind(settings) != "FSDP" or sync != "adapter":
+        return None
+    return (
+        "adapter: launch.config_file shares the adapter out (FSDP), and vLLM is handed merged weights then: leave sync "
+        "out; or leave config_file out, and each process holds the whole adapter (DDP)"
+    )
+
+
 def launch_file_mistakes(settings: Mapping[str, Any], model: ModelConfig | None) -> Iterator[str]:
     """Say what of a config can't train the recipe's model.
 

@@ -18,7 +18,7 @@ from typing import Any
 
 from pydantic import BaseModel, TypeAdapter, ValidationError, create_model
 
-from magistral_recipe.check.launch_file import backend_mistake, launch_file_mistakes, launch_settings
+from magistral_recipe.check.launch_file import backend_mistake, launch_file_mistakes, launch_settings, sync_mistake
 from magistral_recipe.confidential import masked_data, secrets_in, way_out
 from magistral_recipe.data.declared import with_held_out
 from magistral_recipe.data.sources import ProblemsSource
@@ -379,9 +379,13 @@ def _launch_mistakes(loaded: LoadedRecipe) -> Iterator[str]:
         launches.append((("stages", index, stage.kind, "launch"), stage.launch))
         config = (stage.launch or loaded.recipe.launch or LaunchConfig()).config_file
         if isinstance(stage, GrpoStage) and config:
-            message = backend_mistake(settings_of(loaded.folder / config), stage.rollouts.backend)
-            if message is not None:
-                yield loaded.mistake(("stages", index, "grpo", "rollouts", "backend"), message)
+            settings, rollouts = settings_of(loaded.folder / config), stage.rollouts
+            for key, message in {
+                "backend": backend_mistake(settings, rollouts.backend),
+                "sync": sync_mistake(settings, rollouts.sync),
+            }.items():
+                if message is not None:
+                    yield loaded.mistake(("stages", index, "grpo", "rollouts", key), message)
     for path, launch in launches:
         if not launch or not launch.config_file:
             continue

@@ -6,15 +6,19 @@ from collections.abc import Iterator
 from contextlib import nullcontext
 from pathlib import Path
 from tempfile import gettempdir
+from typing import Any
 
+from magistral_recipe.check.launch_file import launch_kind, launch_settings
 from magistral_recipe.check.machine_facts import VLLM_REMEDY, vllm_mistake
 from magistral_recipe.check.trainer_fields import trainer_mistakes
 from magistral_recipe.errors import DataError, RecipeError
 from magistral_recipe.loading import quickly_loaded
 from magistral_recipe.machine import version_of, vllm_four_bits_mistake, wanted_by
 from magistral_recipe.models.architecture import checkpoint_mistake
-from magistral_recipe.models.paths import why_not_here
+from magistral_recipe.models.config import ModelConfig
+from magistral_recipe.models.paths import adapter_settings, find_model, why_not_here
 from magistral_recipe.models.shape import ModelShape, empty_model, find_shape, read_shape
+from magistral_recipe.models.tied import retied_mistake, tied_mistake
 from magistral_recipe.recipe.document import KeyPath
 from magistral_recipe.recipe.sections import LoadedRecipe
 from magistral_recipe.stages.grpo import GrpoStage
@@ -135,14 +139,35 @@ def model_mistakes(loaded: LoadedRecipe, shape: ModelShape | None) -> Iterator[s
     if config.lora is None or config.lora.target_modules == "all-linear":
         return
     from magistral_recipe.models.load import add_lora
-    from magistral_recipe.models.tied import tied_mistake
 
     model = empty_model(shape.config, config.dtype, trust_remote_code=config.trust_remote_code)
     path = ("model", "lora", "target_modules")
     if mistake := tied_mistake(model, config.lora):
         yield loaded.mistake(path, mistake)
         return
+    yield from _shared_out_mistakes(loaded, config, model)
     try:
         add_lora(model, config.lora)
     except DataError as error:
         yield loaded.mistake(path, str(error).removeprefix("model.lora.target_modules: "))
+
+
+def _shared_out_mistakes(loaded: LoadedRecipe, config: ModelConfig, model: Any) -> Iterator[str]:
+    """Find why a launch can't share out the adapter that a recipe starts from."""
+    adapter = find_model(config.path).adapter
+    saved = adapter_settings(adapter).get("modules_to_save") if adapter and config.adapter == "attach" else None
+    if not saved or (mistake := retied_mistake(model, saved)) is None:
+        return
+    for path in _fsdp_keys(loaded):
+        remedy = "leave config_file out, and each process holds the whole model (DDP); or set model.adapter: merge"
+        yield loaded.mistake(path, f"{mistake}: {remedy}")
+
+
+def _fsdp_keys(loaded: LoadedRecipe) -> list[KeyPath]:
+    """Where a recipe has the model that it trains shared out (FSDP)."""
+    keys: dict[KeyPath, Path] = {}
+    for index, stage in training_stages(loaded):
+        path: KeyPath = ("stages", index, stage.kind, "launch") if stage.launch else ("launch",)
+        if config := (stage.launch or loaded.recipe.launch).config_file:
+            keys[(*path, "config_file")] = loaded.folder / config
+    return [key for key, file in keys.items() if launch_kind(launch_settings(file)) == "FSDP"]

@@ -7,6 +7,7 @@ from what was trained. So it is refused, before a model is loaded where its shap
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -36,6 +37,26 @@ def tied_mistake(model: Any, lora: LoraSettings) -> str | None:
         "on one side, and merging it would change both, which is another model. Leave it out (target_modules: "
         "all-linear), or save an untied copy of the model first: from_pretrained(..., tie_word_embeddings=False), with "
         "the head's weights copied from the embeddings"
+    )
+
+
+def retied_mistake(model: Any, saved: Sequence[str]) -> str | None:
+    """Say why FSDP can't share out a model of which an adapter trains the embeddings or the head whole.
+
+    PEFT trains a copy of them and leaves what is tied as it was; Accelerate ties anew when it has shared a model out.
+
+    Args:
+        model: see `tied_mistake`.
+        saved: the adapter's `modules_to_save`.
+
+    Returns:
+        The cause; ``None`` where the two are apart, or the adapter has neither.
+    """
+    if not (named := [name for name in _tied_modules(model) if name.endswith(tuple(saved))]):
+        return None
+    return (
+        f"the adapter trains {' and '.join(named)} whole (modules_to_save), apart from what shares its weights in this "
+        "model (tie_word_embeddings), and FSDP would tie the two again"
     )
 
 

@@ -18,6 +18,7 @@ from magistral_recipe import layout
 from magistral_recipe.data.sources import TracesSource, first_rows, load_traces
 from magistral_recipe.errors import DataError
 from magistral_recipe.recipe.sections import Inputs, Mistakes, Recipe, StageContext
+from magistral_recipe.sharded import read_head_whole
 from magistral_recipe.stages.held_out import compare_with_evaluations
 from magistral_recipe.stages.training import TrainingStage, run_arguments
 from magistral_recipe.stages.work import best_keeper, load_start, report_set_aside, train_and_save
@@ -153,6 +154,7 @@ class SftStage(TrainingStage):
             processing_class=start.tokenizer,
             callbacks=best_keeper(self, context, start, shared),
         )
+        read_head_whole(trainer.model)
         results = train_and_save(trainer, context, start)
         return {**results, "traces": len(dataset), "overlong": dropped, "set_aside": traces.set_aside, **shared}
 

@@ -261,7 +261,20 @@ def _gathered(sharded: PreTrainedModel, context: StageContext, start: LoadedMode
 
     plain = load_model(start.config, context.models[context.start_model], trainable=True) if first else None
     gather_into(plain, sharded)
-    return sharded if plain is None else plain
+    if plain is None:
+        return sharded
+    _take_tokens(plain, sharded)
+    return plain
+
+
+def _take_tokens(plain: PreTrainedModel, trained: PreTrainedModel) -> None:
+    """Name a model's special tokens as the trainer has: by the tokenizer, before its first step."""
+    from magistral_recipe.models.quantization import is_adapter
+
+    base, source = (model.get_base_model() if is_adapter(model) else model for model in (plain, trained))
+    base.generation_config = source.generation_config
+    for name in ("bos_token_id", "eos_token_id", "pad_token_id"):
+        setattr(base.config.get_text_config(), name, getattr(source.config.get_text_config(), name))
 
 
 def release_training_state(trainer: Trainer) -> None:

@@ -27,6 +27,7 @@ from magistral_recipe import layout
 from magistral_recipe.errors import RunError
 from magistral_recipe.files import write_json
 from magistral_recipe.jsonlines import append_lines
+from magistral_recipe.sharded import read_head_whole
 from magistral_recipe.training import checks
 from magistral_recipe.training.assembly import Minibatch, Plan, build_minibatches, exchange
 from magistral_recipe.training.batching import Microbatch, collate, masked_sequence
@@ -96,6 +97,7 @@ class MagistralGRPOTrainer(RoundGenerator):
         )
         if self.aux_loss_enabled:
             raise ValueError("the router's auxiliary loss is not part of this objective: set router_aux_loss_coef=0")
+        read_head_whole(self.model)
         self._pending: list[Minibatch] = []
         self._limits: tuple[int, int | None] | None = None
         self._updates = 0

@@ -71,7 +71,7 @@ _OTHER_ORDINAL = re.compile(
     rf"-(й|я|е|го|му|м|ю|ая|ый|ой|ом|ого|ей|ую)){_END}"
 )
 _GERMAN_ORDINAL = re.compile(
-    r"(?<![^\W_])(am|im|zum|vom|de[rsmn]|die|das|jede[rnsm]?) (\d{1,2})\.(?=\s[A-ZÄÖÜ][a-zäöüß])"
+    r"(?<![^\W_])((?i:am|im|zum|vom|de[rsmn]|die|das|jede[rnsm]?)) (\d{1,2})\.(?=\s[A-ZÄÖÜ][a-zäöüß])"
 )
 _SURE_PLURAL = re.compile(
     r"(?<![\w.,/])(\d+) (terzi|quarti|quinti|sesti|settimi|ottavi|noni|decimi|tiers|quarts|cinquièmes|sixièmes|"

@@ -60,6 +60,7 @@ _CAME_LATER: dict[str, Any] = {
     "transform": None,
     "sums": None,
     "terms": None,
+    "forget": 0.0,
     "stage": None,
     "repeats": "set_aside",
 }

@@ -363,7 +363,8 @@ class _Watch:
         # Limits inside hold for each process; these hold for all of them together.
         if self._beyond(used):
             return "timeout"
-        if self._beyond_memory(usage):
+        # The kernel may have ended what held too much before this look.
+        if self._beyond_memory(usage) or self.session._starved():
             return "memory"
         return "flood" if self.cpu is not None and self._beyond_disk(usage) else None
 

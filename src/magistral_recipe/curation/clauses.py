@@ -186,6 +186,11 @@ def is_content(word: Item) -> bool:
     return isinstance(word, str) and word[0].isalpha() and word not in DECISIVE and word not in NEUTRAL
 
 
+def is_telling(word: str) -> bool:
+    """Whether it is such a word, one that decides, or a number."""
+    return is_content(word) or word in DECISIVE or word[0].isdigit()
+
+
 class _Reader:
     """Reads sentences into clauses."""
 

@@ -11,8 +11,8 @@ from collections import Counter
 from collections.abc import Iterator
 from itertools import pairwise, zip_longest
 
-from magistral_recipe.curation.clauses import is_content
-from magistral_recipe.curation.deciding import DECISIVE, MANY, NEUTRAL, WEAK, folded, word_set
+from magistral_recipe.curation.clauses import is_content, is_telling
+from magistral_recipe.curation.deciding import MANY, NEUTRAL, WEAK, folded, word_set
 from magistral_recipe.curation.likeness import Likeness
 from magistral_recipe.curation.rewording import run_alike
 from magistral_recipe.curation.stems import stem
@@ -201,17 +201,13 @@ def _company(text: Likeness) -> dict[str, set[str]]:
     """Of each number that is said once the words at its sides."""
     found: dict[str, set[str]] = {}
     for clause in text.parts.clauses:
-        telling = [item for item in clause if not isinstance(item, str) or _tells(item)]
+        telling = [item for item in clause if not isinstance(item, str) or is_telling(item)]
         for place, item in enumerate(telling):
             if isinstance(item, str) and item[0].isdigit() and text.numbers[item] == 1:
                 sides = telling[max(0, place - _SIDE) : place + _SIDE + 1]
                 found[item] = {word for word in sides if isinstance(word, str) and word not in text.parts.capitals}
                 found[item].discard(item)
     return found
-
-
-def _tells(item: str) -> bool:
-    return is_content(item) or item in DECISIVE or item[0].isdigit()
 
 
 def _for_each(here: Likeness, there: Likeness) -> bool:
@@ -228,7 +224,7 @@ def _nearly_the_same(here: Likeness, there: Likeness) -> bool:
 
 
 def _items(text: Likeness) -> Iterator[str]:
-    return (item for item in text.items if isinstance(item, str) and _tells(item))
+    return (item for item in text.items if isinstance(item, str) and is_telling(item))
 
 
 def _by_how(here: Likeness, there: Likeness) -> bool:

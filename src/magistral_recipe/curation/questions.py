@@ -10,9 +10,9 @@ import re
 from collections import Counter
 from dataclasses import dataclass
 
-from magistral_recipe.curation.clauses import Item, is_content
+from magistral_recipe.curation.clauses import Item, is_telling
 from magistral_recipe.curation.converse import opposed
-from magistral_recipe.curation.deciding import DECISIVE, word_set
+from magistral_recipe.curation.deciding import word_set
 from magistral_recipe.curation.formulas import shape
 from magistral_recipe.curation.glossary import asks_in
 from magistral_recipe.curation.likeness import Likeness
@@ -106,7 +106,7 @@ def _masked(item: Item) -> str:
 
 
 def _tells(word: str) -> bool:
-    return is_content(word) or word in DECISIVE or word[0].isdigit() or word[0] in "@("
+    return is_telling(word) or word[0] in "@("
 
 
 def _counted_otherwise(here: Likeness, there: Likeness, mine: _Split, theirs: _Split) -> bool:

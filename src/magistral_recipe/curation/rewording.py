@@ -27,7 +27,9 @@ MOST_ALIKE = 0.66
 _LEAST_EVIDENCE, _FORMULA_LEAVES = 3, 3
 _LEAST_OF_SHORTER, _LEAST_OF_LONGER, _LEAST_OF_FORMAL, _LEAST_ALONE = 0.7, 0.55, 0.4, 0.85
 _MOST_WORDS = 1000
+_FEW_WORDS, _LEAST_FORMAL = 4, 0.6
 _REACH = 6
+_SIGN = re.compile(r"'([^']+)'")
 _WAYS, _WAY = word_set("on off in out up down into onto away back"), 3
 """Which way something goes, which tells more of a number than any other word behind it: "9 get off"."""
 
@@ -140,10 +142,6 @@ def _formal_likeness(here: Likeness, there: Likeness) -> float:
     """Share of the signs, numbers and letters of both texts' formulas that they have in common; 1 without formulas."""
     mine, theirs = (Counter(_SIGN.findall(repr(sorted(map(shape, text.formulas))))) for text in (here, there))
     return (mine & theirs).total() / max(mine.total(), theirs.total(), 1) if mine or theirs else 1.0
-
-
-_SIGN = re.compile(r"'([^']+)'")
-_FEW_WORDS, _LEAST_FORMAL = 4, 0.6
 
 
 def _contents(trees: frozenset[Tree]) -> set[Tree]:
